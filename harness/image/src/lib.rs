@@ -1,0 +1,1 @@
+//! MCUboot images: parse, verify, decrypt, build, sign; trailers and keys.

@@ -1,0 +1,1 @@
+//! Events, results and the append-only journal of a run.

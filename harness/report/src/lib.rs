@@ -1,0 +1,1 @@
+//! Reports from the record of a run: terminal, JUnit, JSON.

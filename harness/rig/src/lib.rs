@@ -1,0 +1,1 @@
+//! Rigs: boards, probes, power, serial ports, and starting virtual DKs.

@@ -1,0 +1,1 @@
+//! Runs scenarios on boards: steps, deadlines, verdicts, clean-up, events.

@@ -1,0 +1,1 @@
+//! SMP (MCUmgr) client: protocol without I/O, then transports.
