@@ -1,1 +1,7 @@
 //! A virtual nRF5340 DK: chip, debug port, UARTs and power behind the interfaces of a real one.
+//!
+//! The parts, from the outside in: `server` offers the endpoints (debug probe, serial ports, power supply),
+//! `chip` is the silicon as the debug port and the firmware see it, and `firmware` is what runs on it, which
+//! reaches the silicon through a [`bus::CoreBus`] only.
+
+pub mod bus;
