@@ -1,0 +1,31 @@
+# List the recipes.
+default:
+    just --list
+
+# Everything CI runs. Needs no hardware; installs outside tools when run as root (see .ci/run).
+ci:
+    bash .ci/run
+
+# Formatting, lints and documentation, as CI checks them.
+check:
+    cargo fmt --all -- --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Unit, property, snapshot and virtual-DK tests.
+test *args:
+    cargo test --workspace {{args}}
+
+# The scenario library on the virtual rig; arguments go to `dfu-hil run`.
+run *args:
+    cargo run --release -- run {{args}}
+
+# Benchmarks: prints numbers, asserts nothing. Peers are used where they are installed.
+bench:
+    cargo build --release
+    cargo bench -p hil-rig --bench program
+    cargo bench -p dfu-hil
+
+# Licences, banned crates and sources of the dependencies (needs cargo-deny).
+deny:
+    cargo deny check bans licenses sources
