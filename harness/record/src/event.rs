@@ -1,0 +1,378 @@
+//! What happens in a run, as one stream of typed events.
+//!
+//! The runner produces them; the journal, the terminal and the reports only listen. An event says what is worth
+//! telling and nothing else: no channel, no handle, no key, no decrypted payload.
+
+use crate::outcome::Outcome;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// One thing that happened.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Event {
+    /// Its place in the stream, from 0, without gaps.
+    pub seq: u64,
+    /// When, in milliseconds since the start of the run.
+    pub at: u64,
+    /// What.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// The sorts of events.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum EventKind {
+    /// The run begins.
+    RunStarted(RunStarted),
+    /// The run has ended; without this event it was killed.
+    RunFinished {
+        /// Whether somebody stopped it before all scenarios had their turn.
+        stopped: bool,
+    },
+    /// A scenario variant begins on a board.
+    ScenarioStarted(ScenarioStarted),
+    /// A scenario variant has ended, or was skipped without having begun.
+    ScenarioFinished {
+        /// Name of the variant, such as `encrypted-app[uart]`.
+        scenario: String,
+        /// The board it ran on; none when it was skipped.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        board: Option<String>,
+        /// How.
+        #[serde(flatten)]
+        outcome: Outcome,
+    },
+    /// A step begins.
+    StepStarted {
+        /// Name of the variant.
+        scenario: String,
+        /// Which step.
+        step: StepInfo,
+    },
+    /// A step has ended.
+    StepFinished {
+        /// Name of the variant.
+        scenario: String,
+        /// Number of the step, from 1.
+        number: u32,
+        /// How.
+        #[serde(flatten)]
+        outcome: Outcome,
+        /// What was seen, in the order it was seen.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        evidence: Vec<Evidence>,
+    },
+    /// A core printed a line.
+    Console {
+        /// Name of the board.
+        board: String,
+        /// Which core.
+        core: CoreName,
+        /// The line without its end.
+        text: String,
+    },
+    /// An SMP packet went over a link.
+    Smp(SmpPacket),
+    /// The power supply did something.
+    Power {
+        /// Name of the board.
+        board: String,
+        /// What.
+        action: PowerAction,
+    },
+    /// The debug probe did something.
+    Probe {
+        /// Name of the board.
+        board: String,
+        /// What, such as `program`, `read`, `reset`.
+        action: String,
+        /// To what, such as `app 0x0000c000 +0x40000`.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        detail: String,
+    },
+    /// How far an upload is; sent now and then, not for each packet.
+    UploadProgress {
+        /// Name of the board.
+        board: String,
+        /// What is sent, such as `update.app`.
+        image: String,
+        /// Bytes that the board has acknowledged.
+        sent: u64,
+        /// Bytes of the image.
+        total: u64,
+    },
+    /// Something was tried again.
+    Retry {
+        /// Name of the board.
+        board: String,
+        /// What, such as `open serial port`.
+        what: String,
+        /// Which attempt comes now; the first attempt of all is 1, so this is at least 2.
+        attempt: u32,
+        /// How many attempts there will be at most.
+        limit: u32,
+        /// Why the attempt before did not do.
+        cause: String,
+    },
+    /// Something that a reader of the report should know.
+    Note {
+        /// The board it is about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        board: Option<String>,
+        /// One sentence.
+        text: String,
+    },
+}
+
+impl EventKind {
+    /// Whether the journal must be on disk before the run goes on: the events that a report is rebuilt from.
+    #[must_use]
+    pub const fn is_boundary(&self) -> bool {
+        match self {
+            Self::RunStarted(_)
+            | Self::RunFinished { .. }
+            | Self::ScenarioStarted(_)
+            | Self::ScenarioFinished { .. }
+            | Self::StepStarted { .. }
+            | Self::StepFinished { .. } => true,
+            Self::Console { .. }
+            | Self::Smp(_)
+            | Self::Power { .. }
+            | Self::Probe { .. }
+            | Self::UploadProgress { .. }
+            | Self::Retry { .. }
+            | Self::Note { .. } => false,
+        }
+    }
+}
+
+/// What is known when a run begins.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct RunStarted {
+    /// Identifier of the run, also the name of its folder.
+    pub run: String,
+    /// UTC date and time.
+    pub started: jiff::Timestamp,
+    /// What runs it.
+    pub tool: Tool,
+    /// On what.
+    pub rig: RigInfo,
+    /// What is under test.
+    pub firmware: FirmwareInfo,
+    /// The scenario variants that will have their turn, in the order planned.
+    pub planned: Vec<String>,
+}
+
+/// The program that runs scenarios.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Tool {
+    /// Name, `dfu-hil`.
+    pub name: String,
+    /// Version.
+    pub version: String,
+}
+
+/// The bench of a run.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct RigInfo {
+    /// Name of the rig.
+    pub name: String,
+    /// Its boards.
+    pub boards: Vec<BoardInfo>,
+}
+
+/// One board of the bench.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct BoardInfo {
+    /// Name of the board in the rig.
+    pub name: String,
+    /// What it is, in words for people, such as `virtual nRF5340 DK`: a report always says which.
+    pub description: String,
+}
+
+/// The firmware set of a run.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct FirmwareInfo {
+    /// Name of the firmware set.
+    pub name: String,
+    /// SHA-256 over the firmware set's file and everything that it names, as hex digits.
+    pub digest: String,
+}
+
+/// What is known when a scenario variant begins.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ScenarioStarted {
+    /// Name of the variant, such as `encrypted-app[uart]`.
+    pub scenario: String,
+    /// What it shows, in one sentence.
+    pub summary: String,
+    /// The file it is in.
+    pub file: String,
+    /// The requirements that it covers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requirements: Vec<String>,
+    /// The board it runs on.
+    pub board: String,
+}
+
+/// Which step of a scenario.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct StepInfo {
+    /// Its number, from 1. Numbers above those in the file are the checks that follow every scenario.
+    pub number: u32,
+    /// Its name, such as `expect_slot`.
+    pub name: String,
+    /// What it does, in words.
+    pub text: String,
+    /// Its line in the scenario file, from 1; none for the checks that follow every scenario.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+}
+
+/// Something that a step saw.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Evidence {
+    /// What it is, such as `running version` or `app.secondary SHA-256`.
+    pub what: String,
+    /// What was found.
+    pub found: String,
+    /// What was expected, where something was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+}
+
+impl Evidence {
+    /// Something that was seen and is recorded for the reader.
+    #[must_use]
+    pub fn seen(what: impl Into<String>, found: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            found: found.into(),
+            expected: None,
+        }
+    }
+
+    /// Something that was compared.
+    #[must_use]
+    pub fn compared(
+        what: impl Into<String>,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Self {
+        Self {
+            what: what.into(),
+            found: found.into(),
+            expected: Some(expected.into()),
+        }
+    }
+}
+
+/// A core as events name it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CoreName {
+    /// The application core.
+    App,
+    /// The network core.
+    Net,
+}
+
+impl fmt::Display for CoreName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::App => "app",
+            Self::Net => "net",
+        })
+    }
+}
+
+/// An SMP packet as it is recorded.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SmpPacket {
+    /// Name of the board.
+    pub board: String,
+    /// Which way.
+    pub direction: Direction,
+    /// Its length in bytes.
+    pub length: u64,
+    /// Its first bytes (at most [`Self::KEPT`]) as hex digits.
+    pub hex: String,
+    /// What it says, such as `image upload off=0 len=71680`.
+    pub summary: String,
+}
+
+impl SmpPacket {
+    /// How many bytes of a packet are recorded: the header, the fields of an upload, and some of its data. A
+    /// whole upload would make the journal more than twice as large as the image.
+    pub const KEPT: usize = 96;
+
+    /// Records `packet`, cut to its first [`Self::KEPT`] bytes.
+    #[must_use]
+    pub fn new(
+        board: impl Into<String>,
+        direction: Direction,
+        packet: &[u8],
+        summary: impl Into<String>,
+    ) -> Self {
+        Self {
+            board: board.into(),
+            direction,
+            length: packet.len() as u64,
+            hex: hex::encode(&packet[..packet.len().min(Self::KEPT)]),
+            summary: summary.into(),
+        }
+    }
+}
+
+/// Which way a packet went.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// From the harness to the board.
+    ToBoard,
+    /// From the board to the harness.
+    FromBoard,
+}
+
+/// What a power supply did.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PowerAction {
+    /// Power came on.
+    On,
+    /// Power went off as planned.
+    Off,
+    /// Power went off in the middle of something, on purpose.
+    Cut,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::FailKind;
+
+    #[test]
+    fn an_event_is_one_flat_json_object() {
+        let event = Event {
+            seq: 7,
+            at: 1500,
+            kind: EventKind::StepFinished {
+                scenario: "app-update[uart]".to_owned(),
+                number: 3,
+                outcome: Outcome::fail(FailKind::WrongImage, "runs 1.0.0, expected 2.0.0"),
+                evidence: vec![Evidence::compared("running version", "1.0.0", "2.0.0")],
+            },
+        };
+        let json = serde_json::to_string(&event).unwrap();
+        insta::assert_snapshot!(json, @"");
+        assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event);
+    }
+
+    #[test]
+    fn a_long_packet_is_cut_and_its_length_is_kept() {
+        let packet = SmpPacket::new("dk1", Direction::ToBoard, &[0xA5; 500], "image upload");
+        assert_eq!(packet.length, 500);
+        assert_eq!(packet.hex, "a5".repeat(SmpPacket::KEPT));
+    }
+}
