@@ -1,0 +1,354 @@
+//! The 32-byte image header, and the rules by which a loader refuses one.
+//!
+//! Facts: mcuboot `boot/bootutil/include/bootutil/image.h` and `boot_check_header_valid` in
+//! `boot/bootutil/src/bootutil_loader.c`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bytes::{u16_at, u32_at};
+use crate::error::ImageError;
+use crate::version::ImageVersion;
+
+/// First word of every image.
+pub const IMAGE_MAGIC: u32 = 0x96f3_b83d;
+
+bitflags::bitflags! {
+    /// Flags of the image header. Unknown bits are kept.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct ImageFlags: u32 {
+        /// Position independent; no loader uses it.
+        const PIC = 0x1;
+        /// Payload encrypted with AES-128-CTR (or was, in a primary slot).
+        const ENCRYPTED_AES128 = 0x4;
+        /// Payload encrypted with AES-256-CTR (or was, in a primary slot).
+        const ENCRYPTED_AES256 = 0x8;
+        /// Must not be booted.
+        const NON_BOOTABLE = 0x10;
+        /// Is copied to its load address in RAM.
+        const RAM_LOAD = 0x20;
+        /// Runs only at its load address in flash.
+        const ROM_FIXED = 0x100;
+        /// Payload compressed with LZMA1.
+        const COMPRESSED_LZMA1 = 0x200;
+        /// Payload compressed with LZMA2.
+        const COMPRESSED_LZMA2 = 0x400;
+        /// Compressed with the ARM Thumb filter.
+        const COMPRESSED_ARM_THUMB = 0x800;
+        /// Unknown bits.
+        const _ = !0;
+    }
+}
+
+impl ImageFlags {
+    /// Names of the flags that are set, as `imgtool dumpinfo` writes them; unknown bits as one hex number.
+    #[must_use]
+    pub fn names(self) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut rest = self.bits();
+        for (name, flag) in self.iter_names() {
+            names.push(name.to_owned());
+            rest &= !flag.bits();
+        }
+        if rest != 0 {
+            names.push(format!("{rest:#x}"));
+        }
+        names
+    }
+
+    /// Whether the header says that the payload is, or was, encrypted.
+    #[must_use]
+    pub fn is_encrypted(self) -> bool {
+        self.intersects(Self::ENCRYPTED_AES128 | Self::ENCRYPTED_AES256)
+    }
+
+    /// Whether the header says that the payload is compressed.
+    #[must_use]
+    pub fn is_compressed(self) -> bool {
+        self.intersects(Self::COMPRESSED_LZMA1 | Self::COMPRESSED_LZMA2)
+    }
+
+    /// The content key's size; `None` when no encryption flag or both are set.
+    #[must_use]
+    pub fn content_key_size(self) -> Option<AesKeySize> {
+        match (
+            self.contains(Self::ENCRYPTED_AES128),
+            self.contains(Self::ENCRYPTED_AES256),
+        ) {
+            (true, false) => Some(AesKeySize::Aes128),
+            (false, true) => Some(AesKeySize::Aes256),
+            _ => None,
+        }
+    }
+}
+
+/// Length of an AES key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AesKeySize {
+    /// 16 bytes.
+    Aes128,
+    /// 32 bytes.
+    Aes256,
+}
+
+impl AesKeySize {
+    /// Key length in bytes.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a key is never empty")]
+    pub const fn len(self) -> usize {
+        match self {
+            Self::Aes128 => 16,
+            Self::Aes256 => 32,
+        }
+    }
+
+    /// The header flag for a payload encrypted with such a key.
+    #[must_use]
+    pub const fn flag(self) -> ImageFlags {
+        match self {
+            Self::Aes128 => ImageFlags::ENCRYPTED_AES128,
+            Self::Aes256 => ImageFlags::ENCRYPTED_AES256,
+        }
+    }
+}
+
+impl fmt::Display for AesKeySize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Aes128 => "AES-128",
+            Self::Aes256 => "AES-256",
+        })
+    }
+}
+
+/// The fields of an image header, without the magic and the reserved last word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageHeader {
+    /// Address to load to or to run from; 0 when neither `RAM_LOAD` nor `ROM_FIXED` is set.
+    pub load_address: u32,
+    /// Where the payload starts, bytes from the start of the image (0x200 in the SDK).
+    pub header_size: u16,
+    /// Bytes of the protected TLV area with its info header; 0 when there is none.
+    pub protected_tlv_size: u16,
+    /// Bytes of the payload.
+    pub image_size: u32,
+    /// Flags.
+    pub flags: ImageFlags,
+    /// Version.
+    pub version: ImageVersion,
+}
+
+impl ImageHeader {
+    /// Bytes that a loader reads as the header; `header_size` is at least this.
+    pub const LEN: usize = 32;
+
+    /// Reads the header at the start of `bytes`.
+    ///
+    /// Only the magic is checked: a header that a loader must refuse is still worth showing. See
+    /// [`HeaderRules`].
+    ///
+    /// # Errors
+    ///
+    /// Fewer than 32 bytes, or a first word that is not MCUboot's.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ImageError> {
+        let Some(raw) = bytes.first_chunk::<{ Self::LEN }>() else {
+            return Err(ImageError::HeaderTruncated {
+                available: bytes.len(),
+            });
+        };
+        match u32_at(raw, 0) {
+            Some(IMAGE_MAGIC) => {}
+            Some(u32::MAX) => return Err(ImageError::Erased),
+            found => {
+                return Err(ImageError::Magic {
+                    found: found.unwrap_or_default(),
+                });
+            }
+        }
+        let word = |offset| u32_at(raw, offset).unwrap_or_default();
+        let half = |offset| u16_at(raw, offset).unwrap_or_default();
+        let mut version = [0; ImageVersion::LEN];
+        version.copy_from_slice(&raw[0x14..0x1c]);
+        Ok(Self {
+            load_address: word(0x04),
+            header_size: half(0x08),
+            protected_tlv_size: half(0x0a),
+            image_size: word(0x0c),
+            flags: ImageFlags::from_bits_retain(word(0x10)),
+            version: ImageVersion::from_bytes(version),
+        })
+    }
+
+    /// The header's bytes; the reserved last word is 0.
+    #[must_use]
+    pub fn emit(&self) -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
+        bytes[0x00..0x04].copy_from_slice(&IMAGE_MAGIC.to_le_bytes());
+        bytes[0x04..0x08].copy_from_slice(&self.load_address.to_le_bytes());
+        bytes[0x08..0x0a].copy_from_slice(&self.header_size.to_le_bytes());
+        bytes[0x0a..0x0c].copy_from_slice(&self.protected_tlv_size.to_le_bytes());
+        bytes[0x0c..0x10].copy_from_slice(&self.image_size.to_le_bytes());
+        bytes[0x10..0x14].copy_from_slice(&self.flags.bits().to_le_bytes());
+        bytes[0x14..0x1c].copy_from_slice(&self.version.to_bytes());
+        bytes
+    }
+
+    /// Where the TLV areas start: header plus payload, bytes from the start of the image.
+    ///
+    /// `None` when header, payload and protected TLVs do not fit 32 bits, which a loader refuses.
+    #[must_use]
+    pub fn tlv_offset(&self) -> Option<u32> {
+        let offset = self.image_size.checked_add(u32::from(self.header_size))?;
+        offset.checked_add(u32::from(self.protected_tlv_size))?;
+        Some(offset)
+    }
+
+    pub(crate) fn require_tlv_offset(&self) -> Result<u32, ImageError> {
+        self.tlv_offset().ok_or_else(|| ImageError::SizeOverflow {
+            image_size: self.image_size,
+            header_size: self.header_size,
+            protected_tlv_size: self.protected_tlv_size,
+            largest: u32::MAX - u32::from(self.header_size) - u32::from(self.protected_tlv_size),
+        })
+    }
+}
+
+/// What a loader's build makes of a header, beyond its magic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeaderRules {
+    /// Slot size in bytes; `None` when it is not known, as for a file on a disk.
+    pub slot_size: Option<u32>,
+    /// Whether the loader decrypts.
+    pub encryption: Support,
+    /// Whether the loader decompresses.
+    pub compression: Support,
+    /// Whether a load address is demanded (`MCUBOOT_CHECK_HEADER_LOAD_ADDRESS`).
+    pub load_address: LoadAddressRule,
+}
+
+/// Whether a loader was built with a feature.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Support {
+    /// It was not.
+    #[default]
+    Absent,
+    /// It was.
+    Present,
+}
+
+/// Whether a loader wants `ROM_FIXED` or `RAM_LOAD` to be set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LoadAddressRule {
+    /// Not looked at.
+    #[default]
+    Ignored,
+    /// One of the two flags must be set.
+    Required,
+}
+
+/// Why a loader refuses a header that has the right magic.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderRefusal {
+    /// The sizes do not fit 32 bits.
+    #[error(transparent)]
+    Overflow(#[from] ImageError),
+    /// Header, payload and protected TLVs fill the slot or more.
+    #[error(
+        "`hdr_size` + `img_size` + `protect_tlv_size` (offsets 0x0008 to 0x000f) is {found:#x} bytes, expected less than the slot's {slot_size:#x}"
+    )]
+    TooLarge {
+        /// Sum of the three sizes, bytes.
+        found: u32,
+        /// Slot size, bytes.
+        slot_size: u32,
+    },
+    /// An encryption flag, and a loader that cannot decrypt.
+    #[error(
+        "`flags` at offset 0x0010 is {found:#010x} with an ENCRYPTED flag, expected none: the loader is built without encryption"
+    )]
+    Encrypted {
+        /// The flags.
+        found: u32,
+    },
+    /// Two key lengths at once.
+    #[error(
+        "`flags` at offset 0x0010 is {found:#010x} with ENCRYPTED_AES128 and ENCRYPTED_AES256, expected at most one of them"
+    )]
+    BothEncryptionFlags {
+        /// The flags.
+        found: u32,
+    },
+    /// A compression flag, and a loader that cannot decompress.
+    #[error(
+        "`flags` at offset 0x0010 is {found:#010x} with a COMPRESSED flag, expected none: the loader is built without decompression"
+    )]
+    Compressed {
+        /// The flags.
+        found: u32,
+    },
+    /// Two compressions at once.
+    #[error(
+        "`flags` at offset 0x0010 is {found:#010x} with COMPRESSED_LZMA1 and COMPRESSED_LZMA2, expected at most one of them"
+    )]
+    BothCompressionFlags {
+        /// The flags.
+        found: u32,
+    },
+    /// No load address, and a loader that wants one.
+    #[error(
+        "`flags` at offset 0x0010 is {found:#010x}, expected RAM_LOAD or ROM_FIXED: the loader checks the load address"
+    )]
+    NoLoadAddress {
+        /// The flags.
+        found: u32,
+    },
+}
+
+impl HeaderRules {
+    /// Judges a header as `boot_check_header_valid` does.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that the header breaks, in the loader's order.
+    pub fn check(&self, header: &ImageHeader) -> Result<(), HeaderRefusal> {
+        let flags = header.flags;
+        let found = flags.bits();
+        let end = header.require_tlv_offset()? + u32::from(header.protected_tlv_size);
+        if let Some(slot_size) = self.slot_size
+            && end >= slot_size
+        {
+            return Err(HeaderRefusal::TooLarge {
+                found: end,
+                slot_size,
+            });
+        }
+        match self.encryption {
+            Support::Absent if flags.is_encrypted() => {
+                return Err(HeaderRefusal::Encrypted { found });
+            }
+            Support::Present if flags.is_encrypted() && flags.content_key_size().is_none() => {
+                return Err(HeaderRefusal::BothEncryptionFlags { found });
+            }
+            _ => {}
+        }
+        match self.compression {
+            Support::Absent if flags.is_compressed() => {
+                return Err(HeaderRefusal::Compressed { found });
+            }
+            Support::Present
+                if flags.contains(ImageFlags::COMPRESSED_LZMA1 | ImageFlags::COMPRESSED_LZMA2) =>
+            {
+                return Err(HeaderRefusal::BothCompressionFlags { found });
+            }
+            _ => {}
+        }
+        if self.load_address == LoadAddressRule::Required
+            && !flags.intersects(ImageFlags::RAM_LOAD | ImageFlags::ROM_FIXED)
+        {
+            return Err(HeaderRefusal::NoLoadAddress { found });
+        }
+        Ok(())
+    }
+}
