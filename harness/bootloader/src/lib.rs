@@ -1,1 +1,26 @@
 //! MCUboot and b0n as a model that works on any flash, and predicts what flash must result.
+
+mod config;
+mod flash;
+mod header;
+mod io;
+mod loader;
+mod log;
+mod marks;
+mod outcome;
+pub mod pcd;
+mod sim;
+mod tlv;
+mod trailer;
+
+pub use config::{
+    Config, ContentKeySize, DowngradePrevention, Encryption, ImageSlots, Keys, Line, Mode,
+    NetworkCore, NetworkSlot, Signature,
+};
+pub use flash::{Area, DeviceId, Flash, FlashError};
+pub use loader::{boot, boot_with_network};
+pub use log::{Level, LogLine};
+pub use marks::{MarkError, Pending, set_confirmed, set_pending, swap_state, swap_type};
+pub use outcome::{BootResult, BootedImage, Decision, Outcome, SwapType};
+pub use sim::{Counts, Cut, ERASED, Operation, OperationKind, SimFlash};
+pub use trailer::{Flag, Magic, SwapState};

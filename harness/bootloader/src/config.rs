@@ -1,0 +1,293 @@
+//! What a bootloader was built with: everything of MCUboot's configuration that changes what it does to flash.
+
+use hil_image::{DecryptionKey, PublicKey};
+use serde::{Deserialize, Serialize};
+
+use crate::flash::Area;
+
+/// How an MCUboot was built, and where its slots are.
+///
+/// In a firmware set file the slots come from the layout, so [`images`](Self::images) may be absent there and is
+/// filled in with [`with_images`](Self::with_images).
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Config {
+    /// How an update gets into the primary slot.
+    pub mode: Mode,
+    /// The one kind of signature that is accepted.
+    pub signature: Signature,
+    /// The one kind of encryption that is understood.
+    #[serde(default)]
+    pub encryption: Encryption,
+    /// Length of content keys (`MCUBOOT_AES_256`).
+    #[serde(default)]
+    pub content_key: ContentKeySize,
+    /// Whether a swap keeps the encrypted key TLVs in the trailer instead of the bare content keys
+    /// (`BOOT_SWAP_SAVE_ENCTLV`).
+    #[serde(default)]
+    pub save_enctlv: bool,
+    /// What a candidate must not be older in.
+    #[serde(default)]
+    pub downgrade_prevention: DowngradePrevention,
+    /// Whether the primary slot is validated at every boot (`BOOT_VALIDATE_SLOT0`).
+    #[serde(default = "yes")]
+    pub validate_primary: bool,
+    /// `BOOT_MAX_IMG_SECTORS`: fixes the layout of the trailer.
+    #[serde(default = "default_max_sectors")]
+    pub max_sectors: u32,
+    /// Smallest write of the flash, in bytes.
+    #[serde(default = "default_write_size")]
+    pub write_size: u32,
+    /// Erase unit of the flash, in bytes.
+    #[serde(default = "default_sector_size")]
+    pub sector_size: u32,
+    /// `BOOT_MAX_ALIGN`: distance of the trailer's fields, in bytes.
+    #[serde(default = "default_max_align")]
+    pub max_align: u32,
+    /// Whose MCUboot it is.
+    #[serde(default)]
+    pub line: Line,
+    /// What is done with an image for the network core in the application's secondary slot.
+    #[serde(default)]
+    pub network_core: NetworkCore,
+    /// Where the network core's application lies, in that core's own addresses. Only looked at when
+    /// [`network_core`](Self::network_core) is not `none`.
+    #[serde(default)]
+    pub network_slot: NetworkSlot,
+    /// The slots, image 0 first.
+    #[serde(default)]
+    pub images: Vec<ImageSlots>,
+    /// The scratch area of swap-using-scratch.
+    #[serde(default)]
+    pub scratch: Option<Area>,
+}
+
+impl Config {
+    /// A build with MCUboot's defaults and one image.
+    #[must_use]
+    pub fn new(mode: Mode, signature: Signature, image: ImageSlots) -> Self {
+        Self {
+            mode,
+            signature,
+            encryption: Encryption::None,
+            content_key: ContentKeySize::Aes128,
+            save_enctlv: false,
+            downgrade_prevention: DowngradePrevention::None,
+            validate_primary: true,
+            max_sectors: default_max_sectors(),
+            write_size: default_write_size(),
+            sector_size: default_sector_size(),
+            max_align: default_max_align(),
+            line: Line::default(),
+            network_core: NetworkCore::None,
+            network_slot: NetworkSlot::default(),
+            images: vec![image],
+            scratch: None,
+        }
+    }
+
+    /// The same build with these slots.
+    #[must_use]
+    pub fn with_images(mut self, images: Vec<ImageSlots>) -> Self {
+        self.images = images;
+        self
+    }
+
+    pub(crate) fn encrypts(&self) -> bool {
+        self.encryption != Encryption::None
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// `BOOT_MAX_IMG_SECTORS` of the Zephyr port with partition manager (mcuboot `boot/zephyr/Kconfig`).
+fn default_max_sectors() -> u32 {
+    128
+}
+
+/// The nRF5340's flash is written in words.
+fn default_write_size() -> u32 {
+    4
+}
+
+/// Pages of the nRF5340's application core and sectors of the external flash.
+fn default_sector_size() -> u32 {
+    4096
+}
+
+/// `BOOT_MAX_ALIGN` unless the flash's write block is larger (mcuboot `bootutil_public.h`).
+fn default_max_align() -> u32 {
+    8
+}
+
+/// How an update gets into the primary slot.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Both images change places; the primary is first moved up by one sector.
+    SwapMove,
+    /// Both images change places; the update lies one sector up in the secondary slot.
+    SwapOffset,
+    /// Both images change places by way of a scratch area.
+    SwapScratch,
+    /// The update is copied over the primary; there is no way back. The fast kind: only the sectors that the image
+    /// needs are touched.
+    OverwriteOnly,
+}
+
+impl std::fmt::Display for Mode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::SwapMove => "swap-move",
+            Self::SwapOffset => "swap-offset",
+            Self::SwapScratch => "swap-scratch",
+            Self::OverwriteOnly => "overwrite-only",
+        })
+    }
+}
+
+/// The kind of signature a bootloader accepts.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Signature {
+    /// ECDSA on P-256 over the SHA-256 of the image.
+    EcdsaP256,
+    /// RSA-2048 PSS.
+    #[serde(rename = "rsa-2048")]
+    Rsa2048,
+    /// RSA-3072 PSS.
+    #[serde(rename = "rsa-3072")]
+    Rsa3072,
+    /// Ed25519 over the SHA-256 of the image.
+    Ed25519,
+    /// Only the SHA-256 of the image is checked.
+    None,
+}
+
+/// How content keys are wrapped.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encryption {
+    /// Encrypted images are refused.
+    #[default]
+    None,
+    /// ECIES on P-256.
+    Ec256,
+    /// ECIES on X25519 with SHA-256.
+    X25519,
+    /// RSA-2048 OAEP.
+    #[serde(rename = "rsa-2048")]
+    Rsa2048,
+    /// AES key wrap.
+    AesKw,
+}
+
+/// Length of the key that encrypts a payload.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ContentKeySize {
+    /// 16 bytes.
+    #[default]
+    #[serde(rename = "aes-128")]
+    Aes128,
+    /// 32 bytes.
+    #[serde(rename = "aes-256")]
+    Aes256,
+}
+
+impl ContentKeySize {
+    pub(crate) fn bytes(self) -> u32 {
+        match self {
+            Self::Aes128 => 16,
+            Self::Aes256 => 32,
+        }
+    }
+}
+
+/// What a candidate must not be older in than the running image.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DowngradePrevention {
+    /// Nothing is compared.
+    #[default]
+    None,
+    /// The version in the header, without its build number.
+    Version,
+    /// The security counter TLV (swap modes; overwrite-only still compares versions).
+    SecurityCounter,
+}
+
+/// Whose MCUboot.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Line {
+    /// `mcu-tools/mcuboot`: an unsatisfied dependency cancels the updates of all images.
+    Upstream,
+    /// `nrfconnect/sdk-mcuboot`, SDK 3.x: an unsatisfied dependency cancels only its own image's update, and network
+    /// core images are known.
+    #[default]
+    Nordic,
+}
+
+/// What is done with a network core image.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkCore {
+    /// It is not known as one.
+    #[default]
+    None,
+    /// It is recognised in image 0's secondary slot by its reset vector, and handed to b0n through the PCD command
+    /// block: one image, not simultaneous.
+    Pcd,
+}
+
+/// The network core's application partition.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct NetworkSlot {
+    /// First address, in the network core's map.
+    pub address: u32,
+    /// Length in bytes.
+    pub size: u32,
+}
+
+impl Default for NetworkSlot {
+    /// 0x0100_8800, 0x37800 bytes: every published build from SDK 2.1.0 to 3.0.2 has it there.
+    fn default() -> Self {
+        Self {
+            address: 0x0100_8800,
+            size: 0x37800,
+        }
+    }
+}
+
+impl NetworkSlot {
+    /// Whether an address of the network core lies in it.
+    #[must_use]
+    pub fn contains(&self, address: u32) -> bool {
+        address
+            .checked_sub(self.address)
+            .is_some_and(|inside| inside < self.size)
+    }
+}
+
+/// The two slots of one image.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ImageSlots {
+    /// Where it runs from.
+    pub primary: Area,
+    /// Where updates are put.
+    pub secondary: Area,
+}
+
+/// The keys that are compiled into a bootloader.
+#[derive(Debug, Default)]
+pub struct Keys {
+    /// Keys whose signatures are accepted.
+    pub signing: Vec<PublicKey>,
+    /// Unwraps the content keys of encrypted images.
+    pub encryption: Option<DecryptionKey>,
+}
