@@ -1,1 +1,27 @@
 //! Scenario files and firmware sets: model, validation with file, line and hint, expansion.
+//!
+//! A scenario is a script over roles (`baseline`, `update.app`); it never names a file or a board. A firmware
+//! set says which files play the roles. Both are parsed here into types that hold nothing meaningless, so that
+//! whoever runs them has nothing left to validate; how a step is run is not known here.
+
+mod locate;
+mod matrix;
+mod needs;
+mod node;
+mod scenario;
+mod source;
+mod step;
+mod step_info;
+mod units;
+mod words;
+
+pub use needs::{BoardFeature, BootloaderNeeds, Capabilities, ModeNeed, Needs, Unmet};
+pub use scenario::{PlannedStep, RequirementId, Scenario, StandingCheck, Variant};
+pub use source::{FileError, Place};
+pub use step::{
+    Answer, BootState, CutAt, Erase, ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet,
+    ExpectPlainText, ExpectSlot, ImageEntry, ImageFlags, Mark, PowerCut, PowerCycle, Presence, Request,
+    Reset, SlotContents, Step, Upload, UploadCut,
+};
+pub use units::Percent;
+pub use words::{Core, ImageRef, Slot, Stored, Transport};

@@ -1,0 +1,170 @@
+//! What a scenario needs, what a board with its bootloader has, and why the one cannot run on the other.
+
+use crate::words::Transport;
+use hil_bootloader::{Config, DowngradePrevention, Encryption, Mode, NetworkCore, Signature};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// The `needs` of a scenario file: what cannot be read from the steps themselves.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Needs {
+    /// What the bootloader was built with.
+    pub bootloader: BootloaderNeeds,
+    /// What the board has.
+    pub board: BTreeSet<BoardFeature>,
+}
+
+/// What the bootloader must have been built with; what is not given does not matter.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct BootloaderNeeds {
+    /// How an update gets into the primary slot.
+    pub mode: Option<ModeNeed>,
+    /// The kind of signature it accepts.
+    pub signature: Option<Signature>,
+    /// The kind of encryption it understands.
+    pub encryption: Option<Encryption>,
+    /// What an update must not be older in.
+    pub downgrade_prevention: Option<DowngradePrevention>,
+    /// What it does with a network core image.
+    pub network_core: Option<NetworkCore>,
+}
+
+/// A way for an update to get into the primary slot, or a group of them.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModeNeed {
+    /// Any swap: there is a way back.
+    Swap,
+    /// Swap using move.
+    SwapMove,
+    /// Swap using offset.
+    SwapOffset,
+    /// Swap using scratch.
+    SwapScratch,
+    /// The update is copied over the primary.
+    OverwriteOnly,
+}
+
+impl ModeNeed {
+    const fn is_met_by(self, mode: Mode) -> bool {
+        match self {
+            Self::Swap => matches!(mode, Mode::SwapMove | Mode::SwapOffset | Mode::SwapScratch),
+            Self::SwapMove => matches!(mode, Mode::SwapMove),
+            Self::SwapOffset => matches!(mode, Mode::SwapOffset),
+            Self::SwapScratch => matches!(mode, Mode::SwapScratch),
+            Self::OverwriteOnly => matches!(mode, Mode::OverwriteOnly),
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Swap => "swap",
+            Self::SwapMove => "swap-move",
+            Self::SwapOffset => "swap-offset",
+            Self::SwapScratch => "swap-scratch",
+            Self::OverwriteOnly => "overwrite-only",
+        }
+    }
+}
+
+/// Something that one board of a bench has and another has not.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BoardFeature {
+    /// Its power can be switched.
+    Power,
+    /// Its reset pin can be pulled.
+    PinReset,
+    /// The application core's console can be read.
+    AppConsole,
+    /// The network core's console can be read.
+    NetConsole,
+}
+
+impl fmt::Display for BoardFeature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Power => "power switch",
+            Self::PinReset => "reset pin",
+            Self::AppConsole => "console of the application core",
+            Self::NetConsole => "console of the network core",
+        })
+    }
+}
+
+/// What a board, with the bootloader that is under test on it, can do.
+#[derive(Clone, Debug)]
+pub struct Capabilities<'a> {
+    /// Name of the board.
+    pub board: String,
+    /// What it has.
+    pub features: BTreeSet<BoardFeature>,
+    /// The links on which it can be reached with SMP.
+    pub transports: BTreeSet<Transport>,
+    /// What the firmware set's bootloader was built with.
+    pub bootloader: &'a Config,
+}
+
+/// Why a scenario cannot run on a board: the reason of a skip. Never empty.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unmet(Vec<String>);
+
+impl Unmet {
+    /// The reason made of `parts`, or `None` when there is none.
+    pub(crate) fn of(parts: Vec<String>) -> Option<Self> {
+        (!parts.is_empty()).then_some(Self(parts))
+    }
+}
+
+impl fmt::Display for Unmet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("; "))
+    }
+}
+
+impl BootloaderNeeds {
+    /// What `has` does not have of this, one sentence each.
+    pub(crate) fn unmet_by(&self, has: &Config) -> Vec<String> {
+        let mut unmet = Vec::new();
+        if let Some(mode) = self.mode.filter(|mode| !mode.is_met_by(has.mode)) {
+            unmet.push(format!(
+                "needs a bootloader in mode `{}`, this one is `{}`",
+                mode.word(),
+                has.mode
+            ));
+        }
+        differs(&mut unmet, "signature", self.signature, has.signature);
+        differs(&mut unmet, "encryption", self.encryption, has.encryption);
+        differs(
+            &mut unmet,
+            "downgrade prevention",
+            self.downgrade_prevention,
+            has.downgrade_prevention,
+        );
+        differs(&mut unmet, "network core update", self.network_core, has.network_core);
+        unmet
+    }
+}
+
+fn differs<T: PartialEq + Serialize>(unmet: &mut Vec<String>, what: &str, needed: Option<T>, has: T) {
+    if let Some(needed) = needed
+        && needed != has
+    {
+        unmet.push(format!(
+            "needs a bootloader with {what} `{}`, this one has `{}`",
+            word(&needed),
+            word(&has)
+        ));
+    }
+}
+
+/// An enum's word in files.
+fn word<T: Serialize>(value: &T) -> String {
+    serde_yaml::to_value(value)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}

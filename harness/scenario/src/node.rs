@@ -1,0 +1,503 @@
+//! Turns a YAML value into the types of this crate, and remembers which node a mistake is at.
+//!
+//! `serde_yaml` can do this as well, but its errors are finished sentences: the word that was found, the words
+//! that are allowed and the node are gone. This deserializer keeps them apart, so that the message can name the
+//! nearest word, and takes variables that were replaced after parsing.
+
+use crate::locate::{NodePath, Part, Segment, locate};
+use crate::source::{FileError, Source, nearest};
+use serde::de::value::StrDeserializer;
+use serde::de::{self, Deserializer, Error as _, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde_yaml::{Mapping, Value};
+use std::fmt;
+
+/// Reads a `T` from `value`, which stands at `path` of its document.
+pub(crate) fn read<T: de::DeserializeOwned>(value: &Value, path: &[Segment]) -> Result<T, NodeError> {
+    T::deserialize(Node {
+        value,
+        path: path.to_vec(),
+    })
+}
+
+/// What is wrong with a node.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct NodeError {
+    at: Option<(NodePath, Part)>,
+    message: String,
+    found: Option<String>,
+    /// The word stands for one of an enum's variants, so that the enum can say what sort of word it is.
+    of_enum: bool,
+    allowed: Vec<String>,
+    advice: Option<String>,
+}
+
+impl NodeError {
+    pub(crate) fn new(path: NodePath, part: Part, message: impl Into<String>) -> Self {
+        Self {
+            at: Some((path, part)),
+            message: message.into(),
+            found: None,
+            of_enum: false,
+            allowed: Vec::new(),
+            advice: None,
+        }
+    }
+
+    /// For a word that is not among `known`.
+    pub(crate) fn unknown<'a>(
+        path: NodePath,
+        part: Part,
+        what: &str,
+        found: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        Self {
+            found: Some(found.to_owned()),
+            allowed: known.into_iter().map(str::to_owned).collect(),
+            ..Self::new(path, part, format!("unknown {what} `{found}`"))
+        }
+    }
+
+    pub(crate) fn advising(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    /// Says what sort of word was not known, when the error is about the word itself.
+    fn of_enum(mut self, name: &str) -> Self {
+        if std::mem::take(&mut self.of_enum)
+            && let Some(found) = &self.found
+        {
+            self.message = format!("unknown {} `{found}`", noun(name));
+        }
+        self
+    }
+
+    /// The error belongs to this node, unless it already belongs to one inside it.
+    fn or_at(mut self, path: &[Segment], part: Part) -> Self {
+        self.at.get_or_insert_with(|| (path.to_vec(), part));
+        self
+    }
+
+    /// Says it with the line it is in.
+    pub(crate) fn in_file(self, source: &Source) -> FileError {
+        let place = self.at.and_then(|(path, part)| locate(source, &path, part));
+        let advice = self.advice.or_else(|| {
+            let found = self.found?;
+            nearest(&found, self.allowed.iter().map(String::as_str))
+        });
+        FileError::new(&source.path, self.message)
+            .at(place)
+            .allowing(self.allowed)
+            .advising(advice)
+    }
+}
+
+impl fmt::Display for NodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for NodeError {}
+
+impl de::Error for NodeError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self {
+            at: None,
+            message: message.to_string(),
+            found: None,
+            of_enum: false,
+            allowed: Vec::new(),
+            advice: None,
+        }
+    }
+
+    fn unknown_field(found: &str, allowed: &'static [&'static str]) -> Self {
+        Self {
+            found: Some(found.to_owned()),
+            allowed: allowed.iter().map(|&word| word.to_owned()).collect(),
+            ..Self::custom(format_args!("unknown key `{found}`"))
+        }
+    }
+
+    fn unknown_variant(found: &str, allowed: &'static [&'static str]) -> Self {
+        Self {
+            of_enum: true,
+            ..Self::unknown_field(found, allowed)
+        }
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::custom(format_args!("key `{field}` is missing"))
+    }
+
+    fn invalid_type(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let error = Self::custom(format_args!(
+            "found {}, expected {}",
+            describe(found),
+            in_words(expected)
+        ));
+        match found {
+            de::Unexpected::Bool(_)
+            | de::Unexpected::Unsigned(_)
+            | de::Unexpected::Signed(_)
+            | de::Unexpected::Float(_)
+                if expected.to_string().contains("string") =>
+            {
+                error.advising("write it in quotes to make it a text")
+            }
+            _ => error,
+        }
+    }
+
+    fn invalid_value(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::invalid_type(found, expected)
+    }
+}
+
+/// What was found, in words that somebody who writes YAML knows.
+fn describe(found: de::Unexpected<'_>) -> String {
+    match found {
+        de::Unexpected::Bool(value) => format!("`{value}`"),
+        de::Unexpected::Unsigned(value) => format!("the number `{value}`"),
+        de::Unexpected::Signed(value) => format!("the number `{value}`"),
+        de::Unexpected::Float(value) => format!("the number `{value}`"),
+        de::Unexpected::Str(value) => format!("`{value}`"),
+        de::Unexpected::Unit | de::Unexpected::Option => "nothing".to_owned(),
+        de::Unexpected::Seq => "a list".to_owned(),
+        de::Unexpected::Map => "a mapping".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// What serde expects, likewise.
+fn in_words(expected: &dyn de::Expected) -> String {
+    let text = expected.to_string();
+    match text.as_str() {
+        "a string" | "string" => "a text".to_owned(),
+        "a sequence" => "a list".to_owned(),
+        "a boolean" => "`true` or `false`".to_owned(),
+        "u8" => "a number from 0 to 255".to_owned(),
+        "u32" | "u64" => "a whole number, 0 or more".to_owned(),
+        _ if text.starts_with("struct ") => "a mapping such as `{ key: value }`".to_owned(),
+        _ => text,
+    }
+}
+
+/// A YAML value and where it stands.
+struct Node<'a> {
+    value: &'a Value,
+    path: NodePath,
+}
+
+impl<'a> Node<'a> {
+    fn child(&self, segment: Segment, value: &'a Value) -> Self {
+        let mut path = self.path.clone();
+        path.push(segment);
+        Self { value, path }
+    }
+
+    fn mapping<V: Visitor<'a>>(
+        self,
+        mapping: Option<&'a Mapping>,
+        visitor: V,
+    ) -> Result<V::Value, NodeError> {
+        let result = visitor.visit_map(Entries {
+            node: &self,
+            entries: mapping.map(Mapping::iter),
+            value: None,
+        });
+        // A mapping as a whole is shown by its key: that is where a missing key is missed.
+        let part = match self.path.last() {
+            Some(Segment::Key(_)) => Part::Key,
+            _ => Part::Value,
+        };
+        result.map_err(|error| error.or_at(&self.path, part))
+    }
+}
+
+impl<'de> Deserializer<'de> for Node<'de> {
+    type Error = NodeError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NodeError> {
+        let path = self.path.clone();
+        match self.value {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(value) => visitor.visit_bool(*value),
+            Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+                (Some(value), _, _) => visitor.visit_u64(value),
+                (None, Some(value), _) => visitor.visit_i64(value),
+                (None, None, value) => visitor.visit_f64(value.unwrap_or(f64::NAN)),
+            },
+            Value::String(text) => visitor.visit_str(text),
+            Value::Sequence(items) => visitor.visit_seq(Items {
+                node: &self,
+                items: items.iter().enumerate(),
+            }),
+            Value::Mapping(mapping) => return self.mapping(Some(mapping), visitor),
+            Value::Tagged(tagged) => Err(de::Error::custom(format_args!(
+                "YAML tags such as `{}` mean nothing here",
+                tagged.tag
+            ))),
+        }
+        .map_err(|error: NodeError| error.or_at(&path, Part::Value))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NodeError> {
+        match self.value {
+            Value::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, NodeError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    /// `power_cycle:` without anything means `power_cycle: {}`.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, NodeError> {
+        match self.value {
+            Value::Null => self.mapping(None, visitor),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, NodeError> {
+        let (word, content, at) = match one_entry(self.value) {
+            Some((word, content)) => (word, content, Part::Key),
+            None => match self.value {
+                Value::String(word) => (word.as_str(), &NULL, Part::Value),
+                other => {
+                    return Err(NodeError {
+                        allowed: variants.iter().map(|&word| word.to_owned()).collect(),
+                        ..NodeError::new(
+                            self.path.clone(),
+                            Part::Value,
+                            format!("found {}, expected a {}", kind(other), noun(name)),
+                        )
+                    });
+                }
+            },
+        };
+        let content = self.child(Segment::Key(word.to_owned()), content);
+        let path = match at {
+            Part::Key => content.path.clone(),
+            Part::Value => self.path.clone(),
+        };
+        visitor
+            .visit_enum(OneOf { word, content })
+            .map_err(|error| error.of_enum(name).or_at(&path, at))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        seq tuple tuple_struct map identifier ignored_any
+    }
+}
+
+/// The entry of a mapping that has only one.
+fn one_entry(value: &Value) -> Option<(&str, &Value)> {
+    match value.as_mapping()?.iter().next()? {
+        (Value::String(word), content) if value.as_mapping()?.len() == 1 => Some((word, content)),
+        _ => None,
+    }
+}
+
+/// For a word that stands alone where settings may follow.
+static NULL: Value = Value::Null;
+
+/// What the words of an enum are, in the language of the files.
+fn noun(name: &str) -> &'static str {
+    match name {
+        "Step" => "step",
+        "Slot" => "slot",
+        "Core" => "core",
+        "Memory" => "memory",
+        "Transport" => "transport",
+        "StandingCheck" => "standing check",
+        "BoardFeature" => "board feature",
+        _ => "word",
+    }
+}
+
+/// What a value is, in words that somebody who writes YAML knows.
+pub(crate) fn kind(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".to_owned(),
+        Value::Bool(value) => format!("`{value}`"),
+        Value::Number(value) => format!("the number `{value}`"),
+        Value::String(value) => format!("`{value}`"),
+        Value::Sequence(_) => "a list".to_owned(),
+        Value::Mapping(mapping) => match mapping.len() {
+            0 => "an empty mapping".to_owned(),
+            1 => "a mapping".to_owned(),
+            keys => format!("a mapping of {keys} keys"),
+        },
+        Value::Tagged(tagged) => format!("the tag `{}`", tagged.tag),
+    }
+}
+
+/// The entries of a mapping.
+struct Entries<'n, 'a> {
+    node: &'n Node<'a>,
+    entries: Option<serde_yaml::mapping::Iter<'a>>,
+    value: Option<Node<'a>>,
+}
+
+impl<'a> MapAccess<'a> for Entries<'_, 'a> {
+    type Error = NodeError;
+
+    fn next_key_seed<K: de::DeserializeSeed<'a>>(&mut self, seed: K) -> Result<Option<K::Value>, NodeError> {
+        let Some((key, value)) = self.entries.as_mut().and_then(Iterator::next) else {
+            return Ok(None);
+        };
+        let Value::String(name) = key else {
+            return Err(de::Error::custom(format_args!(
+                "found {} as a key, expected a word",
+                kind(key)
+            )));
+        };
+        let value = self.node.child(Segment::Key(name.clone()), value);
+        let deserializer: StrDeserializer<'_, NodeError> = name.as_str().into_deserializer();
+        let key = seed
+            .deserialize(deserializer)
+            .map_err(|error| error.or_at(&value.path, Part::Key))?;
+        self.value = Some(value);
+        Ok(Some(key))
+    }
+
+    fn next_value_seed<V: de::DeserializeSeed<'a>>(&mut self, seed: V) -> Result<V::Value, NodeError> {
+        let value = self
+            .value
+            .take()
+            .ok_or_else(|| NodeError::custom("a value was asked for before its key"))?;
+        seed.deserialize(value)
+    }
+}
+
+/// The items of a list.
+struct Items<'n, 'a> {
+    node: &'n Node<'a>,
+    items: std::iter::Enumerate<std::slice::Iter<'a, Value>>,
+}
+
+impl<'a> SeqAccess<'a> for Items<'_, 'a> {
+    type Error = NodeError;
+
+    fn next_element_seed<T: de::DeserializeSeed<'a>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, NodeError> {
+        let Some((index, value)) = self.items.next() else {
+            return Ok(None);
+        };
+        seed.deserialize(self.node.child(Segment::Index(index), value))
+            .map(Some)
+    }
+}
+
+/// One variant of an enum, and what it is given.
+struct OneOf<'a> {
+    word: &'a str,
+    content: Node<'a>,
+}
+
+impl<'a> EnumAccess<'a> for OneOf<'a> {
+    type Error = NodeError;
+    type Variant = Content<'a>;
+
+    fn variant_seed<V: de::DeserializeSeed<'a>>(
+        self,
+        seed: V,
+    ) -> Result<(V::Value, Content<'a>), NodeError> {
+        let deserializer: StrDeserializer<'_, NodeError> = self.word.into_deserializer();
+        Ok((seed.deserialize(deserializer)?, Content(self.content)))
+    }
+}
+
+/// What a variant is given.
+struct Content<'a>(Node<'a>);
+
+impl<'a> VariantAccess<'a> for Content<'a> {
+    type Error = NodeError;
+
+    fn unit_variant(self) -> Result<(), NodeError> {
+        match self.0.value {
+            Value::Null => Ok(()),
+            other => Err(NodeError::custom(format_args!(
+                "found {}, but this word stands alone",
+                kind(other)
+            ))),
+        }
+    }
+
+    fn newtype_variant_seed<T: de::DeserializeSeed<'a>>(self, seed: T) -> Result<T::Value, NodeError> {
+        seed.deserialize(self.0)
+    }
+
+    fn tuple_variant<V: Visitor<'a>>(self, _len: usize, visitor: V) -> Result<V::Value, NodeError> {
+        self.0.deserialize_any(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'a>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, NodeError> {
+        self.0.deserialize_struct("", fields, visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::{Slot, Transport};
+    use rstest::rstest;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only the mistakes in it are looked at")]
+    struct Sample {
+        slot: Slot,
+        #[serde(default)]
+        over: Vec<Transport>,
+        #[serde(default)]
+        count: u8,
+        #[serde(default)]
+        text: String,
+    }
+
+    #[rstest]
+    #[case::unknown_key("slot: app.primary\nslt: x", "a.yaml:2:1: unknown key `slt`", Some("did you mean `slot`?"))]
+    #[case::unknown_word("slot: app.primry", "a.yaml:1:7: unknown slot `app.primry`", Some("did you mean `app.primary`?"))]
+    #[case::unknown_word_in_a_list("{ slot: app.primary, over: [uart, bel] }", "a.yaml:1:35: unknown transport `bel`", Some("did you mean `ble`?"))]
+    #[case::missing_key("text: x", "a.yaml:1:1: key `slot` is missing", None)]
+    #[case::wrong_type("slot: [1]", "a.yaml:1:7: found a list, expected a slot", None)]
+    #[case::number_for_text("slot: app.primary\ntext: 2.0", "a.yaml:2:7: found the number `2`, expected a text", Some("write it in quotes to make it a text"))]
+    #[case::too_large("slot: app.primary\ncount: 256", "a.yaml:2:8: found the number `256`, expected a number from 0 to 255", None)]
+    #[case::key_that_is_no_word("slot: app.primary\n1: 2", "a.yaml:1:1: found the number `1` as a key, expected a word", None)]
+    #[case::tag("slot: !x app.primary", "a.yaml:1:7: found the tag `!x`, expected a slot", None)]
+    fn a_mistake_is_named_where_it_is(#[case] text: &str, #[case] message: &str, #[case] help: Option<&str>) {
+        let value: Value = serde_yaml::from_str(text).unwrap();
+        let error = read::<Sample>(&value, &[]).unwrap_err();
+        let error = error.in_file(&Source::new("a.yaml", text));
+        assert_eq!(error.to_string(), message);
+        assert_eq!(error.help(), help);
+    }
+}

@@ -1,0 +1,382 @@
+//! A scenario file: a script over roles, with everything that can be said about it without a firmware set.
+
+use crate::locate::{NodePath, Part, Segment};
+use crate::matrix::{self, Assignment};
+use crate::needs::{BoardFeature, Capabilities, Needs, Unmet};
+use crate::node::{self, NodeError, kind};
+use crate::source::{FileError, Source};
+use crate::step::Step;
+use crate::words::Transport;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_yaml::{Mapping, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::Path;
+
+/// A scenario as it is in its file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// Its name: unique among the scenarios of a run.
+    pub name: String,
+    /// What it shows, in one sentence.
+    pub summary: String,
+    /// The question of a user that it answers.
+    pub question: Option<String>,
+    /// The requirements that it covers.
+    pub requirements: Vec<RequirementId>,
+    /// The checks that must not follow it, and why.
+    pub waived: BTreeMap<StandingCheck, String>,
+    variants: Vec<Variant>,
+    pub(crate) source: Source,
+}
+
+/// A scenario with one combination of its matrix: what runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variant {
+    /// The scenario's name with the values of the matrix, such as `encrypted-app[uart]`.
+    pub name: String,
+    /// What the board must have, besides what the steps say.
+    pub needs: Needs,
+    /// The link of steps that do not name one: the matrix variable `transport`, otherwise UART.
+    pub transport: Transport,
+    /// The steps in order; never empty.
+    pub steps: Vec<PlannedStep>,
+}
+
+/// A step and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedStep {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Its line in the file, from 1.
+    pub line: u32,
+    /// What it does.
+    pub step: Step,
+}
+
+/// Name of a requirement, such as `DFU-CONF-1`: capital letters, digits, `-`, `_` and `.`.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct RequirementId(String);
+
+impl RequirementId {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RequirementId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for RequirementId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let good = text.starts_with(|c: char| c.is_ascii_uppercase())
+            && text
+                .chars()
+                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || "-_.".contains(c));
+        if good {
+            Ok(Self(text))
+        } else {
+            Err(D::Error::custom(format_args!(
+                "`{text}` is no requirement: expected capital letters, digits, `-`, `_` and `.`, such as `DFU-APP-1`"
+            )))
+        }
+    }
+}
+
+/// A check that follows every scenario unless the file waives it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StandingCheck {
+    /// The bootloaders' flash and UICR are as they were programmed.
+    BootloaderUnchanged,
+    /// Partitions that no step may touch are as they were.
+    OtherPartitionsUnchanged,
+    /// No plain text of an encrypted image lies outside the primary slot.
+    NoPlainText,
+    /// Both cores run.
+    BothCoresAlive,
+    /// The whole flash is as the bootloader model predicts.
+    FlashAsPredicted,
+}
+
+/// The top of a scenario file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    scenario: String,
+    summary: String,
+    question: Option<String>,
+    #[serde(default)]
+    requirements: Vec<RequirementId>,
+    #[serde(default)]
+    matrix: Mapping,
+    #[serde(default)]
+    needs: Value,
+    steps: Vec<Value>,
+    #[serde(default)]
+    waive: BTreeMap<StandingCheck, String>,
+}
+
+impl Scenario {
+    /// Reads the scenario file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or is no scenario: see [`Self::parse`].
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, FileError> {
+        Self::from_source(Source::read(path.as_ref())?)
+    }
+
+    /// Reads a scenario from the text of a file; `path` is only shown.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake in it, with its place. Mistakes that only a firmware set can show are found by
+    /// [`check`](crate::check).
+    pub fn parse(path: impl AsRef<Path>, text: &str) -> Result<Self, FileError> {
+        Self::from_source(Source::new(path.as_ref(), text))
+    }
+
+    fn from_source(source: Source) -> Result<Self, FileError> {
+        let value = source.parse_yaml("scenario")?;
+        let read = || -> Result<_, NodeError> {
+            let document: Document = node::read(&value, &[])?;
+            let variants = document.variants(&source)?;
+            Ok((document, variants))
+        };
+        let (document, variants) = read().map_err(|error| error.in_file(&source))?;
+        Ok(Self {
+            name: document.scenario,
+            summary: document.summary,
+            question: document.question,
+            requirements: document.requirements,
+            waived: document.waive,
+            variants,
+            source,
+        })
+    }
+
+    /// The variants that its matrix makes, in order; a scenario without matrix is its own only variant.
+    #[must_use]
+    pub fn expand(&self) -> Vec<Variant> {
+        self.variants.clone()
+    }
+
+    /// The same, borrowed.
+    #[must_use]
+    pub fn variants(&self) -> &[Variant] {
+        &self.variants
+    }
+
+    /// The file that it is in.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.source.path
+    }
+}
+
+impl Document {
+    fn variants(&self, source: &Source) -> Result<Vec<Variant>, NodeError> {
+        let at = |name: &str| vec![Segment::Key(name.to_owned())];
+        let name_is_good = self.scenario.starts_with(|c: char| c.is_ascii_lowercase())
+            && self
+                .scenario
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        if !name_is_good {
+            return Err(NodeError::new(
+                at("scenario"),
+                Part::Value,
+                format!("`{}` is no name for a scenario", self.scenario),
+            )
+            .advising("use small letters, digits and `-`, such as `app-update`"));
+        }
+        if self.summary.trim().is_empty() {
+            return Err(NodeError::new(at("summary"), Part::Key, "`summary` is empty")
+                .advising("say in one sentence what the scenario shows"));
+        }
+        for (check, reason) in &self.waive {
+            if reason.trim().is_empty() {
+                let _ = check;
+                return Err(NodeError::new(at("waive"), Part::Key, "a check is waived without a reason"));
+            }
+        }
+        if self.steps.is_empty() {
+            return Err(NodeError::new(at("steps"), Part::Key, "`steps` is empty")
+                .advising("a scenario without steps would pass without having shown anything"));
+        }
+
+        let assignments = matrix::expand(&self.matrix)?;
+        let mut used = BTreeSet::from(["transport".to_owned()]);
+        let variants = assignments
+            .iter()
+            .map(|assignment| self.variant(source, assignment, &mut used))
+            .collect::<Result<Vec<_>, _>>()?;
+        if let Some(unused) = assignments
+            .first()
+            .and_then(|first| first.variables().find(|name| !used.contains(*name)))
+        {
+            let mut path = at("matrix");
+            path.push(Segment::Key(unused.to_owned()));
+            return Err(NodeError::new(
+                path,
+                Part::Key,
+                format!("matrix variable `{unused}` is not used: its variants would all be the same"),
+            )
+            .advising(format!("write `${{{unused}}}` in a step, or leave the variable out")));
+        }
+        Ok(variants)
+    }
+
+    fn variant(
+        &self,
+        source: &Source,
+        assignment: &Assignment,
+        used: &mut BTreeSet<String>,
+    ) -> Result<Variant, NodeError> {
+        let mut path = vec![Segment::Key("needs".to_owned())];
+        let needs = matrix::substitute(&self.needs, &mut path, assignment, used)?;
+        let needs = match needs {
+            Value::Null => Needs::default(),
+            needs => node::read(&needs, &path)?,
+        };
+        let transport = match assignment.get("transport") {
+            None => Transport::Uart,
+            Some(word) => {
+                let path = [Segment::Key("matrix".to_owned()), Segment::Key("transport".to_owned())];
+                node::read(&Value::String(word.to_owned()), &path)?
+            }
+        };
+        let steps = (1..)
+            .zip(&self.steps)
+            .map(|(number, item)| {
+                let mut path = step_path(number);
+                let item = matrix::substitute(item, &mut path, assignment, used)?;
+                Ok(PlannedStep {
+                    number,
+                    line: source.line_of(&path),
+                    step: read_step(&item, &path)?,
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Variant {
+            name: format!("{}{}", self.scenario, assignment.suffix()),
+            needs,
+            transport,
+            steps,
+        })
+    }
+}
+
+/// The path of step `number` (from 1).
+pub(crate) fn step_path(number: u32) -> NodePath {
+    vec![
+        Segment::Key("steps".to_owned()),
+        Segment::Index(number.saturating_sub(1) as usize),
+    ]
+}
+
+fn read_step(item: &Value, path: &[Segment]) -> Result<Step, NodeError> {
+    match item {
+        Value::Mapping(mapping) if mapping.len() > 1 => {
+            let names: Vec<_> = mapping.keys().filter_map(Value::as_str).collect();
+            let second = names.get(1).copied().unwrap_or_default();
+            let mut at = path.to_vec();
+            at.push(Segment::Key(second.to_owned()));
+            let known = |name: &str| Step::NAMES.contains(&name);
+            let error = NodeError::new(
+                at,
+                Part::Key,
+                format!("several steps in one item: `{}`", names.join("`, `")),
+            );
+            Err(if names.iter().all(|name| known(name)) {
+                error.advising(format!("put a `-` in front of `{second}`"))
+            } else {
+                error.advising(format!("indent what belongs to `{}` deeper than it", names[0]))
+            })
+        }
+        Value::Mapping(_) | Value::String(_) => node::read(item, path),
+        other => Err(NodeError::new(
+            path.to_vec(),
+            Part::Value,
+            format!("found {}, expected a step such as `- reset: smp`", kind(other)),
+        )),
+    }
+}
+
+impl Variant {
+    /// Why it cannot run on a board with these capabilities; `None` when it can.
+    #[must_use]
+    pub fn unmet(&self, has: &Capabilities<'_>) -> Option<Unmet> {
+        let mut unmet = self.needs.bootloader.unmet_by(has.bootloader);
+        for (feature, because) in self.features() {
+            if !has.features.contains(&feature) {
+                unmet.push(match because {
+                    Some(step) => format!(
+                        "needs a {feature} (step {} `{}`), board `{}` has none",
+                        step.number,
+                        step.step.name(),
+                        has.board
+                    ),
+                    None => format!("needs a {feature}, board `{}` has none", has.board),
+                });
+            }
+        }
+        for transport in self.transports() {
+            if !has.transports.contains(&transport) {
+                unmet.push(format!(
+                    "needs SMP over `{transport}`, board `{}` has no such link",
+                    has.board
+                ));
+            }
+        }
+        Unmet::of(unmet)
+    }
+
+    /// The links that it goes over.
+    #[must_use]
+    pub fn transports(&self) -> BTreeSet<Transport> {
+        self.steps.iter().filter_map(|planned| self.link_of(&planned.step)).collect()
+    }
+
+    /// The link of a step that talks SMP.
+    fn link_of(&self, step: &Step) -> Option<Transport> {
+        step.over().or(match step {
+            Step::Upload(_)
+            | Step::Mark(_)
+            | Step::Erase(_)
+            | Step::ExpectImageState(_)
+            | Step::ExpectBoot(_)
+            | Step::Reset(crate::step::Reset::Smp) => Some(self.transport),
+            Step::Reset(_)
+            | Step::Program(_)
+            | Step::PowerCycle(_)
+            | Step::PowerCut(_)
+            | Step::ExpectSlot(_)
+            | Step::ExpectPlainText(_)
+            | Step::ExpectConsole(_)
+            | Step::ExpectNet(_) => None,
+        })
+    }
+
+    /// What the board must have, with the first step that needs it where one does.
+    fn features(&self) -> BTreeMap<BoardFeature, Option<&PlannedStep>> {
+        let mut features: BTreeMap<_, _> =
+            self.needs.board.iter().map(|&feature| (feature, None)).collect();
+        for planned in &self.steps {
+            for feature in [planned.step.feature(), planned.step.cut_console()] {
+                if let Some(feature) = feature {
+                    features.entry(feature).or_insert(Some(planned));
+                }
+            }
+        }
+        features
+    }
+}

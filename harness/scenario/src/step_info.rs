@@ -1,0 +1,301 @@
+//! What every step can be asked: its name, what it does in words, what it needs.
+
+use crate::needs::BoardFeature;
+use crate::step::{
+    Answer, ImageEntry, Mark, Presence, Request, Reset, SlotContents, Step, Upload,
+};
+use crate::words::{Core, ImageRef, Slot, Transport};
+use std::fmt;
+
+impl Step {
+    /// The names of all steps, as files say them.
+    pub const NAMES: [&str; 13] = [
+        "program",
+        "upload",
+        "mark",
+        "erase",
+        "reset",
+        "power_cycle",
+        "power_cut",
+        "expect_boot",
+        "expect_slot",
+        "expect_plain_text",
+        "expect_image_state",
+        "expect_console",
+        "expect_net",
+    ];
+
+    /// Its name as files say it, such as `expect_slot`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Program(_) => "program",
+            Self::Upload(_) => "upload",
+            Self::Mark(_) => "mark",
+            Self::Erase(_) => "erase",
+            Self::Reset(_) => "reset",
+            Self::PowerCycle(_) => "power_cycle",
+            Self::PowerCut(_) => "power_cut",
+            Self::ExpectBoot(_) => "expect_boot",
+            Self::ExpectSlot(_) => "expect_slot",
+            Self::ExpectPlainText(_) => "expect_plain_text",
+            Self::ExpectImageState(_) => "expect_image_state",
+            Self::ExpectConsole(_) => "expect_console",
+            Self::ExpectNet(_) => "expect_net",
+        }
+    }
+
+    /// The board feature that it cannot do without.
+    #[must_use]
+    pub const fn feature(&self) -> Option<BoardFeature> {
+        match self {
+            Self::PowerCycle(_)
+            | Self::PowerCut(_)
+            | Self::Upload(Upload {
+                power_cut: Some(_), ..
+            }) => Some(BoardFeature::Power),
+            Self::Reset(Reset::Pin) => Some(BoardFeature::PinReset),
+            Self::ExpectConsole(step) => Some(match step.core {
+                Core::App => BoardFeature::AppConsole,
+                Core::Net => BoardFeature::NetConsole,
+            }),
+            Self::Program(_)
+            | Self::Upload(_)
+            | Self::Mark(_)
+            | Self::Erase(_)
+            | Self::Reset(Reset::Smp | Reset::Probe)
+            | Self::ExpectBoot(_)
+            | Self::ExpectSlot(_)
+            | Self::ExpectPlainText(_)
+            | Self::ExpectImageState(_)
+            | Self::ExpectNet(_) => None,
+        }
+    }
+
+    /// The console that it reads on the way to something else.
+    #[must_use]
+    pub(crate) const fn cut_console(&self) -> Option<BoardFeature> {
+        match self {
+            Self::PowerCut(step) => Some(match step.at.core {
+                Core::App => BoardFeature::AppConsole,
+                Core::Net => BoardFeature::NetConsole,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The link that it names.
+    #[must_use]
+    pub const fn over(&self) -> Option<Transport> {
+        match self {
+            Self::Upload(step) => step.over,
+            Self::Mark(step) => step.over,
+            Self::Erase(step) => step.over,
+            Self::ExpectImageState(step) => step.over,
+            Self::Program(_)
+            | Self::Reset(_)
+            | Self::PowerCycle(_)
+            | Self::PowerCut(_)
+            | Self::ExpectBoot(_)
+            | Self::ExpectSlot(_)
+            | Self::ExpectPlainText(_)
+            | Self::ExpectConsole(_)
+            | Self::ExpectNet(_) => None,
+        }
+    }
+
+    /// The images that it names, each with the key that names it (empty where the step itself does).
+    pub(crate) fn images(&self) -> Vec<(&'static str, ImageRef)> {
+        let app = |release: &str| ImageRef::new(release, Core::App);
+        let net = |release: &str| ImageRef::new(release, Core::Net);
+        match self {
+            Self::Upload(step) => vec![("image", step.image.clone())],
+            Self::Mark(step) => vec![("image", step.image.clone())],
+            Self::ExpectBoot(step) => {
+                let app = step.app.as_deref().map(|release| ("app", app(release)));
+                let net = step.net.as_deref().map(|release| ("net", net(release)));
+                app.into_iter().chain(net).collect()
+            }
+            Self::ExpectSlot(step) => match &step.contents {
+                SlotContents::Holds { image, .. } => vec![("holds", image.clone())],
+                SlotContents::Erased => Vec::new(),
+            },
+            Self::ExpectPlainText(step) => vec![("of", step.of.clone())],
+            Self::ExpectImageState(step) => match &step.entry {
+                ImageEntry::Listed { image, .. } => {
+                    image.iter().map(|image| ("image", image.clone())).collect()
+                }
+                ImageEntry::Absent => Vec::new(),
+            },
+            Self::ExpectNet(step) => {
+                step.release.as_deref().map(|release| ("release", net(release))).into_iter().collect()
+            }
+            Self::Program(_)
+            | Self::Erase(_)
+            | Self::Reset(_)
+            | Self::PowerCycle(_)
+            | Self::PowerCut(_)
+            | Self::ExpectConsole(_) => Vec::new(),
+        }
+    }
+
+    /// The slots that it names, each with the key that names it.
+    pub(crate) fn slots(&self) -> Vec<(&'static str, Slot)> {
+        match self {
+            Self::Erase(step) => vec![("slot", step.slot)],
+            Self::ExpectSlot(step) => vec![("slot", step.slot)],
+            Self::ExpectImageState(step) => vec![("slot", step.slot)],
+            Self::ExpectPlainText(step) => {
+                step.only_in.iter().map(|&slot| ("only_in", slot)).collect()
+            }
+            Self::Program(_)
+            | Self::Upload(_)
+            | Self::Mark(_)
+            | Self::Reset(_)
+            | Self::PowerCycle(_)
+            | Self::PowerCut(_)
+            | Self::ExpectBoot(_)
+            | Self::ExpectConsole(_)
+            | Self::ExpectNet(_) => Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    /// What it does, in words, for progress lines and reports.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Program(release) => write!(f, "program {release}"),
+            Self::Upload(step) => upload(f, step),
+            Self::Mark(step) => mark(f, step),
+            Self::Erase(step) => {
+                write!(f, "erase {}", step.slot)?;
+                refused(f, step.expect)
+            }
+            Self::Reset(via) => f.write_str(match via {
+                Reset::Smp => "reset over SMP",
+                Reset::Probe => "reset through the probe",
+                Reset::Pin => "reset with the pin",
+            }),
+            Self::PowerCycle(step) => {
+                write!(f, "power off for {}", humantime::format_duration(step.off_for))
+            }
+            Self::PowerCut(step) => {
+                write!(f, "cut the power ")?;
+                if !step.delay.is_zero() {
+                    write!(f, "{} ", humantime::format_duration(step.delay))?;
+                }
+                write!(f, "after `{}`", step.at.console)
+            }
+            Self::ExpectBoot(step) => {
+                f.write_str("boots")?;
+                if let Some(app) = &step.app {
+                    write!(f, " {app}")?;
+                }
+                if let Some(net) = &step.net {
+                    let and = if step.app.is_some() { " and" } else { "" };
+                    write!(f, "{and} {net} on the network core")?;
+                }
+                match step.state {
+                    None => Ok(()),
+                    Some(crate::step::BootState::Testing) => f.write_str(", on test"),
+                    Some(crate::step::BootState::Confirmed) => f.write_str(", confirmed"),
+                }
+            }
+            Self::ExpectSlot(step) => match &step.contents {
+                SlotContents::Erased => write!(f, "{} is erased", step.slot),
+                SlotContents::Holds { image, stored } => {
+                    write!(f, "{} holds {image}", step.slot)?;
+                    stored.map_or(Ok(()), |stored| write!(f, ", {stored}"))
+                }
+            },
+            Self::ExpectPlainText(step) => {
+                write!(f, "plain text of {} ", step.of)?;
+                let slots: Vec<_> = step.only_in.iter().map(|slot| slot.word()).collect();
+                match slots.as_slice() {
+                    [] => f.write_str("is nowhere"),
+                    slots => write!(f, "is in {} only", slots.join(" and ")),
+                }
+            }
+            Self::ExpectImageState(step) => match &step.entry {
+                ImageEntry::Absent => write!(f, "image list has nothing in {}", step.slot),
+                ImageEntry::Listed {
+                    image,
+                    version,
+                    flags,
+                } => {
+                    write!(f, "image list has in {}:", step.slot)?;
+                    if let Some(image) = image {
+                        write!(f, " {image}")?;
+                    }
+                    if let Some(version) = version {
+                        write!(f, " version {version}")?;
+                    }
+                    for (flag, name) in [
+                        (flags.active, "active"),
+                        (flags.pending, "pending"),
+                        (flags.confirmed, "confirmed"),
+                        (flags.permanent, "permanent"),
+                    ] {
+                        match flag {
+                            Some(true) => write!(f, " {name}")?,
+                            Some(false) => write!(f, " not-{name}")?,
+                            None => {}
+                        }
+                    }
+                    Ok(())
+                }
+            },
+            Self::ExpectConsole(step) => {
+                let presence = match step.presence {
+                    Presence::Present => "says",
+                    Presence::Absent => "does not say",
+                };
+                write!(f, "{} console {presence} `{}`", step.core, step.text)
+            }
+            Self::ExpectNet(step) => {
+                f.write_str("network core")?;
+                if let Some(release) = &step.release {
+                    write!(f, " has {release}")?;
+                }
+                if let Some(version) = step.version {
+                    write!(f, " firmware version {version}")?;
+                }
+                match step.alive {
+                    None => Ok(()),
+                    Some(true) => f.write_str(" runs"),
+                    Some(false) => f.write_str(" does not run"),
+                }
+            }
+        }
+    }
+}
+
+fn upload(f: &mut fmt::Formatter<'_>, step: &Upload) -> fmt::Result {
+    write!(f, "upload {}", step.image)?;
+    if let Some(over) = step.over {
+        write!(f, " over {over}")?;
+    }
+    if let Some(image) = step.to {
+        write!(f, " to image {image}")?;
+    }
+    if let Some(cut) = &step.power_cut {
+        write!(f, ", cut the power at {}", cut.at)?;
+    }
+    refused(f, step.expect)
+}
+
+fn mark(f: &mut fmt::Formatter<'_>, step: &Mark) -> fmt::Result {
+    match step.request {
+        Request::Test => write!(f, "mark {} for a test", step.image)?,
+        Request::Confirmed => write!(f, "confirm {}", step.image)?,
+    }
+    refused(f, step.expect)
+}
+
+fn refused(f: &mut fmt::Formatter<'_>, expected: Answer) -> fmt::Result {
+    match expected {
+        Answer::Accepted => Ok(()),
+        Answer::Refused => f.write_str(", which must be refused"),
+    }
+}
