@@ -106,8 +106,7 @@ mod tests {
 
     #[test]
     fn first_block_is_the_cipher_of_counter_zero() {
-        // NIST SP 800-38A has no vector for a zero counter; this is AES-128 of an all-zero block under an
-        // all-zero key (FIPS 197 known-answer test, `KAT_AES/ECBVarTxt128`-style), which CTR XORs in.
+        // AES-128 of a zero block under a zero key: the hash key of test case 1 in the GCM specification.
         let key = ContentKey::from_bytes(&[0; 16]).unwrap();
         let mut data = [0; 16];
         key.apply(0, &mut data);
