@@ -4,6 +4,9 @@
 //! set says which files play the roles. Both are parsed here into types that hold nothing meaningless, so that
 //! whoever runs them has nothing left to validate; how a step is run is not known here.
 
+mod check;
+mod firmware;
+mod library;
 mod locate;
 mod matrix;
 mod needs;
@@ -15,13 +18,19 @@ mod step_info;
 mod units;
 mod words;
 
+pub use check::{CheckReport, SkippedVariant, check};
+pub use firmware::{
+    FirmwareFile, FirmwareSet, KeyFiles, Layout, Memory, ProgramFile, Region, Release,
+    ReleaseImage, UnknownRole,
+};
+pub use library::load_scenarios;
 pub use needs::{BoardFeature, BootloaderNeeds, Capabilities, ModeNeed, Needs, Unmet};
 pub use scenario::{PlannedStep, RequirementId, Scenario, StandingCheck, Variant};
 pub use source::{FileError, Place};
 pub use step::{
     Answer, BootState, CutAt, Erase, ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet,
-    ExpectPlainText, ExpectSlot, ImageEntry, ImageFlags, Mark, PowerCut, PowerCycle, Presence, Request,
-    Reset, SlotContents, Step, Upload, UploadCut,
+    ExpectPlainText, ExpectSlot, ImageEntry, ImageFlags, Mark, PowerCut, PowerCycle, Presence,
+    Request, Reset, SlotContents, Step, Upload, UploadCut,
 };
 pub use units::Percent;
 pub use words::{Core, ImageRef, Slot, Stored, Transport};

@@ -71,7 +71,10 @@ impl<'de> Visitor<'de> for Seek<'_> {
             return Err(here());
         };
         let stop_at_key = rest.is_empty() && self.part == Part::Key;
-        while let Some(found) = map.next_key_seed(SeekKey { wanted, stop_at_key })? {
+        while let Some(found) = map.next_key_seed(SeekKey {
+            wanted,
+            stop_at_key,
+        })? {
             if found {
                 return map.next_value_seed(Self { path: rest, ..self });
             }
@@ -161,11 +164,17 @@ steps:
         #[case] width: u32,
     ) {
         let place = locate(&Source::new("x.yaml", TEXT), &path, part).unwrap();
-        assert_eq!((place.line, place.column, place.width), (line, column, width));
+        assert_eq!(
+            (place.line, place.column, place.width),
+            (line, column, width)
+        );
     }
 
     #[test]
     fn an_empty_text_has_no_places() {
-        assert_eq!(locate(&Source::new("x.yaml", ""), &[key("a")], Part::Key), None);
+        assert_eq!(
+            locate(&Source::new("x.yaml", ""), &[key("a")], Part::Key),
+            None
+        );
     }
 }

@@ -14,7 +14,10 @@ pub(crate) struct Assignment(Vec<(String, String)>);
 
 impl Assignment {
     pub(crate) fn get(&self, variable: &str) -> Option<&str> {
-        self.0.iter().find(|(name, _)| name == variable).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(name, _)| name == variable)
+            .map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
@@ -37,7 +40,11 @@ pub(crate) fn expand(matrix: &Mapping) -> Result<Vec<Assignment>, NodeError> {
     for (name, values) in matrix {
         let top = vec![Segment::Key("matrix".to_owned())];
         let Some(name) = name.as_str() else {
-            return Err(NodeError::new(top, Part::Key, "a matrix variable is not a word"));
+            return Err(NodeError::new(
+                top,
+                Part::Key,
+                "a matrix variable is not a word",
+            ));
         };
         let path = path_to(name);
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
@@ -71,7 +78,10 @@ pub(crate) fn expand(matrix: &Mapping) -> Result<Vec<Assignment>, NodeError> {
 }
 
 fn path_to(variable: &str) -> NodePath {
-    vec![Segment::Key("matrix".to_owned()), Segment::Key(variable.to_owned())]
+    vec![
+        Segment::Key("matrix".to_owned()),
+        Segment::Key(variable.to_owned()),
+    ]
 }
 
 fn values_of(name: &str, values: &Value) -> Result<Vec<String>, NodeError> {
@@ -81,7 +91,10 @@ fn values_of(name: &str, values: &Value) -> Result<Vec<String>, NodeError> {
             return Err(NodeError::new(
                 path_to(name),
                 Part::Value,
-                format!("matrix variable `{name}` is {}, expected a list of its values", kind(other)),
+                format!(
+                    "matrix variable `{name}` is {}, expected a list of its values",
+                    kind(other)
+                ),
             )
             .advising(format!("write `{name}: [one, another]`")));
         }
@@ -97,7 +110,10 @@ fn values_of(name: &str, values: &Value) -> Result<Vec<String>, NodeError> {
             return Err(NodeError::new(
                 at(),
                 Part::Value,
-                format!("a value of matrix variable `{name}` is {}, expected a word or a number", kind(item)),
+                format!(
+                    "a value of matrix variable `{name}` is {}, expected a word or a number",
+                    kind(item)
+                ),
             ));
         };
         if seen.contains(&value) {
@@ -184,7 +200,9 @@ fn replace(
                 known.iter().copied(),
             );
             return Err(if known.is_empty() {
-                error.advising(format!("add `matrix: {{ {variable}: [...] }}` to the scenario"))
+                error.advising(format!(
+                    "add `matrix: {{ {variable}: [...] }}` to the scenario"
+                ))
             } else {
                 error
             });
@@ -195,7 +213,10 @@ fn replace(
     }
     out.push_str(rest);
     // A variable that is the whole text stands for its value, so that a number stays a number.
-    if used.is_empty() || out == text || !(text.starts_with("${") && text.find('}') == Some(text.len() - 1)) {
+    if used.is_empty()
+        || out == text
+        || !(text.starts_with("${") && text.find('}') == Some(text.len() - 1))
+    {
         return Ok(Value::String(out));
     }
     Ok(match serde_yaml::from_str::<Value>(&out) {
@@ -216,7 +237,10 @@ mod tests {
     fn the_last_variable_changes_fastest() {
         let all = expand(&mapping("{ transport: [uart, ble], cut: [10%, 90%] }")).unwrap();
         let names: Vec<_> = all.iter().map(Assignment::suffix).collect();
-        assert_eq!(names, ["[uart,10%]", "[uart,90%]", "[ble,10%]", "[ble,90%]"]);
+        assert_eq!(
+            names,
+            ["[uart,10%]", "[uart,90%]", "[ble,10%]", "[ble,90%]"]
+        );
     }
 
     #[test]
@@ -225,7 +249,10 @@ mod tests {
         let value = serde_yaml::from_str("a: ['${n}', { b: 'x ${link} ${n}' }]").unwrap();
         let mut used = BTreeSet::new();
         let value = substitute(&value, &mut Vec::new(), &all[0], &mut used).unwrap();
-        assert_eq!(value, serde_yaml::from_str::<Value>("a: [2, { b: x uart 2 }]").unwrap());
+        assert_eq!(
+            value,
+            serde_yaml::from_str::<Value>("a: [2, { b: x uart 2 }]").unwrap()
+        );
         assert_eq!(used.into_iter().collect::<Vec<_>>(), ["link", "n"]);
     }
 

@@ -136,27 +136,47 @@ impl BootloaderNeeds {
                 has.mode
             ));
         }
-        differs(&mut unmet, "signature", self.signature, has.signature);
-        differs(&mut unmet, "encryption", self.encryption, has.encryption);
+        differs(
+            &mut unmet,
+            "signature",
+            self.signature.as_ref(),
+            &has.signature,
+        );
+        differs(
+            &mut unmet,
+            "encryption",
+            self.encryption.as_ref(),
+            &has.encryption,
+        );
         differs(
             &mut unmet,
             "downgrade prevention",
-            self.downgrade_prevention,
-            has.downgrade_prevention,
+            self.downgrade_prevention.as_ref(),
+            &has.downgrade_prevention,
         );
-        differs(&mut unmet, "network core update", self.network_core, has.network_core);
+        differs(
+            &mut unmet,
+            "network core update",
+            self.network_core.as_ref(),
+            &has.network_core,
+        );
         unmet
     }
 }
 
-fn differs<T: PartialEq + Serialize>(unmet: &mut Vec<String>, what: &str, needed: Option<T>, has: T) {
+fn differs<T: PartialEq + Serialize>(
+    unmet: &mut Vec<String>,
+    what: &str,
+    needed: Option<&T>,
+    has: &T,
+) {
     if let Some(needed) = needed
         && needed != has
     {
         unmet.push(format!(
             "needs a bootloader with {what} `{}`, this one has `{}`",
-            word(&needed),
-            word(&has)
+            word(needed),
+            word(has)
         ));
     }
 }

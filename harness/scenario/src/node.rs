@@ -7,12 +7,18 @@
 use crate::locate::{NodePath, Part, Segment, locate};
 use crate::source::{FileError, Source, nearest};
 use serde::de::value::StrDeserializer;
-use serde::de::{self, Deserializer, Error as _, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde::de::{
+    self, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess,
+    VariantAccess, Visitor,
+};
 use serde_yaml::{Mapping, Value};
 use std::fmt;
 
 /// Reads a `T` from `value`, which stands at `path` of its document.
-pub(crate) fn read<T: de::DeserializeOwned>(value: &Value, path: &[Segment]) -> Result<T, NodeError> {
+pub(crate) fn read<T: de::DeserializeOwned>(
+    value: &Value,
+    path: &[Segment],
+) -> Result<T, NodeError> {
     T::deserialize(Node {
         value,
         path: path.to_vec(),
@@ -24,11 +30,11 @@ pub(crate) fn read<T: de::DeserializeOwned>(value: &Value, path: &[Segment]) -> 
 pub(crate) struct NodeError {
     at: Option<(NodePath, Part)>,
     message: String,
-    found: Option<String>,
+    found: Option<Box<str>>,
     /// The word stands for one of an enum's variants, so that the enum can say what sort of word it is.
     of_enum: bool,
     allowed: Vec<String>,
-    advice: Option<String>,
+    advice: Option<Box<str>>,
 }
 
 impl NodeError {
@@ -52,13 +58,13 @@ impl NodeError {
         known: impl IntoIterator<Item = &'a str>,
     ) -> Self {
         Self {
-            found: Some(found.to_owned()),
+            found: Some(found.into()),
             allowed: known.into_iter().map(str::to_owned).collect(),
             ..Self::new(path, part, format!("unknown {what} `{found}`"))
         }
     }
 
-    pub(crate) fn advising(mut self, advice: impl Into<String>) -> Self {
+    pub(crate) fn advising(mut self, advice: impl Into<Box<str>>) -> Self {
         self.advice = Some(advice.into());
         self
     }
@@ -82,7 +88,7 @@ impl NodeError {
     /// Says it with the line it is in.
     pub(crate) fn in_file(self, source: &Source) -> FileError {
         let place = self.at.and_then(|(path, part)| locate(source, &path, part));
-        let advice = self.advice.or_else(|| {
+        let advice = self.advice.map(String::from).or_else(|| {
             let found = self.found?;
             nearest(&found, self.allowed.iter().map(String::as_str))
         });
@@ -115,7 +121,7 @@ impl de::Error for NodeError {
 
     fn unknown_field(found: &str, allowed: &'static [&'static str]) -> Self {
         Self {
-            found: Some(found.to_owned()),
+            found: Some(found.into()),
             allowed: allowed.iter().map(|&word| word.to_owned()).collect(),
             ..Self::custom(format_args!("unknown key `{found}`"))
         }
@@ -362,7 +368,10 @@ struct Entries<'n, 'a> {
 impl<'a> MapAccess<'a> for Entries<'_, 'a> {
     type Error = NodeError;
 
-    fn next_key_seed<K: de::DeserializeSeed<'a>>(&mut self, seed: K) -> Result<Option<K::Value>, NodeError> {
+    fn next_key_seed<K: de::DeserializeSeed<'a>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, NodeError> {
         let Some((key, value)) = self.entries.as_mut().and_then(Iterator::next) else {
             return Ok(None);
         };
@@ -381,7 +390,10 @@ impl<'a> MapAccess<'a> for Entries<'_, 'a> {
         Ok(Some(key))
     }
 
-    fn next_value_seed<V: de::DeserializeSeed<'a>>(&mut self, seed: V) -> Result<V::Value, NodeError> {
+    fn next_value_seed<V: de::DeserializeSeed<'a>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, NodeError> {
         let value = self
             .value
             .take()
@@ -446,7 +458,10 @@ impl<'a> VariantAccess<'a> for Content<'a> {
         }
     }
 
-    fn newtype_variant_seed<T: de::DeserializeSeed<'a>>(self, seed: T) -> Result<T::Value, NodeError> {
+    fn newtype_variant_seed<T: de::DeserializeSeed<'a>>(
+        self,
+        seed: T,
+    ) -> Result<T::Value, NodeError> {
         seed.deserialize(self.0)
     }
 
@@ -484,16 +499,48 @@ mod tests {
     }
 
     #[rstest]
-    #[case::unknown_key("slot: app.primary\nslt: x", "a.yaml:2:1: unknown key `slt`", Some("did you mean `slot`?"))]
-    #[case::unknown_word("slot: app.primry", "a.yaml:1:7: unknown slot `app.primry`", Some("did you mean `app.primary`?"))]
-    #[case::unknown_word_in_a_list("{ slot: app.primary, over: [uart, bel] }", "a.yaml:1:35: unknown transport `bel`", Some("did you mean `ble`?"))]
+    #[case::unknown_key(
+        "slot: app.primary\nslt: x",
+        "a.yaml:2:1: unknown key `slt`",
+        Some("did you mean `slot`?")
+    )]
+    #[case::unknown_word(
+        "slot: app.primry",
+        "a.yaml:1:7: unknown slot `app.primry`",
+        Some("did you mean `app.primary`?")
+    )]
+    #[case::unknown_word_in_a_list(
+        "{ slot: app.primary, over: [uart, bel] }",
+        "a.yaml:1:35: unknown transport `bel`",
+        Some("did you mean `ble`?")
+    )]
     #[case::missing_key("text: x", "a.yaml:1:1: key `slot` is missing", None)]
     #[case::wrong_type("slot: [1]", "a.yaml:1:7: found a list, expected a slot", None)]
-    #[case::number_for_text("slot: app.primary\ntext: 2.0", "a.yaml:2:7: found the number `2`, expected a text", Some("write it in quotes to make it a text"))]
-    #[case::too_large("slot: app.primary\ncount: 256", "a.yaml:2:8: found the number `256`, expected a number from 0 to 255", None)]
-    #[case::key_that_is_no_word("slot: app.primary\n1: 2", "a.yaml:1:1: found the number `1` as a key, expected a word", None)]
-    #[case::tag("slot: !x app.primary", "a.yaml:1:7: found the tag `!x`, expected a slot", None)]
-    fn a_mistake_is_named_where_it_is(#[case] text: &str, #[case] message: &str, #[case] help: Option<&str>) {
+    #[case::number_for_text(
+        "slot: app.primary\ntext: 2.0",
+        "a.yaml:2:7: found the number `2`, expected a text",
+        Some("write it in quotes to make it a text")
+    )]
+    #[case::too_large(
+        "slot: app.primary\ncount: 256",
+        "a.yaml:2:8: found the number `256`, expected a number from 0 to 255",
+        None
+    )]
+    #[case::key_that_is_no_word(
+        "slot: app.primary\n1: 2",
+        "a.yaml:1:1: found the number `1` as a key, expected a word",
+        None
+    )]
+    #[case::tag(
+        "slot: !x app.primary",
+        "a.yaml:1:7: found the tag `!x`, expected a slot",
+        None
+    )]
+    fn a_mistake_is_named_where_it_is(
+        #[case] text: &str,
+        #[case] message: &str,
+        #[case] help: Option<&str>,
+    ) {
         let value: Value = serde_yaml::from_str(text).unwrap();
         let error = read::<Sample>(&value, &[]).unwrap_err();
         let error = error.in_file(&Source::new("a.yaml", text));

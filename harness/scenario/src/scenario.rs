@@ -199,14 +199,18 @@ impl Document {
             .advising("use small letters, digits and `-`, such as `app-update`"));
         }
         if self.summary.trim().is_empty() {
-            return Err(NodeError::new(at("summary"), Part::Key, "`summary` is empty")
-                .advising("say in one sentence what the scenario shows"));
+            return Err(
+                NodeError::new(at("summary"), Part::Key, "`summary` is empty")
+                    .advising("say in one sentence what the scenario shows"),
+            );
         }
-        for (check, reason) in &self.waive {
-            if reason.trim().is_empty() {
-                let _ = check;
-                return Err(NodeError::new(at("waive"), Part::Key, "a check is waived without a reason"));
-            }
+        if self.waive.values().any(|reason| reason.trim().is_empty()) {
+            return Err(NodeError::new(
+                at("waive"),
+                Part::Key,
+                "a check is waived without a reason",
+            )
+            .advising("say why: `both_cores_alive: the image crashes on purpose`"));
         }
         if self.steps.is_empty() {
             return Err(NodeError::new(at("steps"), Part::Key, "`steps` is empty")
@@ -228,9 +232,13 @@ impl Document {
             return Err(NodeError::new(
                 path,
                 Part::Key,
-                format!("matrix variable `{unused}` is not used: its variants would all be the same"),
+                format!(
+                    "matrix variable `{unused}` is not used: its variants would all be the same"
+                ),
             )
-            .advising(format!("write `${{{unused}}}` in a step, or leave the variable out")));
+            .advising(format!(
+                "write `${{{unused}}}` in a step, or leave the variable out"
+            )));
         }
         Ok(variants)
     }
@@ -250,7 +258,10 @@ impl Document {
         let transport = match assignment.get("transport") {
             None => Transport::Uart,
             Some(word) => {
-                let path = [Segment::Key("matrix".to_owned()), Segment::Key("transport".to_owned())];
+                let path = [
+                    Segment::Key("matrix".to_owned()),
+                    Segment::Key("transport".to_owned()),
+                ];
                 node::read(&Value::String(word.to_owned()), &path)?
             }
         };
@@ -299,14 +310,20 @@ fn read_step(item: &Value, path: &[Segment]) -> Result<Step, NodeError> {
             Err(if names.iter().all(|name| known(name)) {
                 error.advising(format!("put a `-` in front of `{second}`"))
             } else {
-                error.advising(format!("indent what belongs to `{}` deeper than it", names[0]))
+                error.advising(format!(
+                    "indent what belongs to `{}` deeper than it",
+                    names[0]
+                ))
             })
         }
         Value::Mapping(_) | Value::String(_) => node::read(item, path),
         other => Err(NodeError::new(
             path.to_vec(),
             Part::Value,
-            format!("found {}, expected a step such as `- reset: smp`", kind(other)),
+            format!(
+                "found {}, expected a step such as `- reset: smp`",
+                kind(other)
+            ),
         )),
     }
 }
@@ -343,7 +360,10 @@ impl Variant {
     /// The links that it goes over.
     #[must_use]
     pub fn transports(&self) -> BTreeSet<Transport> {
-        self.steps.iter().filter_map(|planned| self.link_of(&planned.step)).collect()
+        self.steps
+            .iter()
+            .filter_map(|planned| self.link_of(&planned.step))
+            .collect()
     }
 
     /// The link of a step that talks SMP.
@@ -368,13 +388,15 @@ impl Variant {
 
     /// What the board must have, with the first step that needs it where one does.
     fn features(&self) -> BTreeMap<BoardFeature, Option<&PlannedStep>> {
-        let mut features: BTreeMap<_, _> =
-            self.needs.board.iter().map(|&feature| (feature, None)).collect();
+        let mut features: BTreeMap<_, _> = self
+            .needs
+            .board
+            .iter()
+            .map(|&feature| (feature, None))
+            .collect();
         for planned in &self.steps {
-            for feature in [planned.step.feature(), planned.step.cut_console()] {
-                if let Some(feature) = feature {
-                    features.entry(feature).or_insert(Some(planned));
-                }
+            for feature in planned.step.features() {
+                features.entry(feature).or_insert(Some(planned));
             }
         }
         features

@@ -13,7 +13,7 @@ pub struct FileError {
     /// The file, as it was named when it was opened.
     pub file: PathBuf,
     /// Line and column; none when the whole file is meant (it cannot be read, say).
-    pub place: Option<Place>,
+    pub place: Option<Box<Place>>,
     /// What was found and what is wrong with it: a lowercase fragment.
     pub message: String,
     /// What may stand there.
@@ -47,11 +47,14 @@ impl FileError {
     }
 
     pub(crate) fn at(mut self, place: Option<Place>) -> Self {
-        self.place = place;
+        self.place = place.map(Box::new);
         self
     }
 
-    pub(crate) fn allowing<S: Into<String>>(mut self, allowed: impl IntoIterator<Item = S>) -> Self {
+    pub(crate) fn allowing<S: Into<String>>(
+        mut self,
+        allowed: impl IntoIterator<Item = S>,
+    ) -> Self {
         self.allowed = allowed.into_iter().map(Into::into).collect();
         self
     }
@@ -96,7 +99,11 @@ impl FileError {
             ));
         }
         if !self.allowed.is_empty() {
-            out.push_str(&format!("\n{:gutter$} = allowed: {}", "", self.allowed.join(", ")));
+            out.push_str(&format!(
+                "\n{:gutter$} = allowed: {}",
+                "",
+                self.allowed.join(", ")
+            ));
         }
         if let Some(advice) = &self.advice {
             out.push_str(&format!("\n{:gutter$} = help: {advice}", ""));
@@ -143,9 +150,10 @@ impl Source {
     pub(crate) fn parse_yaml(&self, what: &str) -> Result<serde_yaml::Value, FileError> {
         let value = serde_yaml::from_str(&self.text).map_err(|error| self.yaml_error(&error))?;
         match value {
-            serde_yaml::Value::Null => {
-                Err(FileError::new(&self.path, format!("is empty, expected a {what}")))
-            }
+            serde_yaml::Value::Null => Err(FileError::new(
+                &self.path,
+                format!("is empty, expected a {what}"),
+            )),
             value => Ok(value),
         }
     }
@@ -194,9 +202,11 @@ fn token_width(rest: &[char]) -> usize {
     let width = match rest.first() {
         None => 1,
         Some('{' | '[') => 1,
-        Some(quote @ ('"' | '\'')) => {
-            rest.iter().skip(1).position(|c| c == quote).map_or(rest.len(), |end| end + 2)
-        }
+        Some(quote @ ('"' | '\'')) => rest
+            .iter()
+            .skip(1)
+            .position(|c| c == quote)
+            .map_or(rest.len(), |end| end + 2),
         Some(_) => rest
             .iter()
             .enumerate()
@@ -215,7 +225,12 @@ fn token_width(rest: &[char]) -> usize {
 pub(crate) fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     known
         .into_iter()
-        .map(|word| (strsim::jaro_winkler(&found.to_lowercase(), &word.to_lowercase()), word))
+        .map(|word| {
+            (
+                strsim::jaro_winkler(&found.to_lowercase(), &word.to_lowercase()),
+                word,
+            )
+        })
         // Below this, suggestions stop looking like the word that was typed; chosen by trying.
         .filter(|(score, _)| *score >= 0.75)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))

@@ -3,8 +3,8 @@
 //! One enum, externally tagged (`- upload: { … }`) and closed to unknown keys. A `match` on [`Step`] has no
 //! catch-all arm, so that the compiler lists every place that a new step needs.
 
-use crate::words::{Core, ImageRef, Slot, Stored, Transport};
 use crate::units::{self, Percent};
+use crate::words::{Core, ImageRef, Slot, Stored, Transport};
 use hil_image::ImageVersion;
 use serde::Deserialize;
 use std::time::Duration;
@@ -168,7 +168,10 @@ pub struct PowerCut {
     /// late and the step proves nothing: a bench error, not a failure of the firmware.
     pub before: Option<String>,
     /// How long to wait for the moment.
-    #[serde(default = "units::console_within", deserialize_with = "units::duration")]
+    #[serde(
+        default = "units::console_within",
+        deserialize_with = "units::duration"
+    )]
     pub within: Duration,
 }
 
@@ -268,9 +271,13 @@ impl TryFrom<RawExpectSlot> for ExpectSlot {
             (Some(image), stored, None) => SlotContents::Holds { image, stored },
             (None, None, Some(true)) => SlotContents::Erased,
             (None, _, Some(false)) | (Some(_), _, Some(_)) | (None, None, None) => {
-                return Err("say what the slot has: either `holds: RELEASE.IMAGE` or `erased: true`");
+                return Err(
+                    "say what the slot has: either `holds: RELEASE.IMAGE` or `erased: true`",
+                );
             }
-            (None, Some(_), _) => return Err("`stored` needs `holds`: an erased slot stores nothing"),
+            (None, Some(_), _) => {
+                return Err("`stored` needs `holds`: an erased slot stores nothing");
+            }
         };
         Ok(Self {
             slot: raw.slot,
@@ -417,7 +424,10 @@ struct RawExpectConsole {
     text: String,
     #[serde(default)]
     absent: bool,
-    #[serde(default = "units::console_within", deserialize_with = "units::duration")]
+    #[serde(
+        default = "units::console_within",
+        deserialize_with = "units::duration"
+    )]
     within: Duration,
 }
 

@@ -1,9 +1,7 @@
 //! What every step can be asked: its name, what it does in words, what it needs.
 
 use crate::needs::BoardFeature;
-use crate::step::{
-    Answer, ImageEntry, Mark, Presence, Request, Reset, SlotContents, Step, Upload,
-};
+use crate::step::{Answer, ImageEntry, Mark, Presence, Request, Reset, SlotContents, Step, Upload};
 use crate::words::{Core, ImageRef, Slot, Transport};
 use std::fmt;
 
@@ -45,20 +43,17 @@ impl Step {
         }
     }
 
-    /// The board feature that it cannot do without.
+    /// The board features that it cannot do without.
     #[must_use]
-    pub const fn feature(&self) -> Option<BoardFeature> {
+    pub fn features(&self) -> Vec<BoardFeature> {
         match self {
             Self::PowerCycle(_)
-            | Self::PowerCut(_)
             | Self::Upload(Upload {
                 power_cut: Some(_), ..
-            }) => Some(BoardFeature::Power),
-            Self::Reset(Reset::Pin) => Some(BoardFeature::PinReset),
-            Self::ExpectConsole(step) => Some(match step.core {
-                Core::App => BoardFeature::AppConsole,
-                Core::Net => BoardFeature::NetConsole,
-            }),
+            }) => vec![BoardFeature::Power],
+            Self::PowerCut(step) => vec![BoardFeature::Power, console_of(step.at.core)],
+            Self::Reset(Reset::Pin) => vec![BoardFeature::PinReset],
+            Self::ExpectConsole(step) => vec![console_of(step.core)],
             Self::Program(_)
             | Self::Upload(_)
             | Self::Mark(_)
@@ -68,19 +63,7 @@ impl Step {
             | Self::ExpectSlot(_)
             | Self::ExpectPlainText(_)
             | Self::ExpectImageState(_)
-            | Self::ExpectNet(_) => None,
-        }
-    }
-
-    /// The console that it reads on the way to something else.
-    #[must_use]
-    pub(crate) const fn cut_console(&self) -> Option<BoardFeature> {
-        match self {
-            Self::PowerCut(step) => Some(match step.at.core {
-                Core::App => BoardFeature::AppConsole,
-                Core::Net => BoardFeature::NetConsole,
-            }),
-            _ => None,
+            | Self::ExpectNet(_) => Vec::new(),
         }
     }
 
@@ -127,9 +110,12 @@ impl Step {
                 }
                 ImageEntry::Absent => Vec::new(),
             },
-            Self::ExpectNet(step) => {
-                step.release.as_deref().map(|release| ("release", net(release))).into_iter().collect()
-            }
+            Self::ExpectNet(step) => step
+                .release
+                .as_deref()
+                .map(|release| ("release", net(release)))
+                .into_iter()
+                .collect(),
             Self::Program(_)
             | Self::Erase(_)
             | Self::Reset(_)
@@ -161,6 +147,13 @@ impl Step {
     }
 }
 
+const fn console_of(core: Core) -> BoardFeature {
+    match core {
+        Core::App => BoardFeature::AppConsole,
+        Core::Net => BoardFeature::NetConsole,
+    }
+}
+
 impl fmt::Display for Step {
     /// What it does, in words, for progress lines and reports.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -178,7 +171,11 @@ impl fmt::Display for Step {
                 Reset::Pin => "reset with the pin",
             }),
             Self::PowerCycle(step) => {
-                write!(f, "power off for {}", humantime::format_duration(step.off_for))
+                write!(
+                    f,
+                    "power off for {}",
+                    humantime::format_duration(step.off_for)
+                )
             }
             Self::PowerCut(step) => {
                 write!(f, "cut the power ")?;

@@ -186,11 +186,20 @@ mod tests {
     #[case::app("update.app", Ok(ImageRef::new("update", Core::App)))]
     #[case::release_with_a_dash("wrong-key.net", Ok(ImageRef::new("wrong-key", Core::Net)))]
     #[case::release_with_a_dot("v2.1.app", Ok(ImageRef::new("v2.1", Core::App)))]
-    #[case::no_image("update", Err("`update` names no image; write a release and an image, such as `update.app`"))]
-    #[case::unknown_image("update.ap", Err("unknown image `ap` in `update.ap`, expected `app` or `net`"))]
+    #[case::no_image(
+        "update",
+        Err("`update` names no image; write a release and an image, such as `update.app`")
+    )]
+    #[case::unknown_image(
+        "update.ap",
+        Err("unknown image `ap` in `update.ap`, expected `app` or `net`")
+    )]
     fn image_reference(#[case] text: &str, #[case] expected: Result<ImageRef, &str>) {
         let parsed: Result<ImageRef, _> = serde_yaml::from_value(text.into());
-        assert_eq!(parsed.map_err(|error| error.to_string()), expected.map_err(str::to_owned));
+        assert_eq!(
+            parsed.map_err(|error| error.to_string()),
+            expected.map_err(str::to_owned)
+        );
     }
 
     #[test]

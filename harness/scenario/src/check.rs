@@ -1,0 +1,180 @@
+//! Checks scenarios against a firmware set and boards, without any board.
+
+use crate::firmware::{FirmwareSet, UnknownRole};
+use crate::locate::{NodePath, Part, Segment, locate};
+use crate::needs::{Capabilities, Unmet};
+use crate::scenario::{Scenario, Variant, step_path};
+use crate::source::FileError;
+use crate::step::{Answer, SlotContents, Step};
+use crate::words::Stored;
+
+/// What a check found.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct CheckReport {
+    /// Mistakes: the scenarios and the firmware set do not fit together.
+    pub errors: Vec<FileError>,
+    /// Variants that no board can run, in the order of the scenarios.
+    pub skips: Vec<SkippedVariant>,
+}
+
+/// A variant that no board can run.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SkippedVariant {
+    /// Name of the variant.
+    pub variant: String,
+    /// Why, for each board.
+    pub reasons: Vec<Unmet>,
+}
+
+/// Checks every variant of every scenario: that the firmware set has the roles and slots that the steps name, that
+/// what they ask for can be, and, where boards are given, that one of them can run it.
+#[must_use]
+pub fn check(
+    scenarios: &[Scenario],
+    firmware: &FirmwareSet,
+    boards: &[Capabilities<'_>],
+) -> CheckReport {
+    let mut report = CheckReport::default();
+    for scenario in scenarios {
+        for variant in scenario.variants() {
+            for error in check_steps(scenario, variant, firmware) {
+                // Variants of one scenario share their mistakes.
+                if !report.errors.contains(&error) {
+                    report.errors.push(error);
+                }
+            }
+            let reasons: Option<Vec<_>> = boards.iter().map(|board| variant.unmet(board)).collect();
+            if let Some(reasons) = reasons.filter(|reasons| !reasons.is_empty()) {
+                report.skips.push(SkippedVariant {
+                    variant: variant.name.clone(),
+                    reasons,
+                });
+            }
+        }
+    }
+    report
+}
+
+fn check_steps(scenario: &Scenario, variant: &Variant, firmware: &FirmwareSet) -> Vec<FileError> {
+    let mut errors = Vec::new();
+    for planned in &variant.steps {
+        let step = &planned.step;
+        let at = |key: &str| {
+            let mut path = step_path(planned.number);
+            path.push(Segment::Key(step.name().to_owned()));
+            if !key.is_empty() {
+                path.push(Segment::Key(key.to_owned()));
+            }
+            path
+        };
+        let mut say = |key: &str, problem: Problem| errors.push(problem.at(scenario, &at(key)));
+
+        if let Step::Program(name) = step {
+            match firmware.release(name) {
+                Err(unknown) => say("", unknown.into()),
+                Ok(release) if release.program.is_empty() => say(
+                    "",
+                    Problem::new(format!(
+                        "release `{name}` of firmware set `{}` has nothing to program",
+                        firmware.name
+                    )),
+                ),
+                Ok(_) => {}
+            }
+        }
+        for (key, role) in step.images() {
+            if let Err(unknown) = firmware.image(&role) {
+                say(key, unknown.into());
+            }
+        }
+        for (key, slot) in step.slots() {
+            if firmware.layout.slot(slot).is_none() {
+                say(
+                    key,
+                    Problem::new(format!(
+                        "firmware set `{}` has no slot `{slot}` in its layout",
+                        firmware.name
+                    )),
+                );
+            }
+        }
+        if let Some((key, problem)) = impossible(step, firmware) {
+            say(key, problem);
+        }
+    }
+    errors
+}
+
+/// What can never be, whatever the firmware does.
+fn impossible(step: &Step, firmware: &FirmwareSet) -> Option<(&'static str, Problem)> {
+    match step {
+        Step::ExpectSlot(step) => match &step.contents {
+            SlotContents::Holds {
+                image,
+                stored: Some(Stored::Encrypted),
+            } if !firmware.image(image).ok()?.encrypted => Some((
+                "stored",
+                Problem::new(format!("`{image}` is not an encrypted image")),
+            )),
+            SlotContents::Holds { .. } | SlotContents::Erased => None,
+        },
+        Step::ExpectPlainText(step) if !firmware.image(&step.of).ok()?.encrypted => Some((
+            "of",
+            Problem::new(format!(
+                "`{}` is not an encrypted image: its plain text is no secret",
+                step.of
+            )),
+        )),
+        Step::Upload(step) if step.expect == Answer::Accepted => {
+            let secondary = firmware.layout.slot(crate::words::Slot::AppSecondary)?;
+            let length = firmware.image(&step.image).ok()?.bytes().len();
+            (length as u64 > u64::from(secondary.size)).then(|| {
+                (
+                    "image",
+                    Problem {
+                        advice: Some("write `expect: refused` if that is the point".to_owned()),
+                        ..Problem::new(format!(
+                            "`{}` has {length} bytes, more than the {} of `app.secondary`",
+                            step.image, secondary.size
+                        ))
+                    },
+                )
+            })
+        }
+        _ => None,
+    }
+}
+
+/// A mistake before its place is known.
+struct Problem {
+    message: String,
+    allowed: Vec<String>,
+    advice: Option<String>,
+}
+
+impl Problem {
+    fn new(message: String) -> Self {
+        Self {
+            message,
+            allowed: Vec::new(),
+            advice: None,
+        }
+    }
+
+    fn at(self, scenario: &Scenario, path: &NodePath) -> FileError {
+        FileError::new(scenario.path(), self.message)
+            .at(locate(&scenario.source, path, Part::Value))
+            .allowing(self.allowed)
+            .advising(self.advice)
+    }
+}
+
+impl From<UnknownRole> for Problem {
+    fn from(unknown: UnknownRole) -> Self {
+        Self {
+            message: unknown.to_string(),
+            advice: unknown.help(),
+            allowed: unknown.known,
+        }
+    }
+}

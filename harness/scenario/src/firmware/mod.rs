@@ -1,0 +1,9 @@
+//! Firmware sets: which bytes play the roles that scenarios name, and what the bootloader on the board is.
+
+mod file;
+mod layout;
+mod set;
+
+pub use file::FirmwareFile;
+pub use layout::{Layout, Memory, Region};
+pub use set::{FirmwareSet, KeyFiles, ProgramFile, Release, ReleaseImage, UnknownRole};

@@ -1,0 +1,359 @@
+//! The firmware set's file.
+
+use super::file::{FirmwareFile, inside};
+use super::layout::Layout;
+use crate::locate::{NodePath, Part, Segment};
+use crate::node::{self, NodeError};
+use crate::source::{FileError, Source, nearest};
+use crate::words::{Core, ImageRef, Slot};
+use hil_bootloader::{Config, ImageSlots, NetworkSlot};
+use hil_image::{Image, ImageVersion};
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What is under test: the bootloader on the board, its partitions, and the releases that scenarios name.
+///
+/// All files are read and hashed when it is loaded: what was checked is what is programmed and sent.
+#[derive(Clone, Debug)]
+pub struct FirmwareSet {
+    /// Its name.
+    pub name: String,
+    /// The board's partitions.
+    pub layout: Layout,
+    /// What the bootloader was built with, with its slots from the layout.
+    pub bootloader: Config,
+    /// Where the keys are.
+    pub keys: KeyFiles,
+    /// The releases by name.
+    pub releases: BTreeMap<String, Release>,
+    /// SHA-256 over the set's file and every file that it names.
+    pub digest: [u8; 32],
+    /// The set's file.
+    pub path: PathBuf,
+}
+
+/// The files of the keys that the bootloader was built with. They are not read here.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyFiles {
+    /// PEM of the public key that images are signed for.
+    pub signing: Option<PathBuf>,
+    /// PEM of the private key that content keys are wrapped for.
+    pub encryption: Option<PathBuf>,
+}
+
+/// One release.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Release {
+    /// What is programmed, in this order; empty for a release that is only sent.
+    pub program: Vec<ProgramFile>,
+    /// What is sent, by core.
+    pub images: BTreeMap<Core, ReleaseImage>,
+}
+
+/// A file to program.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ProgramFile {
+    /// On which core.
+    pub core: Core,
+    /// Intel HEX, ELF or raw binary.
+    pub file: FirmwareFile,
+}
+
+/// An MCUboot image to send.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ReleaseImage {
+    /// The file; its bytes are an MCUboot image.
+    pub file: FirmwareFile,
+    /// The version in the image's header.
+    pub version: ImageVersion,
+    /// Whether its payload is cipher text.
+    pub encrypted: bool,
+}
+
+impl ReleaseImage {
+    /// The bytes that are sent.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.file.contents()
+    }
+}
+
+/// A scenario names a release or an image that the firmware set has not.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("firmware set `{set}` has no {what} `{found}`")]
+pub struct UnknownRole {
+    /// Name of the firmware set.
+    pub set: String,
+    /// `release` or `image`.
+    pub what: &'static str,
+    /// What was asked for.
+    pub found: String,
+    /// What it has.
+    pub known: Vec<String>,
+}
+
+impl UnknownRole {
+    /// What to try.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        nearest(&self.found, self.known.iter().map(String::as_str))
+    }
+}
+
+impl FirmwareSet {
+    /// Reads the firmware set at `path`, and every file that it names.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake in it, with its place in the set's file: also for a file that is missing, lies outside the
+    /// set's folder, or is no MCUboot image.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, FileError> {
+        let source = Source::read(path.as_ref())?;
+        let value = source.parse_yaml("firmware set")?;
+        let read = || -> Result<Self, NodeError> {
+            let document: Document = node::read(&value, &[])?;
+            document.load(&source)
+        };
+        read().map_err(|error| error.in_file(&source))
+    }
+
+    /// The release with this name.
+    ///
+    /// # Errors
+    ///
+    /// There is none; the error knows the nearest name.
+    pub fn release(&self, name: &str) -> Result<&Release, UnknownRole> {
+        self.releases.get(name).ok_or_else(|| UnknownRole {
+            set: self.name.clone(),
+            what: "release",
+            found: name.to_owned(),
+            known: self.releases.keys().cloned().collect(),
+        })
+    }
+
+    /// The image that plays this role.
+    ///
+    /// # Errors
+    ///
+    /// There is no such release, or it has no such image; the error knows the nearest name.
+    pub fn image(&self, role: &ImageRef) -> Result<&ReleaseImage, UnknownRole> {
+        self.release(&role.release)?;
+        self.releases
+            .get(&role.release)
+            .and_then(|release| release.images.get(&role.core))
+            .ok_or_else(|| UnknownRole {
+                set: self.name.clone(),
+                what: "image",
+                found: role.to_string(),
+                known: self.roles().map(|(role, _)| role.to_string()).collect(),
+            })
+    }
+
+    /// All images with their roles.
+    pub fn roles(&self) -> impl Iterator<Item = (ImageRef, &ReleaseImage)> {
+        self.releases.iter().flat_map(|(name, release)| {
+            release
+                .images
+                .iter()
+                .map(move |(&core, image)| (ImageRef::new(name, core), image))
+        })
+    }
+
+    /// The digest as hex digits.
+    #[must_use]
+    pub fn digest_hex(&self) -> String {
+        hex::encode(self.digest)
+    }
+}
+
+/// The firmware set's file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    firmware: String,
+    layout: Layout,
+    bootloader: Config,
+    #[serde(default)]
+    keys: RawKeys,
+    releases: BTreeMap<String, RawRelease>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawKeys {
+    signing: Option<String>,
+    encryption: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRelease {
+    #[serde(default)]
+    program: Vec<RawProgram>,
+    #[serde(default)]
+    images: BTreeMap<Core, RawImage>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawProgram {
+    core: Core,
+    file: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawImage {
+    file: String,
+}
+
+impl Document {
+    fn load(self, source: &Source) -> Result<FirmwareSet, NodeError> {
+        let folder = match source.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let layout = self.layout.checked(self.bootloader.mode)?;
+        let key = |name: &str, file: &Option<String>| {
+            file.as_ref()
+                .map(|file| {
+                    inside(folder, file).map_err(|message| {
+                        NodeError::new(path(&["keys", name]), Part::Value, message)
+                    })
+                })
+                .transpose()
+        };
+        let keys = KeyFiles {
+            signing: key("signing", &self.keys.signing)?,
+            encryption: key("encryption", &self.keys.encryption)?,
+        };
+        if self.releases.is_empty() {
+            return Err(NodeError::new(
+                path(&["releases"]),
+                Part::Key,
+                "`releases` is empty",
+            ));
+        }
+        let releases = self
+            .releases
+            .into_iter()
+            .map(|(name, raw)| {
+                let release = raw.load(&name, folder)?;
+                Ok((name, release))
+            })
+            .collect::<Result<BTreeMap<_, _>, NodeError>>()?;
+        Ok(FirmwareSet {
+            name: self.firmware,
+            bootloader: with_slots(self.bootloader, &layout),
+            layout,
+            keys,
+            digest: digest(&source.text, &releases),
+            releases,
+            path: source.path.clone(),
+        })
+    }
+}
+
+fn path(keys: &[&str]) -> NodePath {
+    keys.iter()
+        .map(|&key| Segment::Key(key.to_owned()))
+        .collect()
+}
+
+/// The bootloader's slots are where the layout says, unless its own section says otherwise.
+fn with_slots(bootloader: Config, layout: &Layout) -> Config {
+    let area = |slot| layout.slot(slot).map(|region| region.area());
+    let mut bootloader = bootloader;
+    if bootloader.images.is_empty()
+        && let (Some(primary), Some(secondary)) = (area(Slot::AppPrimary), area(Slot::AppSecondary))
+    {
+        bootloader = bootloader.with_images(vec![ImageSlots { primary, secondary }]);
+    }
+    if let Some(network) = layout.slot(Slot::NetPrimary) {
+        bootloader.network_slot = NetworkSlot {
+            address: network.address,
+            size: network.size,
+        };
+    }
+    bootloader.scratch = bootloader
+        .scratch
+        .or_else(|| layout.region("app.scratch").map(|region| region.area()));
+    bootloader
+}
+
+/// Over the set's own text and the names and hashes of its files, each with its length in front, so that no two
+/// different sets run together to the same bytes.
+fn digest(text: &str, releases: &BTreeMap<String, Release>) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    add(text.as_bytes());
+    for release in releases.values() {
+        let programs = release.program.iter().map(|program| &program.file);
+        let images = release.images.values().map(|image| &image.file);
+        for file in programs.chain(images) {
+            add(file.name().as_bytes());
+            add(file.digest());
+        }
+    }
+    hash.finalize().into()
+}
+
+impl RawRelease {
+    fn load(self, name: &str, folder: &Path) -> Result<Release, NodeError> {
+        if self.program.is_empty() && self.images.is_empty() {
+            return Err(NodeError::new(
+                path(&["releases", name]),
+                Part::Key,
+                format!("release `{name}` has nothing to program and nothing to send"),
+            )
+            .advising("give it `program` or `images`"));
+        }
+        let program = self
+            .program
+            .into_iter()
+            .enumerate()
+            .map(|(index, raw)| {
+                let mut at = path(&["releases", name, "program"]);
+                at.push(Segment::Index(index));
+                at.push(Segment::Key("file".to_owned()));
+                let file = FirmwareFile::read(folder, &raw.file)
+                    .map_err(|message| NodeError::new(at, Part::Value, message))?;
+                Ok(ProgramFile {
+                    core: raw.core,
+                    file,
+                })
+            })
+            .collect::<Result<_, NodeError>>()?;
+        let images = self
+            .images
+            .into_iter()
+            .map(|(core, raw)| {
+                let at = path(&["releases", name, "images", core.word(), "file"]);
+                let image = raw
+                    .load(folder)
+                    .map_err(|message| NodeError::new(at, Part::Value, message))?;
+                Ok((core, image))
+            })
+            .collect::<Result<_, NodeError>>()?;
+        Ok(Release { program, images })
+    }
+}
+
+impl RawImage {
+    fn load(&self, folder: &Path) -> Result<ReleaseImage, String> {
+        let file = FirmwareFile::read(folder, &self.file)?;
+        let image = Image::parse(file.contents())
+            .map_err(|error| format!("file `{}` is no MCUboot image: {error}", self.file))?;
+        let (version, encrypted) = (image.header().version, image.encryption().is_some());
+        Ok(ReleaseImage {
+            file,
+            version,
+            encrypted,
+        })
+    }
+}
