@@ -9,6 +9,7 @@ mod hash;
 mod header;
 mod image;
 mod keys;
+pub mod network;
 mod tlv;
 pub mod trailer;
 mod verify;
