@@ -1,1 +1,34 @@
-//! SMP (MCUmgr) client: protocol without I/O, then transports.
+//! SMP (MCUmgr): the protocol that updates firmware over a serial port or Bluetooth.
+//!
+//! The protocol is plain data without I/O: [`Header`], the CBOR payloads in [`message`], the console framing in
+//! [`frame`], one request and its answer in [`Exchange`], a whole image in [`Upload`]. They are given bytes and the
+//! time, and own neither; so what happens after ten lost answers is tested in no time.
+//!
+//! Around that core: [`Transport`] is a link that carries packets ([`UartPort`] has one), [`Traced`] and [`Faulty`] wrap
+//! a link to record or break it, and [`Client`] drives the core over a link.
+//!
+//! The other side of the protocol is here as far as the virtual DK needs it: [`RawHeader`], [`frame::Decoder::server`],
+//! [`Refused::answer`], and payloads in the indefinite form that Zephyr sends ([`Lengths::Indefinite`]).
+
+pub mod cbor;
+mod client;
+mod code;
+mod exchange;
+pub mod frame;
+mod header;
+pub mod message;
+mod traced;
+mod transport;
+mod upload;
+
+pub use cbor::{CborError, Lengths, Map};
+pub use client::{Client, ClientError, ClientOptions};
+pub use code::{GroupCode, ManagementCode, Refused, image_code};
+pub use exchange::{Exchange, ExchangeEvent, Patience};
+pub use header::{Group, HEADER_LEN, Header, HeaderError, Op, RawHeader, Version};
+pub use traced::{Direction, Trace, Traced};
+pub use transport::{Capabilities, Transport, TransportError};
+pub use upload::{
+    Trouble, Upload, UploadError, UploadEvent, UploadLimits, UploadOptions, UploadOutcome,
+    UploadProgress, UploadProof, UploadStats,
+};
