@@ -5,3 +5,6 @@
 //! reaches the silicon through a [`bus::CoreBus`] only.
 
 pub mod bus;
+pub mod demo;
+pub mod firmware;
+pub mod model;

@@ -1,0 +1,81 @@
+//! The firmware set file.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::releases::Release;
+use super::{LAYOUT, Variant};
+
+/// The text of the file that describes a set.
+pub(super) fn render(variant: Variant, releases: &[Release]) -> String {
+    let mut text = String::from(
+        "# Demo firmware set of dfu-hil, generated: model firmware that runs on the virtual DK only.\n\
+         firmware: demo\n\nlayout:\n",
+    );
+    let mut add = |line: std::fmt::Arguments<'_>| {
+        writeln!(text, "{line}").expect("writing to a String cannot fail")
+    };
+    for partition in LAYOUT {
+        let name = format!("{}:", partition.name);
+        let (core, address, size) = (partition.core, partition.address, partition.size);
+        add(format_args!(
+            "  {name:<15} {{ core: {core}, address: {address:#010X}, size: {size:#X} }}"
+        ));
+    }
+    let config = variant.bootloader();
+    add(format_args!("\nbootloader:"));
+    add(format_args!("  mode: {}", name(&config.mode)));
+    add(format_args!("  signature: {}", name(&config.signature)));
+    add(format_args!("  encryption: {}", name(&config.encryption)));
+    add(format_args!(
+        "  downgrade-prevention: {}",
+        name(&config.downgrade_prevention)
+    ));
+    add(format_args!(
+        "  validate-primary: {}",
+        config.validate_primary
+    ));
+    add(format_args!(
+        "  network-core: {}",
+        name(&config.network_core)
+    ));
+    add(format_args!("  max-sectors: {}", config.max_sectors));
+    let encryption = match variant {
+        Variant::SwapMoveEcdsaEc256 => ", encryption: keys/encryption.pem",
+        Variant::OverwriteRsa2048 => "",
+    };
+    add(format_args!(
+        "\nkeys: {{ signing: keys/signing.pub.pem{encryption} }}"
+    ));
+    add(format_args!("\nreleases:"));
+    for release in releases {
+        add(format_args!("  # {}", release.summary));
+        add(format_args!("  {}:", release.name));
+        if !release.program.is_empty() {
+            add(format_args!("    program:"));
+            for (core, file, _) in &release.program {
+                add(format_args!(
+                    "      - {{ core: {core}, file: {}/{file} }}",
+                    release.name
+                ));
+            }
+        }
+        add(format_args!("    images:"));
+        for (image, file, _) in &release.images {
+            add(format_args!(
+                "      {image}: {{ file: {}/{file} }}",
+                release.name
+            ));
+        }
+    }
+    text
+}
+
+/// The name of a setting, as it stands in files.
+fn name(setting: &impl Serialize) -> String {
+    match serde_json::to_value(setting) {
+        Ok(serde_json::Value::String(name)) => name,
+        other => unreachable!("settings are plain enums, not {other:?}"),
+    }
+}

@@ -1,0 +1,276 @@
+//! An application: banner, the network core, the SMP server on the UART, and the ways to go wrong.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use hil_bootloader::{Config, DowngradePrevention, Mode};
+use hil_smp::frame::{self, Decoded, Decoder};
+
+use super::console::{self, Level};
+use super::flash::SharedBus;
+use super::images::SlotServices;
+use super::smp::{Identity, Server, Services};
+use super::{IPC_ADDRESS, IPC_MAGIC, Run};
+use crate::bus::{BusError, CoreBus, Stopped};
+use crate::model::{
+    ApplicationModel, Behaviour, BootloaderSupport, Confirmation, Feature, Link, ResetWay,
+};
+
+/// `CONFIG_MCUMGR_GRP_OS_RESET_MS`: from the answer to the reset.
+const RESET_DELAY: Duration = Duration::from_millis(250);
+
+/// How long an application waits for its network core before it goes on without radio (ours).
+const NETWORK_START: Duration = Duration::from_millis(500);
+
+/// How often it looks (ours).
+const NETWORK_POLL: Duration = Duration::from_millis(10);
+
+/// The longest wait for input (ours): nothing happens in between.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// Runs an application until its core stops.
+pub(super) fn run(bus: &mut dyn CoreBus, model: &ApplicationModel) -> Run {
+    console::line(bus, "*** Booting nRF Connect SDK v2.9.0 ***")?;
+    console::line(bus, "*** Using Zephyr OS v3.7.99 ***")?;
+    console::line(
+        bus,
+        format_args!("{} {} ({})", model.name, model.version, model.release),
+    )?;
+    let started = bus.uptime()?;
+    let mut application = Application::new(model, started);
+    start_network_core(bus, model)?;
+    loop {
+        application.act(bus)?;
+        application.listen(bus)?;
+    }
+}
+
+/// Releases the network core and waits for it to say which interface it speaks.
+fn start_network_core(bus: &mut dyn CoreBus, model: &ApplicationModel) -> Result<(), BusError> {
+    bus.write_ram(IPC_ADDRESS, &[0; 8])?;
+    bus.force_network_off(false)?;
+    let deadline = bus.uptime()? + NETWORK_START;
+    loop {
+        let mut note = [0; 8];
+        bus.read(IPC_ADDRESS, &mut note)?;
+        let [magic @ .., v0, v1, v2, v3] = note;
+        if magic == IPC_MAGIC {
+            let version = u32::from_le_bytes([v0, v1, v2, v3]);
+            return Ok(if version == model.ipc_version {
+                console::log(
+                    bus,
+                    Level::Info,
+                    "ipc",
+                    format_args!("network core ready, IPC version {version}"),
+                )?;
+            } else {
+                let expected = model.ipc_version;
+                let text = format!(
+                    "network core speaks IPC version {version}, expected {expected}: no radio"
+                );
+                console::log(bus, Level::Error, "ipc", text)?;
+            });
+        }
+        if bus.uptime()? >= deadline {
+            return Ok(console::log(
+                bus,
+                Level::Warning,
+                "ipc",
+                "network core does not answer: no radio",
+            )?);
+        }
+        bus.wait(NETWORK_POLL)?;
+    }
+}
+
+/// A running application.
+struct Application<'a> {
+    model: &'a ApplicationModel,
+    config: Option<&'a Config>,
+    started: Duration,
+    server: Server,
+    decoder: Decoder,
+    /// Requests that wait, each in a buffer of the pool.
+    requests: VecDeque<Vec<u8>>,
+    /// When a client's reset falls due, in board time.
+    reset_at: Option<Duration>,
+    /// When it confirms itself, in board time.
+    confirm_at: Option<Duration>,
+}
+
+impl<'a> Application<'a> {
+    fn new(model: &'a ApplicationModel, started: Duration) -> Self {
+        let config = match &model.bootloader {
+            BootloaderSupport::None => None,
+            BootloaderSupport::Mcuboot(config) => Some(config),
+        };
+        let confirm_at = match model.confirmation {
+            Confirmation::BySelf { after_ms } => {
+                Some(started + Duration::from_millis(after_ms.into()))
+            }
+            Confirmation::ByClient | Confirmation::Refused => None,
+        };
+        Self {
+            model,
+            config,
+            started,
+            server: Server::new(model.smp.clone(), identity(model, config)),
+            decoder: Decoder::server(model.smp.buf_size as usize),
+            requests: VecDeque::new(),
+            reset_at: None,
+            confirm_at,
+        }
+    }
+
+    /// Does what has fallen due.
+    fn act(&mut self, bus: &mut dyn CoreBus) -> Result<(), BusError> {
+        let now = bus.uptime()?;
+        if self.failure_at().is_some_and(|due| due <= now) {
+            return Err(self.fail(bus)?.into());
+        }
+        if self.reset_at.is_some_and(|due| due <= now) {
+            return Err(bus.system_reset().into());
+        }
+        if self.confirm_at.is_some_and(|due| due <= now) {
+            self.confirm_at = None;
+            let shared: SharedBus<'_> = RefCell::new(&mut *bus);
+            let done = SlotServices::new(&shared, self.config).set_confirmed();
+            let text = match done {
+                Ok(()) => "image confirmed",
+                Err(super::smp::DeviceError::Stopped(stopped)) => return Err(stopped.into()),
+                Err(_) => "image not confirmed: trailer cannot be written",
+            };
+            console::log(bus, Level::Info, "app", text)?;
+        }
+        Ok(())
+    }
+
+    /// Takes what arrives on the UART until something else falls due, and answers one request.
+    fn listen(&mut self, bus: &mut dyn CoreBus) -> Result<(), BusError> {
+        let wait = if self.requests.is_empty() {
+            self.time_to_next_event(bus.uptime()?)
+        } else {
+            Duration::ZERO
+        };
+        let bytes = bus.uart_read(wait)?;
+        if self.model.links.contains(&Link::Uart) {
+            self.receive(&bytes);
+        }
+        self.answer(bus)
+    }
+
+    fn receive(&mut self, bytes: &[u8]) {
+        self.decoder.push(bytes);
+        while let Some(decoded) = self.decoder.next() {
+            // Damaged frames and text get no answer; neither does a request for which no buffer is left.
+            if let Decoded::Packet(packet) = decoded
+                && self.requests.len() < self.model.smp.buf_count as usize
+            {
+                self.requests.push_back(packet);
+            }
+        }
+    }
+
+    fn answer(&mut self, bus: &mut dyn CoreBus) -> Result<(), BusError> {
+        // The answer needs a buffer of the same pool.
+        let exhausted = self.requests.len() >= self.model.smp.buf_count as usize;
+        let Some(request) = self.requests.pop_front() else {
+            return Ok(());
+        };
+        let responses = if exhausted {
+            Server::refuse_for_memory(&request).into_iter().collect()
+        } else {
+            let shared: SharedBus<'_> = RefCell::new(&mut *bus);
+            let handled = self
+                .server
+                .handle(&request, &mut SlotServices::new(&shared, self.config))?;
+            if handled.reset.is_some() {
+                self.reset_at = Some(bus.uptime()? + RESET_DELAY);
+            }
+            handled.responses
+        };
+        for response in responses {
+            let frame =
+                frame::encode(&response).expect("an answer fits the buffer, so it fits a frame");
+            bus.uart_write(&frame)?;
+        }
+        Ok(())
+    }
+
+    fn time_to_next_event(&self, now: Duration) -> Duration {
+        [self.failure_at(), self.reset_at, self.confirm_at]
+            .into_iter()
+            .flatten()
+            .min()
+            .map_or(IDLE, |due| due.saturating_sub(now))
+    }
+
+    /// When the application fails, in board time.
+    fn failure_at(&self) -> Option<Duration> {
+        match self.model.behaviour {
+            Behaviour::Normal => None,
+            Behaviour::Crashes { after_ms, .. } | Behaviour::Hangs { after_ms, .. } => {
+                Some(self.started + Duration::from_millis(after_ms.into()))
+            }
+        }
+    }
+
+    /// Fails, and comes back when the core has stopped.
+    fn fail(&self, bus: &mut dyn CoreBus) -> Result<Stopped, Stopped> {
+        let way = match self.model.behaviour {
+            Behaviour::Normal => return Ok(bus.hang()),
+            Behaviour::Hangs { then, .. } => then,
+            Behaviour::Crashes { then, .. } => {
+                print_fault(bus, then)?;
+                then
+            }
+        };
+        match way {
+            ResetWay::Never => {}
+            ResetWay::AtOnce => return Ok(bus.system_reset()),
+            ResetWay::Watchdog { timeout_ms } => {
+                // The bus has no watchdog: RESETREAS will show a soft reset.
+                bus.wait(Duration::from_millis(timeout_ms.into()))?;
+                return Ok(bus.system_reset());
+            }
+        }
+        Ok(bus.hang())
+    }
+}
+
+/// What Zephyr prints when it meets a fault it cannot survive (`zephyr kernel/fatal.c`, `arch/arm/core/cortex_m/fault.c`).
+fn print_fault(bus: &mut dyn CoreBus, then: ResetWay) -> Result<(), Stopped> {
+    for text in [
+        "***** USAGE FAULT *****",
+        "  Attempt to execute undefined instruction",
+        ">>> ZEPHYR FATAL ERROR 36: Unknown error on CPU 0",
+        "Current thread: 0x20000a88 (main)",
+    ] {
+        console::log(bus, Level::Error, "os", text)?;
+    }
+    match then {
+        ResetWay::AtOnce => console::log(bus, Level::Error, "fatal_error", "Resetting system"),
+        ResetWay::Never | ResetWay::Watchdog { .. } => {
+            console::log(bus, Level::Error, "os", "Halting system")
+        }
+    }
+}
+
+fn identity(model: &ApplicationModel, config: Option<&Config>) -> Identity {
+    Identity {
+        bootloader_mode: config.map_or(-1, |config| match config.mode {
+            Mode::SwapScratch => 1,
+            Mode::OverwriteOnly => 2,
+            Mode::SwapMove => 3,
+            Mode::SwapOffset => 9,
+        }),
+        no_downgrade: match config.map(|config| config.downgrade_prevention) {
+            Some(DowngradePrevention::Version | DowngradePrevention::SecurityCounter) => {
+                Feature::On
+            }
+            Some(DowngradePrevention::None) | None => Feature::Off,
+        },
+        confirmation: model.confirmation,
+    }
+}

@@ -1,0 +1,78 @@
+//! What runs on the virtual cores: whatever the flash holds.
+//!
+//! [`StockFirmware`] looks at the flash of its core as the CPU does after reset and becomes what it finds there
+//! (see [`model`](crate::model)): MCUboot, an application, b0n, network firmware, or nothing that runs. It keeps
+//! no state between two starts of a core.
+
+mod application;
+mod b0n;
+mod console;
+mod flash;
+mod images;
+mod mcuboot;
+mod network;
+mod smp;
+
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod sim;
+#[cfg(test)]
+mod updates;
+
+use std::convert::Infallible;
+
+use crate::bus::{BusError, Core, CoreBus, Firmware, Stopped};
+use crate::model::{Model, ModelError, Symptom};
+
+/// Where the network core tells which interface it speaks, in application RAM: start of the RAM that the two cores
+/// share (`zephyr dts/common/nordic/nrf5340_shared_sram_partition.dtsi`).
+const IPC_ADDRESS: u32 = 0x2007_0000;
+
+/// Begins what the network core leaves at [`IPC_ADDRESS`] (ours); a version of 4 bytes follows.
+const IPC_MAGIC: [u8; 4] = *b"HIPC";
+
+/// Firmware that behaves as the binaries in flash say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StockFirmware;
+
+/// A run of firmware never ends by itself: the core stops, or it faults.
+type Run = Result<Infallible, BusError>;
+
+impl Firmware for StockFirmware {
+    fn run(&self, bus: &mut dyn CoreBus) -> Stopped {
+        let base = match bus.core() {
+            Core::App => 0,
+            Core::Net => 0x0100_0000,
+        };
+        match start(bus, base) {
+            Ok(never) => match never {},
+            Err(BusError::Stopped(stopped)) => stopped,
+            Err(BusError::Fault { .. }) => bus.lock_up(),
+        }
+    }
+}
+
+/// Runs the binary whose vector table lies at `base`.
+fn start(bus: &mut dyn CoreBus, base: u32) -> Run {
+    match read_model(bus, base)? {
+        Ok(Model::Mcuboot(model)) => mcuboot::run(bus, &model),
+        Ok(Model::Application(model)) => application::run(bus, &model),
+        Ok(Model::B0n(model)) => b0n::run(bus, &model),
+        Ok(Model::Network(model)) => network::run(bus, &model),
+        Err(error) => {
+            tracing::warn!("{error}");
+            Err(match error.symptom() {
+                Symptom::LockUp => bus.lock_up(),
+                Symptom::Hang => bus.hang(),
+            }
+            .into())
+        }
+    }
+}
+
+fn read_model(bus: &mut dyn CoreBus, base: u32) -> Result<Result<Model, ModelError>, BusError> {
+    Model::read_at(bus.core(), base, |address, buffer| {
+        bus.read(address, buffer)
+    })
+}

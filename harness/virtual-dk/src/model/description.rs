@@ -1,0 +1,262 @@
+//! What a model binary can say of itself.
+
+use std::fmt;
+
+use hil_bootloader::Config;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
+
+/// Whether a piece of firmware was built with something.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Feature {
+    /// Built in.
+    #[default]
+    On,
+    /// Left out.
+    Off,
+}
+
+impl Feature {
+    /// Whether it is built in.
+    pub fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
+
+/// Whether a bootloader prints its log on the UART. The Thingy:53 build of MCUboot prints nothing.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConsoleOutput {
+    /// Log lines with the prefixes of Zephyr's minimal log mode.
+    #[default]
+    Log,
+    /// Not a byte.
+    Silent,
+}
+
+/// Text that must not be shown: a private key in PEM.
+///
+/// A bootloader that decrypts has its key in flash, so the model has it too; it never appears in `Debug` output.
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The secret itself.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret(..)")
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// MCUboot as it was built for a board.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct McubootModel {
+    /// Name and version that its banner shows.
+    pub version: String,
+    /// The build: mode, algorithms, slots.
+    pub config: Config,
+    /// Public keys that images may be signed with, PEM.
+    pub signing_keys: Vec<String>,
+    /// The private key that decrypts images, PEM.
+    pub encryption_key: Option<Secret>,
+    /// Whether it logs.
+    pub console: ConsoleOutput,
+}
+
+/// b0n, the immutable bootloader of the network core.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct B0nModel {
+    /// Name and version.
+    pub version: String,
+    /// Start of the network firmware in network flash (0x0100_8800 in the SDK).
+    pub application: u32,
+    /// Bytes of flash that the network firmware may fill.
+    pub application_size: u32,
+    /// Where the application core leaves commands: application RAM, as the network core addresses it.
+    pub command_address: u32,
+    /// Whether it logs.
+    pub console: ConsoleOutput,
+}
+
+/// An application and what it does after it has started.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ApplicationModel {
+    /// Name on the console.
+    pub name: String,
+    /// Version on the console; the image header has its own.
+    pub version: String,
+    /// Which release of a firmware set it is, on the console.
+    pub release: String,
+    /// How it runs.
+    pub behaviour: Behaviour,
+    /// What it does with its own confirmation.
+    pub confirmation: Confirmation,
+    /// Version of the interface to the network core: both cores must agree.
+    pub ipc_version: u32,
+    /// Links on which its SMP server answers.
+    pub links: Vec<Link>,
+    /// Its SMP server.
+    pub smp: SmpModel,
+    /// What it knows of the bootloader it was built for. Without it there is no image management.
+    pub bootloader: BootloaderSupport,
+}
+
+/// What an application knows of its bootloader: compiled in, right or wrong, as in a real build.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "there is one of these per core")]
+pub enum BootloaderSupport {
+    /// Built to run without a bootloader.
+    None,
+    /// Built for MCUboot with these slots.
+    Mcuboot(Config),
+}
+
+/// How an application runs.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Behaviour {
+    /// It runs until it is reset.
+    Normal,
+    /// It faults.
+    #[serde(rename_all = "kebab-case")]
+    Crashes {
+        /// Milliseconds from its start to the fault.
+        after_ms: u32,
+        /// How the core gets out of it.
+        then: ResetWay,
+    },
+    /// It stops doing anything.
+    #[serde(rename_all = "kebab-case")]
+    Hangs {
+        /// Milliseconds from its start.
+        after_ms: u32,
+        /// How the core gets out of it.
+        then: ResetWay,
+    },
+}
+
+/// What ends a fault or a hang.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum ResetWay {
+    /// Nothing: the core stays as it is until somebody resets it.
+    Never,
+    /// The fault handler resets the chip (`CONFIG_RESET_ON_FATAL_ERROR`, on by default in the SDK).
+    AtOnce,
+    /// The watchdog does.
+    #[serde(rename_all = "kebab-case")]
+    Watchdog {
+        /// Milliseconds after which it bites.
+        timeout_ms: u32,
+    },
+}
+
+/// What an application does about its own confirmation.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Confirmation {
+    /// A client confirms it over SMP.
+    ByClient,
+    /// It confirms itself.
+    #[serde(rename_all = "kebab-case")]
+    BySelf {
+        /// Milliseconds from its start.
+        after_ms: u32,
+    },
+    /// It refuses to be confirmed: SMP answers `IMAGE_CONFIRMATION_DENIED`.
+    Refused,
+}
+
+/// A way to reach the SMP server.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Link {
+    /// The core's UART, in console framing.
+    Uart,
+    /// Bluetooth LE; needs a network core that speaks the same IPC version.
+    Ble,
+}
+
+/// The SMP server of an application: what Zephyr's Kconfig decides at build time.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SmpModel {
+    /// `MCUMGR_TRANSPORT_NETBUF_SIZE` in bytes: SMP header and payload of a request or an answer.
+    pub buf_size: u32,
+    /// `MCUMGR_TRANSPORT_NETBUF_COUNT`: requests and answers that can exist at once.
+    pub buf_count: u32,
+    /// OS echo.
+    pub echo: Feature,
+    /// OS params.
+    pub params: Feature,
+    /// OS task statistics.
+    pub task_statistics: Feature,
+    /// OS info.
+    pub os_info: Feature,
+    /// OS bootloader information.
+    pub bootloader_info: Feature,
+    /// `IMG_ENABLE_IMAGE_CHECK`: compares the slot with the SHA-256 that the client sent.
+    pub image_check: Feature,
+    /// Image slot information.
+    pub slot_info: Feature,
+    /// `MCUMGR_GRP_IMG_FRUGAL_LIST`: the image list has only the flags that are set.
+    pub frugal_list: Feature,
+    /// Largest upload in bytes, when the build checks it (`MCUMGR_GRP_IMG_TOO_LARGE_*`).
+    pub max_image_size: Option<u32>,
+    /// `MCUMGR_SMP_SUPPORT_ORIGINAL_PROTOCOL`: answers version 1 requests.
+    pub version_1: Feature,
+}
+
+impl Default for SmpModel {
+    /// Zephyr's defaults, with echo, params, OS and bootloader information on.
+    fn default() -> Self {
+        Self {
+            buf_size: 384,
+            buf_count: 4,
+            echo: Feature::On,
+            params: Feature::On,
+            task_statistics: Feature::Off,
+            os_info: Feature::On,
+            bootloader_info: Feature::On,
+            image_check: Feature::Off,
+            slot_info: Feature::On,
+            frugal_list: Feature::Off,
+            max_image_size: None,
+            version_1: Feature::On,
+        }
+    }
+}
+
+/// The firmware of the network core.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct NetworkModel {
+    /// Name on the console.
+    pub name: String,
+    /// Version on the console.
+    pub version: String,
+    /// Version of the interface to the application core.
+    pub ipc_version: u32,
+}
