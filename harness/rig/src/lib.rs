@@ -1,1 +1,35 @@
 //! Rigs: boards, probes, power, serial ports, and starting virtual DKs.
+//!
+//! A [`RigFile`] says which boards there are; [`Rig::open`] makes them usable. From a [`Board`] the runner gets
+//! its [probe](Board::probe), its [power switch](Board::power) and its [serial ports](Board::uart), the same for
+//! a board on a bench and for a virtual one, which is a child process that offers the same endpoints.
+//!
+//! Everything that goes wrong here is a [`RigError`]: trouble of the bench, never a verdict about firmware.
+
+mod core;
+mod error;
+mod file;
+mod image;
+mod launcher;
+mod lease;
+mod power;
+mod probe;
+mod process;
+mod rig;
+mod uart;
+
+pub use crate::core::Core;
+pub use error::{Operation, RigError, Source};
+pub use file::{
+    BoardKind, BoardSpec, PowerSpec, ProbeSelector, ProbeSpec, RealSpec, Recover, RigFile,
+    RigFileError, UartPortSpec, UartSpec, VirtualSpec,
+};
+pub use image::{FlashImage, ImageError, ImageFormat};
+pub use launcher::VirtualLauncher;
+pub use lease::Holder;
+pub use power::{Ask, ManualRequest, PowerKind, PowerLoss, PowerSwitch};
+pub use probe::{
+    Identity, ProbeSession, ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Rest,
+};
+pub use rig::{Board, Rig, RigOptions};
+pub use uart::UartEndpoint;

@@ -1,0 +1,242 @@
+//! Rig files: which boards there are, and how to reach and power them.
+//!
+//! What the person wrote is read into [`raw`], which knows only the shape, and then checked into [`RigFile`],
+//! which cannot hold nonsense. Hardware is named by what does not change: a probe by its selector, a serial
+//! port by USB serial number and interface, never by the name that the system gave it today.
+
+mod error;
+mod raw;
+
+pub use error::RigFileError;
+
+use crate::core::Core;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A checked rig file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct RigFile {
+    /// The file, for messages.
+    pub path: PathBuf,
+    /// The rig's name.
+    pub name: String,
+    /// What it is, in the words of its owner.
+    pub description: Option<String>,
+    /// Its boards, at least one. Names are unique; virtual boards with a count are one entry here.
+    pub boards: Vec<BoardSpec>,
+}
+
+/// One entry under `boards:`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct BoardSpec {
+    /// The board's name; with several virtual boards the stem of their names.
+    pub name: String,
+    /// What it is, in the words of its owner.
+    pub description: Option<String>,
+    /// Whether the harness may erase it completely to unlock it.
+    pub recover: Recover,
+    /// Where it is.
+    pub kind: BoardKind,
+}
+
+/// Whether a locked board may be erased to unlock it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Recover {
+    /// Never: a locked board is an error.
+    #[default]
+    Forbidden,
+    /// Erase flash and UICR of both cores through the control access ports.
+    Allowed,
+}
+
+/// Whether a board is a process or stands on the bench.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum BoardKind {
+    /// Started by the rig layer.
+    Virtual(VirtualSpec),
+    /// On a bench.
+    Real(RealSpec),
+}
+
+/// Virtual boards that one process offers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct VirtualSpec {
+    /// How many boards.
+    pub count: usize,
+    /// How fast their time passes.
+    pub speed: Option<String>,
+}
+
+/// A board on a bench.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct RealSpec {
+    /// The debug probe.
+    pub probe: ProbeSpec,
+    /// The serial port of the application core.
+    pub uart_app: Option<UartSpec>,
+    /// The serial port of the network core.
+    pub uart_net: Option<UartSpec>,
+    /// How its power is switched.
+    pub power: PowerSpec,
+}
+
+impl RealSpec {
+    /// The serial port of `core`.
+    #[must_use]
+    pub fn uart(&self, core: Core) -> Option<&UartSpec> {
+        match core {
+            Core::App => self.uart_app.as_ref(),
+            Core::Net => self.uart_net.as_ref(),
+        }
+    }
+}
+
+/// A debug probe.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ProbeSpec {
+    /// Which one.
+    pub selector: ProbeSelector,
+    /// The SWD clock in kHz; the probe's default when absent.
+    pub speed_khz: Option<u32>,
+}
+
+/// A probe's selector in probe-rs's form: `VID:PID:SERIAL`, both ids in hex. For a Black Magic probe on TCP
+/// the serial number is `IP:PORT`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ProbeSelector(String);
+
+impl ProbeSelector {
+    /// The selector as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The probe's serial number, which identifies it on this host.
+    #[must_use]
+    pub fn serial(&self) -> &str {
+        self.0.splitn(3, ':').nth(2).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Display for ProbeSelector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for ProbeSelector {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts: Vec<&str> = text.splitn(3, ':').collect();
+        let [vendor, product, serial] = parts.as_slice() else {
+            return Err(format!(
+                "`{text}` is not a probe selector: expected `VID:PID:SERIAL`, for example \
+                 `1366:1051:001050012345` or `1d50:6018:127.0.0.1:3333`"
+            ));
+        };
+        for (name, id) in [("vendor", vendor), ("product", product)] {
+            if id.len() != 4 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return Err(format!(
+                    "the {name} id of probe selector `{text}` is `{id}`: expected four hex digits"
+                ));
+            }
+        }
+        if serial.is_empty() {
+            return Err(format!(
+                "probe selector `{text}` has no serial number, so it would match any probe of this kind"
+            ));
+        }
+        // probe-rs takes a name instead of an address for a serial port and does not find it.
+        if text.to_ascii_lowercase().starts_with("1d50:6018:")
+            && serial.contains(':')
+            && SocketAddr::from_str(serial).is_err()
+        {
+            return Err(format!(
+                "probe selector `{text}` has `{serial}` as its address: expected an IP address and a port, for \
+                 example `127.0.0.1:3333`"
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// A serial port.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct UartSpec {
+    /// Which one.
+    pub port: UartPortSpec,
+    /// Its speed in baud.
+    pub baud: u32,
+}
+
+/// How a serial port is found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum UartPortSpec {
+    /// By the USB device that offers it.
+    Usb {
+        /// The device's serial number.
+        serial: String,
+        /// The number of the port's interface in the device.
+        interface: u8,
+    },
+    /// By its path.
+    Path(PathBuf),
+}
+
+/// How a board's power is switched.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PowerSpec {
+    /// A bench supply that understands SCPI on TCP.
+    Scpi {
+        /// Its address.
+        address: SocketAddr,
+    },
+    /// A program each for on and off.
+    Command {
+        /// The program that switches on, and its arguments.
+        on: Vec<String>,
+        /// The program that switches off, and its arguments.
+        off: Vec<String>,
+        /// How long each may take.
+        within: Duration,
+    },
+    /// A person.
+    Manual,
+    /// Nothing: the board can only be reset.
+    ResetOnly,
+}
+
+impl RigFile {
+    /// Reads and checks a rig file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or when something in it is not as it should be: with line, column, what was
+    /// found, and what is allowed.
+    pub fn load(path: &Path) -> Result<Self, RigFileError> {
+        let text = std::fs::read_to_string(path).map_err(|source| RigFileError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(path, &text)
+    }
+
+    /// Checks the text of a rig file; `path` is only for messages.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn parse(path: &Path, text: &str) -> Result<Self, RigFileError> {
+        let raw: raw::Rig =
+            serde_yaml::from_str(text).map_err(|source| RigFileError::from_yaml(path, &source))?;
+        raw.check(path, text)
+    }
+}

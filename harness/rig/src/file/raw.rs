@@ -1,0 +1,398 @@
+//! A rig file as the person wrote it, and how it becomes a checked one.
+
+use super::{
+    BoardKind, BoardSpec, PowerSpec, ProbeSelector, ProbeSpec, RealSpec, Recover, RigFile,
+    RigFileError, UartPortSpec, UartSpec, VirtualSpec,
+};
+use serde::Deserialize;
+use serde::de::{Deserializer, Visitor};
+use std::fmt;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The DK's virtual serial ports run at this speed (sdk-nrf
+/// `doc/nrf/app_dev/device_guides/nrf53/logging_nrf5340.rst`).
+const DEFAULT_BAUD: u32 = 115_200;
+
+/// A relay or a hub switches in well under a second; we chose ten to leave room for a network in between.
+const DEFAULT_COMMAND_SECONDS: u64 = 10;
+
+/// More boards than this in one process is a typing error: 16 take 400 MB.
+const MOST_VIRTUAL_BOARDS: usize = 64;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Rig {
+    rig: Checked<Name>,
+    description: Option<String>,
+    boards: Vec<Board>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Board {
+    name: Checked<Name>,
+    description: Option<String>,
+    recover: Option<RecoverWord>,
+    #[serde(rename = "virtual")]
+    simulated: Option<Virtual>,
+    probe: Option<Probe>,
+    uart: Option<Uarts>,
+    #[serde(default, with = "serde_yaml::with::singleton_map")]
+    power: Option<Power>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum RecoverWord {
+    Allowed,
+    Forbidden,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Virtual {
+    count: Option<usize>,
+    speed: Option<Checked<Speed>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Probe {
+    selector: Checked<ProbeSelector>,
+    speed_khz: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Uarts {
+    app: Option<Uart>,
+    net: Option<Uart>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Uart {
+    usb_serial: Option<String>,
+    interface: Option<u8>,
+    path: Option<PathBuf>,
+    baud: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+enum Power {
+    Scpi(Scpi),
+    Command(Command),
+    Manual,
+    ResetOnly,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Scpi {
+    address: Checked<Address>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Command {
+    on: Vec<String>,
+    off: Vec<String>,
+    within_s: Option<u64>,
+}
+
+/// A text that is parsed while the file is read, so that an error has the place of the text.
+#[derive(Debug)]
+struct Checked<T>(T);
+
+impl<'de, T: FromStr<Err = String>> Deserialize<'de> for Checked<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text<T>(PhantomData<T>);
+
+        impl<T: FromStr<Err = String>> Visitor<'_> for Text<T> {
+            type Value = Checked<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                text.parse().map(Checked).map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_str(Text(PhantomData))
+    }
+}
+
+/// A name of a rig or a board: it becomes part of file names and of the report.
+#[derive(Debug)]
+struct Name(String);
+
+impl FromStr for Name {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let allowed =
+            |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+        if text.is_empty() || text.len() > 64 || !text.chars().all(allowed) || text.starts_with('.')
+        {
+            return Err(format!(
+                "`{text}` is not a name: expected 1 to 64 letters, digits, `-`, `_` or `.`, not starting with `.`"
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// How fast a virtual board's time passes.
+#[derive(Debug)]
+struct Speed(String);
+
+impl FromStr for Speed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let factor = text
+            .parse::<f64>()
+            .is_ok_and(|factor| factor.is_finite() && factor > 0.0);
+        if text == "max" || factor {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!(
+                "`{text}` is not a speed: expected `max`, or how many times faster than silicon, for example `1` or `20`"
+            ))
+        }
+    }
+}
+
+/// An IP address and a port.
+#[derive(Debug)]
+struct Address(SocketAddr);
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| {
+            format!("`{text}` is not an address: expected an IP address and a port, for example `192.168.0.20:5025`")
+        })
+    }
+}
+
+impl Rig {
+    pub(super) fn check(self, path: &Path, text: &str) -> Result<RigFile, RigFileError> {
+        if self.boards.is_empty() {
+            let what = "boards: found none, expected at least one".to_owned();
+            let help =
+                Some("`- { name: dk, virtual: {} }` is a board that needs no hardware".to_owned());
+            return Err(RigFileError::at(path, text, "boards", 0, what, help));
+        }
+        let mut boards: Vec<BoardSpec> = Vec::with_capacity(self.boards.len());
+        for (index, board) in self.boards.into_iter().enumerate() {
+            let name = board.name.0.0.clone();
+            let place = Place {
+                path,
+                text,
+                name: &name,
+            };
+            if boards.iter().any(|other| other.name == name) {
+                let what = format!(
+                    "boards[{index}].name: `{name}` is the name of another board, expected a name of its own"
+                );
+                return Err(RigFileError::at(path, text, &name, 1, what, None));
+            }
+            boards.push(board.check(&place, index)?);
+        }
+        Ok(RigFile {
+            path: path.to_owned(),
+            name: self.rig.0.0,
+            description: self.description,
+            boards,
+        })
+    }
+}
+
+/// Where the entry of a board is, for errors that concern it as a whole.
+struct Place<'a> {
+    path: &'a Path,
+    text: &'a str,
+    name: &'a str,
+}
+
+impl Place<'_> {
+    /// A problem with the entry: shown at the board's name.
+    fn problem(&self, what: String, help: &str) -> RigFileError {
+        RigFileError::at(
+            self.path,
+            self.text,
+            self.name,
+            0,
+            what,
+            Some(help.to_owned()),
+        )
+    }
+}
+
+impl Board {
+    fn check(self, place: &Place<'_>, index: usize) -> Result<BoardSpec, RigFileError> {
+        let at = format!("boards[{index}]");
+        let kind = match (self.simulated, self.probe) {
+            (Some(simulated), None) => {
+                if self.uart.is_some() || self.power.is_some() {
+                    return Err(place.problem(
+                        format!("{at}: found `uart` or `power` beside `virtual`, expected neither"),
+                        "a virtual board says its own endpoints when it starts",
+                    ));
+                }
+                BoardKind::Virtual(simulated.check(place, &at)?)
+            }
+            (None, Some(probe)) => BoardKind::Real(RealSpec {
+                probe: probe.check(place, &at)?,
+                uart_app: check_uart(
+                    self.uart.as_ref().and_then(|uart| uart.app.as_ref()),
+                    place,
+                    &format!("{at}.uart.app"),
+                )?,
+                uart_net: check_uart(
+                    self.uart.as_ref().and_then(|uart| uart.net.as_ref()),
+                    place,
+                    &format!("{at}.uart.net"),
+                )?,
+                power: self
+                    .power
+                    .map_or(Ok(PowerSpec::ResetOnly), |power| power.check(place, &at))?,
+            }),
+            (Some(_), Some(_)) => {
+                return Err(place.problem(
+                    format!("{at}: found `virtual` and `probe`, expected one of them"),
+                    "`virtual` is a board that the harness starts, `probe` one on the bench",
+                ));
+            }
+            (None, None) => {
+                return Err(place.problem(
+                    format!("{at}: found neither `virtual` nor `probe`, expected one of them"),
+                    "write `virtual: {}` for a board that needs no hardware, or `probe: { selector: VID:PID:SERIAL }`",
+                ));
+            }
+        };
+        Ok(BoardSpec {
+            name: self.name.0.0,
+            description: self.description,
+            recover: match (self.recover, &kind) {
+                (Some(RecoverWord::Allowed), _) | (None, BoardKind::Virtual(_)) => Recover::Allowed,
+                (Some(RecoverWord::Forbidden), _) | (None, BoardKind::Real(_)) => {
+                    Recover::Forbidden
+                }
+            },
+            kind,
+        })
+    }
+}
+
+impl Virtual {
+    fn check(self, place: &Place<'_>, at: &str) -> Result<VirtualSpec, RigFileError> {
+        let count = self.count.unwrap_or(1);
+        if !(1..=MOST_VIRTUAL_BOARDS).contains(&count) {
+            return Err(place.problem(
+                format!("{at}.virtual.count: found {count}, expected 1 to {MOST_VIRTUAL_BOARDS}"),
+                "each board of a count gets a name of its own: `dk-1`, `dk-2`, …",
+            ));
+        }
+        Ok(VirtualSpec {
+            count,
+            speed: self.speed.map(|speed| speed.0.0),
+        })
+    }
+}
+
+impl Probe {
+    fn check(self, place: &Place<'_>, at: &str) -> Result<ProbeSpec, RigFileError> {
+        if let Some(khz @ (0 | 50_001..)) = self.speed_khz {
+            return Err(place.problem(
+                format!("{at}.probe.speed-khz: found {khz}, expected 1 to 50000"),
+                "4000 is a good value for the debugger on a DK",
+            ));
+        }
+        Ok(ProbeSpec {
+            selector: self.selector.0,
+            speed_khz: self.speed_khz,
+        })
+    }
+}
+
+fn check_uart(
+    uart: Option<&Uart>,
+    place: &Place<'_>,
+    at: &str,
+) -> Result<Option<UartSpec>, RigFileError> {
+    let Some(uart) = uart else { return Ok(None) };
+    let baud = uart.baud.unwrap_or(DEFAULT_BAUD);
+    if !(1_200..=4_000_000).contains(&baud) {
+        return Err(place.problem(
+            format!("{at}.baud: found {baud}, expected 1200 to 4000000"),
+            "the DK's serial ports run at 115200 unless the firmware was built otherwise",
+        ));
+    }
+    let port = match (&uart.usb_serial, uart.interface, &uart.path) {
+        (Some(serial), Some(interface), None) => UartPortSpec::Usb {
+            serial: serial.clone(),
+            interface,
+        },
+        (None, None, Some(path)) => UartPortSpec::Path(path.clone()),
+        (serial, interface, path) => {
+            let mut found = Vec::new();
+            found.extend(serial.as_ref().map(|_| "`usb-serial`"));
+            found.extend(interface.map(|_| "`interface`"));
+            found.extend(path.as_ref().map(|_| "`path`"));
+            let found = if found.is_empty() {
+                "nothing".to_owned()
+            } else {
+                found.join(" and ")
+            };
+            return Err(place.problem(
+                format!("{at}: found {found}, expected `usb-serial` and `interface`, or `path`"),
+                "USB serial number and interface stay the same when the system renames its ports",
+            ));
+        }
+    };
+    Ok(Some(UartSpec { port, baud }))
+}
+
+impl Power {
+    fn check(self, place: &Place<'_>, at: &str) -> Result<PowerSpec, RigFileError> {
+        Ok(match self {
+            Self::Scpi(scpi) => PowerSpec::Scpi {
+                address: scpi.address.0.0,
+            },
+            Self::Command(Command { on, off, within_s }) => {
+                for (name, list) in [("on", &on), ("off", &off)] {
+                    if list.first().is_none_or(String::is_empty) {
+                        return Err(place.problem(
+                            format!("{at}.power.command.{name}: found no program, expected a list of a program and its arguments"),
+                            "for example `[uhubctl, -l, 1-1, -p, 2, -a, off]`; no shell reads it",
+                        ));
+                    }
+                }
+                let seconds = within_s.unwrap_or(DEFAULT_COMMAND_SECONDS);
+                if !(1..=300).contains(&seconds) {
+                    return Err(place.problem(
+                        format!("{at}.power.command.within-s: found {seconds}, expected 1 to 300"),
+                        "the time in seconds that the command may take",
+                    ));
+                }
+                PowerSpec::Command {
+                    on,
+                    off,
+                    within: Duration::from_secs(seconds),
+                }
+            }
+            Self::Manual => PowerSpec::Manual,
+            Self::ResetOnly => PowerSpec::ResetOnly,
+        })
+    }
+}

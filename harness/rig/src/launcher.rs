@@ -1,0 +1,312 @@
+//! Starting virtual boards, and stopping them on every path.
+//!
+//! A virtual board is a child process. It prints its endpoints as one line of JSON and runs until its
+//! standard input is closed, so it also ends when the harness is killed. Only this module and
+//! [`rig`](crate::rig) know that a board may be virtual.
+
+use crate::error::RigError;
+use crate::file::VirtualSpec;
+use crate::process::{Stderr, describe};
+use hil_clock::SharedClock;
+use serde::Deserialize;
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long a virtual board may take to print its endpoints. It takes tens of milliseconds; the rest is for a
+/// machine that is busy.
+const START_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long it may take to end by itself before it is killed.
+const STOP_WITHIN: Duration = Duration::from_secs(2);
+
+/// The endpoints of 64 boards fit well into this.
+const LONGEST_LINE: u64 = 64 * 1024;
+
+/// The program that is a virtual DK, usually the running one.
+#[derive(Clone, Debug)]
+pub struct VirtualLauncher {
+    /// The program.
+    pub program: PathBuf,
+    /// The arguments in front of `--boards N --json`: usually `virtual-dk`.
+    pub args: Vec<OsString>,
+}
+
+impl VirtualLauncher {
+    /// Starts `program virtual-dk`.
+    #[must_use]
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self {
+            program: program.into(),
+            args: vec!["virtual-dk".into()],
+        }
+    }
+}
+
+/// What a virtual DK prints when it is ready.
+#[derive(Debug, Deserialize)]
+struct Started {
+    boards: Vec<VirtualEndpoints>,
+}
+
+/// Where one virtual board can be reached.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+pub(crate) struct VirtualEndpoints {
+    pub(crate) probe: String,
+    pub(crate) uart: VirtualUarts,
+    pub(crate) power: SocketAddr,
+}
+
+/// The pseudo-terminals of one virtual board.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+pub(crate) struct VirtualUarts {
+    pub(crate) app: PathBuf,
+    pub(crate) net: PathBuf,
+}
+
+/// A process that offers virtual boards. Stopped and reaped when dropped.
+#[derive(Debug)]
+pub(crate) struct VirtualProcess {
+    name: String,
+    child: Mutex<Child>,
+    /// Closing it asks the child to end.
+    life_line: Option<ChildStdin>,
+    stderr: Stderr,
+    clock: SharedClock,
+}
+
+impl VirtualProcess {
+    /// Starts the boards of one entry and waits until they say where they are.
+    pub(crate) fn start(
+        launcher: &VirtualLauncher,
+        name: &str,
+        spec: &VirtualSpec,
+        clock: &SharedClock,
+    ) -> Result<(Self, Vec<VirtualEndpoints>), RigError> {
+        let mut command = Command::new(&launcher.program);
+        command
+            .args(&launcher.args)
+            .arg("--boards")
+            .arg(spec.count.to_string())
+            .arg("--json")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some(speed) = &spec.speed {
+            command.arg("--speed").arg(speed);
+        }
+        let mut child = command.spawn().map_err(|source| RigError::VirtualStart {
+            board: name.to_owned(),
+            program: launcher.program.clone(),
+            source,
+        })?;
+        let stdout = child.stdout.take();
+        let mut process = Self {
+            name: name.to_owned(),
+            life_line: child.stdin.take(),
+            stderr: Stderr::collect(child.stderr.take()),
+            child: Mutex::new(child),
+            clock: clock.clone(),
+        };
+        let line = process.first_line(stdout)?;
+        let started: Started =
+            serde_json::from_str(&line).map_err(|source| RigError::VirtualAnswer {
+                board: name.to_owned(),
+                line: line.chars().take(200).collect(),
+                stderr: process.stderr.so_far(),
+                source,
+            })?;
+        if started.boards.len() != spec.count {
+            return Err(RigError::VirtualCount {
+                board: name.to_owned(),
+                asked: spec.count,
+                found: started.boards.len(),
+            });
+        }
+        Ok((process, started.boards))
+    }
+
+    fn first_line(
+        &mut self,
+        stdout: Option<impl Read + Send + 'static>,
+    ) -> Result<String, RigError> {
+        let (sender, receiver) = mpsc::channel();
+        if let Some(stdout) = stdout {
+            // Reads on after the first line, so that the child never waits for a full pipe.
+            let reader = std::thread::Builder::new().name("virtual-dk".to_owned());
+            let spawned = reader.spawn(move || {
+                let mut stdout = BufReader::new(stdout);
+                let mut line = String::new();
+                if stdout
+                    .by_ref()
+                    .take(LONGEST_LINE)
+                    .read_line(&mut line)
+                    .is_ok_and(|length| length > 0)
+                {
+                    // The receiver may have given up.
+                    let _ = sender.send(line);
+                }
+                drop(std::io::copy(&mut stdout, &mut std::io::sink()));
+            });
+            drop(spawned);
+        }
+        let deadline = self.clock.now() + START_WITHIN;
+        match receiver.recv_timeout(self.clock.block_for(deadline)) {
+            Ok(line) => Ok(line.trim().to_owned()),
+            Err(mpsc::RecvTimeoutError::Timeout) => Err(RigError::VirtualSilent {
+                board: self.name.clone(),
+                within: START_WITHIN,
+                stderr: self.stderr.so_far(),
+            }),
+            // Its output is closed: it has ended or is about to.
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                self.life_line = None;
+                let status = self.wait(STOP_WITHIN);
+                Err(self.exited(status))
+            }
+        }
+    }
+
+    /// Why the boards cannot be reached any more, when the process has ended.
+    pub(crate) fn ended(&self) -> Option<RigError> {
+        let status = self.wait(Duration::ZERO)?;
+        Some(self.exited(Some(status)))
+    }
+
+    fn exited(&self, status: Option<String>) -> RigError {
+        RigError::VirtualExited {
+            board: self.name.clone(),
+            status: status.unwrap_or_else(|| "its output was closed".to_owned()),
+            stderr: self.stderr.when_closed(&*self.clock),
+        }
+    }
+
+    /// How the process ended, if it does so in time.
+    fn wait(&self, within: Duration) -> Option<String> {
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let deadline = self.clock.now() + within;
+        loop {
+            match child.try_wait() {
+                Ok(Some(status)) => return Some(describe(status)),
+                Ok(None) if self.clock.now() < deadline => {
+                    self.clock.sleep(Duration::from_millis(2))
+                }
+                Ok(None) | Err(_) => return None,
+            }
+        }
+    }
+}
+
+impl Drop for VirtualProcess {
+    fn drop(&mut self) {
+        self.life_line = None;
+        if self.wait(STOP_WITHIN).is_none() {
+            tracing::warn!(
+                board = self.name,
+                "the virtual board did not end by itself and is killed"
+            );
+            let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
+            // A child that cannot be killed has ended.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use hil_clock::SystemClock;
+    use std::sync::Arc;
+
+    /// A shell in place of the virtual DK: the script sees `--boards N --json` as its arguments.
+    fn start(script: &str) -> Result<(VirtualProcess, Vec<VirtualEndpoints>), RigError> {
+        let launcher = VirtualLauncher {
+            program: "sh".into(),
+            args: vec!["-c".into(), script.into(), "virtual-dk".into()],
+        };
+        let spec = VirtualSpec {
+            count: 1,
+            speed: None,
+        };
+        let clock: SharedClock = Arc::new(SystemClock::new());
+        VirtualProcess::start(&launcher, "dk", &spec, &clock)
+    }
+
+    const LINE: &str = r#"{"boards":[{"name":"dk-1","probe":"1d50:6018:127.0.0.1:4000","uart":{"app":"/dev/pts/8","net":"/dev/pts/9"},"power":"127.0.0.1:4001"}]}"#;
+
+    #[test]
+    fn endpoints_are_read_from_the_first_line() {
+        let (_process, boards) =
+            start(&format!("echo '{LINE}'; echo more; cat >/dev/null")).unwrap();
+        assert_eq!(boards.len(), 1);
+        assert_eq!(boards[0].probe, "1d50:6018:127.0.0.1:4000");
+        assert_eq!(boards[0].uart.net, PathBuf::from("/dev/pts/9"));
+        assert_eq!(boards[0].power, "127.0.0.1:4001".parse().unwrap());
+    }
+
+    #[test]
+    fn the_process_is_gone_when_the_handle_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let mark = folder.path().join("ended");
+        let script = format!("echo '{LINE}'; cat >/dev/null; touch {}", mark.display());
+        let (process, _) = start(&script).unwrap();
+        assert!(!mark.exists());
+        drop(process);
+        assert!(
+            mark.exists(),
+            "closing standard input lets it end by itself, and it has been waited for"
+        );
+    }
+
+    #[test]
+    fn a_process_that_ends_at_once_is_quoted() {
+        let error = start("echo 'address already in use' >&2; exit 3").unwrap_err();
+        insta::assert_snapshot!(error, @"virtual board `dk` has ended by itself: status 3; it wrote: address already in use");
+    }
+
+    #[test]
+    fn a_line_that_is_not_json_is_quoted() {
+        let error = start("echo hello; cat >/dev/null").unwrap_err();
+        insta::assert_snapshot!(error, @"virtual board `dk` answered `hello`, which are not endpoints");
+    }
+
+    #[test]
+    fn another_number_of_boards_is_an_error() {
+        let error = start(r#"echo '{"boards":[]}'; cat >/dev/null"#).unwrap_err();
+        insta::assert_snapshot!(error, @"virtual board `dk`: 1 boards were asked for, 0 are there");
+    }
+
+    #[test]
+    fn a_process_that_ends_later_is_noticed() {
+        let (process, _) = start(&format!("echo '{LINE}'; read line; exit 7")).unwrap();
+        let mut process = process;
+        assert!(process.ended().is_none());
+        process.life_line = None;
+        process.wait(Duration::from_secs(60)).unwrap();
+        let error = process.ended().unwrap();
+        insta::assert_snapshot!(error, @"virtual board `dk` has ended by itself: status 7");
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let launcher = VirtualLauncher::new("/nonexistent/dfu-hil");
+        let clock: SharedClock = Arc::new(SystemClock::new());
+        let error = VirtualProcess::start(
+            &launcher,
+            "dk",
+            &VirtualSpec {
+                count: 1,
+                speed: None,
+            },
+            &clock,
+        )
+        .unwrap_err();
+        insta::assert_snapshot!(error, @"cannot start virtual board `dk` with `/nonexistent/dfu-hil`");
+    }
+}

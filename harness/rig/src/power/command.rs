@@ -1,0 +1,134 @@
+//! A program each for on and off: relays, USB hubs, network sockets.
+//!
+//! The program and its arguments are a list and no shell reads them, so nothing in a rig file can be taken
+//! for a command by accident.
+
+use super::{PowerKind, PowerSwitch};
+use crate::error::RigError;
+use crate::process::{Stderr, describe};
+use hil_clock::SharedClock;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// How often a running program is looked at.
+const POLL: Duration = Duration::from_millis(5);
+
+/// The switch programs of one board.
+#[derive(Debug)]
+pub(crate) struct CommandSwitch {
+    pub(crate) board: String,
+    pub(crate) on: Vec<String>,
+    pub(crate) off: Vec<String>,
+    pub(crate) within: Duration,
+    pub(crate) clock: SharedClock,
+}
+
+impl CommandSwitch {
+    fn run(&self, list: &[String]) -> Result<(), RigError> {
+        let (program, arguments) = list
+            .split_first()
+            .map_or(("", &[][..]), |(program, arguments)| {
+                (program.as_str(), arguments)
+            });
+        let command = list.join(" ");
+        let started = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = started.map_err(|source| RigError::PowerCommandStart {
+            board: self.board.clone(),
+            command: command.clone(),
+            source,
+        })?;
+        let stderr = Stderr::collect(child.stderr.take());
+        let deadline = self.clock.now() + self.within;
+        loop {
+            match child.try_wait() {
+                Ok(Some(status)) if status.success() => return Ok(()),
+                Ok(Some(status)) => {
+                    return Err(RigError::PowerCommandFailed {
+                        board: self.board.clone(),
+                        command,
+                        status: describe(status),
+                        stderr: stderr.when_closed(&*self.clock),
+                    });
+                }
+                Ok(None) if self.clock.now() < deadline => self.clock.sleep(POLL),
+                Ok(None) | Err(_) => {
+                    // Neither can fail in a way that leaves something to do.
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    return Err(RigError::PowerCommandStuck {
+                        board: self.board.clone(),
+                        command,
+                        within: self.within,
+                        stderr: stderr.so_far(),
+                    });
+                }
+            }
+        }
+    }
+}
+
+impl PowerSwitch for CommandSwitch {
+    fn on(&self) -> Result<(), RigError> {
+        self.run(&self.on)
+    }
+
+    fn off(&self) -> Result<(), RigError> {
+        self.run(&self.off)
+    }
+
+    fn kind(&self) -> PowerKind {
+        PowerKind::Command
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use hil_clock::{SimClock, SystemClock};
+    use std::sync::Arc;
+
+    fn switch(off: &[&str]) -> CommandSwitch {
+        CommandSwitch {
+            board: "left".into(),
+            on: vec!["true".into()],
+            off: off.iter().map(ToString::to_string).collect(),
+            within: Duration::from_secs(60),
+            clock: Arc::new(SystemClock::new()),
+        }
+    }
+
+    #[test]
+    fn arguments_reach_the_program_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("$(name) with spaces");
+        switch(&["touch", file.to_str().unwrap()]).off().unwrap();
+        assert!(file.exists());
+    }
+
+    #[test]
+    fn a_program_that_fails_is_quoted() {
+        let error = switch(&["sh", "-c", "echo no such relay >&2; exit 3"])
+            .off()
+            .unwrap_err();
+        insta::assert_snapshot!(error, @"power command `sh -c echo no such relay >&2; exit 3` of board `left` ended with status 3; it wrote: no such relay");
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_stopped() {
+        let mut power = switch(&["sleep", "3600"]);
+        power.clock = Arc::new(SimClock::new());
+        let error = power.off().unwrap_err();
+        insta::assert_snapshot!(error, @"power command `sleep 3600` of board `left` did not end within 60s");
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let error = switch(&["/nonexistent/relay", "off"]).off().unwrap_err();
+        insta::assert_snapshot!(error, @"cannot start power command `/nonexistent/relay off` of board `left`");
+    }
+}

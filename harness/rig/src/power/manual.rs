@@ -1,0 +1,121 @@
+//! A person switches when the harness asks: any bench can run every scenario on its first day.
+
+use super::{PowerKind, PowerSwitch};
+use crate::error::RigError;
+use std::fmt;
+use std::sync::Arc;
+
+/// What a person is asked to do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ManualRequest {
+    /// Switch the board on.
+    PowerOn {
+        /// The board.
+        board: String,
+    },
+    /// Switch the board off.
+    PowerOff {
+        /// The board.
+        board: String,
+    },
+}
+
+impl fmt::Display for ManualRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PowerOn { board } => write!(f, "switch board `{board}` on"),
+            Self::PowerOff { board } => write!(f, "switch board `{board}` off"),
+        }
+    }
+}
+
+/// Asks a person and returns when they have done it, or why they have not.
+pub type Ask = Arc<dyn Fn(&ManualRequest) -> Result<(), String> + Send + Sync>;
+
+/// The person at one board.
+#[derive(Clone)]
+pub(crate) struct ManualSwitch {
+    pub(crate) board: String,
+    pub(crate) ask: Option<Ask>,
+}
+
+impl fmt::Debug for ManualSwitch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManualSwitch")
+            .field("board", &self.board)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ManualSwitch {
+    fn request(&self, request: &ManualRequest, wanted: &'static str) -> Result<(), RigError> {
+        let answer = match &self.ask {
+            Some(ask) => ask(request),
+            None => Err("there is no terminal to ask at".to_owned()),
+        };
+        answer.map_err(|reason| RigError::PowerManual {
+            board: self.board.clone(),
+            wanted,
+            reason,
+        })
+    }
+}
+
+impl PowerSwitch for ManualSwitch {
+    fn on(&self) -> Result<(), RigError> {
+        self.request(
+            &ManualRequest::PowerOn {
+                board: self.board.clone(),
+            },
+            "on",
+        )
+    }
+
+    fn off(&self) -> Result<(), RigError> {
+        self.request(
+            &ManualRequest::PowerOff {
+                board: self.board.clone(),
+            },
+            "off",
+        )
+    }
+
+    fn kind(&self) -> PowerKind {
+        PowerKind::Manual
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    #[test]
+    fn a_person_is_asked_in_words() {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&asked);
+        let power = ManualSwitch {
+            board: "left".into(),
+            ask: Some(Arc::new(move |request| {
+                heard.lock().unwrap().push(request.to_string());
+                Ok(())
+            })),
+        };
+        power.off().unwrap();
+        power.on().unwrap();
+        assert_eq!(
+            *asked.lock().unwrap(),
+            ["switch board `left` off", "switch board `left` on"]
+        );
+    }
+
+    #[test]
+    fn nobody_to_ask_is_an_error() {
+        let power = ManualSwitch {
+            board: "left".into(),
+            ask: None,
+        };
+        insta::assert_snapshot!(power.off().unwrap_err(), @"board `left`: nobody switched the power off: there is no terminal to ask at");
+    }
+}

@@ -1,0 +1,478 @@
+//! The connection to a chip, on the probe's thread: access ports and memory, without a debug session.
+//!
+//! Nothing here enables halting debug unless a core is to be halted, so a core that runs does not notice.
+
+use super::sequence::{
+    AfterReset, Ahb, Ending, Nrf5340, ProbePorts, Release, Scope, SequenceFault, erase_all, halt,
+    hold_network_core, is_open, let_go, release_network_core, reset, unlock,
+};
+use super::{Identity, ProbeConfig, nvmc};
+use crate::core::Core;
+use crate::error::{Operation, RigError, Source};
+use crate::file::Recover;
+use hil_clock::Clock;
+use probe_rs::architecture::arm::dp::DpAddress;
+use probe_rs::architecture::arm::memory::ArmMemoryInterface;
+use probe_rs::architecture::arm::{ArmDebugInterface, ArmError, FullyQualifiedApAddress};
+use probe_rs::config::{DebugSequence, Registry};
+use probe_rs::probe::list::Lister;
+use probe_rs::probe::{DebugProbeSelector, Probe, WireProtocol};
+use probe_rs::{Permissions, Session, Target};
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// FICR.INFO of the application core (nRF5340 product specification, FICR).
+const FICR_DEVICE_ID: u32 = 0x00FF_0204;
+const FICR_PART: u32 = 0x00FF_020C;
+const FICR_VARIANT: u32 = 0x00FF_0210;
+const PART_NRF5340: u32 = 0x5340;
+
+/// How often, and how far apart, opening a probe is tried: one that was just closed may still be in use.
+const OPEN_ATTEMPTS: u32 = 5;
+const OPEN_PAUSE: Duration = Duration::from_millis(20);
+
+/// What a request is about, for errors.
+pub(super) struct Context {
+    pub(super) config: Arc<ProbeConfig>,
+    pub(super) doing: Operation,
+}
+
+impl Context {
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.config.clock
+    }
+
+    pub(super) fn board(&self) -> String {
+        self.config.board.clone()
+    }
+
+    fn open_error(&self, source: impl Into<Source>) -> RigError {
+        RigError::ProbeOpen {
+            board: self.board(),
+            probe: self.config.selector.to_string(),
+            source: source.into(),
+        }
+    }
+
+    /// The chip could not be reached, or why our sequence gave up.
+    pub(super) fn attach_error(&self, source: impl Into<Source>) -> RigError {
+        let source = source.into();
+        self.fault(&*source).unwrap_or_else(|| RigError::Attach {
+            board: self.board(),
+            probe: self.config.selector.to_string(),
+            doing: self.doing.clone(),
+            source,
+        })
+    }
+
+    /// An access failed, or why our sequence gave up.
+    pub(super) fn access_error(&self, source: impl Into<Source>) -> RigError {
+        let source = source.into();
+        self.fault(&*source).unwrap_or_else(|| RigError::Access {
+            board: self.board(),
+            doing: self.doing.clone(),
+            source,
+        })
+    }
+
+    /// Our own fault somewhere below an error of the probe library.
+    fn fault(&self, error: &(dyn Error + 'static)) -> Option<RigError> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            match error.downcast_ref::<SequenceFault>() {
+                Some(SequenceFault::Locked { core }) => {
+                    return Some(RigError::Locked {
+                        board: self.board(),
+                        core: *core,
+                    });
+                }
+                Some(SequenceFault::Timeout { what, within }) => {
+                    return Some(RigError::ChipTimeout {
+                        board: self.board(),
+                        doing: self.doing.clone(),
+                        what: what.clone(),
+                        within: *within,
+                    });
+                }
+                None => next = error.source(),
+            }
+        }
+        None
+    }
+
+    fn open_probe(&self) -> Result<Probe, RigError> {
+        let selector: DebugProbeSelector = self
+            .config
+            .selector
+            .as_str()
+            .parse()
+            .map_err(|error| self.open_error(error))?;
+        let mut attempt = 1;
+        let mut probe = loop {
+            match Lister::new().open(selector.clone()) {
+                Ok(probe) => break probe,
+                Err(error) if attempt == OPEN_ATTEMPTS => return Err(self.open_error(error)),
+                Err(error) => {
+                    tracing::info!(board = self.config.board, attempt, %error, "the probe did not open; trying again");
+                    attempt += 1;
+                    self.clock().sleep(OPEN_PAUSE);
+                }
+            }
+        };
+        if let Some(khz) = self.config.speed_khz {
+            probe
+                .set_speed(khz)
+                .map_err(|error| self.open_error(error))?;
+        }
+        probe
+            .select_protocol(WireProtocol::Swd)
+            .map_err(|error| self.open_error(error))?;
+        Ok(probe)
+    }
+
+    fn open_interface(&self) -> Result<Box<dyn ArmDebugInterface>, RigError> {
+        let mut probe = self.open_probe()?;
+        probe
+            .attach_to_unspecified()
+            .map_err(|error| self.attach_error(error))?;
+        let sequence = Nrf5340::new(Scope::App, Recover::Forbidden, self.config.clock.clone());
+        let mut interface = probe
+            .try_into_arm_debug_interface(Arc::new(sequence))
+            .map_err(|(_, error)| self.attach_error(error))?;
+        interface
+            .select_debug_port(DpAddress::Default)
+            .map_err(|error| self.attach_error(error))?;
+        Ok(interface)
+    }
+
+    /// Opens a debug session of the probe library, for its flash algorithms. Halts the cores for a moment.
+    pub(super) fn open_session(&self, scope: Scope) -> Result<(Session, Ending), RigError> {
+        let probe = self.open_probe()?;
+        let sequence = Nrf5340::new(scope, self.config.recover, self.config.clock.clone());
+        let ending = sequence.ending.clone();
+        let mut target = target(scope).map_err(|error| self.attach_error(error))?;
+        target.debug_sequence = DebugSequence::Arm(Arc::new(sequence));
+        // Unlocking is in our sequence, which knows whether it is allowed.
+        let session = probe
+            .attach(target, Permissions::new())
+            .map_err(|error| self.attach_error(error))?;
+        Ok((session, ending))
+    }
+}
+
+/// The probe library's description of the chip. Reading its registry takes longer than attaching, so it is
+/// done once.
+fn target(scope: Scope) -> Result<Target, probe_rs::config::RegistryError> {
+    static REGISTRY: OnceLock<Registry> = OnceLock::new();
+    let registry = REGISTRY.get_or_init(Registry::from_builtin_families);
+    registry.get_target_by_name(match scope {
+        Scope::App => "nRF5340_xxAA_APPONLY",
+        Scope::Both => "nRF5340_xxAA",
+    })
+}
+
+/// A connection that is open only while it must be.
+#[derive(Default)]
+pub(super) struct Link {
+    /// Kept while a core is halted.
+    held: Option<Held>,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let halted = self.held.as_ref().map(|held| &held.halted);
+        f.debug_struct("Link").field("halted", &halted).finish()
+    }
+}
+
+struct Held {
+    interface: Box<dyn ArmDebugInterface>,
+    halted: Vec<Core>,
+}
+
+impl Link {
+    /// Forgets the connection after something went wrong on it.
+    pub(super) fn abandon(&mut self) {
+        self.held = None;
+    }
+
+    /// Runs `job` on the connection that is held, or on one of its own.
+    pub(super) fn with<T>(
+        &mut self,
+        context: &Context,
+        job: impl FnOnce(&mut dyn ArmDebugInterface) -> Result<T, RigError>,
+    ) -> Result<T, RigError> {
+        match &mut self.held {
+            Some(held) => job(&mut *held.interface),
+            None => job(&mut *context.open_interface()?),
+        }
+    }
+
+    /// The connection, kept open behind this request.
+    fn hold(&mut self, context: &Context) -> Result<&mut Held, RigError> {
+        let held = match self.held.take() {
+            Some(held) => held,
+            None => Held {
+                interface: context.open_interface()?,
+                halted: Vec::new(),
+            },
+        };
+        Ok(self.held.insert(held))
+    }
+
+    pub(super) fn identity(&mut self, context: &Context) -> Result<Identity, RigError> {
+        let [low, high, part, variant] = self.with(context, |interface| {
+            with_memory(context, interface, Core::App, |memory| {
+                let mut words = [0u32; 4];
+                let addresses = [FICR_DEVICE_ID, FICR_DEVICE_ID + 4, FICR_PART, FICR_VARIANT];
+                for (word, address) in words.iter_mut().zip(addresses) {
+                    *word = memory.read_word_32(u64::from(address))?;
+                }
+                Ok(words)
+            })
+        })?;
+        if part != PART_NRF5340 {
+            return Err(RigError::WrongChip {
+                board: context.board(),
+                part,
+            });
+        }
+        Ok(Identity {
+            device_id: u64::from(high) << 32 | u64::from(low),
+            part,
+            variant: variant
+                .to_be_bytes()
+                .into_iter()
+                .map(|byte| {
+                    if byte.is_ascii_graphic() {
+                        char::from(byte)
+                    } else {
+                        '?'
+                    }
+                })
+                .collect(),
+        })
+    }
+
+    pub(super) fn read(
+        &mut self,
+        context: &Context,
+        core: Core,
+        address: u32,
+        length: u32,
+    ) -> Result<Vec<u8>, RigError> {
+        self.with(context, |interface| {
+            with_memory(context, interface, core, |memory| {
+                let mut data = vec![0u8; length as usize];
+                memory.read(u64::from(address), &mut data)?;
+                Ok(data)
+            })
+        })
+    }
+
+    pub(super) fn write_word(
+        &mut self,
+        context: &Context,
+        core: Core,
+        address: u32,
+        value: u32,
+    ) -> Result<(), RigError> {
+        self.with(context, |interface| {
+            with_memory(context, interface, core, |memory| {
+                memory.write_word_32(u64::from(address), value)?;
+                memory.flush()
+            })
+        })
+    }
+
+    pub(super) fn reset(
+        &mut self,
+        context: &Context,
+        core: Core,
+        after: AfterReset,
+    ) -> Result<(), RigError> {
+        if after == AfterReset::Run && self.held.is_none() {
+            return self.with(context, |interface| {
+                reset_core(context, interface, core, after)
+            });
+        }
+        let held = self.hold(context)?;
+        reset_core(context, &mut *held.interface, core, after)?;
+        // With the application core the whole chip was reset.
+        held.halted
+            .retain(|&other| core != Core::App && other != core);
+        if after == AfterReset::Halt {
+            held.halted.push(core);
+        }
+        self.release_if_unused();
+        Ok(())
+    }
+
+    pub(super) fn halt(&mut self, context: &Context, core: Core) -> Result<(), RigError> {
+        let held = self.hold(context)?;
+        if core == Core::Net {
+            release_for_debug(context, &mut *held.interface)?;
+        }
+        on_bus(context, &mut *held.interface, core, |bus| halt(bus))?;
+        if !held.halted.contains(&core) {
+            held.halted.push(core);
+        }
+        Ok(())
+    }
+
+    pub(super) fn run(&mut self, context: &Context, core: Core) -> Result<(), RigError> {
+        let Some(held) = &mut self.held else {
+            return Ok(());
+        };
+        if held.halted.contains(&core) {
+            on_bus(context, &mut *held.interface, core, |bus| let_go(bus))?;
+            held.halted.retain(|&other| other != core);
+        }
+        self.release_if_unused();
+        Ok(())
+    }
+
+    pub(super) fn detach(&mut self, context: &Context) -> Result<(), RigError> {
+        for core in Core::ALL {
+            self.run(context, core)?;
+        }
+        self.held = None;
+        Ok(())
+    }
+
+    pub(super) fn recover(&mut self, context: &Context) -> Result<(), RigError> {
+        if context.config.recover == Recover::Forbidden {
+            return Err(RigError::BadRequest {
+                board: context.board(),
+                what: "recovering erases everything, and the rig file does not allow it".to_owned(),
+            });
+        }
+        self.held = None;
+        self.with(context, |interface| {
+            // The network core first: erasing it takes the application core's flash with it, not the other way
+            // round (Zephyr pull request 63448).
+            for core in [Core::Net, Core::App] {
+                let clock = context.clock();
+                erase_all(&mut ProbePorts { interface, clock }, core)
+                    .map_err(|error| context.access_error(error))?;
+            }
+            let clock = context.clock();
+            unlock(
+                &mut ProbePorts { interface, clock },
+                Scope::Both,
+                Recover::Forbidden,
+            )
+            .map_err(|error| context.access_error(error))?;
+            for core in Core::ALL {
+                on_bus(context, interface, core, |bus| nvmc::keep_open(bus, core))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn release_if_unused(&mut self) {
+        if self
+            .held
+            .as_ref()
+            .is_some_and(|held| held.halted.is_empty())
+        {
+            self.held = None;
+        }
+    }
+}
+
+fn reset_core(
+    context: &Context,
+    interface: &mut dyn ArmDebugInterface,
+    core: Core,
+    after: AfterReset,
+) -> Result<(), RigError> {
+    match core {
+        Core::App => check_open(context, interface, core)?,
+        Core::Net => release_for_debug(context, interface).map(drop)?,
+    }
+    on_bus(context, interface, core, |bus| reset(bus, after))
+}
+
+/// A locked core is an error before anything is tried on it.
+fn check_open(
+    context: &Context,
+    interface: &mut dyn ArmDebugInterface,
+    core: Core,
+) -> Result<(), RigError> {
+    let clock = context.clock();
+    match is_open(&mut ProbePorts { interface, clock }, core) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(RigError::Locked {
+            board: context.board(),
+            core,
+        }),
+        Err(error) => Err(context.attach_error(error)),
+    }
+}
+
+/// Makes sure that the network core's access port is alive.
+fn release_for_debug(
+    context: &Context,
+    interface: &mut dyn ArmDebugInterface,
+) -> Result<Release, RigError> {
+    check_open(context, interface, Core::App)?;
+    let release = on_bus(context, interface, Core::App, |bus| {
+        release_network_core(bus)
+    })?;
+    let clock = context.clock();
+    unlock(
+        &mut ProbePorts { interface, clock },
+        Scope::Both,
+        Recover::Forbidden,
+    )
+    .map_err(|error| context.attach_error(error))?;
+    Ok(release)
+}
+
+/// Runs `job` on the registers of `core`.
+pub(super) fn on_bus<T>(
+    context: &Context,
+    interface: &mut dyn ArmDebugInterface,
+    core: Core,
+    job: impl FnOnce(&mut Ahb<'_>) -> Result<T, ArmError>,
+) -> Result<T, RigError> {
+    let port = FullyQualifiedApAddress::v1_with_default_dp(core.index());
+    let mut memory = interface
+        .memory_interface(&port)
+        .map_err(|error| context.attach_error(error))?;
+    let mut bus = Ahb {
+        memory: &mut *memory,
+        clock: context.clock(),
+    };
+    job(&mut bus).map_err(|error| context.access_error(error))
+}
+
+/// Runs `job` on the memory of `core`. A network core that is held off is released for that time, and halted
+/// at once so that it does not do anything.
+pub(super) fn with_memory<T>(
+    context: &Context,
+    interface: &mut dyn ArmDebugInterface,
+    core: Core,
+    job: impl FnOnce(&mut dyn ArmMemoryInterface) -> Result<T, ArmError>,
+) -> Result<T, RigError> {
+    let release = match core {
+        Core::App => {
+            check_open(context, interface, core)?;
+            Release::AlreadyRunning
+        }
+        Core::Net => release_for_debug(context, interface)?,
+    };
+    if release == Release::Released {
+        on_bus(context, interface, core, |bus| halt(bus))?;
+    }
+    let result = on_bus(context, interface, core, |bus| job(&mut *bus.memory));
+    if release == Release::Released {
+        let restored = on_bus(context, interface, core, |bus| let_go(bus))
+            .and_then(|()| on_bus(context, interface, Core::App, |bus| hold_network_core(bus)));
+        return result.and_then(|value| restored.map(|()| value));
+    }
+    result
+}

@@ -1,0 +1,356 @@
+//! The debug probe of one board: everything that the harness does to a chip from outside.
+//!
+//! Each request goes to a thread of its own with a deadline ([`keeper`]). A connection is opened for a request
+//! and closed behind it, so that nothing of a debugger disturbs the firmware between requests and a power cut
+//! never meets an open session; only while a core is halted does it stay open. Reading, writing, resetting and
+//! halting go straight to the access ports ([`link`]) and never enable halting debug on a core that runs;
+//! programming uses a session of the probe library and its flash algorithms ([`program`]), with the debug
+//! sequence of [`sequence`].
+
+mod keeper;
+mod link;
+mod nvmc;
+mod plan;
+mod program;
+mod sequence;
+
+pub use program::{ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Rest};
+
+use crate::core::Core;
+use crate::error::{Operation, RigError};
+use crate::file::{ProbeSelector, Recover};
+use crate::image::FlashImage;
+use crate::launcher::VirtualProcess;
+use hil_clock::SharedClock;
+use keeper::{Keeper, Lost};
+use link::{Context, Link};
+use sequence::AfterReset;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a request that touches a few registers may take: opening a probe on USB takes up to a second or
+/// two, a chip that is slow to reset a few hundred milliseconds.
+const SHORT: Duration = Duration::from_secs(15);
+
+/// How long erasing both cores may take: 384 pages of at most 89.7 ms (Zephyr `soc/nordic/nrf53/soc.h`), and
+/// as much again for the probe.
+const ERASE: Duration = Duration::from_secs(75);
+
+/// What a session needs to know.
+#[derive(Clone)]
+pub(crate) struct ProbeConfig {
+    pub(crate) board: String,
+    pub(crate) selector: ProbeSelector,
+    pub(crate) speed_khz: Option<u32>,
+    pub(crate) recover: Recover,
+    pub(crate) clock: SharedClock,
+    pub(crate) process: Option<Arc<VirtualProcess>>,
+}
+
+/// What the chip says that it is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Identity {
+    /// FICR.INFO.DEVICEID: unique to the chip.
+    pub device_id: u64,
+    /// FICR.INFO.PART: `0x5340`.
+    pub part: u32,
+    /// FICR.INFO.VARIANT as text: `QKAA`.
+    pub variant: String,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "nRF{:x} {} {:016x}",
+            self.part, self.variant, self.device_id
+        )
+    }
+}
+
+/// The debug probe of a board. Requests of several threads follow each other.
+#[derive(Debug)]
+pub struct ProbeSession {
+    config: Arc<ProbeConfig>,
+    keeper: Keeper<Link>,
+}
+
+impl fmt::Debug for ProbeConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProbeConfig")
+            .field("board", &self.board)
+            .field("selector", &self.selector)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ProbeSession {
+    pub(crate) fn new(config: ProbeConfig) -> Self {
+        Self {
+            keeper: Keeper::new(format!("probe {}", config.board), config.clock.clone()),
+            config: Arc::new(config),
+        }
+    }
+
+    /// A session with a probe that is not part of a rig: for tools and tests.
+    #[must_use]
+    pub fn with_probe(
+        board: &str,
+        selector: ProbeSelector,
+        recover: Recover,
+        clock: SharedClock,
+    ) -> Self {
+        Self::new(ProbeConfig {
+            board: board.to_owned(),
+            selector,
+            speed_khz: None,
+            recover,
+            clock,
+            process: None,
+        })
+    }
+
+    /// The probe's selector, in probe-rs's form.
+    #[must_use]
+    pub fn selector(&self) -> &str {
+        self.config.selector.as_str()
+    }
+
+    /// What the chip says that it is. Does not disturb the firmware.
+    ///
+    /// # Errors
+    /// Bench trouble; [`RigError::WrongChip`] when it is not an nRF5340.
+    pub fn identity(&self) -> Result<Identity, RigError> {
+        self.request(Operation::Identity, SHORT, |link, context| {
+            link.identity(context)
+        })
+    }
+
+    /// Makes the flash hold `image`, verified by reading it back, and resets the chip so that it boots. Pages
+    /// that hold the right bytes already are left alone.
+    ///
+    /// # Errors
+    /// Bench trouble; [`RigError::VerifyFailed`] when flash holds something else afterwards.
+    pub fn program(
+        &self,
+        image: &FlashImage,
+        options: &ProgramOptions,
+        progress: &mut dyn FnMut(ProgramProgress),
+    ) -> Result<Programmed, RigError> {
+        let doing = Operation::Program { bytes: image.len() };
+        let within = options
+            .within
+            .unwrap_or_else(|| program::time_for(image, options));
+        let image = image.clone();
+        let rest = options.rest;
+        self.request_with(doing, within, progress, move |link, context, progress| {
+            program::program(link, context, &image, rest, progress)
+        })
+    }
+
+    /// Compares flash with `image`. Does not disturb the firmware.
+    ///
+    /// # Errors
+    /// Bench trouble; [`RigError::VerifyFailed`] with the first byte that differs.
+    pub fn verify(&self, image: &FlashImage) -> Result<(), RigError> {
+        let doing = Operation::Verify { bytes: image.len() };
+        let image = image.clone();
+        let within = time_to_read(image.len());
+        self.request(doing, within, move |link, context| {
+            program::verify(link, context, &image)
+        })
+    }
+
+    /// Reads `length` bytes at `address` in the map of `core`: flash, RAM, or registers. A core that runs goes
+    /// on running. The network core is released for the time of reading when it is held off.
+    ///
+    /// # Errors
+    /// Bench trouble, or an address where nothing answers.
+    pub fn read(&self, core: Core, address: u32, length: u32) -> Result<Vec<u8>, RigError> {
+        let doing = Operation::Read {
+            core,
+            address,
+            length,
+        };
+        if address.checked_add(length).is_none() {
+            return Err(RigError::BadRequest {
+                board: self.config.board.clone(),
+                what: format!(
+                    "{length} bytes at {address:#010x} go beyond the end of the address space"
+                ),
+            });
+        }
+        let within = time_to_read(length as usize);
+        self.request(doing, within, move |link, context| {
+            link.read(context, core, address, length)
+        })
+    }
+
+    /// Writes one word of RAM or of a register. `address` is a multiple of 4.
+    ///
+    /// # Errors
+    /// Bench trouble, or an address where nothing answers.
+    pub fn write_word(&self, core: Core, address: u32, value: u32) -> Result<(), RigError> {
+        let doing = Operation::Write { core, address };
+        if !address.is_multiple_of(4) {
+            return Err(RigError::BadRequest {
+                board: self.config.board.clone(),
+                what: format!(
+                    "{address:#010x} is not the address of a word: it is no multiple of 4"
+                ),
+            });
+        }
+        self.request(doing, SHORT, move |link, context| {
+            link.write_word(context, core, address, value)
+        })
+    }
+
+    /// Resets the chip through the application core and lets it run, with nothing of a debugger left behind.
+    /// The network core is held off until the firmware releases it.
+    ///
+    /// # Errors
+    /// Bench trouble.
+    pub fn reset(&self) -> Result<(), RigError> {
+        self.request(Operation::Reset, SHORT, |link, context| {
+            link.reset(context, Core::App, AfterReset::Run)
+        })
+    }
+
+    /// Resets a core (the application core: the chip) and holds it at its first instruction.
+    ///
+    /// # Errors
+    /// Bench trouble.
+    pub fn reset_and_halt(&self, core: Core) -> Result<(), RigError> {
+        self.request(
+            Operation::ResetAndHalt(core),
+            SHORT,
+            move |link, context| link.reset(context, core, AfterReset::Halt),
+        )
+    }
+
+    /// Halts a core where it is. It stays halted until [`run`](Self::run), a reset or
+    /// [`detach`](Self::detach).
+    ///
+    /// # Errors
+    /// Bench trouble.
+    pub fn halt(&self, core: Core) -> Result<(), RigError> {
+        self.request(Operation::Halt(core), SHORT, move |link, context| {
+            link.halt(context, core)
+        })
+    }
+
+    /// Lets a core that was halted go on.
+    ///
+    /// # Errors
+    /// Bench trouble.
+    pub fn run(&self, core: Core) -> Result<(), RigError> {
+        self.request(Operation::Run(core), SHORT, move |link, context| {
+            link.run(context, core)
+        })
+    }
+
+    /// Erases the flash of both cores page by page and resets the chip. UICR stays.
+    ///
+    /// # Errors
+    /// Bench trouble.
+    pub fn erase(&self) -> Result<(), RigError> {
+        self.request(Operation::Erase, ERASE, |link, context| {
+            program::program(link, context, &FlashImage::new(), Rest::Erase, &mut |_| {}).map(drop)
+        })
+    }
+
+    /// Erases flash and UICR of both cores through the control access ports, which opens a locked chip, and
+    /// writes the words to UICR that keep it open. The rig file must allow it.
+    ///
+    /// # Errors
+    /// Bench trouble; [`RigError::Locked`] when it is not allowed or does not help.
+    pub fn recover(&self) -> Result<(), RigError> {
+        self.request(Operation::Recover, SHORT, Link::recover)
+    }
+
+    /// Lets go of the board: cores that were halted run, and nothing of a debugger is left behind. Does nothing
+    /// when no core was halted, as no connection is open then.
+    ///
+    /// # Errors
+    /// Bench trouble.
+    pub fn detach(&self) -> Result<(), RigError> {
+        self.request(Operation::Detach, SHORT, Link::detach)
+    }
+
+    fn request<T: Send + 'static>(
+        &self,
+        doing: Operation,
+        within: Duration,
+        job: impl FnOnce(&mut Link, &Context) -> Result<T, RigError> + Send + 'static,
+    ) -> Result<T, RigError> {
+        self.request_with(doing, within, &mut |(): ()| {}, move |link, context, _| {
+            job(link, context)
+        })
+    }
+
+    fn request_with<T: Send + 'static, P: Send + 'static>(
+        &self,
+        doing: Operation,
+        within: Duration,
+        progress: &mut dyn FnMut(P),
+        job: impl FnOnce(&mut Link, &Context, &mut dyn FnMut(P)) -> Result<T, RigError> + Send + 'static,
+    ) -> Result<T, RigError> {
+        let context = Context {
+            config: Arc::clone(&self.config),
+            doing: doing.clone(),
+        };
+        let deadline = self.config.clock.now() + within;
+        let answer = self
+            .keeper
+            .request(deadline, progress, move |link, report| {
+                let result = job(link, &context, report);
+                if result.is_err() {
+                    // The state of the connection is not known any more.
+                    link.abandon();
+                }
+                result
+            });
+        let board = self.config.board.clone();
+        let probe = self.config.selector.to_string();
+        let result = answer.unwrap_or_else(|lost| {
+            Err(match lost {
+                Lost::Stuck { waited } => RigError::ProbeStuck {
+                    board,
+                    probe,
+                    doing,
+                    waited,
+                },
+                Lost::TooMany(lost) => RigError::ProbeHangs {
+                    board,
+                    probe,
+                    doing,
+                    lost,
+                },
+                Lost::Panicked(message) => RigError::ProbePanicked {
+                    board,
+                    doing,
+                    message,
+                },
+            })
+        });
+        // A process that is gone explains whatever the probe library says about it.
+        result.map_err(|error| {
+            match self
+                .config
+                .process
+                .as_ref()
+                .and_then(|process| process.ended())
+            {
+                Some(ended) => ended,
+                None => error,
+            }
+        })
+    }
+}
+
+/// How long reading may take: a slow probe reads 50 kB/s; we chose 20.
+fn time_to_read(bytes: usize) -> Duration {
+    SHORT + Duration::from_micros(50 * bytes as u64)
+}
