@@ -175,12 +175,17 @@ impl ImageError {
             Self::Magic { found: 0x96f3_b83c } => {
                 "this is the old V1 image format, which current loaders refuse: sign the firmware with a current imgtool"
             }
+            // `PK` and two version bytes.
+            Self::Magic { found: 0x0403_4b50 } => {
+                "this is a zip: unpack it and take the image of one core"
+            }
             Self::Magic { .. } => {
                 "is this the signed file? unsigned firmware has no MCUboot header; for an SDK build take `zephyr.signed.bin` or `app_update.bin`"
             }
-            Self::HeaderTruncated { .. }
-            | Self::AreaTruncated { .. }
-            | Self::AreaOverrun { .. } => {
+            Self::HeaderTruncated { .. } => {
+                "this is too short to be an image: was the file copied completely?"
+            }
+            Self::AreaTruncated { .. } | Self::AreaOverrun { .. } => {
                 "the file is shorter than its header says: was it copied completely?"
             }
             Self::Erased => "nothing was written here, or the loader erased the slot",

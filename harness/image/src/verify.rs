@@ -296,7 +296,9 @@ impl Refusal {
             Self::UnknownKey { .. } => {
                 Some("sign with the key that the bootloader was built with, or give that key")
             }
-            Self::NoSignature { .. } => Some("the image was made without `--key`"),
+            Self::NoSignature { .. } => {
+                Some("was the image signed? `imgtool sign` without `--key` stores a hash only")
+            }
             Self::Header(HeaderRefusal::Encrypted { .. }) => {
                 Some("give the decryption key, or send the plain image")
             }
