@@ -8,3 +8,14 @@ pub mod bus;
 pub mod demo;
 pub mod firmware;
 pub mod model;
+
+mod chip;
+mod server;
+
+pub use chip::{FlashWear, ForceOffView, Power};
+#[doc(hidden)]
+pub use server::RemoteProbe;
+pub use server::{
+    Accelerators, Endpoints, ParseSpeedError, Preload, ServeError, ServeOptions, Speed, StartError,
+    UartEndpoints, VirtualDk, VirtualDkOptions, serve_with,
+};

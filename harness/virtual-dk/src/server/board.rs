@@ -1,0 +1,204 @@
+//! One board's state behind its lock, and the threads that its firmware runs on.
+
+use super::core_bus::CoreHandle;
+use super::options::Speed;
+use crate::bus::{Core, Firmware};
+use crate::chip::{Chip, Power, Start, index};
+use hil_clock::{Clock, Instant, SystemClock};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// What a UART has in hand between the firmware and the serial port.
+#[derive(Debug, Default)]
+pub(super) struct UartBuffers {
+    /// From the board to the host.
+    pub(super) to_host: VecDeque<u8>,
+    /// From the host to the board.
+    pub(super) to_board: VecDeque<u8>,
+    /// The host does not take bytes: what the board sends is lost, as on a wire.
+    pub(super) stalled: bool,
+}
+
+/// What everything on the board shares.
+pub(super) struct State {
+    pub(super) chip: Chip,
+    pub(super) uarts: [UartBuffers; 2],
+    firmware_threads: Vec<JoinHandle<()>>,
+    /// When power last came.
+    powered_at: Instant,
+    /// Board time since then that nobody waited for.
+    pub(super) skipped: Duration,
+}
+
+/// One virtual board.
+pub(super) struct Board {
+    pub(super) name: String,
+    pub(super) clock: SystemClock,
+    pub(super) speed: Speed,
+    /// A UART with a rate holds few bytes: they go at that rate.
+    pub(super) uart_capacity: usize,
+    state: Mutex<State>,
+    /// Something a firmware thread may be waiting for has happened.
+    wakeup: Condvar,
+    firmware: Arc<dyn Firmware>,
+    /// A UART has bytes for the host.
+    pub(super) bytes_for_host: [Notify; 2],
+    /// A UART has room for bytes from the host, or none are wanted.
+    pub(super) room_on_board: [Notify; 2],
+}
+
+impl Board {
+    pub(super) fn new(
+        name: String,
+        chip: Chip,
+        speed: Speed,
+        uart_capacity: usize,
+        firmware: Arc<dyn Firmware>,
+    ) -> Self {
+        let clock = SystemClock::new();
+        Self {
+            name,
+            speed,
+            uart_capacity,
+            state: Mutex::new(State {
+                chip,
+                uarts: Default::default(),
+                firmware_threads: Vec::new(),
+                powered_at: clock.now(),
+                skipped: Duration::ZERO,
+            }),
+            clock,
+            wakeup: Condvar::new(),
+            firmware,
+            bytes_for_host: Default::default(),
+            room_on_board: Default::default(),
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until something happens on the board, or for `at_most`.
+    pub(super) fn wait<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        at_most: Option<Duration>,
+    ) -> MutexGuard<'a, State> {
+        match at_most {
+            None => self
+                .wakeup
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner),
+            Some(duration) => {
+                let waited = self.wakeup.wait_timeout(state, duration);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        }
+    }
+
+    pub(super) fn wake(&self) {
+        self.wakeup.notify_all();
+    }
+
+    /// Does something to the chip, then starts and wakes whatever firmware that concerns.
+    pub(super) fn with_chip<R>(self: &Arc<Self>, action: impl FnOnce(&mut Chip) -> R) -> R {
+        let mut state = self.lock();
+        let result = action(&mut state.chip);
+        self.settle(&mut state);
+        result
+    }
+
+    /// To be called after each change of the chip.
+    pub(super) fn settle(self: &Arc<Self>, state: &mut State) {
+        if !state.chip.take_changed() {
+            return;
+        }
+        for start in state.chip.take_starts() {
+            self.start_firmware(state, start);
+        }
+        for uart in &mut state.uarts {
+            if state.chip.power() == Power::Off {
+                uart.to_board.clear();
+                uart.to_host.clear();
+            }
+        }
+        for room in &self.room_on_board {
+            room.notify_one();
+        }
+        self.wake();
+    }
+
+    pub(super) fn set_power(self: &Arc<Self>, power: Power) {
+        let mut state = self.lock();
+        if state.chip.power() == power {
+            return;
+        }
+        state.powered_at = self.clock.now();
+        state.skipped = Duration::ZERO;
+        state.chip.set_power(power);
+        self.settle(&mut state);
+    }
+
+    /// Board time since power-up.
+    pub(super) fn uptime(&self, state: &State) -> Duration {
+        self.speed
+            .on_board(self.clock.now().saturating_since(state.powered_at))
+            + state.skipped
+    }
+
+    fn start_firmware(self: &Arc<Self>, state: &mut State, start: Start) {
+        state
+            .firmware_threads
+            .retain(|thread| !thread.is_finished());
+        // What the host sent to the firmware before is not for this one.
+        state.uarts[index(start.core)].to_board.clear();
+        let board = Arc::clone(self);
+        let label = match start.core {
+            Core::App => "app",
+            Core::Net => "net",
+        };
+        let spawned = thread::Builder::new()
+            .name(format!("{}-{label}", self.name))
+            .spawn(move || board.run_firmware(start));
+        match spawned {
+            Ok(thread) => state.firmware_threads.push(thread),
+            Err(error) => {
+                tracing::error!(board = self.name, core = ?start.core, %error, "no thread for firmware: lock-up");
+                state.chip.lock_up_firmware(start.core);
+            }
+        }
+    }
+
+    fn run_firmware(self: Arc<Self>, start: Start) {
+        let mut bus = CoreHandle::new(Arc::clone(&self), start.core, start.epoch);
+        let ended = catch_unwind(AssertUnwindSafe(|| self.firmware.run(&mut bus)));
+        if ended.is_err() {
+            tracing::error!(board = self.name, core = ?start.core, "model firmware panicked: lock-up");
+            let mut state = self.lock();
+            if state.chip.epoch(start.core) == start.epoch {
+                state.chip.lock_up_firmware(start.core);
+                self.settle(&mut state);
+            }
+        }
+    }
+
+    /// Takes the power away and waits until no firmware runs any more.
+    pub(super) fn shut_down(self: &Arc<Self>) {
+        self.set_power(Power::Off);
+        loop {
+            let threads = std::mem::take(&mut self.lock().firmware_threads);
+            if threads.is_empty() {
+                return;
+            }
+            for thread in threads {
+                // A panic of firmware was reported where it happened.
+                let _ = thread.join();
+            }
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! The bus of a core as its firmware thread has it.
+
+use super::board::{Board, State};
+use super::options::Speed;
+use crate::bus::{BusError, Core, CoreBus, Stopped};
+use crate::chip::{Chip, EXTERNAL_SECTOR, Fault, Gate, flash_base, index, page_size};
+use hil_clock::Clock;
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+/// Programming a word (nRF5340 product specification, `t_WRITE`, typical).
+const WORD_WRITE: Duration = Duration::from_micros(41);
+/// Erasing a page of either core (the same, `t_ERASEPAGE`).
+const PAGE_ERASE: Duration = Duration::from_micros(87_500);
+/// Erasing 4 KiB of the MX25R6435F, typical (its SFDP table in `zephyr boards/nordic/nrf5340dk`).
+const EXTERNAL_SECTOR_ERASE: Duration = Duration::from_millis(48);
+/// Programming one of its pages, typical.
+const EXTERNAL_PAGE_PROGRAM: Duration = Duration::from_micros(900);
+/// Bytes of such a page.
+const EXTERNAL_PAGE: u32 = 256;
+/// How long short operations are let run before what they did becomes visible; our choice. A power loss comes
+/// at worst this much too early for them.
+const SLICE: Duration = Duration::from_millis(1);
+/// The shortest sleep when waiting for the host, whose time is not scaled; our choice.
+const SHORTEST_UART_WAIT: Duration = Duration::from_millis(1);
+/// How long a full UART waits for a host that takes nothing before its bytes are lost; our choice.
+const UART_STALL: Duration = Duration::from_millis(250);
+
+/// One start of a core, from its firmware's point of view.
+pub(super) struct CoreHandle {
+    board: Arc<Board>,
+    core: Core,
+    epoch: u64,
+}
+
+impl CoreHandle {
+    pub(super) fn new(board: Arc<Board>, core: Core, epoch: u64) -> Self {
+        Self { board, core, epoch }
+    }
+
+    /// The board's state, once this core may go on.
+    fn enter(&self) -> Result<MutexGuard<'_, State>, Stopped> {
+        self.resume(self.board.lock())
+    }
+
+    fn resume<'a>(&self, state: MutexGuard<'a, State>) -> Result<MutexGuard<'a, State>, Stopped> {
+        let mut state = state;
+        loop {
+            match state.chip.gate(self.core, self.epoch) {
+                Gate::Go => return Ok(state),
+                Gate::Wait => state = self.board.wait(state, None),
+                Gate::Stopped => return Err(Stopped),
+            }
+        }
+    }
+
+    /// Stays until the core is stopped.
+    fn stay(&self) -> Stopped {
+        let mut state = self.board.lock();
+        while state.chip.gate(self.core, self.epoch) != Gate::Stopped {
+            state = self.board.wait(state, None);
+        }
+        Stopped
+    }
+
+    /// Does `count` operations one after the other, each of which takes `each` of board time and is visible
+    /// from its end. When the core is stopped, the one under way has not happened.
+    fn operate(
+        &self,
+        count: usize,
+        each: Duration,
+        mut apply: impl FnMut(&mut Chip, usize),
+    ) -> Result<(), Stopped> {
+        let board = &self.board;
+        let outside = board.speed.outside(each);
+        let mut state = self.enter()?;
+        state.chip.set_flash_busy(self.core, true);
+        let mut start = board.clock.now();
+        let mut done = 0;
+        loop {
+            if state.chip.gate(self.core, self.epoch) != Gate::Go {
+                state = self.resume(state)?;
+                // The operation that the halt interrupted starts again.
+                start = board.clock.now();
+                let already = outside.saturating_mul(done as u32);
+                start = hil_clock::Instant::from_start(start.since_start().saturating_sub(already));
+            }
+            let elapsed = board.clock.now().saturating_since(start);
+            let finished = if outside.is_zero() {
+                count
+            } else {
+                usize::try_from(elapsed.as_nanos() / outside.as_nanos())
+                    .unwrap_or(usize::MAX)
+                    .min(count)
+            };
+            while done < finished {
+                apply(&mut state.chip, done);
+                done += 1;
+            }
+            if done == count {
+                break;
+            }
+            let next_end = outside.saturating_mul(done as u32 + 1);
+            let all_ended = outside.saturating_mul(count as u32);
+            let next_look = next_end.max(elapsed + SLICE).min(all_ended);
+            state = board.wait(state, Some(next_look.saturating_sub(elapsed)));
+        }
+        state.chip.set_flash_busy(self.core, false);
+        if board.speed == Speed::Instant {
+            state.skipped += each.saturating_mul(count as u32);
+        }
+        Ok(())
+    }
+}
+
+impl From<Fault> for BusError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault {
+            address: fault.address,
+        }
+    }
+}
+
+impl CoreBus for CoreHandle {
+    fn core(&self) -> Core {
+        self.core
+    }
+
+    fn read(&mut self, address: u32, buffer: &mut [u8]) -> Result<(), BusError> {
+        Ok(self.enter()?.chip.read(self.core, address, buffer)?)
+    }
+
+    fn write_ram(&mut self, address: u32, data: &[u8]) -> Result<(), BusError> {
+        Ok(self.enter()?.chip.write_ram(self.core, address, data)?)
+    }
+
+    fn flash_write(&mut self, address: u32, data: &[u8]) -> Result<(), BusError> {
+        let core = self.core;
+        let length = u32::try_from(data.len()).map_err(|_| BusError::Fault { address })?;
+        let whole_words = address % 4 == 0 && length % 4 == 0;
+        if !whole_words || !Chip::is_own_flash(core, address, length) {
+            drop(self.enter()?);
+            return Err(BusError::Fault { address });
+        }
+        let words: Vec<u32> = data
+            .chunks_exact(4)
+            .map(|word| {
+                word.iter()
+                    .rev()
+                    .fold(0, |value, &byte| value << 8 | u32::from(byte))
+            })
+            .collect();
+        self.operate(words.len(), WORD_WRITE, |chip, number| {
+            chip.program_word(core, address + 4 * number as u32, words[number]);
+        })?;
+        Ok(())
+    }
+
+    fn flash_erase(&mut self, address: u32, length: u32) -> Result<(), BusError> {
+        let core = self.core;
+        let page = page_size(core);
+        let whole_pages =
+            (address - flash_base(core).min(address)) % page == 0 && length % page == 0;
+        if !whole_pages || !Chip::is_own_flash(core, address, length) {
+            drop(self.enter()?);
+            return Err(BusError::Fault { address });
+        }
+        self.operate((length / page) as usize, PAGE_ERASE, |chip, number| {
+            chip.erase_page(core, address + page * number as u32);
+        })?;
+        Ok(())
+    }
+
+    fn external_write(&mut self, offset: u32, data: &[u8]) -> Result<(), BusError> {
+        if self.core == Core::Net || !Chip::is_external(offset, data.len()) {
+            drop(self.enter()?);
+            return Err(BusError::Fault { address: offset });
+        }
+        // Pages of the flash, as its program command takes them.
+        let mut pieces = Vec::new();
+        let mut start = 0;
+        while start < data.len() {
+            let room = EXTERNAL_PAGE - (offset + start as u32) % EXTERNAL_PAGE;
+            let end = data.len().min(start + room as usize);
+            pieces.push(start..end);
+            start = end;
+        }
+        self.operate(pieces.len(), EXTERNAL_PAGE_PROGRAM, |chip, number| {
+            let piece = pieces[number].clone();
+            chip.program_external(offset + piece.start as u32, &data[piece]);
+        })?;
+        Ok(())
+    }
+
+    fn external_erase(&mut self, offset: u32, length: u32) -> Result<(), BusError> {
+        let whole_sectors = offset % EXTERNAL_SECTOR == 0 && length % EXTERNAL_SECTOR == 0;
+        if self.core == Core::Net || !whole_sectors || !Chip::is_external(offset, length as usize) {
+            drop(self.enter()?);
+            return Err(BusError::Fault { address: offset });
+        }
+        let sectors = (length / EXTERNAL_SECTOR) as usize;
+        self.operate(sectors, EXTERNAL_SECTOR_ERASE, |chip, number| {
+            chip.erase_external_sector(offset + EXTERNAL_SECTOR * number as u32);
+        })?;
+        Ok(())
+    }
+
+    fn uart_write(&mut self, bytes: &[u8]) -> Result<(), Stopped> {
+        let board = &self.board;
+        let number = index(self.core);
+        let mut state = self.enter()?;
+        let mut rest = bytes;
+        let mut given_up_at = board.clock.now() + UART_STALL;
+        while !rest.is_empty() {
+            let uart = &mut state.uarts[number];
+            let room = board.uart_capacity.saturating_sub(uart.to_host.len());
+            if room > 0 {
+                let (now, later) = rest.split_at(room.min(rest.len()));
+                uart.to_host.extend(now);
+                rest = later;
+                board.bytes_for_host[number].notify_one();
+                given_up_at = board.clock.now() + UART_STALL;
+                continue;
+            }
+            let patience = board.clock.block_for(given_up_at);
+            if uart.stalled || patience.is_zero() {
+                uart.stalled = true;
+                break;
+            }
+            state = board.wait(state, Some(patience));
+            state = self.resume(state)?;
+        }
+        Ok(())
+    }
+
+    fn uart_read(&mut self, wait: Duration) -> Result<Vec<u8>, Stopped> {
+        let board = &self.board;
+        let number = index(self.core);
+        let outside = match board.speed {
+            // The host's time does not jump.
+            Speed::Instant => wait,
+            Speed::Factor(_) => board.speed.outside(wait),
+        };
+        let outside = if wait.is_zero() {
+            Duration::ZERO
+        } else {
+            outside.max(SHORTEST_UART_WAIT)
+        };
+        let deadline = board.clock.now() + outside;
+        let mut state = self.enter()?;
+        loop {
+            let uart = &mut state.uarts[number];
+            if !uart.to_board.is_empty() {
+                board.room_on_board[number].notify_one();
+                return Ok(std::mem::take(&mut uart.to_board).into());
+            }
+            let patience = board.clock.block_for(deadline);
+            if patience.is_zero() {
+                return Ok(Vec::new());
+            }
+            state = board.wait(state, Some(patience));
+            state = self.resume(state)?;
+        }
+    }
+
+    fn wait(&mut self, duration: Duration) -> Result<(), Stopped> {
+        let board = &self.board;
+        let deadline = board.clock.now() + board.speed.outside(duration);
+        let mut state = self.enter()?;
+        loop {
+            let remaining = board.clock.block_for(deadline);
+            if remaining.is_zero() {
+                break;
+            }
+            state = board.wait(state, Some(remaining));
+            state = self.resume(state)?;
+        }
+        if board.speed == Speed::Instant {
+            state.skipped += duration;
+        }
+        Ok(())
+    }
+
+    fn uptime(&mut self) -> Result<Duration, Stopped> {
+        let state = self.enter()?;
+        Ok(self.board.uptime(&state))
+    }
+
+    fn force_network_off(&mut self, off: bool) -> Result<(), BusError> {
+        const FORCEOFF: u32 = 0x5000_5614;
+        let mut state = self.enter()?;
+        if self.core == Core::Net {
+            return Err(BusError::Fault { address: FORCEOFF });
+        }
+        state.chip.set_force_off(off);
+        self.board.settle(&mut state);
+        Ok(())
+    }
+
+    fn reset_reasons(&mut self) -> Result<u32, Stopped> {
+        Ok(self.enter()?.chip.reset_reasons(self.core))
+    }
+
+    fn clear_reset_reasons(&mut self) -> Result<(), Stopped> {
+        self.enter()?.chip.clear_reset_reasons(self.core);
+        Ok(())
+    }
+
+    fn system_reset(&mut self) -> Stopped {
+        let Ok(mut state) = self.enter() else {
+            return Stopped;
+        };
+        state.chip.system_reset(self.core);
+        self.board.settle(&mut state);
+        Stopped
+    }
+
+    fn hang(&mut self) -> Stopped {
+        self.stay()
+    }
+
+    fn lock_up(&mut self) -> Stopped {
+        let Ok(mut state) = self.enter() else {
+            return Stopped;
+        };
+        state.chip.lock_up_firmware(self.core);
+        self.board.settle(&mut state);
+        drop(state);
+        self.stay()
+    }
+}

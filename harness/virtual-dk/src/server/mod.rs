@@ -1,0 +1,22 @@
+//! A virtual DK as a process offers it: a debug probe and a power supply on TCP, two serial ports.
+//!
+//! [`VirtualDk`] is one board with its endpoints; [`serve`] is the command that runs several until it is told
+//! to stop. Threads per board: one that serves the sockets and serial ports, one per debugger connection, one
+//! per core that runs model firmware. The chip is behind one lock that all of them take for a moment.
+
+mod board;
+mod core_bus;
+mod options;
+mod power;
+mod probe;
+mod remote;
+mod scpi;
+mod serve;
+mod uart;
+mod virtual_dk;
+
+pub use options::{Accelerators, ParseSpeedError, Preload, Speed, StartError, VirtualDkOptions};
+#[doc(hidden)]
+pub use remote::RemoteProbe;
+pub use serve::{ServeError, ServeOptions, serve_with};
+pub use virtual_dk::{Endpoints, UartEndpoints, VirtualDk};

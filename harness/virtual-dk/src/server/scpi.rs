@@ -1,0 +1,190 @@
+//! The commands of a one-channel bench supply, as text in and text out.
+//!
+//! A subset of SCPI-1999 as such supplies have it: long and short forms, any case, several commands on a line
+//! separated by `;`. Errors go to a queue that `SYST:ERR?` reads.
+
+use crate::chip::Power;
+use std::collections::VecDeque;
+
+/// Errors kept; the oldest stay, the last becomes -350 as the standard says.
+const QUEUE_LENGTH: usize = 10;
+/// What the supply is set to, in volts: the DK's battery input.
+const VOLTS: f64 = 5.0;
+
+/// What a supply drives and measures.
+pub(super) trait Output {
+    fn power(&self) -> Power;
+    fn set_power(&self, power: Power);
+    /// In amperes.
+    fn current(&self) -> f64;
+}
+
+/// One client's session with the supply.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    errors: VecDeque<(i32, &'static str)>,
+}
+
+impl Session {
+    /// Carries out one line and gives the answer to its queries, without the line's end; `None` when it had
+    /// none.
+    pub(super) fn line(
+        &mut self,
+        line: &str,
+        output: &impl Output,
+        identity: &str,
+    ) -> Option<String> {
+        let answers: Vec<String> = line
+            .split(';')
+            .map(str::trim)
+            .filter(|command| !command.is_empty())
+            .filter_map(|command| self.command(command, output, identity))
+            .collect();
+        (!answers.is_empty()).then(|| answers.join(";"))
+    }
+
+    /// A line that was too long to keep.
+    pub(super) fn overrun(&mut self) {
+        self.fail(-363, "Input buffer overrun");
+    }
+
+    fn command(&mut self, command: &str, output: &impl Output, identity: &str) -> Option<String> {
+        let (header, argument) = match command.split_once(char::is_whitespace) {
+            Some((header, argument)) => (header, argument.trim()),
+            None => (command, ""),
+        };
+        let header = header.to_ascii_uppercase();
+        let header = header.strip_prefix(':').unwrap_or(&header);
+        let words: Vec<&str> = header.split(':').collect();
+        let is_query = header.ends_with('?');
+        if is_query && !argument.is_empty() {
+            self.fail(-108, "Parameter not allowed");
+            return None;
+        }
+        match words[..] {
+            ["*IDN?"] => Some(identity.to_owned()),
+            ["*CLS"] => {
+                self.errors.clear();
+                None
+            }
+            ["*RST"] => {
+                output.set_power(Power::Off);
+                None
+            }
+            ["*OPC?"] => Some("1".to_owned()),
+            ["OUTP" | "OUTPUT"] | ["OUTP" | "OUTPUT", "STAT" | "STATE"] => {
+                match argument.to_ascii_uppercase().as_str() {
+                    "ON" | "1" => output.set_power(Power::On),
+                    "OFF" | "0" => output.set_power(Power::Off),
+                    "" => self.fail(-109, "Missing parameter"),
+                    _ => self.fail(-224, "Illegal parameter value"),
+                }
+                None
+            }
+            ["OUTP?" | "OUTPUT?"] | ["OUTP" | "OUTPUT", "STAT?" | "STATE?"] => {
+                let on = output.power() == Power::On;
+                Some(if on { "1" } else { "0" }.to_owned())
+            }
+            ["MEAS" | "MEASURE", "CURR?" | "CURRENT?"]
+            | ["MEAS" | "MEASURE", "CURR" | "CURRENT", "DC?"]
+            | ["MEAS" | "MEASURE", "SCAL" | "SCALAR", "CURR?" | "CURRENT?"] => {
+                Some(format!("{:.6}", output.current()))
+            }
+            ["MEAS" | "MEASURE", "VOLT?" | "VOLTAGE?"]
+            | ["MEAS" | "MEASURE", "VOLT" | "VOLTAGE", "DC?"]
+            | ["MEAS" | "MEASURE", "SCAL" | "SCALAR", "VOLT?" | "VOLTAGE?"] => {
+                let volts = match output.power() {
+                    Power::On => VOLTS,
+                    Power::Off => 0.0,
+                };
+                Some(format!("{volts:.4}"))
+            }
+            ["SYST" | "SYSTEM", "ERR?" | "ERROR?"]
+            | ["SYST" | "SYSTEM", "ERR" | "ERROR", "NEXT?"] => {
+                let (code, text) = self.errors.pop_front().unwrap_or((0, "No error"));
+                Some(format!("{code},\"{text}\""))
+            }
+            _ => {
+                self.fail(-113, "Undefined header");
+                None
+            }
+        }
+    }
+
+    fn fail(&mut self, code: i32, text: &'static str) {
+        if self.errors.len() < QUEUE_LENGTH {
+            self.errors.push_back((code, text));
+        } else if let Some(last) = self.errors.back_mut() {
+            *last = (-350, "Queue overflow");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rstest::rstest;
+    use std::cell::Cell;
+
+    struct Lamp(Cell<Power>);
+
+    impl Output for Lamp {
+        fn power(&self) -> Power {
+            self.0.get()
+        }
+        fn set_power(&self, power: Power) {
+            self.0.set(power);
+        }
+        fn current(&self) -> f64 {
+            0.0042
+        }
+    }
+
+    fn lit() -> Lamp {
+        Lamp(Cell::new(Power::On))
+    }
+
+    #[rstest]
+    #[case::identity("*IDN?", Some("maker,model"))]
+    #[case::state("OUTP?", Some("1"))]
+    #[case::long_form("output:state?", Some("1"))]
+    #[case::leading_colon(":OUTP?", Some("1"))]
+    #[case::off_and_ask("outp off;outp?", Some("0"))]
+    #[case::as_a_number("OUTPut 0; OUTPut:STATe?", Some("0"))]
+    #[case::current("MEAS:CURR?", Some("0.004200"))]
+    #[case::current_long("measure:current:dc?", Some("0.004200"))]
+    #[case::voltage("Meas:Volt?", Some("5.0000"))]
+    #[case::two_queries("OUTP?;MEAS:VOLT?", Some("1;5.0000"))]
+    #[case::no_error("SYST:ERR?", Some("0,\"No error\""))]
+    #[case::unknown("OUTPU?", None)]
+    #[case::unknown_then_error("NONSENSE;SYST:ERR?", Some("-113,\"Undefined header\""))]
+    #[case::bad_value("OUTP MAYBE;SYST:ERR?", Some("-224,\"Illegal parameter value\""))]
+    #[case::no_value("OUTP;SYSTEM:ERROR?", Some("-109,\"Missing parameter\""))]
+    #[case::needless_value("OUTP? 1;SYST:ERR?", Some("-108,\"Parameter not allowed\""))]
+    #[case::nothing("", None)]
+    fn a_line_and_its_answer(#[case] line: &str, #[case] expected: Option<&str>) {
+        let answer = Session::default().line(line, &lit(), "maker,model");
+        assert_eq!(answer.as_deref(), expected);
+    }
+
+    #[test]
+    fn the_error_queue_has_an_end() {
+        let mut session = Session::default();
+        for _ in 0..100 {
+            session.line("WHAT", &lit(), "");
+        }
+        let errors: Vec<_> = (0..11)
+            .filter_map(|_| session.line("SYST:ERR?", &lit(), ""))
+            .collect();
+        assert_eq!(errors[9], "-350,\"Queue overflow\"");
+        assert_eq!(errors[10], "0,\"No error\"");
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_does_harm(line in "\\PC{0,80}") {
+            Session::default().line(&line, &lit(), "");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The command `dfu-hil virtual-dk`: boards that any tool can use, until it is told to stop.
+
+use super::options::{Accelerators, Speed, StartError, VirtualDkOptions};
+use super::virtual_dk::{Endpoints, VirtualDk};
+use crate::bus::Firmware;
+use crate::chip::ForceOffView;
+use serde::Serialize;
+use std::io::{self, Read as _, Write};
+use std::sync::Arc;
+use std::thread;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// What the command was asked for.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// How many boards; they are named `dk1`, `dk2` and so on.
+    pub boards: usize,
+    /// Print the endpoints as one line of JSON instead of text for people.
+    pub json: bool,
+    /// Keep the network core's debug port alive while the core is held off, for tools that do not release it.
+    pub lenient_forceoff: bool,
+    /// How the boards' time passes.
+    pub speed: Speed,
+    /// Limit the UARTs to this many baud.
+    pub uart_baud: Option<u32>,
+    /// Let debuggers use whole memory accesses.
+    pub accelerators: Accelerators,
+    /// TCP port of the first board's probe; 0 takes free ones. Further boards take the following ports.
+    pub probe_port: u16,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        Self {
+            boards: 1,
+            json: false,
+            lenient_forceoff: false,
+            speed: Speed::default(),
+            uart_baud: None,
+            accelerators: Accelerators::default(),
+            probe_port: 0,
+        }
+    }
+}
+
+/// Why the command ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A board did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The endpoints could not be printed.
+    #[error("cannot write the endpoints to standard output")]
+    Print(#[source] io::Error),
+    /// The command could not wait for its end.
+    #[error("cannot wait for signals")]
+    Wait(#[source] io::Error),
+}
+
+impl ServeError {
+    /// What a person can try.
+    #[must_use]
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Start(error) => Some(error.help()),
+            Self::Print(_) | Self::Wait(_) => None,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Boards<'a> {
+    boards: &'a [&'a Endpoints],
+}
+
+/// Starts the boards with `firmware`, prints their endpoints, and runs until SIGTERM or SIGINT comes or
+/// standard input ends.
+///
+/// # Errors
+///
+/// When a board does not start or its endpoints cannot be printed. Nothing is left running then.
+pub fn serve_with(options: &ServeOptions, firmware: &Arc<dyn Firmware>) -> Result<(), ServeError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(ServeError::Wait)?;
+    // From here on a signal is ours to handle: nobody is killed between starting and waiting.
+    let mut signals = {
+        let _context = runtime.enter();
+        (
+            signal(SignalKind::terminate()).map_err(ServeError::Wait)?,
+            signal(SignalKind::interrupt()).map_err(ServeError::Wait)?,
+        )
+    };
+    let boards = start(options, firmware)?;
+    let endpoints: Vec<&Endpoints> = boards.iter().map(VirtualDk::endpoints).collect();
+    print(&mut io::stdout().lock(), &endpoints, options.json).map_err(ServeError::Print)?;
+    runtime.block_on(async {
+        tokio::select! {
+            _ = signals.0.recv() => {}
+            _ = signals.1.recv() => {}
+            () = end_of_stdin() => {}
+        }
+    });
+    Ok(())
+}
+
+fn start(
+    options: &ServeOptions,
+    firmware: &Arc<dyn Firmware>,
+) -> Result<Vec<VirtualDk>, StartError> {
+    (0..options.boards)
+        .map(|number| {
+            let probe_port = match options.probe_port {
+                0 => 0,
+                first => first.saturating_add(u16::try_from(number).unwrap_or(u16::MAX)),
+            };
+            let force_off = if options.lenient_forceoff {
+                ForceOffView::Lenient
+            } else {
+                ForceOffView::Faithful
+            };
+            let board = VirtualDkOptions {
+                name: format!("dk{}", number + 1),
+                force_off,
+                speed: options.speed,
+                uart_baud: options.uart_baud,
+                accelerators: options.accelerators,
+                probe_port,
+                ..VirtualDkOptions::default()
+            };
+            VirtualDk::start(board, Arc::clone(firmware))
+        })
+        .collect()
+}
+
+fn print(out: &mut impl Write, boards: &[&Endpoints], json: bool) -> io::Result<()> {
+    if json {
+        let line = serde_json::to_string(&Boards { boards })?;
+        writeln!(out, "{line}")?;
+    } else {
+        for board in boards {
+            writeln!(out, "{}", board.name)?;
+            writeln!(out, "  probe     {}", board.probe)?;
+            writeln!(out, "  uart app  {}", board.uart.app.display())?;
+            writeln!(out, "  uart net  {}", board.uart.net.display())?;
+            writeln!(out, "  power     {}", board.power)?;
+        }
+        let first = boards.first().map_or("", |board| &board.probe);
+        writeln!(
+            out,
+            "\nFor instance: probe-rs info --probe {first} --protocol swd\nCtrl-C stops."
+        )?;
+    }
+    out.flush()
+}
+
+/// Whoever started us holds the other end of standard input; it closes when they go, however they go. The
+/// thread that waits for that cannot be interrupted, and ends with the process.
+async fn end_of_stdin() {
+    let (ended, end) = oneshot::channel::<()>();
+    let spawned = thread::Builder::new()
+        .name("stdin".to_owned())
+        .spawn(move || {
+            let mut ignored = [0; 256];
+            while let Ok(1..) = io::stdin().lock().read(&mut ignored) {}
+            drop(ended);
+        });
+    if let Err(error) = spawned {
+        tracing::warn!(%error, "cannot watch standard input: stop with a signal");
+        std::future::pending::<()>().await;
+    }
+    // Dropped rather than sent: either way it is over.
+    let _ = end.await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::UartEndpoints;
+
+    fn endpoints() -> Endpoints {
+        Endpoints {
+            name: "dk1".to_owned(),
+            probe: "1d50:6018:127.0.0.1:4444".to_owned(),
+            uart: UartEndpoints {
+                app: "/dev/pts/1".into(),
+                net: "/dev/pts/2".into(),
+            },
+            power: "127.0.0.1:5025".to_owned(),
+        }
+    }
+
+    fn printed(json: bool) -> String {
+        let mut out = Vec::new();
+        print(&mut out, &[&endpoints()], json).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn json_is_one_line_that_other_tools_rely_on() {
+        insta::assert_snapshot!(
+            printed(true),
+            @r#"{"boards":[{"name":"dk1","probe":"1d50:6018:127.0.0.1:4444","uart":{"app":"/dev/pts/1","net":"/dev/pts/2"},"power":"127.0.0.1:5025"}]}"#
+        );
+    }
+
+    #[test]
+    fn text_shows_each_endpoint_and_a_command_to_copy() {
+        insta::assert_snapshot!(printed(false), @r"
+        dk1
+          probe     1d50:6018:127.0.0.1:4444
+          uart app  /dev/pts/1
+          uart net  /dev/pts/2
+          power     127.0.0.1:5025
+
+        For instance: probe-rs info --probe 1d50:6018:127.0.0.1:4444 --protocol swd
+        Ctrl-C stops.
+        ");
+    }
+}

@@ -1,0 +1,192 @@
+//! One virtual DK: made, offered at its endpoints, and gone when dropped.
+
+use super::board::Board;
+use super::options::{StartError, VirtualDkOptions};
+use super::probe::Probe;
+use super::uart::Pty;
+use super::{power, uart};
+use crate::bus::{Core, Firmware};
+use crate::chip::{Chip, FlashWear, Power};
+use serde::Serialize;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use tokio::sync::oneshot;
+
+/// Bytes a UART takes from the firmware before it must wait: plenty when nothing limits it, and what a DMA
+/// buffer holds when a baud rate does.
+const UNLIMITED_UART_BUFFER: usize = 64 << 10;
+const LIMITED_UART_BUFFER: usize = 64;
+
+/// Where a virtual DK is reached.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Endpoints {
+    /// The board's name.
+    pub name: String,
+    /// What to give probe-rs as the probe: vendor, product, address.
+    pub probe: String,
+    /// The serial ports.
+    pub uart: UartEndpoints,
+    /// Address of the power supply: SCPI on TCP.
+    pub power: String,
+}
+
+/// The serial ports of a virtual DK.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct UartEndpoints {
+    /// The application core's.
+    pub app: PathBuf,
+    /// The network core's.
+    pub net: PathBuf,
+}
+
+/// A running virtual DK. Dropping it ends its connections, its firmware and its threads, and closes its ports.
+pub struct VirtualDk {
+    board: Arc<Board>,
+    probe: Arc<Probe>,
+    endpoints: Endpoints,
+    stop: Option<oneshot::Sender<()>>,
+    server: Option<JoinHandle<()>>,
+}
+
+impl VirtualDk {
+    /// Makes a board on which `firmware` runs, and offers it.
+    ///
+    /// # Errors
+    ///
+    /// When a port or pseudo-terminal cannot be had, or there is something to preload where no flash is.
+    pub fn start(
+        options: VirtualDkOptions,
+        firmware: Arc<dyn Firmware>,
+    ) -> Result<Self, StartError> {
+        let name = options.name;
+        let mut chip = Chip::new(&name, options.force_off);
+        for preload in &options.preload {
+            chip.load(preload.core, preload.address, &preload.data)
+                .map_err(|fault| StartError::Preload {
+                    core: preload.core,
+                    address: fault.address,
+                })?;
+        }
+        let listen = |endpoint, port| {
+            listen(port).map_err(|source| StartError::Listen {
+                endpoint,
+                board: name.clone(),
+                port,
+                source,
+            })
+        };
+        let (probe_listener, probe_port) = listen("debug probe", options.probe_port)?;
+        let (power_listener, power_port) = listen("power supply", options.power_port)?;
+        let pty = |core| {
+            Pty::open().map_err(|source| StartError::Pty {
+                core,
+                board: name.clone(),
+                source,
+            })
+        };
+        let (app_uart, net_uart) = (pty(Core::App)?, pty(Core::Net)?);
+        let endpoints = Endpoints {
+            name: name.clone(),
+            probe: format!("1d50:6018:127.0.0.1:{probe_port}"),
+            uart: UartEndpoints {
+                app: app_uart.path().to_owned(),
+                net: net_uart.path().to_owned(),
+            },
+            power: format!("127.0.0.1:{power_port}"),
+        };
+
+        let uart_buffer = match options.uart_baud {
+            Some(_) => LIMITED_UART_BUFFER,
+            None => UNLIMITED_UART_BUFFER,
+        };
+        let board = Arc::new(Board::new(
+            name.clone(),
+            chip,
+            options.speed,
+            uart_buffer,
+            firmware,
+        ));
+        let probe = Arc::new(Probe::new(Arc::clone(&board), options.accelerators));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let no_thread = |source| StartError::Thread {
+            board: name.clone(),
+            source,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(no_thread)?;
+        let server = {
+            let (board, probe) = (Arc::clone(&board), Arc::clone(&probe));
+            let baud = options.uart_baud;
+            let serve = async move {
+                let (Ok(probe_listener), Ok(power_listener)) = (
+                    tokio::net::TcpListener::from_std(probe_listener),
+                    tokio::net::TcpListener::from_std(power_listener),
+                ) else {
+                    tracing::error!(board = board.name, "listeners could not be registered");
+                    return;
+                };
+                tokio::select! {
+                    () = probe.accept(&probe_listener) => {}
+                    () = power::accept(Arc::clone(&board), &power_listener) => {}
+                    () = uart::serve(Arc::clone(&board), Core::App, app_uart, baud) => {}
+                    () = uart::serve(Arc::clone(&board), Core::Net, net_uart, baud) => {}
+                    _ = stopped => {}
+                }
+            };
+            thread::Builder::new()
+                .name(name.clone())
+                .spawn(move || runtime.block_on(serve))
+                .map_err(no_thread)?
+        };
+        let dk = Self {
+            board,
+            probe,
+            endpoints,
+            stop: Some(stop),
+            server: Some(server),
+        };
+        dk.board.set_power(options.power);
+        Ok(dk)
+    }
+
+    /// Where the board is reached.
+    #[must_use]
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// Switches the board's supply, as a hand on the bench would.
+    pub fn set_power(&self, power: Power) {
+        self.board.set_power(power);
+    }
+
+    /// What has been done to `core`'s flash so far.
+    #[must_use]
+    pub fn flash_wear(&self, core: Core) -> FlashWear {
+        self.board.lock().chip.flash_wear(core)
+    }
+}
+
+impl Drop for VirtualDk {
+    fn drop(&mut self) {
+        // The server first, so that nobody connects any more; then who is connected; then the firmware.
+        drop(self.stop.take());
+        if let Some(server) = self.server.take() {
+            let _ = server.join();
+        }
+        self.probe.close();
+        self.board.shut_down();
+    }
+}
+
+fn listen(port: u16) -> io::Result<(TcpListener, u16)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+    listener.set_nonblocking(true)?;
+    let port = listener.local_addr()?.port();
+    Ok((listener, port))
+}
