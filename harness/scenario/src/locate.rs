@@ -7,6 +7,7 @@
 use crate::source::{Place, Source};
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// One step from a node to a node inside it.
@@ -126,6 +127,120 @@ impl Visitor<'_> for SeekKey<'_> {
     }
 }
 
+/// The first key that its mapping has already, and the place where it is repeated.
+pub(crate) fn duplicate_key(source: &Source) -> Option<(String, Place)> {
+    let mut repeated = None;
+    let walk = Walk {
+        repeated: &mut repeated,
+    };
+    let error = walk
+        .deserialize(serde_yaml::Deserializer::from_str(&source.text))
+        .err()?;
+    let location = error.location()?;
+    Some((repeated?, source.place(location.line(), location.column())?))
+}
+
+/// Goes through everything, and fails at a key that is there twice.
+struct Walk<'a> {
+    repeated: &'a mut Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a node")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut known = BTreeSet::new();
+        while map
+            .next_key_seed(NewKey {
+                known: &mut known,
+                repeated: self.repeated,
+            })?
+            .is_some()
+        {
+            map.next_value_seed(Walk {
+                repeated: self.repeated,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq
+            .next_element_seed(Walk {
+                repeated: self.repeated,
+            })?
+            .is_some()
+        {}
+        Ok(())
+    }
+}
+
+/// A key that must not be among those known.
+struct NewKey<'a> {
+    known: &'a mut BTreeSet<String>,
+    repeated: &'a mut Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for NewKey<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for NewKey<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<(), E> {
+        if self.known.insert(key.to_owned()) {
+            return Ok(());
+        }
+        *self.repeated = Some(key.to_owned());
+        Err(here())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,6 +283,18 @@ steps:
             (place.line, place.column, place.width),
             (line, column, width)
         );
+    }
+
+    #[rstest]
+    #[case::deep("a: [{ b: 1, c: 2, b: 3 }]", Some(("b", 1, 19)))]
+    #[case::same_word_elsewhere("a: { b: 1 }\nb: 2", None)]
+    #[case::not_yaml("a: [", None)]
+    fn a_repeated_key(#[case] text: &str, #[case] expected: Option<(&str, u32, u32)>) {
+        let found = duplicate_key(&Source::new("x.yaml", text));
+        let found = found
+            .as_ref()
+            .map(|(key, place)| (key.as_str(), place.line, place.column));
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -96,7 +96,10 @@ fn values_of(name: &str, values: &Value) -> Result<Vec<String>, NodeError> {
                     kind(other)
                 ),
             )
-            .advising(format!("write `{name}: [one, another]`")));
+            .advising(match scalar(other) {
+                Some(only) => format!("write `{name}: [{only}]`"),
+                None => format!("write `{name}: [one, another]`"),
+            }));
         }
     };
     let mut seen = Vec::new();

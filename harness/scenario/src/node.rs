@@ -204,6 +204,22 @@ impl<'a> Node<'a> {
         Self { value, path }
     }
 
+    /// Where a mistake of the whole node is shown. A mapping is shown by its key: that is where a missing key is
+    /// missed.
+    fn part(&self) -> Part {
+        match (self.value, self.path.last()) {
+            (Value::Mapping(_) | Value::Null, Some(Segment::Key(_))) => Part::Key,
+            _ => Part::Value,
+        }
+    }
+
+    /// Reads the node; a mistake that names no place is the whole node's.
+    fn read<T: de::DeserializeSeed<'a>>(self, seed: T) -> Result<T::Value, NodeError> {
+        let (path, part) = (self.path.clone(), self.part());
+        seed.deserialize(self)
+            .map_err(|error| error.or_at(&path, part))
+    }
+
     fn mapping<V: Visitor<'a>>(
         self,
         mapping: Option<&'a Mapping>,
@@ -214,11 +230,7 @@ impl<'a> Node<'a> {
             entries: mapping.map(Mapping::iter),
             value: None,
         });
-        // A mapping as a whole is shown by its key: that is where a missing key is missed.
-        let part = match self.path.last() {
-            Some(Segment::Key(_)) => Part::Key,
-            _ => Part::Value,
-        };
+        let part = self.part();
         result.map_err(|error| error.or_at(&self.path, part))
     }
 }
@@ -274,6 +286,11 @@ impl<'de> Deserializer<'de> for Node<'de> {
     ) -> Result<V::Value, NodeError> {
         match self.value {
             Value::Null => self.mapping(None, visitor),
+            Value::Sequence(_) => Err(NodeError::new(
+                self.path,
+                Part::Value,
+                "found a list, expected a mapping such as `{ key: value }`",
+            )),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -398,7 +415,7 @@ impl<'a> MapAccess<'a> for Entries<'_, 'a> {
             .value
             .take()
             .ok_or_else(|| NodeError::custom("a value was asked for before its key"))?;
-        seed.deserialize(value)
+        value.read(seed)
     }
 }
 
@@ -418,7 +435,9 @@ impl<'a> SeqAccess<'a> for Items<'_, 'a> {
         let Some((index, value)) = self.items.next() else {
             return Ok(None);
         };
-        seed.deserialize(self.node.child(Segment::Index(index), value))
+        self.node
+            .child(Segment::Index(index), value)
+            .read(seed)
             .map(Some)
     }
 }
@@ -462,7 +481,7 @@ impl<'a> VariantAccess<'a> for Content<'a> {
         self,
         seed: T,
     ) -> Result<T::Value, NodeError> {
-        seed.deserialize(self.0)
+        self.0.read(seed)
     }
 
     fn tuple_variant<V: Visitor<'a>>(self, _len: usize, visitor: V) -> Result<V::Value, NodeError> {

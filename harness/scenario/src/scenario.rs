@@ -258,10 +258,13 @@ impl Document {
         let transport = match assignment.get("transport") {
             None => Transport::Uart,
             Some(word) => {
-                let path = [
+                let mut path = vec![
                     Segment::Key("matrix".to_owned()),
                     Segment::Key("transport".to_owned()),
                 ];
+                let values = self.matrix.get("transport").and_then(Value::as_sequence);
+                let index = values.and_then(|all| all.iter().position(|value| value == word));
+                path.extend(index.map(Segment::Index));
                 node::read(&Value::String(word.to_owned()), &path)?
             }
         };
@@ -301,19 +304,21 @@ fn read_step(item: &Value, path: &[Segment]) -> Result<Step, NodeError> {
             let second = names.get(1).copied().unwrap_or_default();
             let mut at = path.to_vec();
             at.push(Segment::Key(second.to_owned()));
-            let known = |name: &str| Step::NAMES.contains(&name);
-            let error = NodeError::new(
-                at,
-                Part::Key,
-                format!("several steps in one item: `{}`", names.join("`, `")),
-            );
-            Err(if names.iter().all(|name| known(name)) {
-                error.advising(format!("put a `-` in front of `{second}`"))
+            Err(if Step::NAMES.contains(&second) {
+                NodeError::new(
+                    at,
+                    Part::Key,
+                    format!("several steps in one item: `{}`", names.join("`, `")),
+                )
+                .advising(format!("put a `-` in front of `{second}`"))
             } else {
-                error.advising(format!(
-                    "indent what belongs to `{}` deeper than it",
-                    names[0]
-                ))
+                let first = names.first().copied().unwrap_or_default();
+                NodeError::new(
+                    at,
+                    Part::Key,
+                    format!("`{second}` stands beside `{first}` and not in it"),
+                )
+                .advising(format!("indent what belongs to `{first}` deeper than it"))
             })
         }
         Value::Mapping(_) | Value::String(_) => node::read(item, path),

@@ -1,6 +1,6 @@
 //! Mistakes in files, shown with the line they are in.
 
-use crate::locate::{Part, Segment, locate};
+use crate::locate::{Part, Segment, duplicate_key, locate};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -148,6 +148,11 @@ impl Source {
 
     /// The YAML in it; `what` is what the file should be.
     pub(crate) fn parse_yaml(&self, what: &str) -> Result<serde_yaml::Value, FileError> {
+        if let Some((key, place)) = duplicate_key(self) {
+            return Err(
+                FileError::new(&self.path, format!("key `{key}` is there twice")).at(Some(place)),
+            );
+        }
         let value = serde_yaml::from_str(&self.text).map_err(|error| self.yaml_error(&error))?;
         match value {
             serde_yaml::Value::Null => Err(FileError::new(
@@ -216,22 +221,28 @@ fn token_width(rest: &[char]) -> usize {
                 ' ' => rest.get(at + 1) == Some(&'#'),
                 _ => false,
             })
-            .unwrap_or(rest.len()),
+            .map_or(rest.len(), |end| {
+                rest[..end]
+                    .iter()
+                    .rposition(|c| !c.is_whitespace())
+                    .map_or(0, |last| last + 1)
+            }),
     };
     width.max(1)
 }
 
 /// The advice for a word that is not among `known`: the nearest one, when one is near.
 pub(crate) fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let (found, score) = (found.to_lowercase(), |word: &str, found: &str| {
+        // One slip in a short word costs more than its share; both limits were chosen by trying.
+        match strsim::osa_distance(found, word) {
+            0 | 1 => 1.0,
+            _ => strsim::jaro_winkler(found, word),
+        }
+    });
     known
         .into_iter()
-        .map(|word| {
-            (
-                strsim::jaro_winkler(&found.to_lowercase(), &word.to_lowercase()),
-                word,
-            )
-        })
-        // Below this, suggestions stop looking like the word that was typed; chosen by trying.
+        .map(|word| (score(&word.to_lowercase(), &found), word))
         .filter(|(score, _)| *score >= 0.75)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, word)| format!("did you mean `{word}`?"))
@@ -245,6 +256,7 @@ mod tests {
     #[rstest]
     #[case::word("uplod: { image: x }", 5)]
     #[case::scalar_in_a_flow("update.ap, over: uart }", 9)]
+    #[case::last_in_a_flow("20s }", 3)]
     #[case::quoted("\"a, b\", x", 6)]
     #[case::until_a_comment("baseline # the old one", 8)]
     #[case::text_with_spaces("Starting swap", 13)]

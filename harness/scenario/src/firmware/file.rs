@@ -127,7 +127,7 @@ mod tests {
         let file = FirmwareFile::read(folder.path(), "app.bin").unwrap();
         insta::assert_snapshot!(
             format!("{file:?}"),
-            @""
+            @r#"FirmwareFile { name: "app.bin", sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", bytes: 3 }"#
         );
     }
 }

@@ -1,0 +1,93 @@
+//! The scenario library of the project: it parses, fits the roles that it names, and says what it is for.
+
+mod common;
+
+use common::SetFolder;
+use hil_scenario::{BoardFeature, Capabilities, Scenario, Step, Transport, check, load_scenarios};
+use std::collections::BTreeSet;
+
+const LIBRARY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios");
+
+fn library() -> Vec<Scenario> {
+    load_scenarios(&[LIBRARY]).unwrap_or_else(|errors| {
+        let rendered: Vec<_> = errors.iter().map(|error| error.render()).collect();
+        panic!("{}", rendered.join("\n\n"))
+    })
+}
+
+#[test]
+fn every_scenario_fits_a_firmware_set_with_the_roles_and_a_whole_dk() {
+    let set = SetFolder::new().load().unwrap();
+    let dk = Capabilities {
+        board: "dk".to_owned(),
+        features: BTreeSet::from([
+            BoardFeature::Power,
+            BoardFeature::AppConsole,
+            BoardFeature::NetConsole,
+        ]),
+        transports: BTreeSet::from([Transport::Uart]),
+        bootloader: &set.bootloader,
+    };
+    let report = check(&library(), &set, &[dk]);
+    assert_eq!(report.errors, []);
+    assert_eq!(report.skips, []);
+}
+
+#[test]
+fn every_scenario_says_which_question_and_requirements_it_answers() {
+    for scenario in library() {
+        assert!(
+            scenario.question.is_some(),
+            "`{}` has no question",
+            scenario.name
+        );
+        assert!(
+            !scenario.requirements.is_empty(),
+            "`{}` has no requirements",
+            scenario.name
+        );
+        let stem = scenario.path().file_stem().and_then(|stem| stem.to_str());
+        assert_eq!(
+            stem,
+            Some(scenario.name.as_str()),
+            "the file is named otherwise"
+        );
+    }
+}
+
+#[test]
+fn every_scenario_starts_from_a_programmed_board_and_ends_with_a_check() {
+    for scenario in library() {
+        for variant in scenario.variants() {
+            let first = variant.steps.first().map(|planned| &planned.step);
+            assert!(
+                matches!(first, Some(Step::Program(_))),
+                "`{}`",
+                variant.name
+            );
+            let last = variant
+                .steps
+                .last()
+                .map_or("", |planned| planned.step.name());
+            assert!(
+                last.starts_with("expect_"),
+                "`{}` ends with `{last}`",
+                variant.name
+            );
+        }
+    }
+}
+
+#[test]
+fn variants_and_steps_of_the_library() {
+    let mut out = String::new();
+    for scenario in library() {
+        for variant in scenario.variants() {
+            out.push_str(&format!("{}\n", variant.name));
+            for planned in &variant.steps {
+                out.push_str(&format!("  {:2} {}\n", planned.number, planned.step));
+            }
+        }
+    }
+    insta::assert_snapshot!(out);
+}
