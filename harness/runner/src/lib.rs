@@ -1,1 +1,32 @@
-//! Runs scenarios on boards: steps, deadlines, verdicts, clean-up, events.
+//! Runs scenarios on boards: which board runs what, step after step, with deadlines, evidence and one verdict each.
+//!
+//! Give [`run`] the boards that were [found](FoundBoard), the [firmware](Firmware) under test and the [jobs](Job); it
+//! tells [reporters](Reporter) everything that happens as one stream of events, and returns how each job ended. Boards
+//! are reached through `hil-rig` and `hil-smp` only, so that nothing here can know what they are made of.
+//!
+//! What the firmware does wrong (*fail*) and what the bench does wrong (*error*) are different types from the place where
+//! they are met up to the verdict.
+
+mod bench;
+mod cancel;
+mod console;
+mod context;
+mod events;
+mod firmware;
+mod holding;
+mod link;
+mod plaintext;
+mod plan;
+mod run;
+mod scenario;
+mod standing;
+mod step;
+mod trouble;
+
+pub use bench::{BenchError, FoundBoard};
+pub use cancel::CancelToken;
+pub use events::{Reporter, ReporterFailure};
+pub use firmware::{Firmware, FirmwareProblem};
+pub use plan::Job;
+pub use run::{RunEnd, RunRequest, SCENARIO_LIMIT, run};
+pub use trouble::error_chain;

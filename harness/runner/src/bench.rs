@@ -1,0 +1,402 @@
+//! One board of the rig, open for the whole run: probe, power, and both consoles from the first line to the last.
+//!
+//! Everything that a step does to a board goes through here, becomes an event, and comes back with bench trouble
+//! as an error of the bench. Whether the board is made of silicon is not known here.
+
+use crate::cancel::CancelToken;
+use crate::console::ConsoleLog;
+use crate::context::Programmed;
+use crate::events::Events;
+use crate::firmware::Region;
+use crate::link::Link;
+use crate::trouble::{Checked, Trouble, error_chain};
+use hil_clock::SharedClock;
+use hil_record::{BoardInfo, CoreName, ErrorKind, EventKind, PowerAction};
+use hil_rig::{Board, FlashImage, PowerLoss, PowerSwitch, ProgramOptions, Rest, Rig, RigError};
+use hil_scenario::{BoardFeature, Core, Transport};
+use hil_smp::{ConsoleEvent, ConsoleKind, TransportError, UartOptions, UartPort};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a serial port may take to come back after the power did: a debugger on USB is found again by the system
+/// within a few seconds.
+const REOPEN_WITHIN: Duration = Duration::from_secs(15);
+
+/// Why a board cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// Its probe, its power or the rig.
+    #[error(transparent)]
+    Rig(#[from] RigError),
+    /// A serial port.
+    #[error("the {core} console of board `{board}` cannot be used")]
+    Port {
+        /// The board.
+        board: String,
+        /// Whose console.
+        core: Core,
+        /// Why.
+        #[source]
+        source: TransportError,
+    },
+}
+
+impl BenchError {
+    /// What to try.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Rig(error) => Some(error.help()).filter(|help| !help.is_empty()),
+            Self::Port { source, .. } => source.help().map(str::to_owned),
+        }
+    }
+}
+
+/// A board that is ready to be used.
+pub(crate) struct Bench {
+    pub(crate) name: String,
+    pub(crate) clock: SharedClock,
+    pub(crate) cancel: CancelToken,
+    pub(crate) events: Events,
+    app: Console,
+    net: Console,
+    link: Option<Link>,
+    power: Arc<dyn PowerSwitch>,
+    // Last, so that the ports are closed before the board goes away.
+    board: Board,
+}
+
+/// The console of one core; boards exist without one.
+struct Console {
+    log: ConsoleLog,
+    port: Option<UartPort>,
+}
+
+/// A board that has answered, but whose consoles are not read yet.
+pub struct FoundBoard {
+    board: Board,
+    /// What the chip says that it is, for the report.
+    identity: String,
+}
+
+impl FoundBoard {
+    /// Switches every board of a rig on and asks its chip what it is.
+    ///
+    /// # Errors
+    ///
+    /// The first board that does not answer.
+    pub fn all(rig: Rig) -> Result<Vec<Self>, BenchError> {
+        rig.into_boards()
+            .into_iter()
+            .map(|board| {
+                board.power().on()?;
+                let identity = board.probe().identity()?.to_string();
+                Ok(Self { board, identity })
+            })
+            .collect()
+    }
+
+    /// Name and description, for events.
+    #[must_use]
+    pub fn info(&self) -> BoardInfo {
+        let description = self.board.description().unwrap_or("nRF5340 board");
+        BoardInfo {
+            name: self.board.name().to_owned(),
+            description: format!("{description}; {}", self.identity),
+        }
+    }
+
+    /// What it has, besides its bootloader.
+    #[must_use]
+    pub fn features(&self) -> BTreeSet<BoardFeature> {
+        let mut features = BTreeSet::new();
+        if self.board.power().power_loss() == PowerLoss::Real {
+            features.insert(BoardFeature::Power);
+        }
+        for core in Core::ALL {
+            if self.board.has_uart(rig_core(core)) {
+                features.insert(match core {
+                    Core::App => BoardFeature::AppConsole,
+                    Core::Net => BoardFeature::NetConsole,
+                });
+            }
+        }
+        features
+    }
+
+    /// The links on which it can be reached.
+    #[must_use]
+    pub fn transports(&self) -> BTreeSet<Transport> {
+        let uart = self.board.has_uart(hil_rig::Core::App);
+        uart.then_some(Transport::Uart).into_iter().collect()
+    }
+
+    /// Opens its consoles, whose lines are events from here on.
+    ///
+    /// # Errors
+    ///
+    /// A serial port that is in the rig file cannot be opened.
+    pub(crate) fn open(
+        self,
+        clock: &SharedClock,
+        cancel: &CancelToken,
+        events: &Events,
+    ) -> Result<Bench, BenchError> {
+        let info = self.info();
+        let app = Console::open(&self.board, Core::App, clock, events)?;
+        let net = Console::open(&self.board, Core::Net, clock, events)?;
+        let link = app
+            .port
+            .as_ref()
+            .map(|port| Link::new(port.transport(), &info.name, clock, cancel, events));
+        Ok(Bench {
+            name: info.name,
+            clock: clock.clone(),
+            cancel: cancel.clone(),
+            events: events.clone(),
+            app,
+            net,
+            link,
+            power: self.board.power(),
+            board: self.board,
+        })
+    }
+}
+
+impl Console {
+    fn open(
+        board: &Board,
+        core: Core,
+        clock: &SharedClock,
+        events: &Events,
+    ) -> Result<Self, BenchError> {
+        let log = ConsoleLog::new(clock.clone());
+        if !board.has_uart(rig_core(core)) {
+            return Ok(Self { log, port: None });
+        }
+        let endpoint = board.uart(rig_core(core))?;
+        let options = UartOptions {
+            baud: endpoint.baud,
+            ..UartOptions::default()
+        };
+        let sink = {
+            let log = log.clone();
+            let events = events.clone();
+            let board = board.name().to_owned();
+            move |event: ConsoleEvent| match event.kind {
+                ConsoleKind::Line(bytes) => {
+                    let text = printable(&bytes);
+                    // The event first: whoever acts on the line does so after it in the stream.
+                    events.console(&board, core_name(core), &text);
+                    log.push(event.at, text);
+                }
+                ConsoleKind::Partial(_) => {}
+                ConsoleKind::Damaged(error) => events.note(
+                    Some(&board),
+                    format!("an SMP packet was damaged on the {core} console: {error}"),
+                ),
+                ConsoleKind::Gone(cause) => {
+                    events.note(Some(&board), format!("the {core} console is gone: {cause}"));
+                }
+            }
+        };
+        let path = endpoint.path.to_string_lossy();
+        let port =
+            UartPort::open(&path, options, clock.clone(), Box::new(sink)).map_err(|source| {
+                BenchError::Port {
+                    board: board.name().to_owned(),
+                    core,
+                    source,
+                }
+            })?;
+        Ok(Self {
+            log,
+            port: Some(port),
+        })
+    }
+
+    /// Opens the port again if it went away with the power.
+    fn come_back(&mut self, clock: &SharedClock) -> Result<(), TransportError> {
+        match &mut self.port {
+            Some(port) if port.is_gone() => port.reopen(clock.now() + REOPEN_WITHIN),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+impl Bench {
+    /// The lines of a core.
+    pub(crate) const fn console(&self, core: Core) -> &ConsoleLog {
+        match core {
+            Core::App => &self.app.log,
+            Core::Net => &self.net.log,
+        }
+    }
+
+    /// SMP with the board.
+    pub(crate) fn link(&mut self) -> Checked<&mut Link> {
+        let name = &self.name;
+        self.link.as_mut().ok_or_else(|| {
+            Trouble::error(
+                ErrorKind::Port,
+                format_args!("board `{name}` has no serial port for its application core"),
+            )
+        })
+    }
+
+    /// Resets the chip and keeps it from running, so that nothing of what it ran before is seen any more.
+    pub(crate) fn hold(&mut self) -> Checked {
+        self.probe_event("hold", "");
+        self.board
+            .probe()
+            .reset_and_halt(hil_rig::Core::App)
+            .map_err(|error| trouble(&error))
+    }
+
+    /// Makes both flashes hold `image` and nothing else, and starts the chip. What it did, in words.
+    pub(crate) fn program(&mut self, image: &FlashImage) -> Checked<String> {
+        self.probe_event("program", &format!("{} bytes", image.len()));
+        let options = ProgramOptions {
+            rest: Rest::Erase,
+            within: None,
+        };
+        let done = self
+            .board
+            .probe()
+            .program(image, &options, &mut |_| {})
+            .map_err(|error| trouble(&error))?;
+        Ok(format!(
+            "{} of {} pages changed, {} bytes verified",
+            done.changed, done.pages, done.verified
+        ))
+    }
+
+    /// What the memories hold when they have been programmed with `image`: that, and nothing else.
+    pub(crate) fn contents_of(&mut self, image: &FlashImage) -> Checked<Programmed> {
+        let blank = |core| vec![0xFF; Region::whole_flash(core).size as usize];
+        let mut contents = Programmed {
+            app: blank(Core::App),
+            net: blank(Core::Net),
+            app_uicr: self.read_uicr(Core::App)?,
+            net_uicr: self.read_uicr(Core::Net)?,
+        };
+        for (address, bytes) in image.segments() {
+            contents.put(address, bytes);
+        }
+        Ok(contents)
+    }
+
+    /// Reads flash.
+    pub(crate) fn read(&mut self, core: Core, address: u32, size: u32) -> Checked<Vec<u8>> {
+        self.probe_event("read", &format!("{core} {address:#010x} +{size:#x}"));
+        self.board
+            .probe()
+            .read(rig_core(core), address, size)
+            .map_err(|error| trouble(&error))
+    }
+
+    /// Reads the UICR of a core.
+    pub(crate) fn read_uicr(&mut self, core: Core) -> Checked<Vec<u8>> {
+        let range = rig_core(core).uicr();
+        self.read(core, range.start, range.end - range.start)
+    }
+
+    /// Resets the chip and lets it run.
+    pub(crate) fn reset(&mut self) -> Checked {
+        self.probe_event("reset", "");
+        self.board.probe().reset().map_err(|error| trouble(&error))
+    }
+
+    /// Takes the power away.
+    pub(crate) fn power_off(&mut self, action: PowerAction) -> Checked {
+        self.power.off().map_err(|error| trouble(&error))?;
+        self.power_event(action);
+        Ok(())
+    }
+
+    /// Gives the power back.
+    pub(crate) fn power_on(&mut self) -> Checked {
+        self.power.on().map_err(|error| trouble(&error))?;
+        self.power_event(PowerAction::On);
+        for console in [&mut self.app, &mut self.net] {
+            console
+                .come_back(&self.clock)
+                .map_err(|error| Trouble::error(ErrorKind::Port, error_chain(&error)))?;
+        }
+        Ok(())
+    }
+
+    /// Leaves the board as it was found: powered, running, with nothing of a debugger on it.
+    pub(crate) fn put_back(&mut self) -> Checked {
+        let powered = self.power_on();
+        let detached = self.board.probe().detach().map_err(|error| trouble(&error));
+        powered.and(detached)
+    }
+
+    fn probe_event(&self, action: &str, detail: &str) {
+        self.events.emit(EventKind::Probe {
+            board: self.name.clone(),
+            action: action.to_owned(),
+            detail: detail.to_owned(),
+        });
+    }
+
+    fn power_event(&self, action: PowerAction) {
+        self.events.emit(EventKind::Power {
+            board: self.name.clone(),
+            action,
+        });
+    }
+}
+
+/// What the rig says about itself is never a verdict about firmware.
+fn trouble(error: &RigError) -> Trouble {
+    let kind = match error {
+        RigError::File(_) | RigError::Image(_) => ErrorKind::File,
+        RigError::PowerConnect { .. }
+        | RigError::PowerAnswer { .. }
+        | RigError::PowerCommandStart { .. }
+        | RigError::PowerCommandFailed { .. }
+        | RigError::PowerCommandStuck { .. }
+        | RigError::PowerManual { .. }
+        | RigError::NoPowerSwitch { .. } => ErrorKind::Power,
+        RigError::NoUart { .. } | RigError::UartNotFound { .. } => ErrorKind::Port,
+        RigError::NoSuchBoard { .. }
+        | RigError::VirtualStart { .. }
+        | RigError::VirtualSilent { .. }
+        | RigError::VirtualAnswer { .. }
+        | RigError::VirtualCount { .. }
+        | RigError::VirtualExited { .. }
+        | RigError::BoardInUse { .. } => ErrorKind::Board,
+        _ => ErrorKind::Probe,
+    };
+    Trouble::error(kind, error_chain(error)).with_help(error.help())
+}
+
+/// A line as text: what is not UTF-8 or not printable is shown as its code, and the terminal's own sequences with it.
+fn printable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for character in String::from_utf8_lossy(bytes).chars() {
+        if character.is_control() && character != '\t' {
+            text.extend(character.escape_default());
+        } else {
+            text.push(character);
+        }
+    }
+    text
+}
+
+pub(crate) const fn rig_core(core: Core) -> hil_rig::Core {
+    match core {
+        Core::App => hil_rig::Core::App,
+        Core::Net => hil_rig::Core::Net,
+    }
+}
+
+pub(crate) const fn core_name(core: Core) -> CoreName {
+    match core {
+        Core::App => CoreName::App,
+        Core::Net => CoreName::Net,
+    }
+}

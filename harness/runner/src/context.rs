@@ -1,0 +1,399 @@
+//! What a step has to work with: one board, the firmware set, the time that is left, and a place for evidence.
+
+use crate::bench::{Bench, rig_core};
+use crate::cancel::CancelToken;
+use crate::console::{ConsoleLog, Line, Mark, Waited};
+use crate::events::Events;
+use crate::firmware::{Firmware, Region};
+use crate::holding::{Expected, Form, Mismatch};
+use crate::link::Reply;
+use crate::step::slot_numbers;
+use crate::trouble::{Checked, Trouble};
+use hil_clock::{Instant, SharedClock};
+use hil_image::{Image, network};
+use hil_record::{ErrorKind, Evidence, PowerAction};
+use hil_scenario::{Core, ImageRef, Slot, Transport, Variant};
+use hil_smp::message::ImageState;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use crate::firmware::LoadedImage;
+
+/// How often flash is read while it is waited for. We chose it: a read takes tens of milliseconds on a bench.
+pub(crate) const POLL_FLASH: Duration = Duration::from_millis(500);
+
+/// How long a request over SMP that needs no flash work may take with all its retries.
+pub(crate) const SMP_WITHIN: Duration = Duration::from_secs(10);
+
+/// What a step works with.
+pub(crate) struct Context<'a> {
+    pub(crate) bench: &'a mut Bench,
+    pub(crate) firmware: &'a Firmware,
+    pub(crate) clock: SharedClock,
+    pub(crate) cancel: CancelToken,
+    pub(crate) events: Events,
+    transport: Transport,
+    /// When the scenario as a whole has to have ended.
+    limit: Instant,
+    start: Start,
+    programmed: Option<Programmed>,
+    sent: BTreeSet<ImageRef>,
+    evidence: Vec<Evidence>,
+}
+
+/// When the board was last started by a step, on the clock and on both consoles.
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    at: Instant,
+    app: Mark,
+    net: Mark,
+}
+
+/// What was in the board's memories when it had been programmed and had not run yet.
+pub(crate) struct Programmed {
+    pub(crate) app: Vec<u8>,
+    pub(crate) net: Vec<u8>,
+    pub(crate) app_uicr: Vec<u8>,
+    pub(crate) net_uicr: Vec<u8>,
+}
+
+impl Programmed {
+    /// The flash in a region.
+    pub(crate) fn flash(&self, region: Region) -> &[u8] {
+        region.of_dump(match region.core {
+            Core::App => &self.app,
+            Core::Net => &self.net,
+        })
+    }
+
+    /// Puts programmed bytes where they belong. UICR bits only fall; flash was blank before.
+    pub(crate) fn put(&mut self, address: u32, bytes: &[u8]) {
+        let memories = [
+            (rig_core(Core::App).flash(), &mut self.app),
+            (rig_core(Core::Net).flash(), &mut self.net),
+            (rig_core(Core::App).uicr(), &mut self.app_uicr),
+            (rig_core(Core::Net).uicr(), &mut self.net_uicr),
+        ];
+        for (range, memory) in memories {
+            if range.contains(&address) {
+                let start = (address - range.start) as usize;
+                for (old, new) in memory.iter_mut().skip(start).zip(bytes) {
+                    *old &= new;
+                }
+            }
+        }
+    }
+
+    /// The UICR of a core.
+    pub(crate) fn uicr(&self, core: Core) -> &[u8] {
+        match core {
+            Core::App => &self.app_uicr,
+            Core::Net => &self.net_uicr,
+        }
+    }
+}
+
+impl<'a> Context<'a> {
+    /// A context for one variant.
+    pub(crate) fn new(
+        bench: &'a mut Bench,
+        firmware: &'a Firmware,
+        variant: &Variant,
+        limit: Duration,
+    ) -> Self {
+        let clock = bench.clock.clone();
+        let now = clock.now();
+        let start = Start {
+            at: now,
+            app: bench.console(Core::App).mark(),
+            net: bench.console(Core::Net).mark(),
+        };
+        Self {
+            firmware,
+            cancel: bench.cancel.clone(),
+            events: bench.events.clone(),
+            transport: variant.transport,
+            limit: now + limit,
+            clock,
+            start,
+            programmed: None,
+            sent: BTreeSet::new(),
+            evidence: Vec::new(),
+            bench,
+        }
+    }
+
+    /// Records something that was seen.
+    pub(crate) fn see(&mut self, evidence: Evidence) {
+        self.evidence.push(evidence);
+    }
+
+    /// What was seen since this was last asked.
+    pub(crate) fn take_evidence(&mut self) -> Vec<Evidence> {
+        std::mem::take(&mut self.evidence)
+    }
+
+    /// `within` from now, or the end of the time for the whole scenario if that is earlier.
+    pub(crate) fn deadline(&self, within: Duration) -> Instant {
+        (self.clock.now() + within).min(self.limit)
+    }
+
+    /// An error when the scenario as a whole has taken too long.
+    pub(crate) fn in_time(&self) -> Checked {
+        if self.clock.now() < self.limit {
+            Ok(())
+        } else {
+            Err(Trouble::error(
+                ErrorKind::Deadline,
+                "the scenario has taken longer than any scenario may",
+            ))
+        }
+    }
+
+    /// Waits; an error only when the run is stopped.
+    pub(crate) fn wait(&self, duration: Duration) -> Checked {
+        self.wait_until(self.clock.now() + duration)
+    }
+
+    /// Waits until `deadline`; an error only when the run is stopped.
+    pub(crate) fn wait_until(&self, deadline: Instant) -> Checked {
+        if self.cancel.sleep_until(&self.clock, deadline) {
+            Ok(())
+        } else {
+            Err(Trouble::Cancelled)
+        }
+    }
+
+    /// Waits for `duration`, but not beyond `deadline`.
+    pub(crate) fn wait_at_most(&self, duration: Duration, deadline: Instant) -> Checked {
+        self.wait_until((self.clock.now() + duration).min(deadline))
+    }
+
+    // The consoles.
+
+    /// All lines of a core.
+    pub(crate) fn console(&self, core: Core) -> &ConsoleLog {
+        self.bench.console(core)
+    }
+
+    /// The place on a console where the board was last started by a step.
+    pub(crate) const fn started_at(&self, core: Core) -> Mark {
+        match core {
+            Core::App => self.start.app,
+            Core::Net => self.start.net,
+        }
+    }
+
+    /// When the board was last started by a step.
+    pub(crate) const fn start_time(&self) -> Instant {
+        self.start.at
+    }
+
+    /// Waits for a line since the board was last started; `None` when it did not come.
+    pub(crate) fn wait_for_line(
+        &self,
+        core: Core,
+        deadline: Instant,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Checked<Option<Line>> {
+        let log = self.bench.console(core);
+        match log.wait_for(self.started_at(core), deadline, &self.cancel, wanted) {
+            Waited::Found(line, _) => Ok(Some(line)),
+            Waited::TimedOut => Ok(None),
+            Waited::Cancelled => Err(Trouble::Cancelled),
+        }
+    }
+
+    /// The last thing that a core has printed since it was started, for messages.
+    pub(crate) fn last_line(&self, core: Core) -> String {
+        match self.console(core).last_since(self.started_at(core)) {
+            Some(line) => format!("the last line of the {core} console is `{}`", line.text),
+            None => format!("the {core} console has shown nothing since the board was started"),
+        }
+    }
+
+    /// The board is about to be started by a step: what was printed until now is of the past.
+    fn starting(&mut self) {
+        self.start = Start {
+            at: self.clock.now(),
+            app: self.console(Core::App).mark(),
+            net: self.console(Core::Net).mark(),
+        };
+    }
+
+    // Images and flash.
+
+    /// An image of the firmware set.
+    pub(crate) fn image(&self, role: &ImageRef) -> Checked<Arc<LoadedImage>> {
+        self.firmware.image(role)
+    }
+
+    /// Remembers that an image was sent, for the checks at the end.
+    pub(crate) fn sent(&mut self, role: &ImageRef) {
+        self.sent.insert(role.clone());
+    }
+
+    /// The encrypted images that were sent to the board.
+    pub(crate) fn encrypted_images_sent(&self) -> Vec<Arc<LoadedImage>> {
+        self.sent
+            .iter()
+            .filter_map(|role| self.firmware.image(role).ok())
+            .filter(|image| image.is_encrypted())
+            .collect()
+    }
+
+    /// What the board held when it was programmed; `None` when no step did.
+    pub(crate) const fn programmed(&self) -> Option<&Programmed> {
+        self.programmed.as_ref()
+    }
+
+    /// Programs a release on both cores, erases the rest of flash, and starts the board.
+    pub(crate) fn program(&mut self, release: &str) -> Checked {
+        let image = self.firmware.program(release)?;
+        // What the board ran before must not be taken for what it runs after.
+        self.bench.hold()?;
+        self.programmed = Some(self.bench.contents_of(image)?);
+        self.starting();
+        let report = self.bench.program(image)?;
+        self.see(Evidence::seen("programmed", report));
+        Ok(())
+    }
+
+    /// The bytes of a region, read through the probe.
+    pub(crate) fn read(&mut self, region: Region) -> Checked<Vec<u8>> {
+        self.bench.read(region.core, region.address, region.size)
+    }
+
+    /// The UICR of a core, read through the probe.
+    pub(crate) fn read_uicr(&mut self, core: Core) -> Checked<Vec<u8>> {
+        self.bench.read_uicr(core)
+    }
+
+    /// Compares a slot with an image. The network core's slot holds the payload only: the firmware as b0n has it.
+    pub(crate) fn slot_holds(
+        &mut self,
+        slot: Slot,
+        image: &LoadedImage,
+        form: Form,
+    ) -> Checked<Result<(), Mismatch>> {
+        let region = self.firmware.slot(slot)?;
+        if form == Form::Plain && image.is_encrypted() && image.plain().is_none() {
+            return Err(Trouble::error(
+                ErrorKind::File,
+                format_args!(
+                    "the firmware set's key does not open image {}, so its plain text is not known",
+                    image.label()
+                ),
+            ));
+        }
+        let parsed = Image::parse(image.bytes()).map_err(|error| {
+            Trouble::error(
+                ErrorKind::File,
+                format_args!("image {} is damaged: {error}", image.label()),
+            )
+        })?;
+        let bytes = self.read(region)?;
+        let expected = match slot {
+            Slot::NetPrimary => Expected::payload_only(parsed, image.plain_copy()),
+            Slot::AppPrimary | Slot::AppSecondary | Slot::NetSecondary => {
+                Expected::new(parsed, image.plain_copy(), form)
+            }
+        };
+        Ok(expected.compare(&bytes))
+    }
+
+    /// The firmware version that the network core's flash says in its `fw_info`; the inner error says why none.
+    pub(crate) fn network_version(&mut self) -> Checked<Result<u32, String>> {
+        let region = self.firmware.slot(Slot::NetPrimary)?;
+        let bytes = self.read(region)?;
+        Ok(network::FirmwareInfo::find(&bytes)
+            .map(|info| info.version)
+            .map_err(|error| error.to_string()))
+    }
+
+    // Starting and stopping the board.
+
+    /// Takes the power away.
+    pub(crate) fn power_off(&mut self, action: PowerAction) -> Checked {
+        self.bench.power_off(action)
+    }
+
+    /// Gives the power back, which starts the board.
+    pub(crate) fn power_on(&mut self) -> Checked {
+        self.starting();
+        self.bench.power_on()
+    }
+
+    /// Resets the chip through the probe.
+    pub(crate) fn reset_through_probe(&mut self) -> Checked {
+        self.starting();
+        self.bench.reset()
+    }
+
+    /// Pulls the reset pin.
+    pub(crate) fn reset_with_pin(&mut self) -> Checked {
+        Err(Trouble::error(
+            ErrorKind::Board,
+            format_args!(
+                "board `{}` has no reset pin that can be pulled",
+                self.bench.name
+            ),
+        ))
+    }
+
+    /// Has the board reset itself.
+    pub(crate) fn reset_over_smp(&mut self) -> Checked<Reply<()>> {
+        self.starting();
+        self.bench.link()?.reset()
+    }
+
+    // SMP.
+
+    /// The image list over the variant's own link; `None` when it did not come until `deadline`.
+    pub(crate) fn image_list(&mut self, deadline: Instant) -> Checked<Option<ImageState>> {
+        self.image_list_over(None, deadline)
+    }
+
+    /// The image list.
+    pub(crate) fn image_list_over(
+        &mut self,
+        over: Option<Transport>,
+        deadline: Instant,
+    ) -> Checked<Option<ImageState>> {
+        self.over(over)?;
+        self.bench.link()?.image_list(deadline)
+    }
+
+    /// Requests a test of an image, or confirms it.
+    pub(crate) fn mark(
+        &mut self,
+        over: Option<Transport>,
+        hash: &[u8],
+        confirm: bool,
+    ) -> Checked<Reply<ImageState>> {
+        self.over(over)?;
+        self.bench.link()?.mark(hash, confirm)
+    }
+
+    /// Erases a slot.
+    pub(crate) fn erase(&mut self, over: Option<Transport>, slot: Slot) -> Checked<Reply<()>> {
+        self.over(over)?;
+        let (image, slot) = slot_numbers(slot);
+        self.bench.link()?.erase(2 * image + slot)
+    }
+
+    /// The link of a step; only the serial port exists so far.
+    pub(crate) fn over(&self, over: Option<Transport>) -> Checked {
+        match over.unwrap_or(self.transport) {
+            Transport::Uart => Ok(()),
+            Transport::Ble => Err(Trouble::error(
+                ErrorKind::Radio,
+                format_args!(
+                    "board `{}` cannot be reached with SMP over BLE",
+                    self.bench.name
+                ),
+            )),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The one stream of events: everything that happens on any board, in one order.
+
+use hil_clock::{Instant, SharedClock};
+use hil_record::{CoreName, Event, EventKind};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Takes events, to show them, keep them or count them.
+///
+/// A reporter never decides anything about the run. One that cannot write returns its error; it then gets no
+/// further event, and the run goes on with the others.
+pub trait Reporter: Send {
+    /// What to call it in messages, such as `journal`.
+    fn name(&self) -> &str;
+
+    /// Takes one event. Called for one event at a time, in their order.
+    ///
+    /// # Errors
+    ///
+    /// What kept it from being written.
+    fn on_event(&mut self, event: &Event) -> io::Result<()>;
+}
+
+/// A reporter that gave up.
+#[derive(Debug)]
+pub struct ReporterFailure {
+    /// Its name.
+    pub reporter: String,
+    /// Why.
+    pub error: io::Error,
+}
+
+/// Where events go in. Clones feed the same stream.
+#[derive(Clone)]
+pub(crate) struct Events {
+    clock: SharedClock,
+    stream: Arc<Mutex<Stream>>,
+}
+
+struct Stream {
+    start: Instant,
+    next: u64,
+    reporters: Vec<Box<dyn Reporter>>,
+    failures: Vec<ReporterFailure>,
+}
+
+impl Events {
+    /// A stream that starts now.
+    pub(crate) fn new(clock: SharedClock, reporters: Vec<Box<dyn Reporter>>) -> Self {
+        let start = clock.now();
+        Self {
+            clock,
+            stream: Arc::new(Mutex::new(Stream {
+                start,
+                next: 0,
+                reporters,
+                failures: Vec::new(),
+            })),
+        }
+    }
+
+    /// Puts an event behind all that came before it, and returns when every reporter has it.
+    pub(crate) fn emit(&self, kind: EventKind) {
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read under the lock, so that times never go back in the stream.
+        let at = self.clock.now().saturating_since(stream.start);
+        let event = Event {
+            seq: stream.next,
+            at: u64::try_from(at.as_millis()).unwrap_or(u64::MAX),
+            kind,
+        };
+        stream.next += 1;
+        let Stream {
+            reporters,
+            failures,
+            ..
+        } = &mut *stream;
+        reporters.retain_mut(|reporter| match reporter.on_event(&event) {
+            Ok(()) => true,
+            Err(error) => {
+                failures.push(ReporterFailure {
+                    reporter: reporter.name().to_owned(),
+                    error,
+                });
+                false
+            }
+        });
+    }
+
+    /// One sentence for the reader of the report.
+    pub(crate) fn note(&self, board: Option<&str>, text: impl Into<String>) {
+        self.emit(EventKind::Note {
+            board: board.map(str::to_owned),
+            text: text.into(),
+        });
+    }
+
+    /// A line of a console.
+    pub(crate) fn console(&self, board: &str, core: CoreName, text: &str) {
+        self.emit(EventKind::Console {
+            board: board.to_owned(),
+            core,
+            text: text.to_owned(),
+        });
+    }
+
+    /// Ends the stream: drops the reporters, and returns those that gave up.
+    pub(crate) fn close(&self) -> Vec<ReporterFailure> {
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        stream.reporters.clear();
+        std::mem::take(&mut stream.failures)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hil_clock::SimClock;
+
+    struct Kept(Arc<Mutex<Vec<Event>>>);
+
+    impl Reporter for Kept {
+        fn name(&self) -> &str {
+            "kept"
+        }
+
+        fn on_event(&mut self, event: &Event) -> io::Result<()> {
+            self.0.lock().unwrap().push(event.clone());
+            Ok(())
+        }
+    }
+
+    struct Full;
+
+    impl Reporter for Full {
+        fn name(&self) -> &str {
+            "journal"
+        }
+
+        fn on_event(&mut self, _event: &Event) -> io::Result<()> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+    }
+
+    #[test]
+    fn a_reporter_that_fails_does_not_keep_the_others_from_listening() {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let clock = SimClock::new();
+        let events = Events::new(
+            Arc::new(clock.clone()),
+            vec![Box::new(Full), Box::new(Kept(Arc::clone(&kept)))],
+        );
+        events.note(None, "one");
+        clock.advance(std::time::Duration::from_millis(30));
+        events.note(None, "two");
+
+        let failures = events.close();
+        assert_eq!(
+            failures.len(),
+            1,
+            "a reporter that failed is not asked again"
+        );
+        assert_eq!(failures[0].reporter, "journal");
+        let seen: Vec<(u64, u64)> = kept.lock().unwrap().iter().map(|e| (e.seq, e.at)).collect();
+        assert_eq!(seen, [(0, 0), (1, 30)]);
+    }
+}

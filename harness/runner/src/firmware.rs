@@ -1,0 +1,357 @@
+//! The firmware set as the steps need it: images with their hash and plain payload, regions of flash, what to program.
+
+use crate::trouble::{Checked, Trouble};
+use hil_image::{DecryptionKey, Image};
+use hil_record::ErrorKind;
+use hil_rig::FlashImage;
+use hil_scenario::{Core, FirmwareSet, ImageRef, Memory, Slot};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// Why a firmware set that was read cannot be used. The command line or a file is wrong, not the bench.
+#[derive(Debug, thiserror::Error)]
+pub enum FirmwareProblem {
+    /// The key that images are encrypted for cannot be read.
+    #[error("decryption key `{path}` cannot be read")]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is no such key.
+    #[error("decryption key `{path}` is not usable")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: hil_image::KeyError,
+    },
+    /// A file to program is damaged, or not for this chip.
+    #[error("release `{release}` cannot be programmed")]
+    Program {
+        /// The release.
+        release: String,
+        /// Why.
+        #[source]
+        source: hil_rig::ImageError,
+    },
+}
+
+impl FirmwareProblem {
+    /// What to try.
+    #[must_use]
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::KeyFile { .. } => {
+                Some("check `keys.encryption` in the firmware set; paths are relative to its file")
+            }
+            Self::Key { source, .. } => source.help(),
+            Self::Program { source, .. } => Some(source.help()),
+        }
+    }
+}
+
+/// A firmware set, ready to be run: every file parsed, every encrypted image decrypted.
+pub struct Firmware {
+    set: FirmwareSet,
+    images: BTreeMap<ImageRef, Arc<LoadedImage>>,
+    programs: BTreeMap<String, FlashImage>,
+}
+
+/// An image of the firmware set.
+pub(crate) struct LoadedImage {
+    role: ImageRef,
+    bytes: Vec<u8>,
+    hash: Vec<u8>,
+    version: String,
+    encrypted: bool,
+    plain: Option<Zeroizing<Vec<u8>>>,
+}
+
+/// A part of the flash of one core.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Region {
+    pub(crate) core: Core,
+    /// First address, in the core's own map.
+    pub(crate) address: u32,
+    /// Bytes.
+    pub(crate) size: u32,
+}
+
+impl Region {
+    /// All flash of a core.
+    pub(crate) const fn whole_flash(core: Core) -> Self {
+        let memory = match core {
+            Core::App => Memory::App,
+            Core::Net => Memory::Net,
+        };
+        Self {
+            core,
+            address: memory.start(),
+            size: memory.size(),
+        }
+    }
+
+    /// Whether an address of its core lies in it.
+    pub(crate) const fn contains(&self, address: u32) -> bool {
+        address >= self.address && address - self.address < self.size
+    }
+
+    /// Its bytes in a dump of its core's whole flash.
+    pub(crate) fn of_dump<'a>(&self, dump: &'a [u8]) -> &'a [u8] {
+        let start = (self.address - Self::whole_flash(self.core).address) as usize;
+        let end = start + self.size as usize;
+        dump.get(start..end.min(dump.len())).unwrap_or_default()
+    }
+}
+
+impl LoadedImage {
+    fn load(role: ImageRef, bytes: &[u8], key: Option<&DecryptionKey>) -> Option<Self> {
+        let image = Image::parse(bytes).ok()?;
+        let encrypted = image.encryption().is_some();
+        let plain = key.filter(|_| encrypted).and_then(|key| {
+            let tlv = image.tlvs().find(|tlv| key.opens(tlv.kind))?;
+            let content_key = key.unwrap_content_key(tlv.kind, tlv.value).ok()?;
+            Some(Zeroizing::new(
+                image.plain_payload(Some(&content_key)).into_owned(),
+            ))
+        });
+        Some(Self {
+            role,
+            hash: image
+                .stored_hash()
+                .map(|(_, tlv)| tlv.value.to_vec())
+                .unwrap_or_default(),
+            version: image.header().version.to_string(),
+            encrypted,
+            plain,
+            bytes: bytes.to_vec(),
+        })
+    }
+
+    /// What is sent to the board.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The value of its hash TLV: what image lists and requests name it by.
+    pub(crate) fn hash(&self) -> &[u8] {
+        &self.hash
+    }
+
+    /// Whether its payload is cipher text.
+    pub(crate) const fn is_encrypted(&self) -> bool {
+        self.encrypted
+    }
+
+    /// The payload in clear, where it is encrypted and the firmware set has the key.
+    pub(crate) fn plain(&self) -> Option<&[u8]> {
+        self.plain.as_ref().map(|plain| plain.as_slice())
+    }
+
+    /// The payload in clear of an encrypted image, as what is compared takes it.
+    pub(crate) fn plain_copy(&self) -> Option<Zeroizing<Vec<u8>>> {
+        self.plain.clone()
+    }
+
+    /// `2.0.0, hash 0123abcd…`.
+    pub(crate) fn label(&self) -> String {
+        let start = self.hash.get(..4).unwrap_or(&self.hash);
+        format!("{}, hash {}…", self.version, hex::encode(start))
+    }
+}
+
+impl Firmware {
+    /// Parses what the set's files hold.
+    ///
+    /// # Errors
+    ///
+    /// A file to program or the decryption key is damaged.
+    pub fn new(set: FirmwareSet) -> Result<Self, FirmwareProblem> {
+        let key = set
+            .keys
+            .encryption
+            .as_ref()
+            .map(|path| {
+                let text = fs::read_to_string(path).map_err(|source| FirmwareProblem::KeyFile {
+                    path: path.clone(),
+                    source,
+                })?;
+                DecryptionKey::from_pem(&Zeroizing::new(text)).map_err(|source| {
+                    FirmwareProblem::Key {
+                        path: path.clone(),
+                        source,
+                    }
+                })
+            })
+            .transpose()?;
+        let images = set
+            .roles()
+            .filter_map(|(role, image)| {
+                let loaded = LoadedImage::load(role.clone(), image.bytes(), key.as_ref())?;
+                Some((role, Arc::new(loaded)))
+            })
+            .collect();
+        let mut programs = BTreeMap::new();
+        for (name, release) in &set.releases {
+            let problem = |source| FirmwareProblem::Program {
+                release: name.clone(),
+                source,
+            };
+            let mut image = FlashImage::new();
+            for program in &release.program {
+                let path = program.file.path();
+                let start = Region::whole_flash(program.core).address;
+                let format = FlashImage::format_of(path, Some(start)).map_err(problem)?;
+                image
+                    .add_bytes(path, program.file.contents(), format)
+                    .map_err(problem)?;
+            }
+            programs.insert(name.clone(), image);
+        }
+        Ok(Self {
+            set,
+            images,
+            programs,
+        })
+    }
+
+    /// The set.
+    #[must_use]
+    pub fn set(&self) -> &FirmwareSet {
+        &self.set
+    }
+
+    /// An image by its role.
+    pub(crate) fn image(&self, role: &ImageRef) -> Checked<Arc<LoadedImage>> {
+        self.images.get(role).cloned().ok_or_else(|| {
+            Trouble::error(
+                ErrorKind::File,
+                format_args!("firmware set `{}` has no image `{role}`", self.set.name),
+            )
+        })
+    }
+
+    /// The role that an image with this hash plays.
+    pub(crate) fn name_of(&self, hash: &[u8]) -> Option<String> {
+        self.images
+            .values()
+            .find(|image| !hash.is_empty() && image.hash == hash)
+            .map(|image| image.role.to_string())
+    }
+
+    /// What a release programs.
+    pub(crate) fn program(&self, release: &str) -> Checked<&FlashImage> {
+        self.programs
+            .get(release)
+            .filter(|image| !image.is_empty())
+            .ok_or_else(|| {
+                Trouble::error(
+                    ErrorKind::File,
+                    format_args!(
+                        "release `{release}` of firmware set `{}` has nothing to program",
+                        self.set.name
+                    ),
+                )
+            })
+    }
+
+    /// Where a slot is.
+    pub(crate) fn slot(&self, slot: Slot) -> Checked<Region> {
+        self.region(slot.word()).ok_or_else(|| {
+            Trouble::error(
+                ErrorKind::File,
+                format_args!(
+                    "slot `{slot}` is not in the layout of firmware set `{}`, or not in a flash that the probe reads",
+                    self.set.name
+                ),
+            )
+        })
+    }
+
+    /// The bootloader's partition of a core.
+    pub(crate) fn bootloader(&self, core: Core) -> Option<Region> {
+        self.region(&format!("{core}.bootloader"))
+    }
+
+    /// Flash that no update may touch: everything but the slots, the scratch area and the bootloaders, which have a
+    /// check of their own.
+    pub(crate) fn untouchable(&self) -> Vec<Region> {
+        let mut untouchable = Vec::new();
+        for core in Core::ALL {
+            let mut taken: Vec<Region> = Slot::ALL
+                .iter()
+                .map(|slot| slot.word().to_owned())
+                .chain([format!("{core}.bootloader"), format!("{core}.scratch")])
+                .filter_map(|name| self.region(&name))
+                .filter(|region| region.core == core)
+                .collect();
+            taken.sort_by_key(|region| region.address);
+            let whole = Region::whole_flash(core);
+            let mut next = whole.address;
+            for region in &taken {
+                if region.address > next {
+                    untouchable.push(Region {
+                        core,
+                        address: next,
+                        size: region.address - next,
+                    });
+                }
+                next = next.max(region.address + region.size);
+            }
+            let end = whole.address + whole.size;
+            if next < end {
+                untouchable.push(Region {
+                    core,
+                    address: next,
+                    size: end - next,
+                });
+            }
+        }
+        untouchable
+    }
+
+    /// The partition that an address lies in, for messages.
+    pub(crate) fn place(&self, core: Core, address: u32) -> String {
+        self.set
+            .layout
+            .iter()
+            .filter_map(|(name, _)| Some((name, self.region(name)?)))
+            .find(|(_, region)| region.core == core && region.contains(address))
+            .map_or_else(
+                || "no partition".to_owned(),
+                |(name, _)| format!("`{name}`"),
+            )
+    }
+
+    /// All bytes of the set that are no secret: files to program, and images as they are sent.
+    pub(crate) fn public_bytes(&self) -> Vec<&[u8]> {
+        let programmed = self
+            .programs
+            .values()
+            .flat_map(FlashImage::segments)
+            .map(|(_, bytes)| bytes);
+        let sent = self.images.values().map(|image| image.bytes());
+        programmed.chain(sent).collect()
+    }
+
+    fn region(&self, name: &str) -> Option<Region> {
+        let region = self.set.layout.region(name)?;
+        let core = match region.memory {
+            Memory::App => Core::App,
+            Memory::Net => Core::Net,
+            Memory::External => return None,
+        };
+        Some(Region {
+            core,
+            address: region.address,
+            size: region.size,
+        })
+    }
+}

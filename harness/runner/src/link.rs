@@ -1,0 +1,226 @@
+//! SMP with one board: requests whose answers are told apart into done, refused, silence and a broken bench.
+
+use crate::cancel::{CancelToken, POLL};
+use crate::events::Events;
+use crate::trouble::{Checked, Trouble, error_chain};
+use hil_clock::{Instant, SharedClock};
+use hil_record::{ErrorKind, EventKind, FailKind, SmpPacket};
+use hil_smp::message::{ImageState, ReadImageState, Reset};
+use hil_smp::{
+    Capabilities, Client, ClientError, Direction, Header, Patience, Trace, Traced, Transport,
+    TransportError, UploadOptions, UploadOutcome, UploadProgress,
+};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+/// How long one request for the image list waits while the board may be booting. We chose it: short enough that the
+/// answer of a board that has just come up is not waited for much longer than it takes.
+const LIST_TIMEOUT: Duration = Duration::from_millis(1000);
+
+/// What a board answers to a request that it may refuse.
+pub(crate) enum Reply<T> {
+    /// It did what was asked.
+    Done(T),
+    /// It answered with an error: its words.
+    Refused(String),
+}
+
+/// How an upload ended.
+pub(crate) enum Uploaded {
+    /// The board has all of it.
+    Complete(UploadOutcome),
+    /// It was stopped on the way, as planned, when the board had this many bytes.
+    Stopped {
+        /// Bytes that the board had acknowledged.
+        offset: u64,
+    },
+    /// The board answered with an error: its words.
+    Refused(String),
+}
+
+/// An SMP client whose packets are all events, and whose waits end when the run is stopped.
+pub(crate) struct Link {
+    client: Client<Box<dyn Transport + Send>>,
+    clock: SharedClock,
+    cancel: CancelToken,
+}
+
+impl Link {
+    /// A client over `transport`.
+    pub(crate) fn new(
+        transport: impl Transport + Send + 'static,
+        board: &str,
+        clock: &SharedClock,
+        cancel: &CancelToken,
+        events: &Events,
+    ) -> Self {
+        let board = board.to_owned();
+        let events = events.clone();
+        let traced = Traced::new(transport, clock.clone(), move |trace: Trace<'_>| {
+            let direction = match trace.direction {
+                Direction::Sent => hil_record::Direction::ToBoard,
+                Direction::Received => hil_record::Direction::FromBoard,
+            };
+            let summary = summary(trace.packet);
+            events.emit(EventKind::Smp(SmpPacket::new(
+                board.as_str(),
+                direction,
+                trace.packet,
+                summary,
+            )));
+        });
+        let stoppable = Stoppable {
+            inner: traced,
+            clock: clock.clone(),
+            cancel: cancel.clone(),
+        };
+        Self {
+            client: Client::new(Box::new(stoppable), clock.clone()),
+            clock: clock.clone(),
+            cancel: cancel.clone(),
+        }
+    }
+
+    /// The image list, asked for until it comes or `deadline` passes: `None` when it did not come.
+    pub(crate) fn image_list(&mut self, deadline: Instant) -> Checked<Option<ImageState>> {
+        loop {
+            let left = deadline.saturating_since(self.clock.now());
+            let patience = Patience {
+                timeout: LIST_TIMEOUT.min(left).max(POLL),
+                attempts: 1,
+            };
+            match self.client.call_with(&ReadImageState, patience) {
+                Ok(list) => return Ok(Some(list)),
+                Err(ClientError::Timeout { .. }) if self.cancel.is_cancelled() => {
+                    return Err(Trouble::Cancelled);
+                }
+                Err(ClientError::Timeout { .. }) if self.clock.now() >= deadline => {
+                    return Ok(None);
+                }
+                Err(ClientError::Timeout { .. }) => {}
+                Err(error) => return Err(self.trouble(&error)),
+            }
+        }
+    }
+
+    /// Requests a test of an image, or confirms it.
+    pub(crate) fn mark(&mut self, hash: &[u8], confirm: bool) -> Checked<Reply<ImageState>> {
+        let marked = if confirm {
+            self.client.confirm_image(Some(hash))
+        } else {
+            self.client.test_image(hash)
+        };
+        self.reply(marked)
+    }
+
+    /// Erases a slot, counted over all images.
+    pub(crate) fn erase(&mut self, slot: u32) -> Checked<Reply<()>> {
+        let erased = self.client.erase(Some(slot));
+        self.reply(erased)
+    }
+
+    /// Has the board reset itself, which it does a moment after its answer.
+    pub(crate) fn reset(&mut self) -> Checked<Reply<()>> {
+        let reset = self.client.reset(Reset::default());
+        self.reply(reset)
+    }
+
+    /// Uploads a file. `progress` may stop it.
+    pub(crate) fn upload(
+        &mut self,
+        file: &[u8],
+        options: UploadOptions,
+        progress: &mut dyn FnMut(UploadProgress) -> ControlFlow<()>,
+    ) -> Checked<Uploaded> {
+        match self.client.upload(file, options, progress) {
+            Ok(outcome) => Ok(Uploaded::Complete(outcome)),
+            Err(_) if self.cancel.is_cancelled() => Err(Trouble::Cancelled),
+            Err(ClientError::Stopped { offset, .. }) => Ok(Uploaded::Stopped { offset }),
+            Err(error) => match error.refused() {
+                Some(refused) => Ok(Uploaded::Refused(refused.to_string())),
+                None => Err(self.trouble(&error)),
+            },
+        }
+    }
+
+    fn reply<T>(&self, result: Result<T, ClientError>) -> Checked<Reply<T>> {
+        match result {
+            Ok(done) => Ok(Reply::Done(done)),
+            Err(error) => match error.refused() {
+                Some(refused) => Ok(Reply::Refused(refused.to_string())),
+                None => Err(self.trouble(&error)),
+            },
+        }
+    }
+
+    /// Silence and nonsense are the firmware's: the port works, or it would have said so.
+    fn trouble(&self, error: &ClientError) -> Trouble {
+        if self.cancel.is_cancelled() {
+            return Trouble::Cancelled;
+        }
+        match error {
+            ClientError::Transport(transport) => {
+                let trouble = Trouble::error(ErrorKind::Port, error_chain(transport));
+                match transport.help() {
+                    Some(help) => trouble.with_help(help),
+                    None => trouble,
+                }
+            }
+            error => Trouble::fail(FailKind::Protocol, error_chain(error)),
+        }
+    }
+}
+
+/// A packet in a few words: its length is recorded elsewhere, its bytes too.
+fn summary(packet: &[u8]) -> String {
+    match Header::parse(packet) {
+        Ok((header, _)) => format!(
+            "{:?} group {} command {} seq {}",
+            header.op,
+            header.group.id(),
+            header.command,
+            header.sequence
+        ),
+        Err(error) => format!("no SMP header: {error}"),
+    }
+}
+
+/// A link whose waits end when the run is stopped.
+struct Stoppable<T> {
+    inner: T,
+    clock: SharedClock,
+    cancel: CancelToken,
+}
+
+/// The run was stopped while a link was waited for. Never shown: the outcome says it in its own words.
+#[derive(Debug, thiserror::Error)]
+#[error("the run was stopped")]
+struct Stopped;
+
+impl<T: Transport> Transport for Stoppable<T> {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn send(&mut self, packet: &[u8]) -> Result<(), TransportError> {
+        self.inner.send(packet)
+    }
+
+    fn recv(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, TransportError> {
+        loop {
+            if self.cancel.is_cancelled() {
+                return Err(TransportError::Link {
+                    link: self.capabilities().link,
+                    source: Box::new(Stopped),
+                });
+            }
+            let slice = deadline.min(self.clock.now() + POLL);
+            if let Some(packet) = self.inner.recv(slice)? {
+                return Ok(Some(packet));
+            }
+            if self.clock.now() >= deadline {
+                return Ok(None);
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! One scenario on one board: its steps, the standing checks, and one verdict.
+//!
+//! The first step or check that does not pass is the cause; everything behind it is blocked, and says so.
+
+use crate::bench::Bench;
+use crate::context::Context;
+use crate::events::Events;
+use crate::firmware::Firmware;
+use crate::plan::Job;
+use crate::trouble::{Checked, Trouble};
+use crate::{standing, step};
+use hil_record::{ErrorKind, EventKind, Evidence, Outcome, ScenarioStarted, SkipKind, StepInfo};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+/// Runs a job and leaves the board as it was found, whatever happened. The board can be used for another job when this
+/// returns `Usable`.
+pub(crate) fn run(
+    bench: &mut Bench,
+    firmware: &Firmware,
+    job: &Job,
+    limit: Duration,
+) -> (Outcome, Condition) {
+    let events = bench.events.clone();
+    events.emit(EventKind::ScenarioStarted(ScenarioStarted {
+        scenario: job.variant.name.clone(),
+        summary: job.summary.clone(),
+        file: job.file.clone(),
+        requirements: job.requirements.clone(),
+        board: bench.name.clone(),
+    }));
+    // The bench is only put back after a panic, which works on whatever state it is in.
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        Sequence::new(&events, job).run(&mut Context::new(bench, firmware, &job.variant, limit))
+    }));
+    let mut outcome = ran.unwrap_or_else(|panic| {
+        let message = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        Outcome::error(
+            ErrorKind::Harness,
+            format!("the harness made a mistake: {message}"),
+        )
+        .with_help("please report it, with the journal of the run")
+    });
+
+    let put_back = catch_unwind(AssertUnwindSafe(|| bench.put_back())).unwrap_or_else(|_| {
+        Err(Trouble::error(
+            ErrorKind::Harness,
+            "the harness made a mistake while it put the board back",
+        ))
+    });
+    let condition = match put_back {
+        Ok(()) => Condition::Usable,
+        Err(trouble) => {
+            let trouble = trouble.into_outcome();
+            let cause = trouble.cause().unwrap_or_default().to_owned();
+            events.note(
+                Some(&bench.name),
+                format!("the board could not be left as it was found: {cause}"),
+            );
+            if outcome == Outcome::Pass {
+                outcome = trouble;
+            }
+            Condition::Broken { cause }
+        }
+    };
+    events.emit(EventKind::ScenarioFinished {
+        scenario: job.variant.name.clone(),
+        board: Some(bench.name.clone()),
+        outcome: outcome.clone(),
+    });
+    (outcome, condition)
+}
+
+/// Whether a board can run another job. A broken board stays broken: its first trouble is the cause of all that follows.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Condition {
+    Usable,
+    Broken { cause: String },
+}
+
+/// The steps of a job and the checks behind them, as one sequence that stops at the first trouble.
+struct Sequence<'a> {
+    events: &'a Events,
+    job: &'a Job,
+    number: u32,
+    outcome: Outcome,
+    /// Where the outcome was decided.
+    decided_at: Option<u32>,
+}
+
+impl<'a> Sequence<'a> {
+    fn new(events: &'a Events, job: &'a Job) -> Self {
+        Self {
+            events,
+            job,
+            number: 0,
+            outcome: Outcome::Pass,
+            decided_at: None,
+        }
+    }
+
+    fn run(mut self, context: &mut Context<'_>) -> Outcome {
+        for planned in &self.job.variant.steps {
+            let info = StepInfo {
+                number: planned.number,
+                name: planned.step.name().to_owned(),
+                text: planned.step.to_string(),
+                line: Some(planned.line),
+            };
+            self.one(context, info, |context| step::run(context, &planned.step));
+        }
+        for check in standing::CHECKS {
+            let info = StepInfo {
+                number: self.number + 1,
+                name: standing::name(check).to_owned(),
+                text: standing::text(check).to_owned(),
+                line: None,
+            };
+            match self.job.waived.get(&check) {
+                None => self.one(context, info, |context| standing::run(context, check)),
+                Some(reason) => {
+                    let waived = format!("waived by the scenario: {reason}");
+                    self.skip(info, Outcome::skip(SkipKind::Blocked, waived));
+                }
+            }
+        }
+        self.outcome
+    }
+
+    fn one(
+        &mut self,
+        context: &mut Context<'_>,
+        info: StepInfo,
+        work: impl FnOnce(&mut Context<'_>) -> Checked,
+    ) {
+        if let Some(decided_at) = self.decided_at {
+            let blocked = format!("step {decided_at} did not pass");
+            self.skip(info, Outcome::skip(SkipKind::Blocked, blocked));
+            return;
+        }
+        self.number = info.number;
+        self.started(info);
+        let result = if context.cancel.is_cancelled() {
+            Err(Trouble::Cancelled)
+        } else {
+            context.in_time().and_then(|()| work(context))
+        };
+        let outcome = match result {
+            Ok(()) => Outcome::Pass,
+            Err(trouble) => trouble.into_outcome(),
+        };
+        if outcome != Outcome::Pass {
+            self.outcome = outcome.clone();
+            self.decided_at = Some(self.number);
+        }
+        self.finished(outcome, context.take_evidence());
+    }
+
+    fn skip(&mut self, info: StepInfo, outcome: Outcome) {
+        self.number = info.number;
+        self.started(info);
+        self.finished(outcome, Vec::new());
+    }
+
+    fn started(&self, step: StepInfo) {
+        self.events.emit(EventKind::StepStarted {
+            scenario: self.job.variant.name.clone(),
+            step,
+        });
+    }
+
+    fn finished(&self, outcome: Outcome, evidence: Vec<Evidence>) {
+        self.events.emit(EventKind::StepFinished {
+            scenario: self.job.variant.name.clone(),
+            number: self.number,
+            outcome,
+            evidence,
+        });
+    }
+}

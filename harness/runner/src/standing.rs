@@ -1,0 +1,218 @@
+//! The checks that follow every scenario: what no step asked for must not have happened.
+//!
+//! Each is left out only where the scenario file waives it with a reason; that is recorded as a skip, never as a pass.
+
+use crate::context::{Context, LoadedImage};
+use crate::firmware::Region;
+use crate::plaintext::TellTales;
+use crate::step::expect_net_alive;
+use crate::trouble::{Checked, Trouble};
+use hil_record::{ErrorKind, Evidence, FailKind};
+use hil_scenario::{Core, Slot, StandingCheck};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the cores have to show that they run. We chose it: a boot without a swap takes a few seconds, and a
+/// scenario may end while one goes on.
+const ALIVE_WITHIN: Duration = Duration::from_secs(30);
+
+/// The checks in the order in which they are made: what is read from flash first, since the others may wait.
+pub(crate) const CHECKS: [StandingCheck; 4] = [
+    StandingCheck::BootloaderUnchanged,
+    StandingCheck::OtherPartitionsUnchanged,
+    StandingCheck::NoPlainText,
+    StandingCheck::BothCoresAlive,
+];
+
+/// Its name in events.
+pub(crate) fn name(check: StandingCheck) -> &'static str {
+    match check {
+        StandingCheck::BootloaderUnchanged => "bootloader_unchanged",
+        StandingCheck::OtherPartitionsUnchanged => "other_partitions_unchanged",
+        StandingCheck::NoPlainText => "no_plain_text",
+        StandingCheck::BothCoresAlive => "both_cores_alive",
+        StandingCheck::FlashAsPredicted => "flash_as_predicted",
+    }
+}
+
+/// What it checks, in words.
+pub(crate) fn text(check: StandingCheck) -> &'static str {
+    match check {
+        StandingCheck::BootloaderUnchanged => {
+            "bootloaders and UICR of both cores are as programmed"
+        }
+        StandingCheck::OtherPartitionsUnchanged => "flash outside the slots is as programmed",
+        StandingCheck::NoPlainText => {
+            "no plain text of an encrypted image outside the primary slot"
+        }
+        StandingCheck::BothCoresAlive => "both cores run",
+        StandingCheck::FlashAsPredicted => "the whole flash is as the bootloader model predicts",
+    }
+}
+
+/// Makes one check.
+pub(crate) fn run(context: &mut Context<'_>, check: StandingCheck) -> Checked {
+    match check {
+        StandingCheck::BootloaderUnchanged => bootloader_unchanged(context),
+        StandingCheck::OtherPartitionsUnchanged => other_partitions_unchanged(context),
+        StandingCheck::NoPlainText => no_plain_text(context),
+        StandingCheck::BothCoresAlive => both_cores_alive(context),
+        StandingCheck::FlashAsPredicted => Err(Trouble::error(
+            ErrorKind::Harness,
+            "the prediction of the whole flash is not part of this version",
+        )),
+    }
+}
+
+fn bootloader_unchanged(context: &mut Context<'_>) -> Checked {
+    for core in Core::ALL {
+        if let Some(region) = context.firmware.bootloader(core) {
+            unchanged(context, region, "the bootloader")?;
+        }
+        uicr_unchanged(context, core)?;
+    }
+    Ok(())
+}
+
+fn uicr_unchanged(context: &mut Context<'_>, core: Core) -> Checked {
+    let Some(before) = context
+        .programmed()
+        .map(|programmed| programmed.uicr(core).to_vec())
+    else {
+        return Ok(());
+    };
+    let now = context.read_uicr(core)?;
+    match before
+        .iter()
+        .zip(&now)
+        .position(|(before, now)| before != now)
+    {
+        None => Ok(()),
+        Some(first) => Err(Trouble::fail(
+            FailKind::StandingCheck,
+            format_args!(
+                "UICR of the {core} core has changed at offset {:#05x}: {:#04x} when programmed, {:#04x} now",
+                first, before[first], now[first]
+            ),
+        )),
+    }
+}
+
+fn other_partitions_unchanged(context: &mut Context<'_>) -> Checked {
+    for region in context.firmware.untouchable() {
+        unchanged(context, region, "flash that no update may touch")?;
+    }
+    Ok(())
+}
+
+/// Compares a region with what was programmed.
+fn unchanged(context: &mut Context<'_>, region: Region, what: &str) -> Checked {
+    let Some(before) = context
+        .programmed()
+        .map(|programmed| programmed.flash(region).to_vec())
+    else {
+        return Ok(());
+    };
+    let now = context.read(region)?;
+    let differs = |(before, now): (&u8, &u8)| before != now;
+    let Some(first) = before.iter().zip(&now).position(differs) else {
+        return Ok(());
+    };
+    let count = before
+        .iter()
+        .zip(&now)
+        .filter(|pair| differs(*pair))
+        .count();
+    let address = u64::from(region.address) + first as u64;
+    Err(Trouble::fail(
+        FailKind::StandingCheck,
+        format_args!(
+            "{what} of the {} core has changed: {count} bytes differ in {:#010x}..{:#010x}, the first at {address:#010x} \
+             ({:#04x} when programmed, {:#04x} now)",
+            region.core,
+            region.address,
+            u64::from(region.address) + u64::from(region.size),
+            before[first],
+            now[first],
+        ),
+    ))
+}
+
+fn no_plain_text(context: &mut Context<'_>) -> Checked {
+    for image in context.encrypted_images_sent() {
+        let looked_for = plain_text_only_in(context, &image, &[Slot::AppPrimary])?;
+        context.see(Evidence::seen(
+            "plain text outside the primary slot",
+            format!("none of {looked_for} blocks of {}", image.label()),
+        ));
+    }
+    Ok(())
+}
+
+/// Looks for the plain payload of `image` in the flash of both cores outside `slots`; how many blocks it looked for.
+pub(crate) fn plain_text_only_in(
+    context: &mut Context<'_>,
+    image: &Arc<LoadedImage>,
+    slots: &[Slot],
+) -> Checked<usize> {
+    let Some(plain) = image.plain() else {
+        return Ok(0);
+    };
+    let public = context.firmware.public_bytes();
+    let tell_tales = TellTales::new(plain, public.iter().map(AsRef::as_ref));
+    if tell_tales.len() == 0 {
+        return Err(Trouble::error(
+            ErrorKind::File,
+            format_args!(
+                "the plain text of {} has no block that does not also occur in images that are not encrypted, so \
+                 nothing can be looked for",
+                image.label()
+            ),
+        ));
+    }
+    let allowed: Vec<Region> = slots
+        .iter()
+        .filter_map(|slot| context.firmware.slot(*slot).ok())
+        .collect();
+    for core in Core::ALL {
+        let whole = Region::whole_flash(core);
+        let bytes = context.read(whole)?;
+        let stray: Vec<u32> = tell_tales
+            .offsets(&bytes)
+            .filter_map(|offset| u32::try_from(offset).ok())
+            .map(|offset| whole.address + offset)
+            .filter(|address| {
+                !allowed
+                    .iter()
+                    .any(|region| region.core == core && region.contains(*address))
+            })
+            .collect();
+        if let Some(first) = stray.first() {
+            return Err(Trouble::fail(
+                FailKind::PlainText,
+                format_args!(
+                    "plain text of the encrypted image ({}) lies at {first:#010x} of the {core} core, in {}: {} blocks \
+                     of 16 bytes",
+                    image.label(),
+                    context.firmware.place(core, *first),
+                    stray.len()
+                ),
+            ));
+        }
+    }
+    Ok(tell_tales.len())
+}
+
+fn both_cores_alive(context: &mut Context<'_>) -> Checked {
+    let deadline = context.deadline(ALIVE_WITHIN);
+    if context.image_list(deadline)?.is_none() {
+        return Err(Trouble::fail(
+            FailKind::StandingCheck,
+            format_args!(
+                "the application core does not run: no answer over SMP within {ALIVE_WITHIN:?} after the last step; {}",
+                context.last_line(Core::App)
+            ),
+        ));
+    }
+    expect_net_alive(context, deadline)
+}
