@@ -1,17 +1,29 @@
 //! MCUboot and b0n as a model that works on any flash, and predicts what flash must result.
 
 mod config;
+mod copy;
+mod dependencies;
+mod encrypt;
 mod flash;
+pub mod golden;
 mod header;
 mod io;
 mod loader;
 mod log;
 mod marks;
+mod network;
 mod outcome;
+mod overwrite;
 pub mod pcd;
+mod progress;
 mod sim;
+mod state;
+mod swap_move;
+mod swap_offset;
+mod swap_scratch;
 mod tlv;
 mod trailer;
+mod validate;
 
 pub use config::{
     Config, ContentKeySize, DowngradePrevention, Encryption, ImageSlots, Keys, Line, Mode,

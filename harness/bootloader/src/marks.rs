@@ -6,7 +6,7 @@
 use thiserror::Error;
 
 use crate::config::{Config, ImageSlots, Line, Mode};
-use crate::flash::{Flash, FlashError};
+use crate::flash::{Area, Flash, FlashError};
 use crate::io::{AreaId, Driver, FlashArea, Io, Step, Stop};
 use crate::outcome::SwapType;
 use crate::trailer::{Flag, Magic, SwapState};
@@ -149,6 +149,16 @@ pub fn swap_state(
             .and_then(|primary| Ok((primary, secondary?)))
             .map_err(MarkError::from))
     })
+}
+
+/// The trailer of any area, decoded.
+pub(crate) fn area_swap_state(
+    config: &Config,
+    flash: &mut dyn Flash,
+    area: Area,
+) -> Result<SwapState, MarkError> {
+    let area = FlashArea { id: AreaId::Primary(0), area };
+    with_io(config, flash, |io| Ok(io.swap_state(area)?.map_err(MarkError::from)))
 }
 
 fn slots(config: &Config, image: usize) -> Result<ImageSlots, MarkError> {

@@ -233,11 +233,6 @@ impl Config {
         rest.copy_from_slice(&ALIGNED_MAGIC);
         magic
     }
-
-    /// Length of a bare content key, or of the TLV that wraps it, as a key field holds it.
-    pub(crate) fn key_field(&self) -> usize {
-        self.key_field_size() as usize
-    }
 }
 
 impl Encryption {
