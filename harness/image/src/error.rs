@@ -179,6 +179,13 @@ impl ImageError {
             Self::Magic { found: 0x0403_4b50 } => {
                 "this is a zip: unpack it and take the image of one core"
             }
+            Self::Magic { found: 0x464c_457f } => {
+                "this is an ELF file: take the signed `.bin` that was made from it"
+            }
+            // A colon.
+            Self::Magic { found } if found & 0xff == 0x3a => {
+                "this looks like Intel HEX: take the `.bin` beside it"
+            }
             Self::Magic { .. } => {
                 "is this the signed file? unsigned firmware has no MCUboot header; for an SDK build take `zephyr.signed.bin` or `app_update.bin`"
             }

@@ -8,6 +8,7 @@ mod error;
 mod hash;
 mod header;
 mod image;
+pub mod inspect;
 mod keys;
 pub mod network;
 mod tlv;
@@ -27,8 +28,8 @@ pub use header::{
 };
 pub use image::{Dependency, Encryption, Image};
 pub use keys::{
-    DecryptionKey, EncryptionKey, KeyError, PrivateKey, PublicKey, SignError, SignatureError,
-    SignatureKind, UnwrapError, WrapError,
+    DecryptionKey, EncryptionKey, KeyError, KeyRing, PrivateKey, PublicKey, SignError,
+    SignatureError, SignatureKind, UnwrapError, WrapError,
 };
 pub use tlv::{Tlv, TlvArea, TlvKind};
 pub use verify::{

@@ -172,7 +172,7 @@ impl DecryptionKey {
         match self {
             Self::EcP256(key) => {
                 let parts = Ecies::split(value, ecies::P256_POINT, HashAlgorithm::Sha256)
-                    .ok_or(wrong_length(value, "113 or 129"))?;
+                    .ok_or_else(|| wrong_length(value, "113 or 129"))?;
                 let shared = ecies::p256_shared(key, parts.public).ok_or(UnwrapError::Point)?;
                 parts.open(&shared)
             }
@@ -183,7 +183,7 @@ impl DecryptionKey {
                     (HashAlgorithm::Sha512, "112 or 128")
                 };
                 let parts = Ecies::split(value, ecies::X25519_POINT, hash)
-                    .ok_or(wrong_length(value, lengths))?;
+                    .ok_or_else(|| wrong_length(value, lengths))?;
                 let shared = ecies::x25519_shared(key, parts.public).ok_or(UnwrapError::Point)?;
                 parts.open(&shared)
             }

@@ -6,10 +6,12 @@ mod decryption;
 mod pem;
 mod private;
 mod public;
+mod ring;
 
 pub use decryption::{DecryptionKey, EncryptionKey, UnwrapError, WrapError};
 pub use private::{PrivateKey, SignError};
 pub use public::{PublicKey, SignatureError, SignatureKind};
+pub use ring::KeyRing;
 
 /// Why a text is not a key that can be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,4 +90,4 @@ impl KeyError {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

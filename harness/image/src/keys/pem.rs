@@ -3,7 +3,9 @@
 use p256::pkcs8::ObjectIdentifier;
 use p256::pkcs8::der::asn1::OctetStringRef;
 use p256::pkcs8::der::{Decode, SecretDocument};
-use p256::pkcs8::{DecodePrivateKey, PrivateKeyInfo, SubjectPublicKeyInfoRef};
+use p256::pkcs8::{
+    AlgorithmIdentifierRef, DecodePrivateKey, PrivateKeyInfo, SubjectPublicKeyInfoRef,
+};
 use rsa::pkcs1::{DecodeRsaPrivateKey, DecodeRsaPublicKey};
 use rsa::pkcs8::DecodePublicKey;
 use rsa::traits::PublicKeyParts;
@@ -14,6 +16,8 @@ use super::KeyError;
 
 /// RFC 5480 `id-ecPublicKey`.
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+/// RFC 5480 `secp256r1`.
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 /// RFC 8017 `rsaEncryption`.
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 /// RFC 8410 `id-X25519`.
@@ -166,6 +170,7 @@ fn private(label: &str, der: &SecretDocument) -> Result<AnyPrivate, KeyError> {
 
 fn pkcs8(der: &[u8]) -> Result<AnyPrivate, KeyError> {
     let info = PrivateKeyInfo::try_from(der).map_err(|error| KeyError::damaged("PKCS#8", error))?;
+    check_curve(&info.algorithm)?;
     match info.algorithm.oid {
         EC => p256::SecretKey::from_pkcs8_der(der)
             .map(AnyPrivate::P256)
@@ -192,6 +197,17 @@ fn pkcs8(der: &[u8]) -> Result<AnyPrivate, KeyError> {
     }
 }
 
+/// Elliptic curve keys name their curve; the error of the P-256 crate would not.
+fn check_curve(algorithm: &AlgorithmIdentifierRef<'_>) -> Result<(), KeyError> {
+    match algorithm.parameters_oid() {
+        Ok(curve) if algorithm.oid == EC && curve != P256 => Err(KeyError::Algorithm {
+            found: format!("elliptic curve {curve}"),
+            expected: ALGORITHMS,
+        }),
+        _ => Ok(()),
+    }
+}
+
 fn public(label: &str, der: &SecretDocument) -> Result<AnyPublic, KeyError> {
     let der = der.as_bytes();
     if label == "RSA PUBLIC KEY" {
@@ -211,6 +227,7 @@ pub(super) fn rsa_pkcs1(der: &[u8]) -> Result<AnyPublic, KeyError> {
 pub(super) fn spki(der: &[u8]) -> Result<AnyPublic, KeyError> {
     let info = SubjectPublicKeyInfoRef::try_from(der)
         .map_err(|error| KeyError::damaged("SubjectPublicKeyInfo", error))?;
+    check_curve(&info.algorithm)?;
     match info.algorithm.oid {
         EC => p256::PublicKey::from_public_key_der(der)
             .map(AnyPublic::P256)

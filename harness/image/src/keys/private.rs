@@ -120,7 +120,7 @@ impl PrivateKey {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignError {
     /// RSA and ECDSA P-256 sign SHA-256 digests only.
-    #[error("image hash has {found} bytes, expected 32 for a {kind} signature")]
+    #[error("image hash has {found} bytes, expected 32 for {kind} signatures")]
     Digest {
         /// Kind of the key.
         kind: SignatureKind,
