@@ -1,1 +1,136 @@
-fn main() {}
+//! Programming and verifying 1 MiB of application flash: the harness beside the stock probe library.
+//!
+//! Both start from a closed probe and end with a closed one, on the same virtual DK, whose flash takes no time,
+//! so that what is measured is the way to it. Prints numbers and judges nothing: `cargo bench -p hil-rig`.
+
+use hil_clock::{SharedClock, SystemClock};
+use hil_rig::{FlashImage, ProbeSession, ProgramOptions, Recover};
+use probe_rs::Permissions;
+use probe_rs::flashing::{DownloadOptions, FlashProgress};
+use probe_rs::probe::list::Lister;
+use probe_rs::probe::{DebugProbeSelector, WireProtocol};
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+use virtual_dk::bus::{CoreBus, Firmware, Stopped};
+use virtual_dk::{Speed, VirtualDk, VirtualDkOptions};
+
+const SIZE: usize = 1 << 20;
+const ROUNDS: usize = 7;
+
+/// Nothing runs on the board.
+#[derive(Debug)]
+struct Idle;
+
+impl Firmware for Idle {
+    fn run(&self, bus: &mut dyn CoreBus) -> Stopped {
+        bus.hang()
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = VirtualDkOptions {
+        speed: Speed::Instant,
+        ..VirtualDkOptions::default()
+    };
+    let dk = VirtualDk::start(options, Arc::new(Idle))?;
+    let clock: SharedClock = Arc::new(SystemClock::new());
+    let selector = dk.endpoints().probe.clone();
+    let ours = ProbeSession::with_probe(
+        "dk",
+        selector.parse()?,
+        Recover::Forbidden,
+        Arc::clone(&clock),
+    );
+    let (first, second) = (noise(1), noise(2));
+
+    // Not counted: the first session of either reads the registry of targets.
+    stock(&selector, &first)?;
+    harness(&ours, &second)?;
+
+    let mut rows: [Vec<Duration>; 6] = Default::default();
+    for _ in 0..ROUNDS {
+        let mut time = |row: usize, run: &dyn Fn() -> Result<(), Box<dyn Error>>| {
+            let start = clock.now();
+            run()?;
+            rows[row].push(clock.now() - start);
+            Ok::<(), Box<dyn Error>>(())
+        };
+        time(0, &|| stock(&selector, &first))?;
+        time(1, &|| harness(&ours, &second))?;
+        time(2, &|| harness(&ours, &second))?;
+        time(3, &|| stock(&selector, &second))?;
+        ours.erase()?;
+        time(4, &|| stock(&selector, &first))?;
+        ours.erase()?;
+        time(5, &|| harness(&ours, &second))?;
+    }
+    let [
+        stock_other,
+        ours_other,
+        ours_same,
+        stock_same,
+        stock_blank,
+        ours_blank,
+    ] = rows.map(median);
+    println!("program and verify 1 MiB of application flash, median of {ROUNDS}:");
+    print("all pages differ", ours_other, stock_other);
+    print("flash is blank", ours_blank, stock_blank);
+    print("unchanged image", ours_same, stock_same);
+    Ok(())
+}
+
+fn print(what: &str, ours: Duration, stock: Duration) {
+    println!(
+        "  {what:<18} dfu-hil {:>7.1} ms   probe-rs {:>7.1} ms   ratio {:.3}",
+        ours.as_secs_f64() * 1e3,
+        stock.as_secs_f64() * 1e3,
+        ours.as_secs_f64() / stock.as_secs_f64()
+    );
+}
+
+fn harness(probe: &ProbeSession, data: &[u8]) -> Result<(), Box<dyn Error>> {
+    let mut image = FlashImage::new();
+    image.add_segment(0, data)?;
+    probe.program(&image, &ProgramOptions::default(), &mut |_| {})?;
+    Ok(())
+}
+
+/// What a user of the probe library writes.
+fn stock(selector: &str, data: &[u8]) -> Result<(), Box<dyn Error>> {
+    let selector: DebugProbeSelector = selector.parse()?;
+    // The probe that was closed a moment ago may still be in use.
+    let mut attempts = 0;
+    let mut probe = loop {
+        match Lister::new().open(selector.clone()) {
+            Ok(probe) => break probe,
+            Err(error) if attempts == 50 => return Err(error.into()),
+            Err(_) => attempts += 1,
+        }
+    };
+    probe.select_protocol(WireProtocol::Swd)?;
+    // The description with both cores cannot attach while the network core is held off.
+    let mut session = probe.attach("nRF5340_xxAA_APPONLY", Permissions::new())?;
+    let mut loader = session.target().flash_loader();
+    loader.add_data(0, data)?;
+    let mut options = DownloadOptions::default();
+    options.verify = true;
+    options.progress = FlashProgress::empty();
+    loader.commit(&mut session, options)?;
+    Ok(())
+}
+
+fn noise(seed: u32) -> Vec<u8> {
+    let mut state = seed;
+    (0..SIZE)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        })
+        .collect()
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}

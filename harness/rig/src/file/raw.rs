@@ -160,11 +160,11 @@ impl FromStr for Speed {
         let factor = text
             .parse::<f64>()
             .is_ok_and(|factor| factor.is_finite() && factor > 0.0);
-        if text == "max" || factor {
+        if text == "instant" || factor {
             Ok(Self(text.to_owned()))
         } else {
             Err(format!(
-                "`{text}` is not a speed: expected `max`, or how many times faster than silicon, for example `1` or `20`"
+                "`{text}` is not a speed: expected `instant`, or how many times faster than silicon, for example `1` or `20`"
             ))
         }
     }
