@@ -365,7 +365,7 @@ mod tests {
             },
         };
         let json = serde_json::to_string(&event).unwrap();
-        insta::assert_snapshot!(json, @"");
+        insta::assert_snapshot!(json, @r#"{"seq":7,"at":1500,"type":"step-finished","scenario":"app-update[uart]","number":3,"verdict":"fail","kind":"wrong-image","cause":"runs 1.0.0, expected 2.0.0","evidence":[{"what":"running version","found":"1.0.0","expected":"2.0.0"}]}"#);
         assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event);
     }
 

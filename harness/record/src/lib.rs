@@ -1,14 +1,26 @@
 //! Events, results and the append-only journal of a run.
 //!
-//! The runner emits one stream of [`Event`]s. The journal keeps them as JSON lines, synced at every step, so
-//! that a run that was killed can be reported up to its last step; the record of a run is rebuilt from them.
-//! Nothing here knows who produces the events or how they are shown, and nothing here decides anything.
+//! The runner emits one stream of [`Event`]s. The [`Journal`] keeps them as JSON lines, synced at every step, so
+//! that a run that was killed can be reported up to its last step; a [`RunRecord`] is rebuilt from them. Nothing
+//! here knows who produces the events or how they are shown, and nothing here decides anything. Keys and decrypted
+//! payloads have no place in any of these types.
 
+mod console_log;
+mod directory;
 mod event;
+mod fold;
+mod journal;
 mod outcome;
+mod reporter;
+mod run;
 
+pub use console_log::ConsoleLogs;
+pub use directory::{RunDirectory, RunDirectoryError};
 pub use event::{
     BoardInfo, CoreName, Direction, Event, EventKind, Evidence, FirmwareInfo, PowerAction, RigInfo,
     RunStarted, ScenarioStarted, SmpPacket, StepInfo, Tool,
 };
+pub use journal::{Journal, JournalContents, JournalError, read_journal};
 pub use outcome::{ErrorKind, FailKind, Outcome, SkipKind, Verdict};
+pub use reporter::Reporter;
+pub use run::{ConsoleLine, Ending, RecordError, RunRecord, ScenarioRecord, StepRecord, Totals};

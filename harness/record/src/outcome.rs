@@ -202,7 +202,9 @@ impl Outcome {
     pub fn cause(&self) -> Option<&str> {
         match self {
             Self::Pass => None,
-            Self::Fail { cause, .. } | Self::Error { cause, .. } | Self::Skip { cause, .. } => Some(cause),
+            Self::Fail { cause, .. } | Self::Error { cause, .. } | Self::Skip { cause, .. } => {
+                Some(cause)
+            }
         }
     }
 

@@ -1,7 +1,9 @@
 //! What every step can be asked: its name, what it does in words, what it needs.
 
 use crate::needs::BoardFeature;
-use crate::step::{Answer, ImageEntry, Mark, Presence, Request, Reset, SlotContents, Step, Upload};
+use crate::step::{
+    Answer, BootState, ImageEntry, Mark, Presence, Request, Reset, SlotContents, Step, Upload,
+};
 use crate::words::{Core, ImageRef, Slot, Transport};
 use std::fmt;
 
@@ -195,8 +197,8 @@ impl fmt::Display for Step {
                 }
                 match step.state {
                     None => Ok(()),
-                    Some(crate::step::BootState::Testing) => f.write_str(", on test"),
-                    Some(crate::step::BootState::Confirmed) => f.write_str(", confirmed"),
+                    Some(BootState::Testing) => f.write_str(", on test"),
+                    Some(BootState::Confirmed) => f.write_str(", confirmed"),
                 }
             }
             Self::ExpectSlot(step) => match &step.contents {
@@ -251,18 +253,17 @@ impl fmt::Display for Step {
                 write!(f, "{} console {presence} `{}`", step.core, step.text)
             }
             Self::ExpectNet(step) => {
-                f.write_str("network core")?;
-                if let Some(release) = &step.release {
-                    write!(f, " has {release}")?;
-                }
-                if let Some(version) = step.version {
-                    write!(f, " firmware version {version}")?;
-                }
-                match step.alive {
-                    None => Ok(()),
-                    Some(true) => f.write_str(" runs"),
-                    Some(false) => f.write_str(" does not run"),
-                }
+                let parts = [
+                    step.release
+                        .as_ref()
+                        .map(|release| format!("has {release}")),
+                    step.version
+                        .map(|version| format!("has firmware version {version}")),
+                    step.alive
+                        .map(|alive| if alive { "runs" } else { "does not run" }.to_owned()),
+                ];
+                let parts: Vec<_> = parts.into_iter().flatten().collect();
+                write!(f, "network core {}", parts.join(" and "))
             }
         }
     }

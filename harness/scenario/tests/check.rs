@@ -1,9 +1,14 @@
 //! Scenarios against a firmware set and boards: what fits, what does not, and what people read about it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot set up its files has failed"
+)]
+
 mod common;
 
 use common::SetFolder;
-use hil_scenario::{BoardFeature, Capabilities, Scenario, Transport, check};
+use hil_scenario::{BoardFeature, Capabilities, FileError, Scenario, Transport, check};
 use rstest::rstest;
 use std::collections::BTreeSet;
 
@@ -13,7 +18,7 @@ fn mistakes(steps: &str) -> String {
     let text = format!("scenario: sample\nsummary: A sample.\nsteps:\n{steps}");
     let scenario = Scenario::parse("sample.yaml", &text).unwrap();
     let report = check(&[scenario], &set, &[]);
-    let rendered: Vec<_> = report.errors.iter().map(|error| error.render()).collect();
+    let rendered: Vec<_> = report.errors.iter().map(FileError::render).collect();
     rendered.join("\n\n")
 }
 

@@ -3,14 +3,16 @@
 mod common;
 
 use common::SetFolder;
-use hil_scenario::{BoardFeature, Capabilities, Scenario, Step, Transport, check, load_scenarios};
+use hil_scenario::{
+    BoardFeature, Capabilities, FileError, Scenario, Step, Transport, check, load_scenarios,
+};
 use std::collections::BTreeSet;
 
 const LIBRARY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios");
 
 fn library() -> Vec<Scenario> {
     load_scenarios(&[LIBRARY]).unwrap_or_else(|errors| {
-        let rendered: Vec<_> = errors.iter().map(|error| error.render()).collect();
+        let rendered: Vec<_> = errors.iter().map(FileError::render).collect();
         panic!("{}", rendered.join("\n\n"))
     })
 }

@@ -1,6 +1,10 @@
 //! A firmware set of small images, written to a folder of its own for each test.
 
-#![expect(dead_code, reason = "each test program uses some of it")]
+#![allow(dead_code, reason = "each test program uses another part of it")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot set up its files has failed"
+)]
 
 use hil_image::{EncryptionKey, ImageBuilder, ImageVersion};
 use hil_scenario::{FileError, FirmwareSet};
@@ -23,13 +27,13 @@ const APP_RELEASES: [(&str, &str); 8] = [
 ];
 
 /// A firmware set's file with its images around it; gone when dropped.
-pub struct SetFolder {
+pub(crate) struct SetFolder {
     folder: TempDir,
-    pub text: String,
+    pub(crate) text: String,
 }
 
 impl SetFolder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut releases = String::new();
         for (name, version) in APP_RELEASES {
@@ -40,19 +44,19 @@ impl SetFolder {
                 version,
                 encrypt_for.as_ref(),
             );
-            write!(releases, "  {name}:\n").unwrap();
+            writeln!(releases, "  {name}:").unwrap();
             if name == "baseline" {
                 std::fs::write(folder.path().join("merged.hex"), ":00000001FF\n").unwrap();
                 releases.push_str("    program: [{ core: app, file: merged.hex }]\n");
             }
-            write!(releases, "    images:\n      app: {{ file: {name}.bin }}\n").unwrap();
+            writeln!(releases, "    images:\n      app: {{ file: {name}.bin }}").unwrap();
             if matches!(name, "baseline" | "update") {
                 write_image(
                     &folder.path().join(format!("{name}-net.bin")),
                     version,
                     None,
                 );
-                write!(releases, "      net: {{ file: {name}-net.bin }}\n").unwrap();
+                writeln!(releases, "      net: {{ file: {name}-net.bin }}").unwrap();
             }
         }
         let text = format!(
@@ -75,16 +79,16 @@ releases:
         Self { folder, text }
     }
 
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("sample.yaml")
     }
 
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// Replaces the one place that reads `from`.
-    pub fn with(mut self, from: &str, to: &str) -> Self {
+    pub(crate) fn with(mut self, from: &str, to: &str) -> Self {
         assert_eq!(
             self.text.matches(from).count(),
             1,
@@ -94,13 +98,13 @@ releases:
         self
     }
 
-    pub fn load(&self) -> Result<FirmwareSet, FileError> {
+    pub(crate) fn load(&self) -> Result<FirmwareSet, FileError> {
         std::fs::write(self.path(), &self.text).unwrap();
         FirmwareSet::load(self.path())
     }
 
     /// The mistake in it as it is shown, with the folder's name taken out.
-    pub fn mistake(&self) -> String {
+    pub(crate) fn mistake(&self) -> String {
         let rendered = self.load().expect_err("no mistake found").render();
         rendered.replace(&format!("{}/", self.folder.path().display()), "")
     }
