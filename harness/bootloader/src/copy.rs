@@ -29,21 +29,31 @@ impl Loader<'_> {
     /// way out, as the header of the image in question says.
     pub(crate) fn copy(&mut self, copy: Copy) -> Step<Driver> {
         let crossing = self.io.config.encrypts() && copy.from.is_primary() != copy.to.is_primary();
-        let slot = if copy.to.is_primary() { SECONDARY } else { PRIMARY };
+        let slot = if copy.to.is_primary() {
+            SECONDARY
+        } else {
+            PRIMARY
+        };
         let translate = crossing && self.header(slot).is_encrypted();
         let mut buffer = vec![0; self.io.config.max_align.max(COPY_BUFFER) as usize];
         let mut done = 0;
         while done < copy.size {
             let length = (copy.size - done).min(self.io.config.max_align.max(COPY_BUFFER));
             let chunk = &mut buffer[..length as usize];
-            if let Err(error) = self.io.read(copy.from, copy.from_offset.wrapping_add(done), chunk)? {
+            if let Err(error) =
+                self.io
+                    .read(copy.from, copy.from_offset.wrapping_add(done), chunk)?
+            {
                 return Ok(Err(error));
             }
             if translate {
                 let place = copy.to_offset.wrapping_sub(copy.shift).wrapping_add(done);
                 self.translate(slot, place, chunk)?;
             }
-            if let Err(error) = self.io.write(copy.to, copy.to_offset.wrapping_add(done), chunk)? {
+            if let Err(error) = self
+                .io
+                .write(copy.to, copy.to_offset.wrapping_add(done), chunk)?
+            {
                 return Ok(Err(error));
             }
             done += length;
@@ -61,7 +71,11 @@ impl Loader<'_> {
         let skip = payload.saturating_sub(place);
         let mut size = length.saturating_sub(skip);
         if size > 0 && end > tlvs {
-            size = if place >= tlvs { 0 } else { tlvs - place - skip };
+            size = if place >= tlvs {
+                0
+            } else {
+                tlvs - place - skip
+            };
         }
         if size == 0 {
             return Ok(());
@@ -81,7 +95,10 @@ impl Loader<'_> {
         let header = self.header(slot);
         let offset = header.tlv_offset();
         let start = self.image_start(area);
-        let sizes = match self.io.tlv_areas(area, &header, offset.wrapping_add(start))? {
+        let sizes = match self
+            .io
+            .tlv_areas(area, &header, offset.wrapping_add(start))?
+        {
             Ok(sizes) => sizes,
             Err(why) => return Ok(Err(why)),
         };
@@ -109,7 +126,9 @@ impl Loader<'_> {
         let trailer = self.io.config.trailer_size().next_multiple_of(sector);
         let room = |slot: usize| {
             let padding = if slot == spare { sector } else { 0 };
-            (self.image().sectors[slot] * sector).wrapping_sub(trailer).wrapping_sub(padding)
+            (self.image().sectors[slot] * sector)
+                .wrapping_sub(trailer)
+                .wrapping_sub(padding)
         };
         room(PRIMARY).min(room(SECONDARY))
     }

@@ -66,10 +66,14 @@ impl Loader<'_> {
         let area = self.area(slot);
         let header = self.header(slot);
         let start = self.image_start(area);
-        let mut walk = match self.io.walk_tlvs(area, &header, start, Wanted::Protected(TLV_DEPENDENCY))? {
-            Ok(walk) => walk,
-            Err(why) => return Ok(Dependencies::Unmet(why)),
-        };
+        let mut walk =
+            match self
+                .io
+                .walk_tlvs(area, &header, start, Wanted::Protected(TLV_DEPENDENCY))?
+            {
+                Ok(walk) => walk,
+                Err(why) => return Ok(Dependencies::Unmet(why)),
+            };
         loop {
             let entry = match self.io.next_tlv(&mut walk)? {
                 Found::Entry(entry) => entry,
@@ -86,7 +90,9 @@ impl Loader<'_> {
             };
             let on = usize::from(bytes[0]);
             let Some(other) = self.images.get(on) else {
-                return Ok(Dependencies::Unmet(format!("it depends on image {on}, which does not exist")));
+                return Ok(Dependencies::Unmet(format!(
+                    "it depends on image {on}, which does not exist"
+                )));
             };
             let needed = ImageVersion {
                 major: bytes[4],
@@ -94,7 +100,11 @@ impl Loader<'_> {
                 revision: u16::from_le_bytes([bytes[6], bytes[7]]),
                 build: u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]),
             };
-            let from = if other.swap_type.is_upgrade() { SECONDARY } else { PRIMARY };
+            let from = if other.swap_type.is_upgrade() {
+                SECONDARY
+            } else {
+                PRIMARY
+            };
             let found = other.headers[from].version();
             if found.cmp_ignoring_build(&needed) == Ordering::Less {
                 let image = self.image_mut();
@@ -103,7 +113,8 @@ impl Loader<'_> {
                     SwapType::None => SwapType::Revert,
                     other => other,
                 };
-                let why = format!("it depends on image {on} being at least {needed}, it is {found}");
+                let why =
+                    format!("it depends on image {on} being at least {needed}, it is {found}");
                 return Ok(Dependencies::Unmet(why));
             }
         }
@@ -123,7 +134,9 @@ impl Loader<'_> {
                 self.decisions.push(crate::outcome::Decision {
                     image: Some(image),
                     what: "not reverted".to_owned(),
-                    because: format!("the update of image {later} that belongs to it is not finished"),
+                    because: format!(
+                        "the update of image {later} that belongs to it is not finished"
+                    ),
                 });
             }
         }

@@ -34,10 +34,14 @@ impl Loader<'_> {
         }
         let encryption = self.io.config.encryption;
         let start = self.image_start(area);
-        let mut walk = match self.io.walk_tlvs(area, header, start, Wanted::Type(encryption.tlv_type()))? {
-            Ok(walk) => walk,
-            Err(why) => return Ok(KeyLoad::Failed(why)),
-        };
+        let mut walk =
+            match self
+                .io
+                .walk_tlvs(area, header, start, Wanted::Type(encryption.tlv_type()))?
+            {
+                Ok(walk) => walk,
+                Err(why) => return Ok(KeyLoad::Failed(why)),
+            };
         let entry = match self.io.next_tlv(&mut walk)? {
             Found::Entry(entry) => entry,
             Found::End => return Ok(KeyLoad::Skipped),
@@ -45,7 +49,10 @@ impl Loader<'_> {
         };
         let expected = encryption.tlv_size(self.io.config);
         if u32::from(entry.length) != expected {
-            return Ok(KeyLoad::Failed(format!("key TLV has {} bytes, not {expected}", entry.length)));
+            return Ok(KeyLoad::Failed(format!(
+                "key TLV has {} bytes, not {expected}",
+                entry.length
+            )));
         }
         let mut value = vec![0; usize::from(entry.length)];
         if let Err(error) = self.io.read(area, entry.offset, &mut value)? {
@@ -66,21 +73,35 @@ impl Loader<'_> {
 
     /// `boot_decrypt_key`.
     fn unwrap(&self, value: &[u8]) -> Result<ContentKey, String> {
-        let key = self.keys.encryption.as_ref().ok_or("the bootloader has no key to decrypt with")?;
+        let key = self
+            .keys
+            .encryption
+            .as_ref()
+            .ok_or("the bootloader has no key to decrypt with")?;
         let kind = TlvKind(self.io.config.encryption.tlv_type());
-        let value = value.get(..self.io.config.encryption.tlv_size(self.io.config) as usize).unwrap_or(value);
-        key.unwrap_content_key(kind, value).map_err(|error| error.to_string())
+        let value = value
+            .get(..self.io.config.encryption.tlv_size(self.io.config) as usize)
+            .unwrap_or(value);
+        key.unwrap_content_key(kind, value)
+            .map_err(|error| error.to_string())
     }
 
     /// `boot_enc_set_key`: puts the key of the progress to use.
     pub(crate) fn use_key_field(&mut self, slot: usize, progress: &Progress) {
         let length = self.io.config.content_key.bytes() as usize;
-        let key = progress.key_fields[slot].0.get(..length).and_then(ContentKey::from_bytes);
+        let key = progress.key_fields[slot]
+            .0
+            .get(..length)
+            .and_then(ContentKey::from_bytes);
         self.image_mut().content_keys[slot] = key;
     }
 
     /// The keys of an interrupted swap, from its trailer.
-    pub(crate) fn resume_content_keys(&mut self, area: FlashArea, progress: &mut Progress) -> Step<()> {
+    pub(crate) fn resume_content_keys(
+        &mut self,
+        area: FlashArea,
+        progress: &mut Progress,
+    ) -> Step<()> {
         for slot in [PRIMARY, SECONDARY] {
             self.image_mut().content_keys[slot] = None;
             if self.read_key_field(area, slot, progress)? {
@@ -91,14 +112,25 @@ impl Loader<'_> {
     }
 
     /// `boot_read_enc_key`: whether there is a key. An unusable TLV is only an assertion in the Nordic line.
-    fn read_key_field(&mut self, area: FlashArea, slot: usize, progress: &mut Progress) -> Step<bool> {
+    fn read_key_field(
+        &mut self,
+        area: FlashArea,
+        slot: usize,
+        progress: &mut Progress,
+    ) -> Step<bool> {
         let offset = self.io.config.key_offset(area, slot);
         let nordic = self.io.config.line == Line::Nordic;
         let saved = self.io.config.save_enctlv;
-        let field = if saved { &mut progress.tlv_fields[slot] } else { &mut progress.key_fields[slot] };
+        let field = if saved {
+            &mut progress.tlv_fields[slot]
+        } else {
+            &mut progress.key_fields[slot]
+        };
         if let Err(error) = self.io.read(area, offset, &mut field.0)? {
             if nordic {
-                return Err(Stop::Assert(format!("the key of slot {slot} is read: {error}")));
+                return Err(Stop::Assert(format!(
+                    "the key of slot {slot} is read: {error}"
+                )));
             }
             return Ok(false);
         }
@@ -112,22 +144,35 @@ impl Loader<'_> {
             match self.unwrap(&progress.tlv_fields[slot].0) {
                 Ok(key) => progress.key_fields[slot].set(key.expose()),
                 Err(why) if nordic => {
-                    return Err(Stop::Assert(format!("the key of slot {slot} is unwrapped: {why}")));
+                    return Err(Stop::Assert(format!(
+                        "the key of slot {slot} is unwrapped: {why}"
+                    )));
                 }
                 Err(_) => return Ok(false),
             }
         }
         if nordic {
             let length = self.io.config.content_key.bytes() as usize;
-            return Ok(progress.key_fields[slot].0.iter().take(length).any(|byte| *byte != 0xff));
+            return Ok(progress.key_fields[slot]
+                .0
+                .iter()
+                .take(length)
+                .any(|byte| *byte != 0xff));
         }
         Ok(true)
     }
 
     /// `boot_write_enc_keys`: slot 0 first.
-    pub(crate) fn write_key_fields(&mut self, area: FlashArea, progress: &Progress) -> Step<Driver> {
-        let fields =
-            if self.io.config.save_enctlv { &progress.tlv_fields } else { &progress.key_fields };
+    pub(crate) fn write_key_fields(
+        &mut self,
+        area: FlashArea,
+        progress: &Progress,
+    ) -> Step<Driver> {
+        let fields = if self.io.config.save_enctlv {
+            &progress.tlv_fields
+        } else {
+            &progress.key_fields
+        };
         for slot in [PRIMARY, SECONDARY] {
             let offset = self.io.config.key_offset(area, slot);
             if let Err(error) = self.io.write(area, offset, &fields[slot].0)? {

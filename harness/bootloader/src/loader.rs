@@ -61,8 +61,14 @@ pub fn boot_with_network<'a>(
     let result = match loader.run() {
         Ok(Ok(booted)) => {
             let version = booted.version;
-            loader.io.info(format!("Bootloader chainload address offset: {:#x}", booted.offset));
-            loader.io.info(format!("Image version: v{}.{}.{}", version.major, version.minor, version.revision));
+            loader.io.info(format!(
+                "Bootloader chainload address offset: {:#x}",
+                booted.offset
+            ));
+            loader.io.info(format!(
+                "Image version: v{}.{}.{}",
+                version.major, version.minor, version.revision
+            ));
             loader.io.info("Jumping to the first image slot");
             BootResult::Boot(booted)
         }
@@ -74,7 +80,10 @@ pub fn boot_with_network<'a>(
         Err(Stop::Assert(what)) => BootResult::Assert { what },
         Err(Stop::Hang(what)) => BootResult::Hang { what },
     };
-    Ok(Outcome { result, decisions: loader.decisions })
+    Ok(Outcome {
+        result,
+        decisions: loader.decisions,
+    })
 }
 
 /// How reading the sectors of an image's slots came out (`boot_read_sectors`).
@@ -102,7 +111,9 @@ impl Loader<'_> {
             let sectors = self.read_sectors();
             if sectors != Sectors::Known {
                 let max = self.io.config.max_sectors;
-                self.io.warn(format!("Failed reading sectors; BOOT_MAX_IMG_SECTORS={max} - too small?"));
+                self.io.warn(format!(
+                    "Failed reading sectors; BOOT_MAX_IMG_SECTORS={max} - too small?"
+                ));
                 self.decided("no update", format!("a slot has more than {max} sectors"));
                 self.image_mut().swap_type = SwapType::None;
             }
@@ -141,9 +152,10 @@ impl Loader<'_> {
 
     /// `boot_read_sectors`: a slot with more sectors than the table takes cannot be used.
     fn read_sectors(&mut self) -> Sectors {
-        for (slot, unknown) in
-            [(PRIMARY, Sectors::PrimaryUnknown), (SECONDARY, Sectors::SecondaryUnknown)]
-        {
+        for (slot, unknown) in [
+            (PRIMARY, Sectors::PrimaryUnknown),
+            (SECONDARY, Sectors::SecondaryUnknown),
+        ] {
             let count = self.io.sectors(self.area(slot));
             if count > self.io.config.max_sectors {
                 return unknown;
@@ -173,11 +185,16 @@ impl Loader<'_> {
         if mode != Mode::OverwriteOnly {
             if !self.read_progress(progress)? {
                 let image = self.current;
-                self.io.warn(format!("Failed reading boot status; Image={image}"));
+                self.io
+                    .warn(format!("Failed reading boot status; Image={image}"));
                 self.image_mut().swap_type = SwapType::None;
                 return Ok(());
             }
-            let need = if progress.is_reset(mode) { Headers::First } else { Headers::All };
+            let need = if progress.is_reset(mode) {
+                Headers::First
+            } else {
+                Headers::All
+            };
             if !self.read_headers(need, Some(progress))? {
                 return self.give_up_reading_headers();
             }
@@ -209,7 +226,8 @@ impl Loader<'_> {
 
     fn give_up_reading_headers(&mut self) -> Step<()> {
         let image = self.current;
-        self.io.warn(format!("Failed reading image headers; Image={image}"));
+        self.io
+            .warn(format!("Failed reading image headers; Image={image}"));
         self.decided("no update", "no image header where one must be");
         self.image_mut().swap_type = SwapType::None;
         Ok(())
@@ -223,12 +241,18 @@ impl Loader<'_> {
         let (kind, at) = (progress.swap_type, progress.index);
         self.decided(
             format!("interrupted {kind} swap resumed"),
-            format!("the status words of the trailer end at step {at}.{}", progress.state),
+            format!(
+                "the status words of the trailer end at step {at}.{}",
+                progress.state
+            ),
         );
         self.swap(progress)?;
         self.image_mut().swap_type = progress.swap_type;
         self.finish_swap(progress.swap_type)?;
-        insist(self.image().swap_type != SwapType::Panic, "the resumed swap is finished")?;
+        insist(
+            self.image().swap_type != SwapType::Panic,
+            "the resumed swap is finished",
+        )?;
         let read = self.read_headers(Headers::First, None)?;
         insist(read, "image headers are read after a resumed swap")?;
         self.image_mut().swap_type = SwapType::None;
@@ -279,7 +303,9 @@ impl Loader<'_> {
         }
         if self.image().swap_type == SwapType::Panic {
             self.io.error("panic!");
-            return Err(Stop::Assert("the swap type is one that MCUboot knows".to_owned()));
+            return Err(Stop::Assert(
+                "the swap type is one that MCUboot knows".to_owned(),
+            ));
         }
         Ok(())
     }
@@ -295,7 +321,9 @@ impl Loader<'_> {
 
     /// Flags of a finished swap: `image_ok` where there is no way back, then `copy_done`.
     fn finish_swap(&mut self, swap_type: SwapType) -> Step<()> {
-        if matches!(swap_type, SwapType::Revert | SwapType::Perm) && self.confirm_primary()?.is_err() {
+        if matches!(swap_type, SwapType::Revert | SwapType::Perm)
+            && self.confirm_primary()?.is_err()
+        {
             self.image_mut().swap_type = SwapType::Panic;
             return Ok(());
         }
@@ -324,7 +352,11 @@ impl Loader<'_> {
                 if self.header(slot).is_image() {
                     match self.image_size(slot)? {
                         Ok(size) => largest = largest.max(size),
-                        Err(why) => return Err(Stop::Assert(format!("the size of an image is read: {why}"))),
+                        Err(why) => {
+                            return Err(Stop::Assert(format!(
+                                "the size of an image is read: {why}"
+                            )));
+                        }
                     }
                 }
                 if self.io.config.encrypts() {
@@ -335,9 +367,14 @@ impl Loader<'_> {
             largest
         } else {
             let Some(area) = self.find_status()? else {
-                return Err(Stop::Assert("the trailer of the interrupted swap is found".to_owned()));
+                return Err(Stop::Assert(
+                    "the trailer of the interrupted swap is found".to_owned(),
+                ));
             };
-            progress.swap_size = self.io.read_swap_size(area)?.or_assert("swap_size is read")?;
+            progress.swap_size = self
+                .io
+                .read_swap_size(area)?
+                .or_assert("swap_size is read")?;
             if self.io.config.encrypts() {
                 self.resume_content_keys(area, progress)?;
             }
@@ -350,7 +387,8 @@ impl Loader<'_> {
         }
         if self.io.config.validate_primary && self.status_fails > 0 {
             let fails = self.status_fails;
-            self.io.warn(format!("{fails} status write fails performing the swap"));
+            self.io
+                .warn(format!("{fails} status write fails performing the swap"));
         }
         Ok(())
     }
@@ -366,7 +404,9 @@ impl Loader<'_> {
             KeyLoad::Loaded => self.use_key_field(slot, progress),
             KeyLoad::Skipped => {}
             KeyLoad::Failed(why) => {
-                return Err(Stop::Assert(format!("the content key of slot {slot} is loaded: {why}")));
+                return Err(Stop::Assert(format!(
+                    "the content key of slot {slot} is loaded: {why}"
+                )));
             }
         }
         Ok(())
@@ -387,7 +427,9 @@ impl Loader<'_> {
                 format!("its version {} is below {}", new.version(), old.version())
             }
             DowngradePrevention::SecurityCounter => {
-                let Some(old) = self.security_counter(PRIMARY)? else { return Ok(false) };
+                let Some(old) = self.security_counter(PRIMARY)? else {
+                    return Ok(false);
+                };
                 match self.security_counter(SECONDARY)? {
                     Some(new) if new >= old => return Ok(false),
                     Some(new) => format!("its security counter {new} is below {old}"),
@@ -396,7 +438,9 @@ impl Loader<'_> {
             }
         };
         let image = self.current;
-        self.io.info(format!("Image {image} in slot 1 erased due to downgrade prevention"));
+        self.io.info(format!(
+            "Image {image} in slot 1 erased due to downgrade prevention"
+        ));
         self.decided("secondary slot erased", why);
         let _ignored_by_the_c_code = self.io.scramble_slot(self.area(SECONDARY))?;
         Ok(true)
@@ -411,11 +455,15 @@ impl Loader<'_> {
         }
         let start = self.image_start(area);
         let wanted = Wanted::Protected(TLV_SECURITY_COUNTER);
-        let Ok(mut walk) = self.io.walk_tlvs(area, &header, start, wanted)? else { return Ok(None) };
+        let Ok(mut walk) = self.io.walk_tlvs(area, &header, start, wanted)? else {
+            return Ok(None);
+        };
         match self.io.next_tlv(&mut walk)? {
-            Found::Entry(entry) if entry.length == 4 => {
-                Ok(self.io.read_bytes::<4>(area, entry.offset)?.ok().map(u32::from_le_bytes))
-            }
+            Found::Entry(entry) if entry.length == 4 => Ok(self
+                .io
+                .read_bytes::<4>(area, entry.offset)?
+                .ok()
+                .map(u32::from_le_bytes)),
             _ => Ok(None),
         }
     }
@@ -428,12 +476,17 @@ impl Loader<'_> {
         }
         if self.io.config.validate_primary {
             if self.validate_slot(PRIMARY, None, SwapType::Other(0))? != Validity::Valid {
-                return Ok(Err(format!("the primary slot of image {image} holds no valid image")));
+                return Ok(Err(format!(
+                    "the primary slot of image {image} holds no valid image"
+                )));
             }
         } else if !self.header(PRIMARY).is_image() {
             let magic = self.header(PRIMARY).magic;
-            self.io.error(format!("Bad image magic {magic:#x}; Image={image}"));
-            return Ok(Err(format!("the primary slot of image {image} holds no image")));
+            self.io
+                .error(format!("Bad image magic {magic:#x}; Image={image}"));
+            return Ok(Err(format!(
+                "the primary slot of image {image} holds no image"
+            )));
         }
         Ok(Ok(()))
     }

@@ -157,8 +157,13 @@ pub(crate) fn area_swap_state(
     flash: &mut dyn Flash,
     area: Area,
 ) -> Result<SwapState, MarkError> {
-    let area = FlashArea { id: AreaId::Primary(0), area };
-    with_io(config, flash, |io| Ok(io.swap_state(area)?.map_err(MarkError::from)))
+    let area = FlashArea {
+        id: AreaId::Primary(0),
+        area,
+    };
+    with_io(config, flash, |io| {
+        Ok(io.swap_state(area)?.map_err(MarkError::from))
+    })
 }
 
 fn slots(config: &Config, image: usize) -> Result<ImageSlots, MarkError> {

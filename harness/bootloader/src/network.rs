@@ -39,19 +39,35 @@ impl Loader<'_> {
         self.io.info("Starting network core update");
         // b0n reads the payload where it is: only the application core's own flash has an address.
         let source = if secondary.area.device == DeviceId::AppFlash {
-            secondary.area.offset.wrapping_add(u32::from(header.header_size))
+            secondary
+                .area
+                .offset
+                .wrapping_add(u32::from(header.header_size))
         } else {
-            return Err(Stop::Assert("the secondary slot is in memory-mapped flash".to_owned()));
+            return Err(Stop::Assert(
+                "the secondary slot is in memory-mapped flash".to_owned(),
+            ));
         };
         let Some(board) = self.network.as_deref_mut() else {
-            return Err(Stop::Hang("waiting for a network core that is not there".to_owned()));
+            return Err(Stop::Hang(
+                "waiting for a network core that is not there".to_owned(),
+            ));
         };
-        let offset = self.io.config.network_slot.address.wrapping_sub(NETWORK_FLASH);
-        let updated = pcd::update_network_core(board, source, header.image_size, offset, self.io.log);
+        let offset = self
+            .io
+            .config
+            .network_slot
+            .address
+            .wrapping_sub(NETWORK_FLASH);
+        let updated =
+            pcd::update_network_core(board, source, header.image_size, offset, self.io.log);
         let swap_type = match updated {
             Ok(NetworkUpdate::Done) => {
                 self.io.info("Done updating network core");
-                self.decided("network core updated", "the reset vector lies in the network core's slot");
+                self.decided(
+                    "network core updated",
+                    "the reset vector lies in the network core's slot",
+                );
                 SwapType::None
             }
             Err(FlashError::PowerLost) => return Err(Stop::PowerLost),

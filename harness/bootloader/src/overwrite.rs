@@ -14,25 +14,43 @@ impl Loader<'_> {
         let image = self.current;
         let size = match self.image_size(SECONDARY)? {
             Ok(size) => size,
-            Err(why) => return Err(Stop::Assert(format!("the size of the update is read: {why}"))),
+            Err(why) => {
+                return Err(Stop::Assert(format!(
+                    "the size of the update is read: {why}"
+                )));
+            }
         };
-        self.io.info(format!("Image {image} upgrade secondary slot -> primary slot"));
+        self.io.info(format!(
+            "Image {image} upgrade secondary slot -> primary slot"
+        ));
         self.io.info("Erasing the primary slot");
         let copied = self.erase_for(size)?;
         self.erase_primary_trailer()?;
         let header = self.header(SECONDARY);
         if self.io.config.encrypts() && header.is_encrypted() {
             match self.load_content_key(SECONDARY, &header, secondary, progress)? {
-                KeyLoad::Failed(why) => return Err(Stop::Assert(format!("the content key is loaded: {why}"))),
+                KeyLoad::Failed(why) => {
+                    return Err(Stop::Assert(format!("the content key is loaded: {why}")));
+                }
                 KeyLoad::Loaded => self.use_key_field(SECONDARY, progress),
                 KeyLoad::Skipped => {}
             }
         }
-        self.io.info(format!("Image {image} copying the secondary slot to the primary slot: {copied:#x} bytes"));
-        let copy =
-            Copy { from: secondary, from_offset: 0, to: primary, to_offset: 0, size: copied, shift: 0 };
+        self.io.info(format!(
+            "Image {image} copying the secondary slot to the primary slot: {copied:#x} bytes"
+        ));
+        let copy = Copy {
+            from: secondary,
+            from_offset: 0,
+            to: primary,
+            to_offset: 0,
+            size: copied,
+            shift: 0,
+        };
         self.copy(copy)?.or_assert("the update is copied")?;
-        self.io.write_magic(primary)?.or_assert("the magic is written")?;
+        self.io
+            .write_magic(primary)?
+            .or_assert("the magic is written")?;
         self.forget_request()
     }
 
@@ -40,7 +58,8 @@ impl Loader<'_> {
     pub(crate) fn forget_request(&mut self) -> Step<()> {
         let secondary = self.area(SECONDARY);
         let sector = self.sector_size();
-        let last = self.sector_offset(SECONDARY, self.image().sectors[SECONDARY].wrapping_sub(1))?;
+        let last =
+            self.sector_offset(SECONDARY, self.image().sectors[SECONDARY].wrapping_sub(1))?;
         self.io
             .scramble(secondary, 0, sector, EraseOrder::Forwards)?
             .or_assert("the secondary header is erased")?;
@@ -72,7 +91,9 @@ impl Loader<'_> {
         let primary = self.area(PRIMARY);
         let sector = self.sector_size();
         let size = self.io.config.trailer_size().next_multiple_of(sector);
-        let offset = self.image().sectors[PRIMARY].wrapping_mul(sector).wrapping_sub(size);
+        let offset = self.image().sectors[PRIMARY]
+            .wrapping_mul(sector)
+            .wrapping_sub(size);
         self.io
             .erase(primary, offset, size, EraseOrder::Forwards)?
             .or_assert("the primary trailer is erased")

@@ -29,14 +29,21 @@ pub(crate) struct HeaderPlace {
 
 impl Loader<'_> {
     /// `boot_read_image_headers`; `progress` only while its places hold. Whether it succeeded.
-    pub(crate) fn read_headers(&mut self, need: Headers, progress: Option<&Progress>) -> Step<bool> {
+    pub(crate) fn read_headers(
+        &mut self,
+        need: Headers,
+        progress: Option<&Progress>,
+    ) -> Step<bool> {
         for slot in [PRIMARY, SECONDARY] {
             let read = match self.mode() {
                 Mode::SwapMove => self.read_header_move(slot, progress)?,
                 Mode::SwapOffset => self.read_header_offset(slot, progress)?,
                 Mode::SwapScratch => self.read_header_scratch(slot, progress)?,
                 Mode::OverwriteOnly => {
-                    let place = HeaderPlace { area: self.area(slot), offset: 0 };
+                    let place = HeaderPlace {
+                        area: self.area(slot),
+                        offset: 0,
+                    };
                     self.read_header_at(slot, place)?
                 }
             };
@@ -87,17 +94,25 @@ impl Loader<'_> {
             return Ok(false);
         };
         // The number is not checked: a damaged one is carried along.
-        progress.swap_type =
-            if info == ERASED { SwapType::None } else { SwapType::from_code(info & 0x0f) };
+        progress.swap_type = if info == ERASED {
+            SwapType::None
+        } else {
+            SwapType::from_code(info & 0x0f)
+        };
         Ok(true)
     }
 
     /// `swap_status_source` of swap-using-move and swap-using-offset.
     fn status_source(&mut self) -> Step<Source> {
-        let primary = self.io.swap_state(self.area(PRIMARY))?.or_assert("the primary trailer is read")?;
+        let primary = self
+            .io
+            .swap_state(self.area(PRIMARY))?
+            .or_assert("the primary trailer is read")?;
         self.log_swap_state("Primary image", &primary);
-        let secondary =
-            self.io.swap_state(self.area(SECONDARY))?.or_assert("the secondary trailer is read")?;
+        let secondary = self
+            .io
+            .swap_state(self.area(SECONDARY))?
+            .or_assert("the secondary trailer is read")?;
         self.log_swap_state("Secondary image", &secondary);
         if primary.magic == Magic::Good
             && primary.copy_done == Flag::Unset
@@ -122,13 +137,21 @@ impl Loader<'_> {
 
     /// `swap_read_status_bytes` of swap-using-move and swap-using-offset: the highest word that is not erased says how
     /// far it was.
-    fn read_status_words(&mut self, area: FlashArea, start: u32, progress: &mut Progress) -> Step<bool> {
+    fn read_status_words(
+        &mut self,
+        area: FlashArea,
+        start: u32,
+        progress: &mut Progress,
+    ) -> Step<bool> {
         let config = self.io.config;
         let words = config.max_sectors * config.states_per_sector();
         let word_size = config.write_size;
         let mut found = 0;
         for word in (1..=words).rev() {
-            let Ok([byte]) = self.io.read_bytes::<1>(area, start + (word - 1) * word_size)? else {
+            let Ok([byte]) = self
+                .io
+                .read_bytes::<1>(area, start + (word - 1) * word_size)?
+            else {
                 return Ok(false);
             };
             if byte != ERASED && found == 0 {
@@ -138,7 +161,11 @@ impl Loader<'_> {
         if found == 0 {
             return Ok(true);
         }
-        let moves = if self.mode() == Mode::SwapMove { config.max_sectors } else { 0 };
+        let moves = if self.mode() == Mode::SwapMove {
+            config.max_sectors
+        } else {
+            0
+        };
         let (op, index, state) = if found < moves {
             (Op::Move, found, 0)
         } else {
@@ -152,7 +179,11 @@ impl Loader<'_> {
 
     /// `boot_write_status`: the word of the step that was done.
     fn write_status_word(&mut self, progress: &Progress) -> Step<Driver> {
-        let area = if progress.use_scratch { self.scratch()? } else { self.area(PRIMARY) };
+        let area = if progress.use_scratch {
+            self.scratch()?
+        } else {
+            self.area(PRIMARY)
+        };
         let config = self.io.config;
         let Some(start) = config.status_offset(area) else {
             return Err(Stop::Assert("the trailer fits the slot".to_owned()));
@@ -169,7 +200,11 @@ impl Loader<'_> {
         if let Some(first) = bytes.first_mut() {
             *first = progress.state;
         }
-        self.io.write(area, start.wrapping_add(word.wrapping_mul(config.write_size)), &bytes)
+        self.io.write(
+            area,
+            start.wrapping_add(word.wrapping_mul(config.write_size)),
+            &bytes,
+        )
     }
 
     /// Writes the status word of a step. A failure is only counted when the primary is validated later anyway
@@ -189,19 +224,29 @@ impl Loader<'_> {
 
     /// `swap_status_init`: a new trailer that says what is going on.
     pub(crate) fn init_status(&mut self, area: FlashArea, progress: &Progress) -> Step<()> {
-        let secondary =
-            self.io.swap_state(self.area(SECONDARY))?.or_assert("the secondary trailer is read")?;
+        let secondary = self
+            .io
+            .swap_state(self.area(SECONDARY))?
+            .or_assert("the secondary trailer is read")?;
         if progress.swap_type != SwapType::None {
             let image = self.current;
-            self.io.write_swap_info(area, progress.swap_type, image)?.or_assert("swap_info is written")?;
+            self.io
+                .write_swap_info(area, progress.swap_type, image)?
+                .or_assert("swap_info is written")?;
         }
         if secondary.image_ok == Flag::Set {
-            self.io.write_image_ok(area)?.or_assert("image_ok is written")?;
+            self.io
+                .write_image_ok(area)?
+                .or_assert("image_ok is written")?;
         }
-        self.io.write_swap_size(area, progress.swap_size)?.or_assert("swap_size is written")?;
+        self.io
+            .write_swap_size(area, progress.swap_size)?
+            .or_assert("swap_size is written")?;
         if self.mode() == Mode::SwapOffset {
             let [primary, secondary] = self.image().unprotected_tlv_sizes;
-            self.io.write_tlv_sizes(area, primary, secondary)?.or_assert("TLV sizes are written")?;
+            self.io
+                .write_tlv_sizes(area, primary, secondary)?
+                .or_assert("TLV sizes are written")?;
         }
         if self.io.config.encrypts() {
             let _ignored_by_the_c_code = self.write_key_fields(area, progress)?;
@@ -222,7 +267,8 @@ impl Loader<'_> {
                 Ok(_) => {}
                 Err(_) => {
                     let id = flash_area_number(area.id);
-                    self.io.error(format!("Failed to read status from {id}, err -22"));
+                    self.io
+                        .error(format!("Failed to read status from {id}, err -22"));
                     return Ok(None);
                 }
             }
@@ -232,7 +278,9 @@ impl Loader<'_> {
 
     /// `swap_size` of the swap that is being resumed; `None` when it cannot be read.
     pub(crate) fn find_swap_size(&mut self) -> Step<Option<u32>> {
-        let Some(area) = self.find_status()? else { return Ok(None) };
+        let Some(area) = self.find_status()? else {
+            return Ok(None);
+        };
         Ok(self.io.read_swap_size(area)?.ok())
     }
 
@@ -241,14 +289,21 @@ impl Loader<'_> {
     pub(crate) fn sectors_for(&self, size: u32) -> Step<u32> {
         let sector = self.sector_size();
         if size > u32::MAX - (u32::MAX % sector) {
-            return Err(Stop::Hang(format!("counting the sectors of {size:#x} bytes")));
+            return Err(Stop::Hang(format!(
+                "counting the sectors of {size:#x} bytes"
+            )));
         }
         Ok(size.div_ceil(sector).max(1))
     }
 
     /// First sector of the primary slot that holds a part of the trailer.
     pub(crate) fn first_trailer_sector(&self, slot: usize) -> u32 {
-        let trailer = self.io.config.trailer_size().div_ceil(self.sector_size()).max(1);
+        let trailer = self
+            .io
+            .config
+            .trailer_size()
+            .div_ceil(self.sector_size())
+            .max(1);
         self.image().sectors[slot].wrapping_sub(trailer)
     }
 
@@ -259,10 +314,14 @@ impl Loader<'_> {
             return true;
         }
         let sector = self.sector_size();
-        let (required, available) =
-            ((last + 1).wrapping_mul(sector), first_trailer.wrapping_mul(sector));
+        let (required, available) = (
+            (last + 1).wrapping_mul(sector),
+            first_trailer.wrapping_mul(sector),
+        );
         self.io.warn("Not enough free space to run swap upgrade");
-        self.io.warn(format!("required {required} bytes but only {available} are available"));
+        self.io.warn(format!(
+            "required {required} bytes but only {available} are available"
+        ));
         self.decided(
             "nothing swapped",
             format!("the swap needs {required} bytes of the slot, {available} are free"),

@@ -178,13 +178,24 @@ impl Loader<'_> {
 
     pub(crate) fn area(&self, slot: usize) -> FlashArea {
         let slots = &self.image().slots;
-        if slot == PRIMARY { slots.primary_area(self.current) } else { slots.secondary_area(self.current) }
+        if slot == PRIMARY {
+            slots.primary_area(self.current)
+        } else {
+            slots.secondary_area(self.current)
+        }
     }
 
     /// The scratch area; an assertion when the build has none.
     pub(crate) fn scratch(&self) -> Step<FlashArea> {
-        let area = self.io.config.scratch.ok_or_else(|| Stop::Assert("there is a scratch area".to_owned()))?;
-        Ok(FlashArea { id: AreaId::Scratch, area })
+        let area = self
+            .io
+            .config
+            .scratch
+            .ok_or_else(|| Stop::Assert("there is a scratch area".to_owned()))?;
+        Ok(FlashArea {
+            id: AreaId::Scratch,
+            area,
+        })
     }
 
     pub(crate) fn header(&self, slot: usize) -> Header {
@@ -193,7 +204,11 @@ impl Loader<'_> {
 
     /// Where the image in an area begins (`boot_get_state_secondary_offset`).
     pub(crate) fn image_start(&self, area: FlashArea) -> u32 {
-        if area.id == AreaId::Secondary(self.current) { self.image().secondary_offset } else { 0 }
+        if area.id == AreaId::Secondary(self.current) {
+            self.image().secondary_offset
+        } else {
+            0
+        }
     }
 
     pub(crate) fn sector_size(&self) -> u32 {
@@ -213,7 +228,11 @@ impl Loader<'_> {
 
     /// `boot_img_sector_size`, which reads the same table.
     pub(crate) fn table_sector_size(&self, slot: usize, index: u32) -> Step<u32> {
-        Ok(if self.table_entry(slot, index)?.is_some() { self.sector_size() } else { 0 })
+        Ok(if self.table_entry(slot, index)?.is_some() {
+            self.sector_size()
+        } else {
+            0
+        })
     }
 
     /// The entry of the sector table that is meant: which sector of its slot, `None` for one that was not filled in.
@@ -223,9 +242,19 @@ impl Loader<'_> {
         let flat = (slot * images + self.current) * max + index as usize;
         let (slot, image, index) = (flat / max / images, flat / max % images, flat % max);
         let index = u32::try_from(index).unwrap_or(u32::MAX);
-        match self.images.get(image).and_then(|image| image.sectors.get(slot)) {
-            Some(count) => Ok((index < *count).then_some(index)),
-            None => Err(Stop::Hang(format!("reading entry {flat} of the sector table, which it does not have"))),
+        let count = match (slot, image, self.io.config.mode) {
+            (PRIMARY | SECONDARY, image, _) => {
+                self.images.get(image).map(|image| image.sectors[slot])
+            }
+            // Behind the slots' sectors come those of the scratch area.
+            (2, 0, Mode::SwapScratch) => Some(self.io.sectors(self.scratch()?)),
+            _ => None,
+        };
+        match count {
+            Some(count) => Ok((index < count).then_some(index)),
+            None => Err(Stop::Hang(format!(
+                "reading entry {flat} of the sector table, which it does not have"
+            ))),
         }
     }
 

@@ -2,20 +2,21 @@
 //!
 //! Source: mcuboot `boot/bootutil/src/swap_move.c`.
 
+use crate::config::Mode;
 use crate::copy::Copy;
 use crate::io::{EraseOrder, OrAssert, Step};
 use crate::outcome::SwapType;
 use crate::progress::HeaderPlace;
 use crate::state::{Loader, Op, PRIMARY, Progress, SECONDARY, Source};
 use crate::trailer::Magic;
-use crate::config::Mode;
 
 impl Loader<'_> {
     /// `boot_slots_compatible`.
     pub(crate) fn slots_compatible_move(&mut self) -> bool {
         let [primary, secondary] = self.image().sectors;
         if primary != secondary && primary != secondary + 1 {
-            self.io.warn("Cannot upgrade: not a compatible amount of sectors");
+            self.io
+                .warn("Cannot upgrade: not a compatible amount of sectors");
             return false;
         }
         if primary > self.io.config.max_sectors {
@@ -26,12 +27,21 @@ impl Loader<'_> {
     }
 
     /// `boot_read_image_header`: while a swap is under way, headers are elsewhere.
-    pub(crate) fn read_header_move(&mut self, slot: usize, progress: Option<&Progress>) -> Step<bool> {
-        let mut place = HeaderPlace { area: self.area(slot), offset: 0 };
+    pub(crate) fn read_header_move(
+        &mut self,
+        slot: usize,
+        progress: Option<&Progress>,
+    ) -> Step<bool> {
+        let mut place = HeaderPlace {
+            area: self.area(slot),
+            offset: 0,
+        };
         if let Some(progress) = progress
             && !progress.is_reset(Mode::SwapMove)
         {
-            let Some(swap_size) = self.find_swap_size()? else { return Ok(false) };
+            let Some(swap_size) = self.find_swap_size()? else {
+                return Ok(false);
+            };
             let last = self.sectors_for(swap_size)?;
             let sector = self.sector_size();
             match progress.op {
@@ -87,17 +97,29 @@ impl Loader<'_> {
     /// `fixup_revert`: the trailer of the primary is about to be erased, and it alone says that there is something to
     /// revert. So the revert is first made to look like a permanent update.
     fn make_revert_resumable(&mut self, progress: &Progress) -> Step<()> {
-        if progress.swap_type != SwapType::Revert || progress.op != Op::Move || progress.index != 1 {
+        if progress.swap_type != SwapType::Revert || progress.op != Op::Move || progress.index != 1
+        {
             return Ok(());
         }
         let area = self.area(SECONDARY);
-        let state = self.io.swap_state(area)?.or_assert("the secondary trailer is read")?;
+        let state = self
+            .io
+            .swap_state(area)?
+            .or_assert("the secondary trailer is read")?;
         self.log_swap_state("Secondary image", &state);
         if state.magic == Magic::Unset {
-            self.io.erase_trailer(area)?.or_assert("the secondary trailer is erased")?;
-            self.io.write_image_ok(area)?.or_assert("image_ok is written")?;
-            self.io.write_swap_size(area, progress.swap_size)?.or_assert("swap_size is written")?;
-            self.io.write_magic(area)?.or_assert("the magic is written")?;
+            self.io
+                .erase_trailer(area)?
+                .or_assert("the secondary trailer is erased")?;
+            self.io
+                .write_image_ok(area)?
+                .or_assert("image_ok is written")?;
+            self.io
+                .write_swap_size(area, progress.swap_size)?
+                .or_assert("swap_size is written")?;
+            self.io
+                .write_magic(area)?
+                .or_assert("the magic is written")?;
         }
         Ok(())
     }
@@ -109,15 +131,27 @@ impl Loader<'_> {
         let from = self.sector_offset(PRIMARY, index - 1)?;
         if progress.index == 1 {
             if progress.source != Source::Primary {
-                self.io.erase_trailer(primary)?.or_assert("the primary trailer is erased")?;
+                self.io
+                    .erase_trailer(primary)?
+                    .or_assert("the primary trailer is erased")?;
                 self.init_status(primary, progress)?;
             }
-            self.io.erase_trailer(secondary)?.or_assert("the secondary trailer is erased")?;
+            self.io
+                .erase_trailer(secondary)?
+                .or_assert("the secondary trailer is erased")?;
         }
         let size = self.sector_size();
-        self.io.erase(primary, to, size, EraseOrder::Forwards)?.or_assert("a primary sector is erased")?;
-        let copy =
-            Copy { from: primary, from_offset: from, to: primary, to_offset: to, size, shift: 0 };
+        self.io
+            .erase(primary, to, size, EraseOrder::Forwards)?
+            .or_assert("a primary sector is erased")?;
+        let copy = Copy {
+            from: primary,
+            from_offset: from,
+            to: primary,
+            to_offset: to,
+            size,
+            shift: 0,
+        };
         self.copy(copy)?.or_assert("a primary sector is moved")?;
         self.record_step(progress)?;
         progress.index = progress.index.wrapping_add(1);
@@ -143,7 +177,8 @@ impl Loader<'_> {
                 size,
                 shift: 0,
             };
-            self.copy(copy)?.or_assert("a sector is copied to the primary")?;
+            self.copy(copy)?
+                .or_assert("a sector is copied to the primary")?;
             self.record_step(progress)?;
             progress.state = 2;
         }
@@ -159,7 +194,8 @@ impl Loader<'_> {
                 size,
                 shift: 0,
             };
-            self.copy(copy)?.or_assert("a sector is copied to the secondary")?;
+            self.copy(copy)?
+                .or_assert("a sector is copied to the secondary")?;
             self.record_step(progress)?;
             progress.index = progress.index.wrapping_add(1);
             progress.state = 1;

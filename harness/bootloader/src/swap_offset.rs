@@ -32,7 +32,8 @@ impl Loader<'_> {
     pub(crate) fn slots_compatible_offset(&mut self) -> bool {
         let [primary, secondary] = self.image().sectors;
         if primary != secondary && primary + 1 != secondary {
-            self.io.warn("Cannot upgrade: not a compatible amount of sectors");
+            self.io
+                .warn("Cannot upgrade: not a compatible amount of sectors");
             return false;
         }
         if primary > self.io.config.max_sectors {
@@ -43,22 +44,33 @@ impl Loader<'_> {
     }
 
     fn reverting(&mut self, progress: &Progress) -> Step<bool> {
-        Ok(progress.swap_type == SwapType::Revert || self.decide_swap_type()?.swap_type == SwapType::Revert)
+        Ok(progress.swap_type == SwapType::Revert
+            || self.decide_swap_type()?.swap_type == SwapType::Revert)
     }
 
     /// `boot_read_image_header`: the update's header is in the second sector, the header of an image that was swapped
     /// out in the first, and while a swap is under way they are elsewhere.
-    pub(crate) fn read_header_offset(&mut self, slot: usize, progress: Option<&Progress>) -> Step<bool> {
+    pub(crate) fn read_header_offset(
+        &mut self,
+        slot: usize,
+        progress: Option<&Progress>,
+    ) -> Step<bool> {
         let sector = self.sector_size();
         let running = progress.filter(|progress| !progress.is_reset(Mode::SwapOffset));
         let (mut held_by, mut offset) = (slot, 0);
         if let Some(progress) = running {
-            let Some(swap_size) = self.find_swap_size()? else { return Ok(false) };
+            let Some(swap_size) = self.find_swap_size()? else {
+                return Ok(false);
+            };
             let last = self.sectors_for(swap_size)? - 1;
             let done = progress.index.wrapping_sub(1);
             (held_by, offset) = if self.reverting(progress)? {
                 if slot == PRIMARY {
-                    if done > last || (done == last && progress.state == 2) { (SECONDARY, sector) } else { (PRIMARY, 0) }
+                    if done > last || (done == last && progress.state == 2) {
+                        (SECONDARY, sector)
+                    } else {
+                        (PRIMARY, 0)
+                    }
                 } else if done > last || (done == last && progress.state == 3) {
                     (PRIMARY, 0)
                 } else {
@@ -82,12 +94,28 @@ impl Loader<'_> {
         } else if slot == SECONDARY && self.decide_swap_type()?.swap_type != SwapType::Revert {
             offset = sector;
         }
-        if !self.read_header_at(slot, HeaderPlace { area: self.area(held_by), offset })? {
+        if !self.read_header_at(
+            slot,
+            HeaderPlace {
+                area: self.area(held_by),
+                offset,
+            },
+        )? {
             return Ok(false);
         }
         if running.is_none() && slot == SECONDARY && !self.header(slot).is_image() {
-            offset = if self.decide_swap_type()?.swap_type == SwapType::Revert { sector } else { 0 };
-            if !self.read_header_at(slot, HeaderPlace { area: self.area(SECONDARY), offset })? {
+            offset = if self.decide_swap_type()?.swap_type == SwapType::Revert {
+                sector
+            } else {
+                0
+            };
+            if !self.read_header_at(
+                slot,
+                HeaderPlace {
+                    area: self.area(SECONDARY),
+                    offset,
+                },
+            )? {
                 return Ok(false);
             }
         }
@@ -109,15 +137,26 @@ impl Loader<'_> {
         self.mark_revert(progress)?;
         if progress.index == 1 {
             if progress.source != Source::Primary {
-                self.io.erase_trailer(primary)?.or_assert("the primary trailer is erased")?;
+                self.io
+                    .erase_trailer(primary)?
+                    .or_assert("the primary trailer is erased")?;
                 self.init_status(primary, progress)?;
             }
-            self.io.erase_trailer(secondary)?.or_assert("the secondary trailer is erased")?;
+            self.io
+                .erase_trailer(secondary)?
+                .or_assert("the secondary trailer is erased")?;
         }
         let (primary_tlvs, secondary_tlvs) = self.io.read_tlv_sizes(primary)?.unwrap_or_default();
         progress.op = Op::Swap;
-        let used = [self.used_sectors(PRIMARY, primary_tlvs), self.used_sectors(SECONDARY, secondary_tlvs)];
-        let direction = if self.reverting(progress)? { Direction::Revert } else { Direction::Update };
+        let used = [
+            self.used_sectors(PRIMARY, primary_tlvs),
+            self.used_sectors(SECONDARY, secondary_tlvs),
+        ];
+        let direction = if self.reverting(progress)? {
+            Direction::Revert
+        } else {
+            Direction::Update
+        };
         for step in 0..=last {
             if step < progress.index.wrapping_sub(1) {
                 continue;
@@ -126,7 +165,10 @@ impl Loader<'_> {
                 Direction::Update => step,
                 Direction::Revert => last - step,
             };
-            let skip = Skip { primary: index > used[PRIMARY], secondary: index > used[SECONDARY] };
+            let skip = Skip {
+                primary: index > used[PRIMARY],
+                secondary: index > used[SECONDARY],
+            };
             self.exchange_at_offset(index, direction, skip, progress)?;
         }
         if direction == Direction::Revert {
@@ -135,7 +177,9 @@ impl Loader<'_> {
             self.io
                 .scramble(secondary, first, size, EraseOrder::Forwards)?
                 .or_assert("the first secondary sector is erased")?;
-            self.io.erase_trailer(secondary)?.or_assert("the secondary trailer is erased")?;
+            self.io
+                .erase_trailer(secondary)?
+                .or_assert("the secondary trailer is erased")?;
         }
         Ok(())
     }
@@ -146,11 +190,18 @@ impl Loader<'_> {
             return Ok(());
         }
         let area = self.area(SECONDARY);
-        let state = self.io.swap_state(area)?.or_assert("the secondary trailer is read")?;
+        let state = self
+            .io
+            .swap_state(area)?
+            .or_assert("the secondary trailer is read")?;
         self.log_swap_state("Secondary image", &state);
         if state.magic == Magic::Unset {
-            self.io.erase_trailer(area)?.or_assert("the secondary trailer is erased")?;
-            self.io.write_copy_done(area)?.or_assert("copy_done is written")?;
+            self.io
+                .erase_trailer(area)?
+                .or_assert("the secondary trailer is erased")?;
+            self.io
+                .write_copy_done(area)?
+                .or_assert("copy_done is written")?;
             self.init_status(area, progress)?;
         }
         Ok(())
@@ -179,10 +230,16 @@ impl Loader<'_> {
         let size = self.sector_size();
         let primary_offset = self.sector_offset(PRIMARY, index)?;
         let (outgoing, incoming, shift) = match direction {
-            Direction::Update => {
-                (self.sector_offset(SECONDARY, index)?, self.sector_offset(PRIMARY, index + 1)?, 0)
-            }
-            Direction::Revert => (self.sector_offset(SECONDARY, index + 1)?, primary_offset, size),
+            Direction::Update => (
+                self.sector_offset(SECONDARY, index)?,
+                self.sector_offset(PRIMARY, index + 1)?,
+                0,
+            ),
+            Direction::Revert => (
+                self.sector_offset(SECONDARY, index + 1)?,
+                primary_offset,
+                size,
+            ),
         };
         if progress.state == 1 {
             if !skip.primary {
@@ -197,7 +254,8 @@ impl Loader<'_> {
                     size,
                     shift,
                 };
-                self.copy(copy)?.or_assert("a sector is copied to the secondary")?;
+                self.copy(copy)?
+                    .or_assert("a sector is copied to the secondary")?;
             }
             self.record_step(progress)?;
             progress.state = 2;
@@ -215,7 +273,8 @@ impl Loader<'_> {
                     size,
                     shift: 0,
                 };
-                self.copy(copy)?.or_assert("a sector is copied to the primary")?;
+                self.copy(copy)?
+                    .or_assert("a sector is copied to the primary")?;
             }
             self.record_step(progress)?;
             progress.index = progress.index.wrapping_add(1);

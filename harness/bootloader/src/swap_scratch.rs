@@ -22,7 +22,10 @@ impl Loader<'_> {
     /// `boot_slots_compatible` of swap-using-scratch and overwrite-only.
     pub(crate) fn slots_compatible_scratch(&mut self) -> Step<bool> {
         let sectors = self.image().sectors;
-        let warning = if sectors.iter().any(|count| *count > self.io.config.max_sectors) {
+        let warning = if sectors
+            .iter()
+            .any(|count| *count > self.io.config.max_sectors)
+        {
             Some("Cannot upgrade: more sectors than allowed")
         } else {
             match self.match_sectors()? {
@@ -61,7 +64,11 @@ impl Loader<'_> {
                 smaller = Some(slot);
             }
             for slot in grown {
-                sizes[*slot] += self.table_sector_size(*slot, ends[*slot])?;
+                match self.table_sector_size(*slot, ends[*slot]) {
+                    Ok(size) => sizes[*slot] += size,
+                    // What lies behind the table is not known; whatever it is, the counts will not fit.
+                    Err(_) => return Ok(Err("Cannot upgrade: slots are not compatible")),
+                }
                 ends[*slot] += 1;
             }
             if let Some(scratch) = scratch
@@ -80,11 +87,15 @@ impl Loader<'_> {
 
     /// `app_max_size`.
     pub(crate) fn max_size_with_scratch(&self) -> Step<u32> {
-        let Ok(matched) = self.match_sectors()? else { return Ok(0) };
+        let Ok(matched) = self.match_sectors()? else {
+            return Ok(0);
+        };
         let config = self.io.config;
         let end_of_first = |slot: usize| -> Step<u32> {
             let first = self.first_trailer_sector(slot);
-            Ok(self.sector_offset(slot, first)?.wrapping_add(self.table_sector_size(slot, first)?))
+            Ok(self
+                .sector_offset(slot, first)?
+                .wrapping_add(self.table_sector_size(slot, first)?))
         };
         let end = end_of_first(PRIMARY)?.max(end_of_first(SECONDARY)?);
         let trailer = matched.slot_size.wrapping_sub(config.trailer_size());
@@ -95,9 +106,15 @@ impl Loader<'_> {
 
     /// `swap_status_source`: also looks at the scratch area.
     pub(crate) fn status_source_scratch(&mut self) -> Step<Source> {
-        let primary = self.io.swap_state(self.area(PRIMARY))?.or_assert("the primary trailer is read")?;
+        let primary = self
+            .io
+            .swap_state(self.area(PRIMARY))?
+            .or_assert("the primary trailer is read")?;
         let scratch_area = self.scratch()?;
-        let scratch = self.io.swap_state(scratch_area)?.or_assert("the scratch trailer is read")?;
+        let scratch = self
+            .io
+            .swap_state(scratch_area)?
+            .or_assert("the scratch trailer is read")?;
         self.log_swap_state("Primary image", &primary);
         self.log_swap_state("Scratch", &scratch);
         let mut source = if primary.magic == Magic::Good
@@ -117,7 +134,10 @@ impl Loader<'_> {
         } else {
             Source::None
         };
-        if source == Source::Scratch && self.images.len() > 1 && usize::from(scratch.image) != self.current {
+        if source == Source::Scratch
+            && self.images.len() > 1
+            && usize::from(scratch.image) != self.current
+        {
             source = Source::None;
         }
         self.io.info(match source {
@@ -137,11 +157,18 @@ impl Loader<'_> {
     ) -> Step<bool> {
         let config = self.io.config;
         let per_index = config.states_per_sector();
-        let words = if area.is_primary() { config.max_sectors * per_index } else { per_index };
+        let words = if area.is_primary() {
+            config.max_sectors * per_index
+        } else {
+            per_index
+        };
         let (mut found, mut first_erased, mut invalid) = (false, 0, false);
         let mut word = 0;
         while word < words {
-            let Ok([byte]) = self.io.read_bytes::<1>(area, start + word * config.write_size)? else {
+            let Ok([byte]) = self
+                .io
+                .read_bytes::<1>(area, start + word * config.write_size)?
+            else {
                 return Ok(false);
             };
             if byte == ERASED {
@@ -163,7 +190,11 @@ impl Loader<'_> {
             }
         }
         if found {
-            let next = if first_erased == 0 { word } else { first_erased };
+            let next = if first_erased == 0 {
+                word
+            } else {
+                first_erased
+            };
             progress.index = next / per_index + 1;
             progress.state = u8::try_from(next % per_index).unwrap_or(0) + 1;
         }
@@ -171,12 +202,21 @@ impl Loader<'_> {
     }
 
     /// `boot_read_image_header`: the headers change places with the last group.
-    pub(crate) fn read_header_scratch(&mut self, slot: usize, progress: Option<&Progress>) -> Step<bool> {
-        let mut place = HeaderPlace { area: self.area(slot), offset: 0 };
+    pub(crate) fn read_header_scratch(
+        &mut self,
+        slot: usize,
+        progress: Option<&Progress>,
+    ) -> Step<bool> {
+        let mut place = HeaderPlace {
+            area: self.area(slot),
+            offset: 0,
+        };
         if let Some(progress) = progress
             && !progress.is_reset(Mode::SwapScratch)
         {
-            let Some(swap_size) = self.find_swap_size()? else { return Ok(false) };
+            let Some(swap_size) = self.find_swap_size()? else {
+                return Ok(false);
+            };
             let groups = u32::try_from(self.groups(swap_size)?.len()).unwrap_or(u32::MAX);
             let done = progress.index.wrapping_sub(1);
             if done >= groups {
@@ -199,11 +239,15 @@ impl Loader<'_> {
             for slot in [PRIMARY, SECONDARY] {
                 let other = sizes[1 - slot];
                 if sizes[slot] < copy_size || sizes[slot] < other {
-                    sizes[slot] = sizes[slot].wrapping_add(self.table_sector_size(slot, ends[slot])?);
+                    sizes[slot] =
+                        sizes[slot].wrapping_add(self.table_sector_size(slot, ends[slot])?);
                     ends[slot] += 1;
                 }
             }
-            if sizes[PRIMARY] >= copy_size && sizes[SECONDARY] >= copy_size && sizes[PRIMARY] == sizes[SECONDARY] {
+            if sizes[PRIMARY] >= copy_size
+                && sizes[SECONDARY] >= copy_size
+                && sizes[PRIMARY] == sizes[SECONDARY]
+            {
                 break;
             }
         }
@@ -221,7 +265,9 @@ impl Loader<'_> {
                 first -= 1;
             }
             if first == end {
-                return Err(Stop::Hang("grouping sectors that do not fit the scratch area".to_owned()));
+                return Err(Stop::Hang(
+                    "grouping sectors that do not fit the scratch area".to_owned(),
+                ));
             }
             groups.push(Group { first, size });
             end = first;
@@ -250,9 +296,13 @@ impl Loader<'_> {
         let first_trailer = self.sector_offset(PRIMARY, self.first_trailer_sector(PRIMARY))?;
         if offset.wrapping_add(group.size) > first_trailer {
             // The group holds a part of the trailer, which must not be copied along.
-            copy_size = primary.size().wrapping_sub(offset).wrapping_sub(config.trailer_size());
+            copy_size = primary
+                .size()
+                .wrapping_sub(offset)
+                .wrapping_sub(config.trailer_size());
             let room = config.status_offset(scratch);
-            let room = room.ok_or_else(|| Stop::Assert("the trailer fits the scratch area".to_owned()))?;
+            let room =
+                room.ok_or_else(|| Stop::Assert("the trailer fits the scratch area".to_owned()))?;
             copy_size = copy_size.min(room);
         }
         progress.use_scratch = progress.index == 1 && copy_size != group.size;
@@ -268,20 +318,38 @@ impl Loader<'_> {
         Ok(())
     }
 
-    fn group_to_scratch(&mut self, offset: u32, copy_size: u32, progress: &mut Progress) -> Step<()> {
-        let (primary, secondary, scratch) = (self.area(PRIMARY), self.area(SECONDARY), self.scratch()?);
+    fn group_to_scratch(
+        &mut self,
+        offset: u32,
+        copy_size: u32,
+        progress: &mut Progress,
+    ) -> Step<()> {
+        let (primary, secondary, scratch) =
+            (self.area(PRIMARY), self.area(SECONDARY), self.scratch()?);
         let erase_scratch = "the scratch area is erased";
-        self.io.erase(scratch, 0, scratch.size(), EraseOrder::Forwards)?.or_assert(erase_scratch)?;
+        self.io
+            .erase(scratch, 0, scratch.size(), EraseOrder::Forwards)?
+            .or_assert(erase_scratch)?;
         if progress.index == 1 {
             self.init_status(scratch, progress)?;
             if !progress.use_scratch {
-                self.io.erase_trailer(primary)?.or_assert("the primary trailer is erased")?;
+                self.io
+                    .erase_trailer(primary)?
+                    .or_assert("the primary trailer is erased")?;
                 self.init_status(primary, progress)?;
-                self.io.erase(scratch, 0, scratch.size(), EraseOrder::Forwards)?.or_assert(erase_scratch)?;
+                self.io
+                    .erase(scratch, 0, scratch.size(), EraseOrder::Forwards)?
+                    .or_assert(erase_scratch)?;
             }
         }
-        let copy =
-            Copy { from: secondary, from_offset: offset, to: scratch, to_offset: 0, size: copy_size, shift: 0 };
+        let copy = Copy {
+            from: secondary,
+            from_offset: offset,
+            to: scratch,
+            to_offset: 0,
+            size: copy_size,
+            shift: 0,
+        };
         self.copy(copy)?.or_assert("a group is copied to scratch")?;
         self.record_step(progress)?;
         progress.state = 2;
@@ -298,9 +366,12 @@ impl Loader<'_> {
         let (primary, secondary) = (self.area(PRIMARY), self.area(SECONDARY));
         let mut erase_size = group.size;
         if progress.index == 1 {
-            self.io.erase_trailer(secondary)?.or_assert("the secondary trailer is erased")?;
+            self.io
+                .erase_trailer(secondary)?
+                .or_assert("the secondary trailer is erased")?;
             if progress.use_scratch {
-                let trailer = self.sector_offset(SECONDARY, self.first_trailer_sector(SECONDARY))?;
+                let trailer =
+                    self.sector_offset(SECONDARY, self.first_trailer_sector(SECONDARY))?;
                 erase_size = trailer.wrapping_sub(offset);
             }
         }
@@ -317,7 +388,8 @@ impl Loader<'_> {
             size: copy_size,
             shift: 0,
         };
-        self.copy(copy)?.or_assert("a group is copied to the secondary")?;
+        self.copy(copy)?
+            .or_assert("a group is copied to the secondary")?;
         self.record_step(progress)?;
         progress.state = 3;
         Ok(())
@@ -334,7 +406,9 @@ impl Loader<'_> {
         let (primary, scratch) = (self.area(PRIMARY), self.scratch()?);
         let mut erase_size = group.size;
         if progress.use_scratch {
-            self.io.erase_trailer(primary)?.or_assert("the primary trailer is erased")?;
+            self.io
+                .erase_trailer(primary)?
+                .or_assert("the primary trailer is erased")?;
             erase_size = first_trailer.wrapping_sub(offset);
         }
         if erase_size > 0 {
@@ -342,9 +416,16 @@ impl Loader<'_> {
                 .erase(primary, offset, erase_size, EraseOrder::Forwards)?
                 .or_assert("a primary group is erased")?;
         }
-        let copy =
-            Copy { from: scratch, from_offset: 0, to: primary, to_offset: offset, size: copy_size, shift: 0 };
-        self.copy(copy)?.or_assert("a group is copied to the primary")?;
+        let copy = Copy {
+            from: scratch,
+            from_offset: 0,
+            to: primary,
+            to_offset: offset,
+            size: copy_size,
+            shift: 0,
+        };
+        self.copy(copy)?
+            .or_assert("a group is copied to the primary")?;
         if progress.use_scratch {
             self.trailer_from_scratch(offset.wrapping_add(copy_size), progress)?;
         }
@@ -367,25 +448,43 @@ impl Loader<'_> {
         let (primary, scratch) = (self.area(PRIMARY), self.scratch()?);
         let config = self.io.config;
         let from_offset = config.status_offset(scratch);
-        let from_offset =
-            from_offset.ok_or_else(|| Stop::Assert("the trailer fits the scratch area".to_owned()))?;
+        let from_offset = from_offset
+            .ok_or_else(|| Stop::Assert("the trailer fits the scratch area".to_owned()))?;
         let size = (config.states_per_sector() - 1) * config.write_size;
-        let copy = Copy { from: scratch, from_offset, to: primary, to_offset: status, size, shift: 0 };
+        let copy = Copy {
+            from: scratch,
+            from_offset,
+            to: primary,
+            to_offset: status,
+            size,
+            shift: 0,
+        };
         let copied = self.copy(copy)?;
         self.status_assert(copied)?;
-        let state = self.io.swap_state(scratch)?.or_assert("the scratch trailer is read")?;
+        let state = self
+            .io
+            .swap_state(scratch)?
+            .or_assert("the scratch trailer is read")?;
         if state.image_ok == Flag::Set {
-            self.io.write_image_ok(primary)?.or_assert("image_ok is written")?;
+            self.io
+                .write_image_ok(primary)?
+                .or_assert("image_ok is written")?;
         }
         if state.swap_type != SwapType::None {
             let image = self.current;
-            self.io.write_swap_info(primary, state.swap_type, image)?.or_assert("swap_info is written")?;
+            self.io
+                .write_swap_info(primary, state.swap_type, image)?
+                .or_assert("swap_info is written")?;
         }
-        self.io.write_swap_size(primary, progress.swap_size)?.or_assert("swap_size is written")?;
+        self.io
+            .write_swap_size(primary, progress.swap_size)?
+            .or_assert("swap_size is written")?;
         if config.encrypts() {
             let _ignored_by_the_c_code = self.write_key_fields(primary, progress)?;
         }
-        self.io.write_magic(primary)?.or_assert("the magic is written")
+        self.io
+            .write_magic(primary)?
+            .or_assert("the magic is written")
     }
 }
 

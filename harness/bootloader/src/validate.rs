@@ -32,8 +32,9 @@ const TLV_KEYHASH: u16 = 0x01;
 const TLV_SHA256: u16 = 0x10;
 
 /// The only types that may stand in the unprotected area (`allowed_unprot_tlvs`).
-const UNPROTECTED_ALLOWED: [u16; 14] =
-    [0x01, 0x02, 0x10, 0x11, 0x12, 0x20, 0x21, 0x22, 0x23, 0x24, 0x30, 0x31, 0x32, 0x33];
+const UNPROTECTED_ALLOWED: [u16; 14] = [
+    0x01, 0x02, 0x10, 0x11, 0x12, 0x20, 0x21, 0x22, 0x23, 0x24, 0x30, 0x31, 0x32, 0x33,
+];
 
 /// The loader's read buffer (`BOOT_TMPBUF_SZ`).
 const READ_BUFFER: u32 = 256;
@@ -75,7 +76,11 @@ impl Loader<'_> {
         let area = self.area(slot);
         let header = self.header(slot);
         if header.is_erased() || !header.is_bootable() {
-            let why = if header.is_erased() { "header is erased" } else { "image is marked as not bootable" };
+            let why = if header.is_erased() {
+                "header is erased"
+            } else {
+                "image is marked as not bootable"
+            };
             if slot == SECONDARY && self.mode() != Mode::OverwriteOnly {
                 self.clean_up_without_image(area, progress.as_deref(), why)?;
             } else {
@@ -103,14 +108,19 @@ impl Loader<'_> {
             let primary = self.header(PRIMARY);
             if header.compare_version(&primary) == Ordering::Less && !primary.is_erased() {
                 self.io.error("Insufficient version in secondary slot");
-                let because = format!("its version {} is below {}", header.version(), primary.version());
+                let because = format!(
+                    "its version {} is below {}",
+                    header.version(),
+                    primary.version()
+                );
                 self.decided("secondary slot erased", because);
                 let _ignored_by_the_c_code = self.io.scramble_slot(area)?;
                 return Ok(Validity::NoImage);
             }
         }
         let checked = if wrong_sector {
-            self.io.error("Secondary header magic detected in first sector, wrong upload address?");
+            self.io
+                .error("Secondary header magic detected in first sector, wrong upload address?");
             Err("there is a header in its first sector".to_owned())
         } else if let Some(refusal) = header.refusal(area, self.io.config) {
             Err(refusal)
@@ -153,7 +163,9 @@ impl Loader<'_> {
             || self.decide_swap_type()?.swap_type == SwapType::Revert;
         if reverting && self.io.erase_trailer(self.area(PRIMARY))?.is_ok() {
             let image = self.current;
-            self.io.info(format!("Cleared image {image} primary slot trailer due to stuck revert"));
+            self.io.info(format!(
+                "Cleared image {image} primary slot trailer due to stuck revert"
+            ));
             self.decided("primary trailer erased", "the image to go back to is gone");
         }
         Ok(())
@@ -250,7 +262,10 @@ impl Loader<'_> {
                 Found::Broken(why) => return Ok(Err(why)),
             };
             if !entry.is_protected && !UNPROTECTED_ALLOWED.contains(&entry.kind) {
-                return Ok(Err(format!("TLV {:#06x} must not stand in the unprotected area", entry.kind)));
+                return Ok(Err(format!(
+                    "TLV {:#06x} must not stand in the unprotected area",
+                    entry.kind
+                )));
             }
             if entry.kind == TLV_SHA256 {
                 if let Err(why) = self.check_hash(area, entry, digest)? {
@@ -267,7 +282,9 @@ impl Loader<'_> {
                 };
                 key = self.find_key(&value);
                 if key.is_none() && verdict.is_err() {
-                    verdict = Err("it is signed with a key that this bootloader does not have".to_owned());
+                    verdict = Err(
+                        "it is signed with a key that this bootloader does not have".to_owned()
+                    );
                 }
             } else if Some(entry.kind) == self.io.config.signature.tlv_type() {
                 let Some(known) = key.take() else { continue };
@@ -286,7 +303,11 @@ impl Loader<'_> {
         if !hash_matched {
             return Ok(Err("it has no SHA-256 TLV".to_owned()));
         }
-        Ok(if self.io.config.signature == Signature::None { Ok(()) } else { verdict })
+        Ok(if self.io.config.signature == Signature::None {
+            Ok(())
+        } else {
+            verdict
+        })
     }
 
     fn check_hash(&mut self, area: FlashArea, entry: Entry, digest: &Digest) -> Step<Checked> {
@@ -310,13 +331,18 @@ impl Loader<'_> {
 
     /// `bootutil_find_key`: the first key whose hash begins with the TLV's bytes, be they as few as none.
     fn find_key(&self, hash: &[u8]) -> Option<usize> {
-        self.keys
-            .signing
-            .iter()
-            .position(|key| key.key_hash(HashAlgorithm::Sha256).as_bytes().starts_with(hash))
+        self.keys.signing.iter().position(|key| {
+            key.key_hash(HashAlgorithm::Sha256)
+                .as_bytes()
+                .starts_with(hash)
+        })
     }
 }
 
 fn slot_name(slot: usize) -> &'static str {
-    if slot == PRIMARY { "primary" } else { "secondary" }
+    if slot == PRIMARY {
+        "primary"
+    } else {
+        "secondary"
+    }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::config::{
-    Config, ContentKeySize, DowngradePrevention, Encryption, ImageSlots, Line, Mode, NetworkCore, NetworkSlot,
-    Signature,
+    Config, ContentKeySize, DowngradePrevention, Encryption, ImageSlots, Line, Mode, NetworkCore,
+    NetworkSlot, Signature,
 };
 use crate::flash::{Area, DeviceId};
 
@@ -166,7 +166,11 @@ pub(crate) fn device(name: &str) -> Option<DeviceId> {
 
 impl SlotPlace {
     pub(crate) fn area(&self) -> Option<Area> {
-        Some(Area { device: device(&self.dev)?, offset: self.off, size: self.size })
+        Some(Area {
+            device: device(&self.dev)?,
+            offset: self.off,
+            size: self.size,
+        })
     }
 }
 
@@ -176,8 +180,14 @@ impl Case {
         let recorded = &self.config;
         let unknown = |what: &str, value: &str| format!("{what} `{value}` is not known");
         let area = |name: String| -> Result<Area, String> {
-            let place = self.layout.slots.get(&name).ok_or_else(|| format!("layout has no slot `{name}`"))?;
-            place.area().ok_or_else(|| format!("slot `{name}` is in an unknown device `{}`", place.dev))
+            let place = self
+                .layout
+                .slots
+                .get(&name)
+                .ok_or_else(|| format!("layout has no slot `{name}`"))?;
+            place
+                .area()
+                .ok_or_else(|| format!("slot `{name}` is in an unknown device `{}`", place.dev))
         };
         let mut images = Vec::new();
         for name in ["app", "net"].into_iter().take(recorded.images) {
@@ -187,7 +197,10 @@ impl Case {
             });
         }
         if images.len() != recorded.images {
-            return Err(format!("{} images are more than a recording can name", recorded.images));
+            return Err(format!(
+                "{} images are more than a recording can name",
+                recorded.images
+            ));
         }
         Ok(Config {
             mode: match recorded.mode.as_str() {
@@ -226,7 +239,11 @@ impl Case {
             write_size: recorded.write_size,
             sector_size: recorded.sector_size,
             max_align: recorded.max_align,
-            line: if recorded.source.starts_with("sdk-mcuboot") { Line::Nordic } else { Line::Upstream },
+            line: if recorded.source.starts_with("sdk-mcuboot") {
+                Line::Nordic
+            } else {
+                Line::Upstream
+            },
             network_core: NetworkCore::None,
             network_slot: NetworkSlot::default(),
             images,

@@ -29,7 +29,9 @@ impl Differences {
         model: &T,
     ) {
         if recorded != model {
-            self.push(format!("{place}: {what}: recorded {recorded:?}, model {model:?}"));
+            self.push(format!(
+                "{place}: {what}: recorded {recorded:?}, model {model:?}"
+            ));
         }
     }
 }
@@ -65,15 +67,34 @@ impl<'a> Places<'a> {
             OperationKind::Erase => "E",
         };
         let torn = if operation.torn { ", torn" } else { "" };
-        format!("{kind} {slot}+{offset:#x}, {} bytes{torn}", operation.length)
+        format!(
+            "{kind} {slot}+{offset:#x}, {} bytes{torn}",
+            operation.length
+        )
     }
 
     /// A recorded operation in the same words.
     pub(crate) fn recorded_operation(fields: &[serde_json::Value]) -> String {
-        let text = |at: usize| fields.get(at).and_then(serde_json::Value::as_str).unwrap_or("?");
-        let number = |at: usize| fields.get(at).and_then(serde_json::Value::as_u64).unwrap_or(u64::MAX);
+        let text = |at: usize| {
+            fields
+                .get(at)
+                .and_then(serde_json::Value::as_str)
+                .unwrap_or("?")
+        };
+        let number = |at: usize| {
+            fields
+                .get(at)
+                .and_then(serde_json::Value::as_u64)
+                .unwrap_or(u64::MAX)
+        };
         let torn = if fields.len() > 4 { ", torn" } else { "" };
-        format!("{} {}+{:#x}, {} bytes{torn}", text(0), text(1), number(2), number(3))
+        format!(
+            "{} {}+{:#x}, {} bytes{torn}",
+            text(0),
+            text(1),
+            number(2),
+            number(3)
+        )
     }
 
     /// The first byte that differs from `recorded` (all devices one after the other).
@@ -82,9 +103,16 @@ impl<'a> Places<'a> {
         for device in [DeviceId::AppFlash, DeviceId::External] {
             let bytes = flash.bytes(device);
             let theirs = recorded.get(start..start + bytes.len())?;
-            if let Some(at) = bytes.iter().zip(theirs).position(|(model, recorded)| model != recorded) {
+            if let Some(at) = bytes
+                .iter()
+                .zip(theirs)
+                .position(|(model, recorded)| model != recorded)
+            {
                 let (slot, offset) = self.slot(device, u32::try_from(at).unwrap_or(u32::MAX));
-                let field = self.field(&slot, offset).map(|field| format!(" ({field})")).unwrap_or_default();
+                let field = self
+                    .field(&slot, offset)
+                    .map(|field| format!(" ({field})"))
+                    .unwrap_or_default();
                 return Some(format!(
                     "first at {slot}+{offset:#x}{field}: recorded {:#04x}, model {:#04x}",
                     theirs[at], bytes[at]
@@ -98,7 +126,11 @@ impl<'a> Places<'a> {
     /// The field of a trailer that an offset of a slot lies in.
     fn field(&self, slot: &str, offset: u32) -> Option<String> {
         let area: Area = self.case.layout.slots.get(slot)?.area()?;
-        let id = if slot == "scratch" { AreaId::Scratch } else { AreaId::Primary(0) };
+        let id = if slot == "scratch" {
+            AreaId::Scratch
+        } else {
+            AreaId::Primary(0)
+        };
         let area = FlashArea { id, area };
         let status = self.config.status_offset(area)?;
         let config = self.config;
@@ -119,7 +151,10 @@ impl<'a> Places<'a> {
         } else if config.encrypts() && offset >= config.key_offset(area, 1) {
             "key 1"
         } else {
-            return Some(format!("status word {}", (offset - status) / config.write_size.max(1)));
+            return Some(format!(
+                "status word {}",
+                (offset - status) / config.write_size.max(1)
+            ));
         };
         Some(name.to_owned())
     }

@@ -71,7 +71,10 @@ impl Corpus {
     /// `cases.jsonl` is missing or has a line that is not a case.
     pub fn load(directory: &Path) -> Result<Self, CorpusError> {
         let path = directory.join("cases.jsonl");
-        let unreadable = |source| CorpusError::Read { path: path.clone(), source };
+        let unreadable = |source| CorpusError::Read {
+            path: path.clone(),
+            source,
+        };
         let file = BufReader::new(std::fs::File::open(&path).map_err(unreadable)?);
         let mut cases = Vec::new();
         for (index, line) in file.lines().enumerate() {
@@ -79,11 +82,18 @@ impl Corpus {
             if line.trim().is_empty() {
                 continue;
             }
-            let case = serde_json::from_str(&line)
-                .map_err(|source| CorpusError::Case { path: path.clone(), line: index + 1, source })?;
+            let case = serde_json::from_str(&line).map_err(|source| CorpusError::Case {
+                path: path.clone(),
+                line: index + 1,
+                source,
+            })?;
             cases.push(case);
         }
-        Ok(Self { directory: directory.to_owned(), cases, blobs: Mutex::default() })
+        Ok(Self {
+            directory: directory.to_owned(),
+            cases,
+            blobs: Mutex::default(),
+        })
     }
 
     /// How many cases there are.
@@ -105,14 +115,25 @@ impl Corpus {
 
     /// The bytes whose SHA-256 is `name`.
     pub(crate) fn blob(&self, name: &str) -> Result<Arc<Vec<u8>>, CorpusError> {
-        if let Some(known) = self.blobs.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+        if let Some(known) = self
+            .blobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+        {
             return Ok(Arc::clone(known));
         }
         let path = self.directory.join("blobs").join(format!("{name}.gz"));
-        let unreadable = |source| CorpusError::Read { path: path.clone(), source };
+        let unreadable = |source| CorpusError::Read {
+            path: path.clone(),
+            source,
+        };
         let file = std::fs::File::open(&path).map_err(unreadable)?;
         let mut bytes = Vec::new();
-        flate2::read::GzDecoder::new(file).take(BLOB_LIMIT).read_to_end(&mut bytes).map_err(unreadable)?;
+        flate2::read::GzDecoder::new(file)
+            .take(BLOB_LIMIT)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
         let found = hex::encode(Sha256::digest(&bytes));
         if found != name {
             return Err(CorpusError::Blob { path, found });
@@ -124,7 +145,11 @@ impl Corpus {
     }
 
     /// The test keys that recordings are made with.
-    pub(crate) fn keys(&self, signature: Signature, encryption: Encryption) -> Result<Keys, CorpusError> {
+    pub(crate) fn keys(
+        &self,
+        signature: Signature,
+        encryption: Encryption,
+    ) -> Result<Keys, CorpusError> {
         let signing = match signature {
             Signature::EcdsaP256 => Some("root-ec-p256.pem"),
             Signature::Rsa2048 => Some("root-rsa-2048.pem"),
@@ -142,7 +167,8 @@ impl Corpus {
         let mut keys = Keys::default();
         if let Some(name) = signing {
             let (path, text) = self.key_file(name)?;
-            let key = PublicKey::from_pem(&text).map_err(|source| CorpusError::Key { path, source })?;
+            let key =
+                PublicKey::from_pem(&text).map_err(|source| CorpusError::Key { path, source })?;
             keys.signing.push(key);
         }
         if let Some(name) = decryption {

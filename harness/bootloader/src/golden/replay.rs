@@ -57,11 +57,18 @@ impl Ended {
 
 fn recorded_version(image: &BootedImage) -> String {
     let version = image.version;
-    format!("{}.{}.{}+{}", version.major, version.minor, version.revision, version.build)
+    format!(
+        "{}.{}.{}+{}",
+        version.major, version.minor, version.revision, version.build
+    )
 }
 
 /// Replays one case.
-pub(crate) fn replay(corpus: &Corpus, case: &Case, sampling: Sampling) -> Result<CaseReport, CorpusError> {
+pub(crate) fn replay(
+    corpus: &Corpus,
+    case: &Case,
+    sampling: Sampling,
+) -> Result<CaseReport, CorpusError> {
     let report = |verdict| CaseReport {
         id: case.id.clone(),
         about: case.about.clone(),
@@ -76,12 +83,20 @@ pub(crate) fn replay(corpus: &Corpus, case: &Case, sampling: Sampling) -> Result
         Err(why) => return Ok(report(Verdict::NotReplayed(why))),
     };
     let keys = corpus.keys(config.signature, config.encryption)?;
-    let mut replay = Replay { corpus, case, config, keys, differences: Differences::default() };
+    let mut replay = Replay {
+        corpus,
+        case,
+        config,
+        keys,
+        differences: Differences::default(),
+    };
     let starts = replay.steps()?;
     let (mut cuts, mut variants) = (0, 0);
     for (number, sweep) in case.sweeps.iter().enumerate() {
         let Some(start) = starts.get(sweep.step) else {
-            replay.differences.push(format!("sweep {number}: there is no step {}", sweep.step));
+            replay
+                .differences
+                .push(format!("sweep {number}: there is no step {}", sweep.step));
             continue;
         };
         for (index, row) in sweep.cuts.iter().enumerate() {
@@ -105,7 +120,11 @@ pub(crate) fn replay(corpus: &Corpus, case: &Case, sampling: Sampling) -> Result
     } else {
         Verdict::Failed(replay.differences.0)
     };
-    Ok(CaseReport { cuts, variants, ..report(verdict) })
+    Ok(CaseReport {
+        cuts,
+        variants,
+        ..report(verdict)
+    })
 }
 
 impl Replay<'_> {
@@ -113,7 +132,8 @@ impl Replay<'_> {
         let config = &self.case.config;
         let mut flash = SimFlash::new();
         for name in ["int", "ext"] {
-            if let (Some(size), Some(id)) = (self.case.layout.devices.get(name), case::device(name)) {
+            if let (Some(size), Some(id)) = (self.case.layout.devices.get(name), case::device(name))
+            {
                 flash = flash.with_device(id, *size, config.write_size, config.sector_size);
             }
         }
@@ -129,8 +149,15 @@ impl Replay<'_> {
 
     fn edit(&mut self, flash: &mut SimFlash, edits: &[Edit]) -> Result<(), CorpusError> {
         for edit in edits {
-            let Some(area) = self.case.layout.slots.get(&edit.slot).and_then(case::SlotPlace::area) else {
-                self.differences.push(format!("edit of unknown slot `{}`", edit.slot));
+            let Some(area) = self
+                .case
+                .layout
+                .slots
+                .get(&edit.slot)
+                .and_then(case::SlotPlace::area)
+            else {
+                self.differences
+                    .push(format!("edit of unknown slot `{}`", edit.slot));
                 continue;
             };
             let offset = area.offset + edit.off;
@@ -139,8 +166,12 @@ impl Replay<'_> {
             }
             if let Some(text) = &edit.hex {
                 match hex::decode(text) {
-                    Ok(bytes) => flash.edit(area.device, offset, &bytes.repeat(edit.repeat.unwrap_or(1))),
-                    Err(error) => self.differences.push(format!("edit of `{}`: {error}", edit.slot)),
+                    Ok(bytes) => {
+                        flash.edit(area.device, offset, &bytes.repeat(edit.repeat.unwrap_or(1)))
+                    }
+                    Err(error) => self
+                        .differences
+                        .push(format!("edit of `{}`: {error}", edit.slot)),
                 }
             }
         }
@@ -158,7 +189,12 @@ impl Replay<'_> {
                 self.act(&place, &mut flash, action);
             }
             let hash = hex::encode(flash.sha256());
-            self.differences.expect(&place, "flash before the boot", step.flash_before.as_str(), &hash);
+            self.differences.expect(
+                &place,
+                "flash before the boot",
+                step.flash_before.as_str(),
+                &hash,
+            );
             starts.push(flash.clone());
             self.step(&place, step, &mut flash)?;
         }
@@ -171,19 +207,29 @@ impl Replay<'_> {
             "perm" => set_pending(&self.config, flash, action.image, Pending::Permanent),
             "confirm" => set_confirmed(&self.config, flash, action.image),
             other => {
-                self.differences.push(format!("{place}: request `{other}` is not known"));
+                self.differences
+                    .push(format!("{place}: request `{other}` is not known"));
                 return;
             }
         };
-        self.differences.expect(place, &format!("`{}` done", action.request), &action.ok, &done.is_ok());
+        self.differences.expect(
+            place,
+            &format!("`{}` done", action.request),
+            &action.ok,
+            &done.is_ok(),
+        );
     }
 
     fn step(&mut self, place: &str, step: &Step, flash: &mut SimFlash) -> Result<(), CorpusError> {
         let before = self.swap_types(flash);
-        self.differences.expect(place, "swap types before", &step.swap_types_before, &before);
+        self.differences
+            .expect(place, "swap types before", &step.swap_types_before, &before);
         flash.power_up();
         if let Some(cut) = step.cut {
-            flash.cut_at(Cut { ops: cut.ops, torn: cut.torn });
+            flash.cut_at(Cut {
+                ops: cut.ops,
+                torn: cut.torn,
+            });
         }
         if step.expect.trace.is_some() {
             flash.start_trace();
@@ -200,7 +246,8 @@ impl Replay<'_> {
         flash: &mut SimFlash,
     ) -> Result<(), CorpusError> {
         let counts = flash.counts();
-        self.differences.expect(place, "result", expect.result.as_str(), ended.result);
+        self.differences
+            .expect(place, "result", expect.result.as_str(), ended.result);
         if let (Some(trace), true) = (&expect.trace, self.differences.0.is_empty()) {
             self.compare_trace(place, trace, flash);
         }
@@ -209,23 +256,49 @@ impl Replay<'_> {
             .image
             .as_ref()
             .map(|image| (case::device(&image.dev), image.off, image.version.clone()));
-        let model = ended.booted.map(|image| (Some(image.device), image.offset, recorded_version(&image)));
+        let model = ended
+            .booted
+            .map(|image| (Some(image.device), image.offset, recorded_version(&image)));
         self.differences.expect(place, "image", &recorded, &model);
-        self.differences.expect(place, "writes", &expect.writes, &counts.writes);
-        self.differences.expect(place, "erases", &expect.erases, &counts.erases);
-        self.differences.expect(place, "operations", &expect.ops, &counts.ops());
-        self.differences.expect(place, "dirty writes", &expect.dirty_writes, &counts.dirty_writes);
-        self.differences.expect(place, "misaligned", &expect.misaligned_writes, &counts.misaligned_writes);
+        self.differences
+            .expect(place, "writes", &expect.writes, &counts.writes);
+        self.differences
+            .expect(place, "erases", &expect.erases, &counts.erases);
+        self.differences
+            .expect(place, "operations", &expect.ops, &counts.ops());
+        self.differences.expect(
+            place,
+            "dirty writes",
+            &expect.dirty_writes,
+            &counts.dirty_writes,
+        );
+        self.differences.expect(
+            place,
+            "misaligned",
+            &expect.misaligned_writes,
+            &counts.misaligned_writes,
+        );
         let after = self.swap_types(flash);
-        self.differences.expect(place, "swap types after", &expect.swap_types_after, &after);
+        self.differences
+            .expect(place, "swap types after", &expect.swap_types_after, &after);
         for (slot, recorded) in &expect.trailers {
-            let area = self.case.layout.slots.get(slot).and_then(case::SlotPlace::area);
+            let area = self
+                .case
+                .layout
+                .slots
+                .get(slot)
+                .and_then(case::SlotPlace::area);
             let model = match area.map(|area| area_swap_state(&self.config, flash, area)) {
                 Some(Ok(state)) => state.to_string(),
                 Some(Err(error)) => error.to_string(),
                 None => "no such slot".to_owned(),
             };
-            self.differences.expect(place, &format!("trailer of {slot}"), recorded.as_str(), &model);
+            self.differences.expect(
+                place,
+                &format!("trailer of {slot}"),
+                recorded.as_str(),
+                &model,
+            );
         }
         let blob = expect.blob.then_some(expect.flash.as_str());
         self.compare_flash(place, &expect.flash, blob, flash)
@@ -250,56 +323,111 @@ impl Replay<'_> {
             None => None,
         };
         let first = first.unwrap_or_else(|| "its bytes are not in the corpus".to_owned());
-        self.differences.push(format!("{place}: flash differs, {first}"));
+        self.differences
+            .push(format!("{place}: flash differs, {first}"));
         Ok(())
     }
 
-    fn compare_trace(&mut self, place: &str, recorded: &[Vec<serde_json::Value>], flash: &mut SimFlash) {
+    fn compare_trace(
+        &mut self,
+        place: &str,
+        recorded: &[Vec<serde_json::Value>],
+        flash: &mut SimFlash,
+    ) {
         let places = Places::new(self.case, &self.config);
-        let model: Vec<String> =
-            flash.take_trace().iter().map(|operation| places.operation(operation)).collect();
-        let recorded: Vec<String> =
-            recorded.iter().map(|fields| Places::recorded_operation(fields)).collect();
-        let first = (0..recorded.len().max(model.len())).find(|at| recorded.get(*at) != model.get(*at));
+        let model: Vec<String> = flash
+            .take_trace()
+            .iter()
+            .map(|operation| places.operation(operation))
+            .collect();
+        let recorded: Vec<String> = recorded
+            .iter()
+            .map(|fields| Places::recorded_operation(fields))
+            .collect();
+        let first =
+            (0..recorded.len().max(model.len())).find(|at| recorded.get(*at) != model.get(*at));
         if let Some(at) = first {
             let end = "the end".to_owned();
             let recorded = recorded.get(at).unwrap_or(&end);
             let model = model.get(at).unwrap_or(&end);
-            self.differences.push(format!("{place}: operation {at}: recorded {recorded}, model {model}"));
+            self.differences.push(format!(
+                "{place}: operation {at}: recorded {recorded}, model {model}"
+            ));
         }
     }
 
-    fn cut(&mut self, number: usize, sweep: &Sweep, row: &CutRow, start: &SimFlash) -> Result<(), CorpusError> {
+    fn cut(
+        &mut self,
+        number: usize,
+        sweep: &Sweep,
+        row: &CutRow,
+        start: &SimFlash,
+    ) -> Result<(), CorpusError> {
         let CutRow(cut, at_cut, after, version, swap_types) = row;
-        let place = format!("sweep {number} of step {}, cut {cut} torn {}", sweep.step, sweep.torn);
+        let place = format!(
+            "sweep {number} of step {}, cut {cut} torn {}",
+            sweep.step, sweep.torn
+        );
         let in_blobs = sweep.blob_cuts.contains(cut);
         let mut flash = start.clone();
         flash.power_up();
-        flash.cut_at(Cut { ops: *cut, torn: sweep.torn });
+        flash.cut_at(Cut {
+            ops: *cut,
+            torn: sweep.torn,
+        });
         self.boot(&mut flash);
         flash.power_up();
-        self.compare_flash(&format!("{place}, at the cut"), at_cut, in_blobs.then_some(at_cut), &flash)?;
+        self.compare_flash(
+            &format!("{place}, at the cut"),
+            at_cut,
+            in_blobs.then_some(at_cut),
+            &flash,
+        )?;
         let model = self.swap_types(&mut flash);
-        self.differences.expect(&place, "swap types at the cut", swap_types, &model);
+        self.differences
+            .expect(&place, "swap types at the cut", swap_types, &model);
         flash.power_up();
         let ended = self.boot(&mut flash);
-        self.differences.expect(&place, "version after a clean boot", version, &ended.version());
-        self.compare_flash(&format!("{place}, after a clean boot"), after, in_blobs.then_some(after), &flash)
+        self.differences.expect(
+            &place,
+            "version after a clean boot",
+            version,
+            &ended.version(),
+        );
+        self.compare_flash(
+            &format!("{place}, after a clean boot"),
+            after,
+            in_blobs.then_some(after),
+            &flash,
+        )
     }
 
     fn variant(&mut self, variant: &Variant, mut flash: SimFlash) -> Result<(), CorpusError> {
         let place = format!("variant `{}`", variant.name);
         self.edit(&mut flash, &variant.edits)?;
         let before = self.swap_types(&mut flash);
-        self.differences.expect(&place, "swap types before", &variant.swap_types_before, &before);
+        self.differences.expect(
+            &place,
+            "swap types before",
+            &variant.swap_types_before,
+            &before,
+        );
         flash.power_up();
         let ended = self.boot(&mut flash);
         let ops = flash.counts().ops();
-        self.differences.expect(&place, "result", variant.result.as_str(), ended.result);
-        self.differences.expect(&place, "version", &variant.version, &ended.version());
-        self.differences.expect(&place, "operations", &variant.ops, &ops);
+        self.differences
+            .expect(&place, "result", variant.result.as_str(), ended.result);
+        self.differences
+            .expect(&place, "version", &variant.version, &ended.version());
+        self.differences
+            .expect(&place, "operations", &variant.ops, &ops);
         let after = self.swap_types(&mut flash);
-        self.differences.expect(&place, "swap types after", &variant.swap_types_after, &after);
+        self.differences.expect(
+            &place,
+            "swap types after",
+            &variant.swap_types_after,
+            &after,
+        );
         self.compare_flash(&place, &variant.flash, None, &flash)
     }
 
@@ -325,4 +453,3 @@ impl Replay<'_> {
             .collect()
     }
 }
-

@@ -20,7 +20,10 @@ pub struct Options {
 impl Default for Options {
     /// Everything, on one thread.
     fn default() -> Self {
-        Self { jobs: 1, sampling: Sampling::Full }
+        Self {
+            jobs: 1,
+            sampling: Sampling::Full,
+        }
     }
 }
 
@@ -104,12 +107,16 @@ pub struct ModeTally {
 impl Summary {
     /// Cases in which model and recording differ.
     pub fn failed(&self) -> impl Iterator<Item = &CaseReport> {
-        self.cases.iter().filter(|case| !case.differences().is_empty())
+        self.cases
+            .iter()
+            .filter(|case| !case.differences().is_empty())
     }
 
     /// Cases that the model could not replay.
     pub fn not_replayed(&self) -> impl Iterator<Item = &CaseReport> {
-        self.cases.iter().filter(|case| case.not_replayed().is_some())
+        self.cases
+            .iter()
+            .filter(|case| case.not_replayed().is_some())
     }
 
     /// Counts per mode.
@@ -144,18 +151,32 @@ impl fmt::Display for Summary {
             }
         }
         for case in self.not_replayed() {
-            writeln!(f, "{} not replayed: {}", case.id, case.not_replayed().unwrap_or_default())?;
+            writeln!(
+                f,
+                "{} not replayed: {}",
+                case.id,
+                case.not_replayed().unwrap_or_default()
+            )?;
         }
         for (mode, tally) in self.by_mode() {
             writeln!(
                 f,
                 "{mode}: {} passed, {} failed, {} not replayed; {} boots, {} cuts, {} variants compared",
-                tally.passed, tally.failed, tally.not_replayed, tally.boots, tally.cuts, tally.variants
+                tally.passed,
+                tally.failed,
+                tally.not_replayed,
+                tally.boots,
+                tally.cuts,
+                tally.variants
             )?;
         }
         let (failed, skipped) = (self.failed().count(), self.not_replayed().count());
         let passed = self.cases.len() - failed - skipped;
-        write!(f, "{} cases, {passed} passed, {failed} failed", self.cases.len())?;
+        write!(
+            f,
+            "{} cases, {passed} passed, {failed} failed",
+            self.cases.len()
+        )?;
         if skipped > 0 {
             write!(f, ", {skipped} not replayed")?;
         }
@@ -176,22 +197,28 @@ impl Corpus {
                         let index = next.fetch_add(1, Ordering::Relaxed);
                         self.cases.get(index).map(|case| (index, case))
                     } {
-                        let report = replay(self, case, options.sampling).unwrap_or_else(|error| CaseReport {
-                            id: case.id.clone(),
-                            about: case.about.clone(),
-                            mode: case.config.mode.clone(),
-                            boots: 0,
-                            cuts: 0,
-                            variants: 0,
-                            verdict: Verdict::Failed(vec![error.to_string()]),
+                        let report = replay(self, case, options.sampling).unwrap_or_else(|error| {
+                            CaseReport {
+                                id: case.id.clone(),
+                                about: case.about.clone(),
+                                mode: case.config.mode.clone(),
+                                boots: 0,
+                                cuts: 0,
+                                variants: 0,
+                                verdict: Verdict::Failed(vec![error.to_string()]),
+                            }
                         });
-                        done.lock().unwrap_or_else(PoisonError::into_inner).push((index, report));
+                        done.lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .push((index, report));
                     }
                 });
             }
         });
         let mut cases = done.into_inner().unwrap_or_else(PoisonError::into_inner);
         cases.sort_by_key(|(index, _)| *index);
-        Summary { cases: cases.into_iter().map(|(_, report)| report).collect() }
+        Summary {
+            cases: cases.into_iter().map(|(_, report)| report).collect(),
+        }
     }
 }
