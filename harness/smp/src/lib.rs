@@ -14,20 +14,24 @@ pub mod cbor;
 mod client;
 mod code;
 mod exchange;
+mod faulty;
 pub mod frame;
 mod header;
 pub mod message;
 mod traced;
 mod transport;
+mod uart;
 mod upload;
 
 pub use cbor::{CborError, Lengths, Map};
 pub use client::{Client, ClientError, ClientOptions};
 pub use code::{GroupCode, ManagementCode, Refused, image_code};
 pub use exchange::{Exchange, ExchangeEvent, Patience};
+pub use faulty::{FaultPlan, FaultRates, Faulty};
 pub use header::{Group, HEADER_LEN, Header, HeaderError, Op, RawHeader, Version};
 pub use traced::{Direction, Trace, Traced};
 pub use transport::{Capabilities, Transport, TransportError};
+pub use uart::{ConsoleEvent, ConsoleKind, ConsoleSink, UartOptions, UartPort, UartTransport};
 pub use upload::{
     Trouble, Upload, UploadError, UploadEvent, UploadLimits, UploadOptions, UploadOutcome,
     UploadProgress, UploadProof, UploadStats,

@@ -36,6 +36,8 @@ pub struct Upload {
     phase: Phase,
     /// The last offset that the server named.
     acked: u64,
+    /// The largest that it was since the start or restart: only what is beyond it is progress.
+    highest: u64,
     /// What is sent next.
     next: u64,
     in_flight: VecDeque<Sent>,
@@ -146,6 +148,7 @@ impl Upload {
             hash,
             phase: Phase::Opening,
             acked: 0,
+            highest: 0,
             next: 0,
             in_flight: VecDeque::new(),
             unanswered: VecDeque::new(),
@@ -410,8 +413,11 @@ impl Upload {
     fn advance(&mut self, now: Instant, off: u64) {
         self.acked = off;
         self.next = self.next.max(off);
-        self.attempts = 0;
-        self.last_progress = now;
+        if off > self.highest {
+            self.highest = off;
+            self.attempts = 0;
+            self.last_progress = now;
+        }
         self.events
             .push_back(UploadEvent::Progress(self.progress()));
     }
@@ -548,6 +554,7 @@ impl Upload {
         self.forget_in_flight();
         self.generation += 1;
         self.acked = 0;
+        self.highest = 0;
         self.next = 0;
         self.end_sent = false;
         self.list_helps = true;
