@@ -1,25 +1,9 @@
 //! The one stream of events: everything that happens on any board, in one order.
 
 use hil_clock::{Instant, SharedClock};
-use hil_record::{CoreName, Event, EventKind};
+use hil_record::{CoreName, Event, EventKind, Reporter};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// Takes events, to show them, keep them or count them.
-///
-/// A reporter never decides anything about the run. One that cannot write returns its error; it then gets no
-/// further event, and the run goes on with the others.
-pub trait Reporter: Send {
-    /// What to call it in messages, such as `journal`.
-    fn name(&self) -> &str;
-
-    /// Takes one event. Called for one event at a time, in their order.
-    ///
-    /// # Errors
-    ///
-    /// What kept it from being written.
-    fn on_event(&mut self, event: &Event) -> io::Result<()>;
-}
 
 /// A reporter that gave up.
 #[derive(Debug)]

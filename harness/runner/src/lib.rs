@@ -1,7 +1,7 @@
 //! Runs scenarios on boards: which board runs what, step after step, with deadlines, evidence and one verdict each.
 //!
 //! Give [`run`] the boards that were [found](FoundBoard), the [firmware](Firmware) under test and the [jobs](Job); it
-//! tells [reporters](Reporter) everything that happens as one stream of events, and returns how each job ended. Boards
+//! tells [reporters](hil_record::Reporter) everything that happens as one stream of events, and returns how each job ended. Boards
 //! are reached through `hil-rig` and `hil-smp` only, so that nothing here can know what they are made of.
 //!
 //! What the firmware does wrong (*fail*) and what the bench does wrong (*error*) are different types from the place where
@@ -25,7 +25,7 @@ mod trouble;
 
 pub use bench::{BenchError, FoundBoard};
 pub use cancel::CancelToken;
-pub use events::{Reporter, ReporterFailure};
+pub use events::ReporterFailure;
 pub use firmware::{Firmware, FirmwareProblem};
 pub use plan::Job;
 pub use run::{RunEnd, RunRequest, SCENARIO_LIMIT, run};

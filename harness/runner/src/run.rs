@@ -2,12 +2,14 @@
 
 use crate::bench::{Bench, BenchError, FoundBoard};
 use crate::cancel::CancelToken;
-use crate::events::{Events, Reporter, ReporterFailure};
+use crate::events::{Events, ReporterFailure};
 use crate::firmware::Firmware;
 use crate::plan::{Job, Plan, Runnable};
 use crate::scenario::{self, Condition};
 use hil_clock::SharedClock;
-use hil_record::{EventKind, FirmwareInfo, Outcome, RigInfo, RunStarted, SkipKind, Tool, Verdict};
+use hil_record::{
+    EventKind, FirmwareInfo, Outcome, Reporter, RigInfo, RunStarted, SkipKind, Tool, Verdict,
+};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

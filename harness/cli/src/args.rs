@@ -1,0 +1,193 @@
+//! What was typed. The only file that knows clap; what it means is worked out in [`command`](crate::command).
+
+use crate::exit::Exit;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use virtual_dk::Speed;
+
+/// Runs firmware update scenarios on nRF5340 boards, or on virtual ones where none is attached.
+#[derive(Debug, Parser)]
+#[command(name = "dfu-hil", version, about, after_help = Exit::help(), arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run scenarios on the boards of a rig
+    Run(RunArgs),
+    /// List the scenarios, without a board
+    List(ListArgs),
+    /// Check scenario, rig and firmware files, without a board
+    Check(CheckArgs),
+    /// Look into MCUboot image files
+    #[command(subcommand)]
+    Image(ImageCommand),
+    /// Start virtual nRF5340 DKs and print where their probe, UARTs and power are
+    ///
+    /// Runs until it gets SIGTERM or SIGINT, or its standard input closes.
+    VirtualDk(VirtualDkArgs),
+    /// Write the demo firmware set that the virtual rig runs by default
+    DemoFirmware(DemoFirmwareArgs),
+}
+
+/// Which scenarios.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SelectionArgs {
+    /// Scenario files, or folders of them [default: ./scenarios, or the built-in library]
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenarios: Vec<PathBuf>,
+    /// Only scenarios whose id contains TEXT; may be given several times, one match is enough
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Vec<String>,
+}
+
+/// Which boards and which firmware.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct BenchArgs {
+    /// Rig file: the boards of this bench [default: ./rigs/virtual.yaml, or the built-in virtual rig]
+    #[arg(long, value_name = "FILE", help_heading = "Bench options")]
+    pub(crate) rig: Option<PathBuf>,
+    /// Firmware set: what is under test [default: the demo firmware, generated for the run]
+    #[arg(long, value_name = "FILE", help_heading = "Bench options")]
+    pub(crate) firmware: Option<PathBuf>,
+}
+
+/// `dfu-hil run`.
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(crate) bench: BenchArgs,
+    /// Where the run's folder is made: journal, result.json, junit.xml and console logs
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "reports",
+        help_heading = "Output options"
+    )]
+    pub(crate) reports: PathBuf,
+    /// Print result.json on standard output, and nothing else there
+    #[arg(long, help_heading = "Output options")]
+    pub(crate) json: bool,
+}
+
+/// `dfu-hil list`.
+#[derive(Args, Debug)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+    /// Print the list as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `dfu-hil check`.
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(crate) bench: BenchArgs,
+}
+
+/// `dfu-hil image …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImageCommand {
+    /// Print what an image file holds, and whether a bootloader with the given keys takes it
+    Inspect(InspectArgs),
+}
+
+/// `dfu-hil image inspect`.
+#[derive(Args, Debug)]
+pub(crate) struct InspectArgs {
+    /// Image file, as for an upload (`app_update.bin`), or a dump of a slot
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Public key to check the signature with, or private key to decrypt with; may be given several times
+    #[arg(long, value_name = "PEM")]
+    pub(crate) key: Vec<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `dfu-hil virtual-dk`.
+#[derive(Args, Debug)]
+pub(crate) struct VirtualDkArgs {
+    /// How many boards
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) boards: u16,
+    /// Print the endpoints as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Keep the network core reachable for the probe when it is held off, which real silicon does not
+    ///
+    /// For tools without a reset sequence that releases FORCEOFF, such as the stock probe-rs command.
+    #[arg(long)]
+    pub(crate) lenient_forceoff: bool,
+    /// How fast the boards' time runs: 1 as on silicon, 20 a twentieth of the time, `instant` none at all
+    #[arg(long, value_name = "FACTOR", default_value = "1")]
+    pub(crate) speed: Speed,
+    /// Limit the UARTs to this many bits per second of real time
+    #[arg(long, value_name = "BAUD", value_parser = clap::value_parser!(u32).range(300..))]
+    pub(crate) uart_baud: Option<u32>,
+    /// TCP port of the first board's probe; further boards take the ports behind it [default: free ones]
+    #[arg(
+        long,
+        value_name = "PORT",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    pub(crate) probe_port: u16,
+    /// Let debuggers move every bit of SWD themselves instead of whole memory accesses
+    #[arg(long)]
+    pub(crate) slow_probe: bool,
+    /// Intel HEX file that is in the flash of every board from the start; may be given several times
+    #[arg(long, value_name = "HEX")]
+    pub(crate) load: Vec<PathBuf>,
+}
+
+/// `dfu-hil demo-firmware`.
+#[derive(Args, Debug)]
+pub(crate) struct DemoFirmwareArgs {
+    /// Folder to write to; is made when it is not there
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Which bootloader the set is built for
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) variant: DemoVariant,
+}
+
+/// The bootloaders that there is demo firmware for.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum DemoVariant {
+    /// Swap using move, ECDSA P-256, encryption with ECIES-P256
+    #[default]
+    SwapMoveEcdsaEc256,
+    /// Overwrite only, RSA-2048, no encryption
+    OverwriteRsa2048,
+}
+
+impl From<DemoVariant> for virtual_dk::demo::Variant {
+    fn from(variant: DemoVariant) -> Self {
+        match variant {
+            DemoVariant::SwapMoveEcdsaEc256 => Self::SwapMoveEcdsaEc256,
+            DemoVariant::OverwriteRsa2048 => Self::OverwriteRsa2048,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

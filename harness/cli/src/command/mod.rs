@@ -1,0 +1,24 @@
+//! The commands, one file each.
+
+mod check;
+mod demo_firmware;
+mod image;
+mod list;
+mod run;
+mod virtual_dk;
+
+use crate::args::{Command, ImageCommand};
+use crate::error::CliError;
+use crate::exit::Exit;
+
+/// Does what was asked for.
+pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
+    match command {
+        Command::Run(args) => run::run(&args),
+        Command::List(args) => list::list(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Image(ImageCommand::Inspect(args)) => image::inspect(&args),
+        Command::VirtualDk(args) => virtual_dk::serve(args),
+        Command::DemoFirmware(args) => demo_firmware::write(&args),
+    }
+}

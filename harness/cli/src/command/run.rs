@@ -1,0 +1,205 @@
+//! `dfu-hil run`: runs scenarios on the boards of a rig and writes what was found.
+
+use crate::args::RunArgs;
+use crate::bench_files;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::library::{Library, mistakes_in_files, selected};
+use crate::{ask, progress, signals};
+use hil_clock::{SharedClock, SystemClock};
+use hil_record::{
+    ConsoleLogs, Journal, Reporter, RunDirectory, RunRecord, Tool, Verdict, read_journal,
+};
+use hil_rig::{Rig, RigFile, RigOptions, VirtualLauncher};
+use hil_runner::{BenchError, CancelToken, Firmware, FoundBoard, Job, RunRequest, error_chain};
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What was asked for, with every file read.
+struct Meant {
+    jobs: Vec<Job>,
+    rig: RigFile,
+    firmware: Firmware,
+    folder: RunFolder,
+}
+
+/// Runs what was asked for.
+pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
+    let clock: SharedClock = Arc::new(SystemClock::new());
+    let meant = understand(args, &clock)?;
+    let cancel = CancelToken::new();
+    signals::cancel_on(&cancel)
+        .map_err(|error| CliError::bench(format_args!("signals cannot be caught: {error}")))?;
+
+    let rig = open(&meant.rig, &clock)?;
+    let rig_name = rig.name().to_owned();
+    let boards = FoundBoard::all(rig).map_err(|error| bench_error(&error))?;
+    let folder = meant.folder.keep();
+    let reporters = reporters(&folder)
+        .map_err(|error| CliError::usage(format_args!("the journal cannot be made: {error}")))?;
+    let started = clock.wall().try_into().map_err(|_| {
+        CliError::bench("the clock shows no date that a report can carry")
+            .with_help(Some("set the date of this machine"))
+    })?;
+    let ran = hil_runner::run(RunRequest {
+        run: folder.id().to_owned(),
+        started,
+        tool: Tool {
+            name: env!("CARGO_BIN_NAME").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        rig: rig_name,
+        boards,
+        firmware: meant.firmware,
+        jobs: meant.jobs,
+        reporters,
+        clock,
+        cancel,
+    });
+    let failures = match &ran {
+        Ok(end) => end.reporter_failures.as_slice(),
+        Err(_) => &[],
+    };
+    for failure in failures {
+        eprintln!(
+            "warning: the {} gave up, what it wrote is not complete: {}",
+            failure.reporter, failure.error
+        );
+    }
+    let record = report(&folder, args)?;
+    match ran {
+        Ok(_) => Ok(exit_of(&record)),
+        Err(error) => Err(bench_error(&error)),
+    }
+}
+
+/// Reads everything that was named, before any board is touched.
+fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
+    let library = Library::load(&args.selection)?;
+    let rig = bench_files::rig_file(args.bench.rig.as_deref())?;
+    let filters = &args.selection.filter;
+    let jobs = Job::of(&library.scenarios, |name| selected(filters, name));
+    if jobs.is_empty() {
+        return Err(super::list::nothing_selected(filters));
+    }
+    let named = args
+        .bench
+        .firmware
+        .as_deref()
+        .map(bench_files::firmware)
+        .transpose()?;
+    let folder = RunFolder::create(&args.reports.join("runs"), &**clock)?;
+    let firmware = match named {
+        Some(firmware) => firmware,
+        None => bench_files::demo_firmware(&folder.directory.path().join("firmware"))?,
+    };
+    let wanted: Vec<_> = library
+        .scenarios
+        .into_iter()
+        .filter(|scenario| {
+            scenario
+                .variants()
+                .iter()
+                .any(|variant| selected(filters, &variant.name))
+        })
+        .collect();
+    let mistakes = hil_scenario::check(&wanted, firmware.set(), &[]).errors;
+    if !mistakes.is_empty() {
+        return Err(mistakes_in_files(&mistakes));
+    }
+    Ok(Meant {
+        jobs,
+        rig,
+        firmware,
+        folder,
+    })
+}
+
+fn open(file: &RigFile, clock: &SharedClock) -> Result<Rig, CliError> {
+    let program = std::env::current_exe().map_err(|error| {
+        CliError::bench(format_args!("this program cannot find itself: {error}"))
+    })?;
+    let mut options = RigOptions::new(clock.clone(), VirtualLauncher::new(program));
+    options.ask = ask::person();
+    Rig::open(file, &options).map_err(|error| bench_error(&BenchError::from(error)))
+}
+
+fn bench_error(error: &BenchError) -> CliError {
+    CliError::bench(error_chain(error)).with_help(error.help())
+}
+
+fn reporters(folder: &RunDirectory) -> io::Result<Vec<Box<dyn Reporter>>> {
+    Ok(vec![
+        Box::new(Journal::create(&folder.journal())?),
+        Box::new(ConsoleLogs::new(folder.clone())),
+        progress::reporter(),
+    ])
+}
+
+/// Makes the record from the journal, so that what is reported is what was written down; writes it for machines and
+/// shows it to people.
+fn report(folder: &RunDirectory, args: &RunArgs) -> Result<RunRecord, CliError> {
+    let contents =
+        read_journal(&folder.journal()).map_err(|error| CliError::bench(error_chain(&error)))?;
+    let record = RunRecord::from_events(&contents.events)
+        .map_err(|error| CliError::bench(error_chain(&error)))?;
+    let unwritable = |path: &Path, error: io::Error| {
+        CliError::bench(format_args!(
+            "`{}` cannot be written: {error}",
+            path.display()
+        ))
+    };
+    let json = serde_json::to_string_pretty(&record).unwrap_or_default();
+    fs::write(folder.result(), &json).map_err(|error| unwritable(&folder.result(), error))?;
+    if args.json {
+        print!("{json}");
+    } else {
+        println!("{:?}", record.totals);
+        println!("report: {}", folder.path().display());
+    }
+    Ok(record)
+}
+
+/// A failure of the firmware wins over trouble of the bench; see [`Exit::Failed`].
+fn exit_of(record: &RunRecord) -> Exit {
+    match record.totals.verdict() {
+        Verdict::Fail => Exit::Failed,
+        Verdict::Error => Exit::BenchError,
+        Verdict::Pass if record.ending != hil_record::Ending::Complete => Exit::BenchError,
+        Verdict::Pass => Exit::Passed,
+        Verdict::Skip => Exit::NothingRan,
+    }
+}
+
+/// The folder of a run that may still come to nothing: it is taken away again unless it is kept.
+struct RunFolder {
+    directory: RunDirectory,
+    kept: bool,
+}
+
+impl RunFolder {
+    fn create(root: &Path, clock: &dyn hil_clock::Clock) -> Result<Self, CliError> {
+        let directory = RunDirectory::create(root, clock.wall())
+            .map_err(|error| CliError::usage(error_chain(&error)).with_help(error.help()))?;
+        Ok(Self {
+            directory,
+            kept: false,
+        })
+    }
+
+    fn keep(mut self) -> RunDirectory {
+        self.kept = true;
+        self.directory.clone()
+    }
+}
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        if !self.kept {
+            // Nothing of worth is in it; what cannot be removed does no harm.
+            drop(fs::remove_dir_all(self.directory.path()));
+        }
+    }
+}

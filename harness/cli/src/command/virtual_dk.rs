@@ -1,0 +1,32 @@
+//! `dfu-hil virtual-dk`: virtual boards that any tool can use, until they are told to stop.
+
+use crate::args::VirtualDkArgs;
+use crate::error::CliError;
+use crate::exit::Exit;
+use hil_runner::error_chain;
+use virtual_dk::{Accelerators, ServeOptions};
+
+/// Starts the boards and returns when they have stopped.
+pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
+    let options = ServeOptions {
+        boards: usize::from(args.boards),
+        json: args.json,
+        lenient_forceoff: args.lenient_forceoff,
+        speed: args.speed,
+        uart_baud: args.uart_baud,
+        accelerators: if args.slow_probe {
+            Accelerators::Off
+        } else {
+            Accelerators::On
+        },
+        probe_port: args.probe_port,
+        load: args.load,
+    };
+    match virtual_dk::serve(options) {
+        Ok(()) => Ok(Exit::Passed),
+        Err(error @ virtual_dk::ServeError::Load(_)) => {
+            Err(CliError::usage(error_chain(&error)).with_help(error.help()))
+        }
+        Err(error) => Err(CliError::bench(error_chain(&error)).with_help(error.help())),
+    }
+}
