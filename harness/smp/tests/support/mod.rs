@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub(crate) mod pty;
+
 use hil_clock::{Clock, Instant, SimClock};
 use hil_smp::message::{
     Echo, EraseSlot, ImageState, ParamsAnswer, Payload, SlotState, UploadChunk,
