@@ -1,0 +1,138 @@
+//! JUnit XML, as CI servers read it.
+//!
+//! One test suite for the run, one test case for each scenario variant: a failure of the firmware is a `failure`,
+//! trouble of the bench an `error`, and what was not run is `skipped` with its reason.
+
+use hil_record::{Evidence, Outcome, RunRecord, ScenarioRecord};
+use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// The record as JUnit XML.
+#[must_use]
+pub fn junit(record: &RunRecord) -> String {
+    let mut suite = TestSuite::new(format!("{} on {}", record.firmware.name, record.rig.name));
+    suite.set_time(Duration::from_millis(record.duration_ms));
+    // As text: the type that quick-junit takes would need another date library.
+    suite.extra.insert(
+        "timestamp".into(),
+        record
+            .started
+            .strftime("%Y-%m-%dT%H:%M:%SZ")
+            .to_string()
+            .into(),
+    );
+    let boards: Vec<_> = record
+        .rig
+        .boards
+        .iter()
+        .map(|board| format!("{} ({})", board.name, board.description))
+        .collect();
+    let ending = serde_json::to_value(record.ending)
+        .ok()
+        .and_then(|word| word.as_str().map(str::to_owned))
+        .unwrap_or_default();
+    for (name, value) in [
+        ("run", record.run.clone()),
+        ("ending", ending),
+        (
+            "tool",
+            format!("{} {}", record.tool.name, record.tool.version),
+        ),
+        ("rig", record.rig.name.clone()),
+        ("boards", boards.join(", ")),
+        ("firmware", record.firmware.name.clone()),
+        ("firmware-sha256", record.firmware.digest.clone()),
+        ("retries", record.retries.to_string()),
+    ] {
+        suite.add_property(Property::new(name, value));
+    }
+    suite.add_test_cases(
+        record
+            .scenarios
+            .iter()
+            .map(|scenario| test_case(record, scenario)),
+    );
+
+    let mut report = Report::new(record.tool.name.clone());
+    report.set_time(Duration::from_millis(record.duration_ms));
+    report.add_test_suite(suite);
+    report
+        .to_string()
+        .expect("XML written to memory meets no error: text that XML cannot hold was replaced")
+}
+
+fn test_case(record: &RunRecord, scenario: &ScenarioRecord) -> TestCase {
+    let mut case = TestCase::new(scenario.name.clone(), status(scenario));
+    case.set_classname(format!("{}.{}", record.tool.name, record.rig.name));
+    case.set_time(Duration::from_millis(scenario.duration_ms));
+    if !scenario.file.is_empty() {
+        case.extra
+            .insert("file".into(), scenario.file.clone().into());
+    }
+    for requirement in &scenario.requirements {
+        case.add_property(Property::new("requirement", requirement.clone()));
+    }
+    if let Some(board) = &scenario.board {
+        case.add_property(Property::new("board", board.clone()));
+    }
+    if scenario.retries > 0 {
+        case.add_property(Property::new("retries", scenario.retries.to_string()));
+    }
+    if !scenario.console.is_empty() {
+        let mut out = String::from("last console lines:\n");
+        for line in &scenario.console {
+            let _ = writeln!(
+                out,
+                "[{:>6}.{:03}] {} {}",
+                line.at_ms / 1000,
+                line.at_ms % 1000,
+                line.core,
+                line.text
+            );
+        }
+        case.set_system_out(out);
+    }
+    case
+}
+
+fn status(scenario: &ScenarioRecord) -> TestCaseStatus {
+    let mut status = match &scenario.outcome {
+        Outcome::Pass => return TestCaseStatus::success(),
+        Outcome::Fail { .. } => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        Outcome::Error { .. } => TestCaseStatus::non_success(NonSuccessKind::Error),
+        Outcome::Skip { .. } => TestCaseStatus::skipped(),
+    };
+    status.set_message(scenario.outcome.cause().unwrap_or_default());
+    status.set_type(scenario.outcome.kind_word().unwrap_or_default());
+    if !matches!(scenario.outcome, Outcome::Skip { .. }) {
+        status.set_description(description(scenario));
+    }
+    status
+}
+
+/// What somebody needs who reads only this.
+fn description(scenario: &ScenarioRecord) -> String {
+    let mut out = scenario.outcome.cause().unwrap_or_default().to_owned();
+    if let Some(help) = scenario.outcome.help() {
+        let _ = write!(out, "\nhelp: {help}");
+    }
+    if let Some(step) = scenario.last_bad_step() {
+        let _ = write!(out, "\nstep {}: {}", step.step.number, step.step.text);
+        if let Some(line) = step.step.line {
+            let _ = write!(out, " ({}:{line})", scenario.file);
+        }
+        for evidence in &step.evidence {
+            let _ = write!(out, "\n  {}", evidence_line(evidence));
+        }
+    }
+    out
+}
+
+/// `version: 1.0.0, expected 2.0.0`.
+pub(crate) fn evidence_line(evidence: &Evidence) -> String {
+    match &evidence.expected {
+        Some(expected) => format!("{}: {}, expected {expected}", evidence.what, evidence.found),
+        None => format!("{}: {}", evidence.what, evidence.found),
+    }
+}

@@ -1,0 +1,111 @@
+//! Progress as plain lines, for logs and pipes.
+
+use crate::text::{Took, count};
+use hil_record::{Event, EventKind, Reporter};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// Writes a line for everything that somebody who waits wants to know.
+#[derive(Debug)]
+pub struct ProgressLines<W> {
+    out: W,
+    planned: u64,
+    ended: u64,
+    /// When each running scenario began, in milliseconds.
+    began: BTreeMap<String, u64>,
+}
+
+impl<W: Write + Send> ProgressLines<W> {
+    /// Lines on `out`.
+    pub const fn new(out: W) -> Self {
+        Self {
+            out,
+            planned: 0,
+            ended: 0,
+            began: BTreeMap::new(),
+        }
+    }
+
+    /// The writer back.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+}
+
+impl<W: Write + Send> Reporter for ProgressLines<W> {
+    fn name(&self) -> &str {
+        "progress lines"
+    }
+
+    fn on_event(&mut self, event: &Event) -> io::Result<()> {
+        let out = &mut self.out;
+        match &event.kind {
+            EventKind::RunStarted(start) => {
+                self.planned = start.planned.len() as u64;
+                writeln!(
+                    out,
+                    "run {}: {} of firmware set `{}` on rig `{}`, {}",
+                    start.run,
+                    count(self.planned, "scenario", "scenarios"),
+                    start.firmware.name,
+                    start.rig.name,
+                    count(start.rig.boards.len() as u64, "board", "boards")
+                )
+            }
+            EventKind::RunFinished { stopped: true } => writeln!(out, "stopped"),
+            EventKind::ScenarioStarted(started) => {
+                self.began.insert(started.scenario.clone(), event.at);
+                writeln!(
+                    out,
+                    "      {} begins on {}",
+                    started.scenario, started.board
+                )
+            }
+            EventKind::ScenarioFinished {
+                scenario, outcome, ..
+            } => {
+                self.ended += 1;
+                let label = outcome.verdict().word().to_uppercase();
+                write!(out, "{label:>5} {scenario}")?;
+                if let Some(began) = self.began.remove(scenario) {
+                    write!(out, " in {}", Took(event.at.saturating_sub(began)))?;
+                }
+                write!(out, " ({} of {})", self.ended, self.planned)?;
+                match outcome.cause() {
+                    Some(cause) => writeln!(out, ": {cause}"),
+                    None => writeln!(out),
+                }
+            }
+            EventKind::StepStarted { scenario, step } => {
+                writeln!(out, "      {scenario} step {}: {}", step.number, step.text)
+            }
+            // The scenario's own end tells the cause.
+            EventKind::StepFinished { .. } => Ok(()),
+            EventKind::UploadProgress {
+                image, sent, total, ..
+            } => {
+                let percent = (*sent).saturating_mul(100).checked_div(*total).unwrap_or(0);
+                writeln!(out, "        {image}: {sent} of {total} bytes, {percent} %")
+            }
+            EventKind::Retry {
+                board,
+                what,
+                attempt,
+                limit,
+                cause,
+            } => writeln!(
+                out,
+                "      {board}: {what} again, attempt {attempt} of {limit}: {cause}"
+            ),
+            EventKind::Note { board, text } => match board {
+                Some(board) => writeln!(out, "      {board}: {text}"),
+                None => writeln!(out, "      {text}"),
+            },
+            EventKind::RunFinished { stopped: false }
+            | EventKind::Console { .. }
+            | EventKind::Smp(_)
+            | EventKind::Power { .. }
+            | EventKind::Probe { .. } => Ok(()),
+        }
+    }
+}
