@@ -1,5 +1,6 @@
 //! MCUboot and b0n as a model that works on any flash, and predicts what flash must result.
 
+pub mod b0n;
 mod config;
 mod copy;
 mod dependencies;
