@@ -40,7 +40,7 @@ mod tests {
         let text = render(&[(0xFFF8, &[0x11; 12]), (0x0100_0000, &[0x22; 2])]);
         insta::assert_snapshot!(String::from_utf8_lossy(&text), @r"
         :020000040000FA
-        :08FFF80011111111111111117A
+        :08FFF800111111111111111179
         :020000040001F9
         :0400000011111111B8
         :020000040100F9

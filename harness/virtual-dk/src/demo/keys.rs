@@ -70,6 +70,13 @@ impl KeyPair {
             .public()
     }
 
+    /// X and Y of the public key, for a P-256 key.
+    pub(super) fn point(&self) -> Vec<u8> {
+        let der = self.signing().public().to_der();
+        // A SubjectPublicKeyInfo of P-256 ends with the uncompressed point: 04, X, Y.
+        der[der.len() - 64..].to_vec()
+    }
+
     /// What a bootloader has of it to check signatures, PEM.
     pub(super) fn public_pem(&self) -> &str {
         &self.public
@@ -88,7 +95,7 @@ pub(super) struct Keys {
     pub(super) foreign: KeyPair,
     pub(super) encryption: Option<KeyPair>,
     /// Signs network images for b0n, which does not look at the signature.
-    pub(super) network: p256::SecretKey,
+    pub(super) network: KeyPair,
 }
 
 impl Keys {
@@ -109,7 +116,7 @@ impl Keys {
             signing,
             foreign,
             encryption,
-            network: p256::SecretKey::random(&mut rng("network P-256")),
+            network: KeyPair::p256("network P-256"),
         }
     }
 

@@ -9,6 +9,8 @@ mod keys;
 mod manifest;
 mod metadata;
 mod releases;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

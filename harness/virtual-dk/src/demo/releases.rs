@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::hex_file;
 use super::keys::{self, Keys};
-use super::metadata::{break_validation, fw_info, provision, with_validation};
+use super::metadata::{break_validation, provision, with_info, with_validation};
 use super::{APP_BOOTLOADER, APP_PRIMARY, NET_BOOTLOADER, NET_PRIMARY, Variant};
 use crate::model::{
     ApplicationModel, B0nModel, Behaviour, Binary, BootloaderSupport, Confirmation, ConsoleOutput,
@@ -304,9 +304,11 @@ impl Maker<'_> {
             command_address: hil_bootloader::pcd::COMMAND_ADDRESS,
             console: ConsoleOutput::Silent,
         };
-        Binary::new(Model::B0n(model), NET_BOOTLOADER.address, B0N_SIZE)
-            .metadata(fw_info(NET_BOOTLOADER.address, B0N_SIZE, 1))
-            .build()
+        with_info(
+            Binary::new(Model::B0n(model), NET_BOOTLOADER.address, B0N_SIZE).build(),
+            NET_BOOTLOADER.address,
+            self.keys,
+        )
     }
 
     /// Network firmware with validation information behind it, as b0n wants it.
@@ -318,9 +320,8 @@ impl Maker<'_> {
         };
         let firmware = Binary::new(Model::Network(model), NET_PRIMARY.address, NET_SIZE)
             .seed(number.into())
-            .metadata(fw_info(NET_PRIMARY.address, NET_SIZE, number))
             .build();
-        with_validation(firmware, NET_PRIMARY.address, self.keys)
+        with_validation(firmware, NET_PRIMARY.address, number, self.keys)
     }
 
     fn builder(payload: &[u8], version: ImageVersion) -> ImageBuilder {

@@ -20,10 +20,11 @@ use crate::model::{
 /// `CONFIG_MCUMGR_GRP_OS_RESET_MS`: from the answer to the reset.
 const RESET_DELAY: Duration = Duration::from_millis(250);
 
-/// How long an application waits for its network core before it goes on without radio (ours).
-const NETWORK_START: Duration = Duration::from_millis(500);
+/// How often an application looks for its network core before it gives the radio up (ours). Looks are counted beside
+/// the time because board time can run ahead of the other core.
+const NETWORK_LOOKS: u32 = 50;
 
-/// How often it looks (ours).
+/// How long it listens in between (ours).
 const NETWORK_POLL: Duration = Duration::from_millis(10);
 
 /// The longest wait for input (ours): nothing happens in between.
@@ -39,49 +40,21 @@ pub(super) fn run(bus: &mut dyn CoreBus, model: &ApplicationModel) -> Run {
     )?;
     let started = bus.uptime()?;
     let mut application = Application::new(model, started);
-    start_network_core(bus, model)?;
+    bus.write_ram(IPC_ADDRESS, &[0; 8])?;
+    bus.force_network_off(false)?;
     loop {
         application.act(bus)?;
         application.listen(bus)?;
     }
 }
 
-/// Releases the network core and waits for it to say which interface it speaks.
-fn start_network_core(bus: &mut dyn CoreBus, model: &ApplicationModel) -> Result<(), BusError> {
-    bus.write_ram(IPC_ADDRESS, &[0; 8])?;
-    bus.force_network_off(false)?;
-    let deadline = bus.uptime()? + NETWORK_START;
-    loop {
-        let mut note = [0; 8];
-        bus.read(IPC_ADDRESS, &mut note)?;
-        let [magic @ .., v0, v1, v2, v3] = note;
-        if magic == IPC_MAGIC {
-            let version = u32::from_le_bytes([v0, v1, v2, v3]);
-            return Ok(if version == model.ipc_version {
-                console::log(
-                    bus,
-                    Level::Info,
-                    "ipc",
-                    format_args!("network core ready, IPC version {version}"),
-                )?;
-            } else {
-                let expected = model.ipc_version;
-                let text = format!(
-                    "network core speaks IPC version {version}, expected {expected}: no radio"
-                );
-                console::log(bus, Level::Error, "ipc", text)?;
-            });
-        }
-        if bus.uptime()? >= deadline {
-            return Ok(console::log(
-                bus,
-                Level::Warning,
-                "ipc",
-                "network core does not answer: no radio",
-            )?);
-        }
-        bus.wait(NETWORK_POLL)?;
-    }
+/// What is known of the network core.
+#[derive(Clone, Copy, Debug)]
+enum Network {
+    /// It was released and has not said anything yet.
+    Starting { looks: u32 },
+    /// It has spoken, or it is not waited for any more.
+    Settled,
 }
 
 /// A running application.
@@ -93,6 +66,7 @@ struct Application<'a> {
     decoder: Decoder,
     /// Requests that wait, each in a buffer of the pool.
     requests: VecDeque<Vec<u8>>,
+    network: Network,
     /// When a client's reset falls due, in board time.
     reset_at: Option<Duration>,
     /// When it confirms itself, in board time.
@@ -118,13 +92,56 @@ impl<'a> Application<'a> {
             server: Server::new(model.smp.clone(), identity(model, config)),
             decoder: Decoder::server(model.smp.buf_size as usize),
             requests: VecDeque::new(),
+            network: Network::Starting { looks: 0 },
             reset_at: None,
             confirm_at,
         }
     }
 
+    /// Looks whether the network core has said which interface it speaks.
+    fn look_for_network_core(&mut self, bus: &mut dyn CoreBus, looks: u32) -> Result<(), BusError> {
+        let mut note = [0; 8];
+        bus.read(IPC_ADDRESS, &mut note)?;
+        let [magic @ .., v0, v1, v2, v3] = note;
+        let deadline = self.started + NETWORK_LOOKS * NETWORK_POLL;
+        if magic == IPC_MAGIC {
+            self.network = Network::Settled;
+            self.meet_network_core(bus, u32::from_le_bytes([v0, v1, v2, v3]))?;
+        } else if looks >= NETWORK_LOOKS && bus.uptime()? >= deadline {
+            self.network = Network::Settled;
+            console::log(
+                bus,
+                Level::Warning,
+                "ipc",
+                "network core does not answer: no radio",
+            )?;
+        } else {
+            self.network = Network::Starting { looks: looks + 1 };
+        }
+        Ok(())
+    }
+
+    fn meet_network_core(&self, bus: &mut dyn CoreBus, version: u32) -> Result<(), Stopped> {
+        let expected = self.model.ipc_version;
+        if version == expected {
+            console::log(
+                bus,
+                Level::Info,
+                "ipc",
+                format_args!("network core ready, IPC version {version}"),
+            )
+        } else {
+            let text =
+                format!("network core speaks IPC version {version}, expected {expected}: no radio");
+            console::log(bus, Level::Error, "ipc", text)
+        }
+    }
+
     /// Does what has fallen due.
     fn act(&mut self, bus: &mut dyn CoreBus) -> Result<(), BusError> {
+        if let Network::Starting { looks } = self.network {
+            self.look_for_network_core(bus, looks)?;
+        }
         let now = bus.uptime()?;
         if self.failure_at().is_some_and(|due| due <= now) {
             return Err(self.fail(bus)?.into());
@@ -154,13 +171,14 @@ impl<'a> Application<'a> {
             Duration::ZERO
         };
         let bytes = bus.uart_read(wait)?;
-        if self.model.links.contains(&Link::Uart) {
-            self.receive(&bytes);
-        }
+        self.receive(&bytes);
         self.answer(bus)
     }
 
     fn receive(&mut self, bytes: &[u8]) {
+        if !self.model.links.contains(&Link::Uart) {
+            return;
+        }
         self.decoder.push(bytes);
         while let Some(decoded) = self.decoder.next() {
             // Damaged frames and text get no answer; neither does a request for which no buffer is left.
@@ -199,11 +217,15 @@ impl<'a> Application<'a> {
     }
 
     fn time_to_next_event(&self, now: Duration) -> Duration {
-        [self.failure_at(), self.reset_at, self.confirm_at]
+        let most = match self.network {
+            Network::Starting { .. } => NETWORK_POLL,
+            Network::Settled => IDLE,
+        };
+        let due = [self.failure_at(), self.reset_at, self.confirm_at]
             .into_iter()
             .flatten()
-            .min()
-            .map_or(IDLE, |due| due.saturating_sub(now))
+            .min();
+        due.map_or(most, |due| due.saturating_sub(now).min(most))
     }
 
     /// When the application fails, in board time.

@@ -17,6 +17,8 @@ pub(crate) const NET_PAGE: u32 = 0x800;
 pub(crate) const NET_BASE: u32 = 0x0100_0000;
 const EXTERNAL_WINDOW: u32 = 0x1000_0000;
 const APP_RAM: u32 = 0x2000_0000;
+/// A core that still polls after this much board time polls for ever.
+const PATIENCE: Duration = Duration::from_secs(3600);
 /// RESETREAS.SREQ.
 pub(crate) const SOFT_RESET: u32 = 1 << 3;
 
@@ -171,14 +173,20 @@ impl SimBoard {
 
     /// Starts the application core while a client sends `requests`.
     pub(crate) fn boot(&self, requests: &[Vec<u8>]) -> Boot {
+        let frames: Vec<Vec<u8>> = requests
+            .iter()
+            .map(|packet| frame::encode(packet).expect("tests send packets that can be framed"))
+            .collect();
+        self.boot_with_bytes(&frames)
+    }
+
+    /// Starts the application core; each piece of bytes is what one read of its UART brings.
+    pub(crate) fn boot_with_bytes(&self, pieces: &[Vec<u8>]) -> Boot {
         {
             let mut chip = self.chip();
             chip.network_off = true;
             chip.uart = [Vec::new(), Vec::new()];
-            chip.inbox = requests
-                .iter()
-                .map(|packet| frame::encode(packet).expect("tests send packets that can be framed"))
-                .collect();
+            chip.inbox = pieces.iter().cloned().collect();
             chip.ops = 0;
             chip.ended = None;
             chip.net_ended = None;
@@ -408,8 +416,15 @@ impl CoreBus for SimBus {
 
     fn wait(&mut self, duration: Duration) -> Result<(), Stopped> {
         self.alive()?;
-        self.chip().now += duration;
-        Ok(())
+        let mut chip = self.chip();
+        chip.now += duration;
+        let too_long = chip.now > PATIENCE;
+        drop(chip);
+        if too_long {
+            Err(self.end(Ended::Idle))
+        } else {
+            Ok(())
+        }
     }
 
     fn uptime(&mut self) -> Result<Duration, Stopped> {

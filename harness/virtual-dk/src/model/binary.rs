@@ -1,4 +1,4 @@
-//! Builds model binaries: vector table, metadata, description, and filling that stands for the code.
+//! Builds model binaries: vector table, description, and filling that stands for the code.
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
@@ -18,16 +18,6 @@ pub struct Binary {
     base: u32,
     size: u32,
     seed: u64,
-    metadata: Option<NetworkMetadata>,
-}
-
-/// What goes to the place of `fw_info` in a binary of the network core.
-#[derive(Clone, Debug)]
-pub struct NetworkMetadata {
-    /// The encoded structure, at most 0x200 bytes.
-    pub fw_info: Vec<u8>,
-    /// Where it goes, in bytes from the vector table: 0x200 by default in the SDK.
-    pub offset: u32,
 }
 
 impl Binary {
@@ -38,7 +28,6 @@ impl Binary {
             base,
             size,
             seed: 0,
-            metadata: None,
         }
     }
 
@@ -49,19 +38,11 @@ impl Binary {
         self
     }
 
-    /// Adds network core metadata.
-    #[must_use]
-    pub fn metadata(mut self, metadata: NetworkMetadata) -> Self {
-        self.metadata = Some(metadata);
-        self
-    }
-
     /// The bytes. The same binary always gives the same bytes.
     ///
     /// # Panics
     ///
-    /// When `size` is too small for the description or the metadata does not fit in front of it: a mistake in
-    /// the generator, not in any input.
+    /// When `size` is too small for the description: a mistake in the generator, not in any input.
     pub fn build(&self) -> Vec<u8> {
         let block = block::encode(&self.model);
         let code = (BLOCK_OFFSET as usize + block.len()).next_multiple_of(16);
@@ -81,15 +62,6 @@ impl Binary {
             bytes[4 * vector..4 * vector + 4].copy_from_slice(&word.to_le_bytes());
         }
         bytes[4 * VECTORS..BLOCK_OFFSET as usize].fill(0);
-        if let Some(metadata) = &self.metadata {
-            let start = metadata.offset as usize;
-            let end = start + metadata.fw_info.len();
-            assert!(
-                start >= 4 * VECTORS && end <= BLOCK_OFFSET as usize,
-                "metadata at {start:#x} overlaps"
-            );
-            bytes[start..end].copy_from_slice(&metadata.fw_info);
-        }
         bytes[BLOCK_OFFSET as usize..BLOCK_OFFSET as usize + block.len()].copy_from_slice(&block);
         bytes[BLOCK_OFFSET as usize + block.len()..code].fill(0);
         debug_assert!(self.reads_back(&bytes).is_ok());

@@ -127,7 +127,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::model::{Binary, NetworkModel};
+    use crate::model::{Binary, NetworkModel, Symptom};
 
     fn model() -> Model {
         Model::Network(NetworkModel {
@@ -167,7 +167,7 @@ mod tests {
     fn a_damaged_binary_does_not_run(
         #[case] offset: usize,
         #[case] with: &[u8],
-        #[case] symptom: super::super::Symptom,
+        #[case] symptom: Symptom,
     ) {
         let mut bytes = bytes();
         bytes[offset..offset + with.len()].copy_from_slice(with);
@@ -178,8 +178,6 @@ mod tests {
             symptom
         );
     }
-
-    use super::super::Symptom;
 
     #[test]
     fn a_description_with_an_unknown_key_is_refused() {

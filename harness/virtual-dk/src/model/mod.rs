@@ -9,7 +9,7 @@ mod binary;
 mod block;
 mod description;
 
-pub use binary::{Binary, NetworkMetadata};
+pub use binary::Binary;
 pub use block::{BLOCK_OFFSET, MAX_DESCRIPTION};
 pub use description::{
     ApplicationModel, B0nModel, Behaviour, BootloaderSupport, Confirmation, ConsoleOutput, Feature,

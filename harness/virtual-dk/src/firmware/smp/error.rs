@@ -30,7 +30,6 @@ pub(super) enum OsError {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub(super) enum ImageError {
-    Unknown = 1,
     NoImage = 3,
     NoTlvs = 4,
     InvalidTlv = 5,
@@ -112,8 +111,7 @@ impl ImageError {
             | Self::InvalidLength
             | Self::InvalidHeader
             | Self::InvalidHash => Rc::Invalid,
-            Self::Unknown
-            | Self::InvalidTlv
+            Self::InvalidTlv
             | Self::MultipleHashes
             | Self::InvalidTlvSize
             | Self::HashNotFound

@@ -9,6 +9,8 @@ mod error;
 mod image;
 mod os;
 mod services;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use services::{DeviceError, Services, Slot};
 

@@ -1,0 +1,165 @@
+use hil_image::{DecryptionKey, Image, PrivateKey, PublicKey, Verifier};
+use rstest::rstest;
+use sha2::{Digest, Sha256};
+
+use super::*;
+
+fn text(set: &DemoSet, path: &str) -> String {
+    String::from_utf8(set.file(path).expect("it is in the set").to_vec()).expect("it is text")
+}
+
+/// SHA-256 over names and contents of all files.
+fn digest(set: &DemoSet) -> String {
+    let mut sha = Sha256::new();
+    for (path, bytes) in set.files() {
+        sha.update(path.to_string_lossy().as_bytes());
+        sha.update([0]);
+        sha.update((bytes.len() as u64).to_le_bytes());
+        sha.update(bytes);
+    }
+    format!("{:x}", sha.finalize())
+}
+
+/// Changes when anything in the set does: the models' format, a key, a build setting. Then put the new value here.
+#[rstest]
+#[case::swap_move(
+    Variant::SwapMoveEcdsaEc256,
+    "93640c827fa0f7a9f457dcbf5a6d08b00f79076f7f97ee4c1d0db6ddc244317b"
+)]
+#[case::overwrite(
+    Variant::OverwriteRsa2048,
+    "6b71068c794d4c722a1f5683bbb499da3ea49e9ff9b7fdb37c05843ee7d30d70"
+)]
+fn a_set_is_the_same_bytes_every_time(#[case] variant: Variant, #[case] expected: &str) {
+    assert_eq!(digest(&DemoSet::generate(variant)), expected);
+}
+
+#[test]
+fn the_firmware_file_describes_the_set() {
+    let set = DemoSet::generate(Variant::SwapMoveEcdsaEc256);
+    insta::assert_snapshot!(text(&set, FIRMWARE_FILE));
+}
+
+#[rstest]
+fn every_file_that_the_firmware_file_names_is_there(
+    #[values(Variant::SwapMoveEcdsaEc256, Variant::OverwriteRsa2048)] variant: Variant,
+) {
+    let set = DemoSet::generate(variant);
+    let yaml: serde_yaml::Value =
+        serde_yaml::from_str(&text(&set, FIRMWARE_FILE)).expect("it is YAML");
+    let mut named = std::collections::BTreeSet::new();
+    collect_files(&yaml["releases"], &mut named);
+    named.extend(
+        yaml["keys"]
+            .as_mapping()
+            .expect("keys")
+            .values()
+            .filter_map(|key| key.as_str().map(PathBuf::from)),
+    );
+    let unnamed = [FIRMWARE_FILE, "keys/signing.pem"].map(PathBuf::from);
+    let there: std::collections::BTreeSet<PathBuf> = set
+        .files()
+        .map(|(path, _)| path.to_owned())
+        .filter(|path| !unnamed.contains(path))
+        .collect();
+    assert_eq!(there, named);
+}
+
+fn collect_files(value: &serde_yaml::Value, files: &mut std::collections::BTreeSet<PathBuf>) {
+    match value {
+        serde_yaml::Value::Mapping(entries) => {
+            for (key, value) in entries {
+                match value.as_str() {
+                    Some(path) if key.as_str() == Some("file") => {
+                        files.insert(PathBuf::from(path));
+                    }
+                    _ => collect_files(value, files),
+                }
+            }
+        }
+        serde_yaml::Value::Sequence(values) => {
+            values.iter().for_each(|value| collect_files(value, files))
+        }
+        _ => {}
+    }
+}
+
+#[rstest]
+fn the_bootloader_in_the_firmware_file_is_the_one_in_flash(
+    #[values(Variant::SwapMoveEcdsaEc256, Variant::OverwriteRsa2048)] variant: Variant,
+) {
+    let set = DemoSet::generate(variant);
+    let yaml: serde_yaml::Value =
+        serde_yaml::from_str(&text(&set, FIRMWARE_FILE)).expect("it is YAML");
+    let config: Config =
+        serde_yaml::from_value(yaml["bootloader"].clone()).expect("the model's own words");
+    assert_eq!(
+        config.with_images(variant.bootloader().images),
+        variant.bootloader()
+    );
+}
+
+#[test]
+fn private_keys_say_that_they_are_demo_keys_and_can_be_read() {
+    let set = DemoSet::generate(Variant::SwapMoveEcdsaEc256);
+    for path in ["keys/signing.pem", "keys/encryption.pem"] {
+        let pem = text(&set, path);
+        assert!(pem.starts_with("# Demo key of dfu-hil."), "{path}");
+    }
+    let private = PrivateKey::from_pem(&text(&set, "keys/signing.pem")).expect("a private key");
+    let public = PublicKey::from_pem(&text(&set, "keys/signing.pub.pem")).expect("a public key");
+    assert_eq!(private.public(), public);
+    DecryptionKey::from_pem(&text(&set, "keys/encryption.pem")).expect("a private key");
+}
+
+#[rstest]
+#[case::baseline("baseline", true)]
+#[case::update("update", true)]
+#[case::encrypted("encrypted", true)]
+#[case::never_confirms("never-confirms", true)]
+#[case::crashes("crashes", true)]
+#[case::hangs("hangs", true)]
+#[case::self_confirms("self-confirms", true)]
+#[case::downgrade("downgrade", true)]
+#[case::too_large("too-large", true)]
+#[case::wrong_key("wrong-key", false)]
+#[case::tampered("tampered", false)]
+#[case::unsigned("unsigned", false)]
+fn only_images_that_are_meant_to_be_refused_fail_verification(
+    #[case] release: &str,
+    #[case] good: bool,
+) {
+    let set = DemoSet::generate(Variant::SwapMoveEcdsaEc256);
+    let public = PublicKey::from_pem(&text(&set, "keys/signing.pub.pem")).expect("a public key");
+    let decryption =
+        DecryptionKey::from_pem(&text(&set, "keys/encryption.pem")).expect("a private key");
+    let file = set
+        .file(format!("{release}/app_update.bin"))
+        .expect("it is in the set");
+    let image = Image::parse(file).expect("it is an image");
+    let verified = Verifier::new([public])
+        .decryption(decryption)
+        .verify(&image);
+    assert_eq!(verified.is_ok(), good, "{verified:?}");
+}
+
+#[test]
+fn a_set_is_written_as_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = write_firmware_set(&folder.path().join("demo"), Variant::default())
+        .expect("it can be written");
+    let set = DemoSet::generate(Variant::default());
+    for (path, bytes) in set.files() {
+        let written = fs::read(file.with_file_name(path)).expect("it was written");
+        assert!(written == bytes, "{}", path.display());
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let blocker = folder.path().join("blocker");
+    fs::write(&blocker, b"a file").expect("it can be written");
+    let error = write_firmware_set(&blocker, Variant::default()).expect_err("a file is no folder");
+    assert!(error.to_string().contains("blocker"), "{error}");
+}
