@@ -2,7 +2,8 @@
 
 use crate::needs::BoardFeature;
 use crate::step::{
-    Answer, BootState, ImageEntry, Mark, Presence, Request, Reset, SlotContents, Step, Upload,
+    Answer, BootState, ExpectBoot, ExpectNet, ImageEntry, Mark, Presence, Request, Reset,
+    SlotContents, Step, Upload,
 };
 use crate::words::{Core, ImageRef, Slot, Transport};
 use std::fmt;
@@ -56,6 +57,9 @@ impl Step {
             Self::PowerCut(step) => vec![BoardFeature::Power, console_of(step.at.core)],
             Self::Reset(Reset::Pin) => vec![BoardFeature::PinReset],
             Self::ExpectConsole(step) => vec![console_of(step.core)],
+            // Only its console tells that the network core runs.
+            Self::ExpectBoot(ExpectBoot { net: Some(_), .. })
+            | Self::ExpectNet(ExpectNet { alive: Some(_), .. }) => vec![BoardFeature::NetConsole],
             Self::Program(_)
             | Self::Upload(_)
             | Self::Mark(_)

@@ -162,6 +162,11 @@ fn variants_share_their_mistakes() {
     "steps: [{ expect_console: { core: net, text: x } }]",
     Some("needs a console of the network core (step 1 `expect_console`), board `bare` has none")
 )]
+#[case::network_core_that_must_run(
+    "steps: [{ expect_boot: { app: baseline, net: baseline } }]",
+    Some("needs a console of the network core (step 1 `expect_boot`), board `bare` has none")
+)]
+#[case::network_core_flash_alone("steps: [{ expect_net: { release: baseline } }]", None)]
 #[case::link_by_name(
     "steps: [{ upload: { image: update.app, over: ble } }]",
     Some("needs SMP over `ble`, board `bare` has no such link")

@@ -28,7 +28,7 @@ pub struct FirmwareSet {
     pub keys: KeyFiles,
     /// The releases by name.
     pub releases: BTreeMap<String, Release>,
-    /// SHA-256 over the set's file and every file that it names.
+    /// SHA-256 over the set's file and every file to program or to send that it names.
     pub digest: [u8; 32],
     /// The set's file.
     pub path: PathBuf,
@@ -103,7 +103,7 @@ impl UnknownRole {
 }
 
 impl FirmwareSet {
-    /// Reads the firmware set at `path`, and every file that it names.
+    /// Reads the firmware set at `path`, and every file to program or to send that it names.
     ///
     /// # Errors
     ///
