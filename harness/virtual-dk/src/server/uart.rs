@@ -123,6 +123,7 @@ enum Delivery {
 
 async fn deliver(port: &AsyncFd<OwnedFd>, bytes: &[u8]) -> Delivery {
     let mut rest = bytes;
+    let mut blocked = Duration::ZERO;
     while !rest.is_empty() {
         if is_closed(port.get_ref()) {
             // What an earlier program left unread is not for the next one.
@@ -134,9 +135,18 @@ async fn deliver(port: &AsyncFd<OwnedFd>, bytes: &[u8]) -> Delivery {
             return Delivery::Lost;
         };
         match ready.try_io(|port| Ok(rustix::io::write(port.get_ref(), rest)?)) {
-            Ok(Ok(written)) => rest = &rest[written..],
+            Ok(Ok(written)) => {
+                rest = &rest[written..];
+                blocked = Duration::ZERO;
+            }
             Ok(Err(_)) => return Delivery::Lost,
-            Err(_would_block) => {}
+            Err(_would_block) if blocked >= STALL => return Delivery::Lost,
+            // The runtime never forgets that the port was once closed and calls it ready ever since: without
+            // a pause this would go round without letting anything else run.
+            Err(_would_block) => {
+                tokio::time::sleep(SHORTEST_SLEEP).await;
+                blocked += SHORTEST_SLEEP;
+            }
         }
     }
     Delivery::Taken
@@ -182,7 +192,8 @@ async fn receive(board: &Board, core: Core, port: &AsyncFd<OwnedFd>, mut pace: P
             }
             // Nobody has the other end open.
             Ok(Ok(_) | Err(_)) => tokio::time::sleep(CLOSED_POLL).await,
-            Err(_would_block) => {}
+            // As above: the port is called ready for ever after it was closed once.
+            Err(_would_block) => tokio::time::sleep(SHORTEST_SLEEP).await,
         }
     }
 }
