@@ -352,3 +352,126 @@ impl HeaderRules {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn header(flags: ImageFlags) -> ImageHeader {
+        ImageHeader {
+            load_address: 0,
+            header_size: 0x200,
+            protected_tlv_size: 0x10,
+            image_size: 0x1000,
+            flags,
+            version: ImageVersion::new(1, 2, 3),
+        }
+    }
+
+    #[test]
+    fn header_bytes_are_the_formats() {
+        let header = ImageHeader {
+            load_address: 0xc000,
+            ..header(ImageFlags::ROM_FIXED)
+        };
+        assert_eq!(
+            hex::encode(header.emit()),
+            "3db8f39600c000000002100000100000000100000102030000000000\
+             00000000"
+        );
+        assert_eq!(ImageHeader::parse(&header.emit()), Ok(header));
+    }
+
+    #[test]
+    fn unknown_flags_are_kept_and_shown() {
+        let flags = ImageFlags::from_bits_retain(0x8000_0012);
+        assert_eq!(flags.names(), ["NON_BOOTABLE", "0x80000002"]);
+    }
+
+    const BOTH: ImageFlags = ImageFlags::ENCRYPTED_AES128.union(ImageFlags::ENCRYPTED_AES256);
+    const BOTH_LZMA: ImageFlags = ImageFlags::COMPRESSED_LZMA1.union(ImageFlags::COMPRESSED_LZMA2);
+
+    const FULL: HeaderRules = HeaderRules {
+        slot_size: Some(0x1211),
+        encryption: Support::Present,
+        compression: Support::Present,
+        load_address: LoadAddressRule::Ignored,
+    };
+    const BARE: HeaderRules = HeaderRules {
+        slot_size: None,
+        encryption: Support::Absent,
+        compression: Support::Absent,
+        load_address: LoadAddressRule::Ignored,
+    };
+
+    #[rstest]
+    #[case::plain(BARE, ImageFlags::empty(), "")]
+    #[case::fits_by_one_byte(FULL, ImageFlags::empty(), "")]
+    #[case::encrypted(FULL, ImageFlags::ENCRYPTED_AES256, "")]
+    #[case::compressed(FULL, ImageFlags::COMPRESSED_LZMA2, "")]
+    #[case::fills_the_slot(
+        HeaderRules { slot_size: Some(0x1210), ..FULL },
+        ImageFlags::empty(),
+        "`hdr_size` + `img_size` + `protect_tlv_size` (offsets 0x0008 to 0x000f) is 0x1210 bytes, expected less than the slot's 0x1210"
+    )]
+    #[case::no_encryption(
+        BARE,
+        ImageFlags::ENCRYPTED_AES128,
+        "`flags` at offset 0x0010 is 0x00000004 with an ENCRYPTED flag, expected none: the loader is built without encryption"
+    )]
+    #[case::both_sizes(
+        FULL,
+        BOTH,
+        "`flags` at offset 0x0010 is 0x0000000c with ENCRYPTED_AES128 and ENCRYPTED_AES256, expected at most one of them"
+    )]
+    #[case::no_decompression(
+        BARE,
+        ImageFlags::COMPRESSED_LZMA1,
+        "`flags` at offset 0x0010 is 0x00000200 with a COMPRESSED flag, expected none: the loader is built without decompression"
+    )]
+    #[case::both_compressions(
+        FULL,
+        BOTH_LZMA,
+        "`flags` at offset 0x0010 is 0x00000600 with COMPRESSED_LZMA1 and COMPRESSED_LZMA2, expected at most one of them"
+    )]
+    #[case::no_load_address(
+        HeaderRules { load_address: LoadAddressRule::Required, ..FULL },
+        ImageFlags::PIC,
+        "`flags` at offset 0x0010 is 0x00000001, expected RAM_LOAD or ROM_FIXED: the loader checks the load address"
+    )]
+    #[case::load_address(
+        HeaderRules { load_address: LoadAddressRule::Required, ..FULL },
+        ImageFlags::RAM_LOAD,
+        ""
+    )]
+    fn rules_judge(#[case] rules: HeaderRules, #[case] flags: ImageFlags, #[case] message: &str) {
+        let found = rules
+            .check(&header(flags))
+            .map_or_else(|refusal| refusal.to_string(), |()| String::new());
+        assert_eq!(found, message);
+    }
+
+    #[test]
+    fn sizes_may_not_overflow() {
+        let mut header = header(ImageFlags::empty());
+        header.image_size = u32::MAX - 0x210;
+        assert_eq!(BARE.check(&header), Ok(()));
+        header.image_size += 1;
+        assert!(matches!(
+            BARE.check(&header),
+            Err(HeaderRefusal::Overflow(ImageError::SizeOverflow { .. }))
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn parsed_headers_come_out_as_they_went_in(mut bytes in any::<[u8; 32]>()) {
+            bytes[..4].copy_from_slice(&IMAGE_MAGIC.to_le_bytes());
+            bytes[28..].fill(0);
+            prop_assert_eq!(ImageHeader::parse(&bytes).unwrap().emit(), bytes);
+        }
+    }
+}

@@ -130,7 +130,7 @@ pub enum Refusal {
     },
     /// The content key has another length than the flags say.
     #[error(
-        "TLV {kind} at offset {offset:#06x} holds a {found} key, expected {expected} as in `flags` at offset 0x0010"
+        "TLV {kind} at offset {offset:#06x} holds an {found} key, expected {expected} as in `flags` at offset 0x0010"
     )]
     ContentKeySize {
         /// Type of the TLV.

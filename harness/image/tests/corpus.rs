@@ -1,5 +1,10 @@
 //! Every file of the corpus gives the verdict that its manifest entry tells.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
 mod common;
 
 use std::fmt::Write as _;

@@ -4,6 +4,11 @@
 //! that run. Random are ECDSA and RSA signatures, content keys and ephemeral keys; with the content key go the
 //! bytes of the encrypted payload, which is compared in clear.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
 mod common;
 
 use std::iter;
@@ -13,11 +18,12 @@ use common::{
 };
 use hil_image::network::{NetworkBuilder, NetworkImage};
 use hil_image::{
-    AesKeySize, HashAlgorithm, Image, ImageBuilder, ImageVersion, KeyTlv, LoadAddress,
-    PaddedTrailer, Padding, SignedData, StoredPayload, TlvKind, TrailerMark, Verifier,
+    AesKeySize, BuildError, HashAlgorithm, Image, ImageBuilder, ImageVersion, KeyTlv, LoadAddress,
+    PaddedTrailer, Padding, SavedKeys, SignedData, StoredPayload, TlvKind, TrailerMark, Verifier,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
+use rstest::rstest;
 
 /// The manifest's `payload_rule`.
 fn payload(seed: &str, size: usize, stack: u32, base: u32) -> Vec<u8> {
@@ -131,16 +137,18 @@ fn builder(entry: &Entry, payload: Vec<u8>) -> ImageBuilder {
                 builder.custom_tlv(kind, bytes)
             }
             "--pad" | "--test" => {
-                padding.get_or_insert(Padding::new(slot_size));
+                padding.get_or_insert_with(|| Padding::new(slot_size));
                 builder
             }
             "--confirm" => {
-                padding.get_or_insert(Padding::new(slot_size)).mark = TrailerMark::Confirmed;
+                padding.get_or_insert_with(|| Padding::new(slot_size)).mark =
+                    TrailerMark::Confirmed;
                 builder
             }
             "--overwrite-only" => {
-                padding.get_or_insert(Padding::new(slot_size)).trailer =
-                    PaddedTrailer::OverwriteOnly;
+                padding
+                    .get_or_insert_with(|| Padding::new(slot_size))
+                    .trailer = PaddedTrailer::OverwriteOnly;
                 builder
             }
             "PAYLOAD.bin" => builder,
@@ -349,4 +357,83 @@ fn network_payloads_can_be_built_again() {
         rebuilt += 1;
     }
     assert_eq!(rebuilt, 6);
+}
+
+/// Images without randomness for which the corpus has no file: SHA-256 of what imgtool 2.5.0 made from 5,003
+/// bytes 0, 1, 2, … with `sign --header-size 0x200 --pad-header --slot-size 0x8000 --version 1.2.3+4` and the
+/// options in the comment of each case.
+#[rstest]
+// --max-align 32 --align 32 --pad
+#[case::wide_trailer(
+    counting_builder().pad(Padding { max_align: 32, write_size: 32, ..Padding::new(0x8000) }),
+    "e81c0ab5db80a4a733c2420e0b25380fc10d79e44480a700a4cb8ddbd3d3b73a"
+)]
+// --max-align 32 --align 32 --pad --confirm
+#[case::wide_trailer_confirmed(
+    counting_builder().confirm(Padding { max_align: 32, write_size: 32, ..Padding::new(0x8000) }),
+    "c855c257e4cf46541e36156b181b20877a3482bb6e8116a92d9dde86b870610c"
+)]
+// --align 4 --pad --confirm --overwrite-only
+#[case::overwrite_only_confirmed(
+    counting_builder().confirm(Padding { trailer: PaddedTrailer::OverwriteOnly, ..Padding::new(0x8000) }),
+    "6321e669d7622afef9699e6da0cba18cc07cf2624010e385c13e42ee0383f666"
+)]
+// --align 4 --sha 384
+#[case::sha384(
+    counting_builder().hash(HashAlgorithm::Sha384),
+    "514ec4a961b8950e342755a2e9252cde559fa710e26cfa6ea02b8178c1c7a173"
+)]
+// --align 4 --sha 512 --boot-record ABCDEFGHIJKL --security-counter auto
+#[case::boot_record_with_sha512(
+    counting_builder().hash(HashAlgorithm::Sha512).boot_record("ABCDEFGHIJKL").security_counter(0x0102_0003),
+    "336c0faf778a91cf3925203e25cf02db298fb6c742ceb28288c781ec04a56ce5"
+)]
+// --align 4 --key keys/sig-ed25519.pem --load-addr 0x20000000 --non-bootable -R 0 --pad --confirm
+#[case::ram_load_with_zero_as_erased_value(
+    counting_builder().key(&private_key("sig-ed25519")).load_address(LoadAddress::Ram(0x2000_0000)).non_bootable().erased_value(0).confirm(Padding::new(0x8000)),
+    "5d3e820d67d6c4b8f2318808a884329f8b4b5a61ed55c619bbc7d2dfe8c607b7"
+)]
+// --align 4 --key keys/sig-ed25519.pem --pure --boot-record X --public-key-format full
+#[case::pure_with_boot_record_and_whole_key(
+    counting_builder().key(&private_key("sig-ed25519")).signed_data(SignedData::Image).boot_record("X").key_tlv(KeyTlv::Full),
+    "83d1916e312348081ff76904a5f0c374d20026f748026296712afe95625a6177"
+)]
+// --align 8 --max-sectors 256 --pad
+#[case::more_sectors(
+    counting_builder().pad(Padding { write_size: 8, max_sectors: 256, ..Padding::new(0x8000) }),
+    "6321e669d7622afef9699e6da0cba18cc07cf2624010e385c13e42ee0383f666"
+)]
+// --align 4 --boot-record ABC
+#[case::boot_record_without_key(
+    counting_builder().boot_record("ABC"),
+    "4a26c6698e1eefa75f55746cd23103b4fe98c12c7551fa79396c375e4153f68c"
+)]
+fn further_options_give_imgtools_bytes(#[case] builder: ImageBuilder, #[case] expected: &str) {
+    let built = builder.build(&mut ChaCha20Rng::seed_from_u64(1)).unwrap();
+    assert_eq!(sha256(&built), expected);
+}
+
+fn counting_builder() -> ImageBuilder {
+    let payload: Vec<u8> = (0..5003u32).map(|number| number as u8).collect();
+    ImageBuilder::new(payload).version("1.2.3+4".parse().unwrap())
+}
+
+/// The least slot that imgtool 2.5.0 fits the same image into with `--align 4 --pad`, without and with
+/// `--save-enctlv`; 8 bytes less and it refuses.
+#[rstest]
+#[case::plain_keys(SavedKeys::Plain, 0x1cc8)]
+#[case::whole_tlvs(SavedKeys::Tlv, 0x1d48)]
+fn slot_is_too_small_where_imgtool_says_so(#[case] saved_keys: SavedKeys, #[case] least: u32) {
+    let fits = |slot_size| {
+        counting_builder()
+            .key(&private_key("sig-ed25519"))
+            .encrypt(&encryption_key("enc-x25519"))
+            .pad(Padding {
+                saved_keys,
+                ..Padding::new(slot_size)
+            })
+            .build(&mut ChaCha20Rng::seed_from_u64(1))
+    };
+    assert_eq!(fits(least).unwrap().len(), least as usize);
+    assert!(matches!(fits(least - 8), Err(BuildError::SlotSize { .. })));
 }

@@ -106,7 +106,7 @@ impl Inspection {
         };
         let algorithm = image
             .stored_hash()
-            .map_or(HashAlgorithm::default(), |(algorithm, _)| algorithm);
+            .map_or_else(HashAlgorithm::default, |(algorithm, _)| algorithm);
         Self {
             size: bytes.len(),
             sha256: HashAlgorithm::Sha256.digest(bytes),
@@ -275,7 +275,7 @@ fn accepted(
         Some(signature) => {
             let algorithm = image
                 .stored_hash()
-                .map_or(HashAlgorithm::default(), |(algorithm, _)| algorithm);
+                .map_or_else(HashAlgorithm::default, |(algorithm, _)| algorithm);
             Verdict::Accepted {
                 signature: signature.kind,
                 signed_by: keys

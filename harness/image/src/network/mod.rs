@@ -278,7 +278,7 @@ impl ValidationInfo {
     pub fn find(payload: &[u8], size: u32) -> Result<Self, NetworkRefusal> {
         (0..=4)
             .find_map(|distance| Self::parse(payload, size.checked_add(distance)?))
-            .ok_or(NetworkRefusal::NoValidationInfo {
+            .ok_or_else(|| NetworkRefusal::NoValidationInfo {
                 offset: u64::from(size),
                 end: payload.len(),
             })
