@@ -1,12 +1,14 @@
 //! Checks scenarios against a firmware set and boards, without any board.
 
+use crate::expect::SlotContents;
 use crate::firmware::{FirmwareSet, UnknownRole};
 use crate::locate::{NodePath, Part, Segment, locate};
 use crate::needs::{Capabilities, Unmet};
-use crate::scenario::{Scenario, Variant, step_path};
+use crate::scenario::{Scenario, step_path};
 use crate::source::FileError;
-use crate::step::{Answer, SlotContents, Step};
-use crate::words::Stored;
+use crate::step::{Answer, Step};
+use crate::variant::Variant;
+use crate::words::{Slot, Stored};
 
 /// What a check found.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -126,7 +128,7 @@ fn impossible(step: &Step, firmware: &FirmwareSet) -> Option<(&'static str, Prob
             )),
         )),
         Step::Upload(step) if step.expect == Answer::Accepted => {
-            let secondary = firmware.layout.slot(crate::words::Slot::AppSecondary)?;
+            let secondary = firmware.layout.slot(Slot::AppSecondary)?;
             let length = firmware.image(&step.image).ok()?.bytes().len();
             (length as u64 > u64::from(secondary.size)).then(|| {
                 (

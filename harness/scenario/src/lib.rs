@@ -5,6 +5,7 @@
 //! whoever runs them has nothing left to validate; how a step is run is not known here.
 
 mod check;
+mod expect;
 mod firmware;
 mod library;
 mod locate;
@@ -16,21 +17,25 @@ mod source;
 mod step;
 mod step_info;
 mod units;
+mod variant;
 mod words;
 
 pub use check::{CheckReport, SkippedVariant, check};
+pub use expect::{
+    BootState, ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet, ExpectPlainText, ExpectSlot,
+    ImageEntry, ImageFlags, Presence, SlotContents,
+};
 pub use firmware::{
     FirmwareFile, FirmwareSet, KeyFiles, Layout, Memory, ProgramFile, Region, Release,
     ReleaseImage, UnknownRole,
 };
 pub use library::load_scenarios;
 pub use needs::{BoardFeature, BootloaderNeeds, Capabilities, ModeNeed, Needs, Unmet};
-pub use scenario::{PlannedStep, RequirementId, Scenario, StandingCheck, Variant};
+pub use scenario::{RequirementId, Scenario, StandingCheck};
 pub use source::{FileError, Place};
 pub use step::{
-    Answer, BootState, CutAt, Erase, ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet,
-    ExpectPlainText, ExpectSlot, ImageEntry, ImageFlags, Mark, PowerCut, PowerCycle, Presence,
-    Request, Reset, SlotContents, Step, Upload, UploadCut,
+    Answer, CutAt, Erase, Mark, PowerCut, PowerCycle, Request, Reset, Step, Upload, UploadCut,
 };
 pub use units::Percent;
+pub use variant::{PlannedStep, Variant};
 pub use words::{Core, ImageRef, Slot, Stored, Transport};

@@ -1,10 +1,8 @@
 //! What every step can be asked: its name, what it does in words, what it needs.
 
+use crate::expect::{BootState, ExpectBoot, ExpectNet, ImageEntry, Presence, SlotContents};
 use crate::needs::BoardFeature;
-use crate::step::{
-    Answer, BootState, ExpectBoot, ExpectNet, ImageEntry, Mark, Presence, Request, Reset,
-    SlotContents, Step, Upload,
-};
+use crate::step::{Answer, Mark, Request, Reset, Step, Upload};
 use crate::words::{Core, ImageRef, Slot, Transport};
 use std::fmt;
 

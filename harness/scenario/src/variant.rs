@@ -1,0 +1,105 @@
+//! A scenario with one combination of its matrix, and whether a board can run it.
+
+use crate::needs::{BoardFeature, Capabilities, Needs, Unmet};
+use crate::step::{Reset, Step};
+use crate::words::Transport;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A scenario with one combination of its matrix: what runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variant {
+    /// The scenario's name with the values of the matrix, such as `encrypted-app[uart]`.
+    pub name: String,
+    /// What the board must have, besides what the steps say.
+    pub needs: Needs,
+    /// The link of steps that do not name one: the matrix variable `transport`, otherwise UART.
+    pub transport: Transport,
+    /// The steps in order; never empty.
+    pub steps: Vec<PlannedStep>,
+}
+
+/// A step and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedStep {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Its line in the file, from 1.
+    pub line: u32,
+    /// What it does.
+    pub step: Step,
+}
+
+impl Variant {
+    /// Why it cannot run on a board with these capabilities; `None` when it can.
+    #[must_use]
+    pub fn unmet(&self, has: &Capabilities<'_>) -> Option<Unmet> {
+        let mut unmet = self.needs.bootloader.unmet_by(has.bootloader);
+        for (feature, because) in self.features() {
+            if !has.features.contains(&feature) {
+                unmet.push(match because {
+                    Some(step) => format!(
+                        "needs a {feature} (step {} `{}`), board `{}` has none",
+                        step.number,
+                        step.step.name(),
+                        has.board
+                    ),
+                    None => format!("needs a {feature}, board `{}` has none", has.board),
+                });
+            }
+        }
+        for transport in self.transports() {
+            if !has.transports.contains(&transport) {
+                unmet.push(format!(
+                    "needs SMP over `{transport}`, board `{}` has no such link",
+                    has.board
+                ));
+            }
+        }
+        Unmet::of(unmet)
+    }
+
+    /// The links that it goes over.
+    #[must_use]
+    pub fn transports(&self) -> BTreeSet<Transport> {
+        self.steps
+            .iter()
+            .filter_map(|planned| self.link_of(&planned.step))
+            .collect()
+    }
+
+    /// The link of a step that talks SMP.
+    fn link_of(&self, step: &Step) -> Option<Transport> {
+        step.over().or(match step {
+            Step::Upload(_)
+            | Step::Mark(_)
+            | Step::Erase(_)
+            | Step::ExpectImageState(_)
+            | Step::ExpectBoot(_)
+            | Step::Reset(Reset::Smp) => Some(self.transport),
+            Step::Reset(_)
+            | Step::Program(_)
+            | Step::PowerCycle(_)
+            | Step::PowerCut(_)
+            | Step::ExpectSlot(_)
+            | Step::ExpectPlainText(_)
+            | Step::ExpectConsole(_)
+            | Step::ExpectNet(_) => None,
+        })
+    }
+
+    /// What the board must have, with the first step that needs it where one does.
+    fn features(&self) -> BTreeMap<BoardFeature, Option<&PlannedStep>> {
+        let mut features: BTreeMap<_, _> = self
+            .needs
+            .board
+            .iter()
+            .map(|&feature| (feature, None))
+            .collect();
+        for planned in &self.steps {
+            for feature in planned.step.features() {
+                features.entry(feature).or_insert(Some(planned));
+            }
+        }
+        features
+    }
+}
