@@ -45,6 +45,11 @@ impl NodeError {
         }
     }
 
+    pub(super) fn allowing<'a>(mut self, allowed: impl IntoIterator<Item = &'a str>) -> Self {
+        self.allowed = allowed.into_iter().map(str::to_owned).collect();
+        self
+    }
+
     pub(crate) fn advising(mut self, advice: impl Into<Box<str>>) -> Self {
         self.advice = Some(advice.into());
         self

@@ -142,14 +142,9 @@ impl<'de> Deserializer<'de> for Node<'de> {
             None => match self.value {
                 Value::String(word) => (word.as_str(), &NULL, Part::Value),
                 other => {
-                    return Err(NodeError {
-                        allowed: variants.iter().map(|&word| word.to_owned()).collect(),
-                        ..NodeError::new(
-                            self.path.clone(),
-                            Part::Value,
-                            format!("found {}, expected a {}", kind(other), noun(name)),
-                        )
-                    });
+                    let message = format!("found {}, expected a {}", kind(other), noun(name));
+                    return Err(NodeError::new(self.path.clone(), Part::Value, message)
+                        .allowing(variants.iter().copied()));
                 }
             },
         };
