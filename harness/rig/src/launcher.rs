@@ -100,6 +100,10 @@ impl VirtualProcess {
         if let Some(speed) = &spec.speed {
             command.arg("--speed").arg(speed);
         }
+        // In a group of its own, so that Ctrl-C on the terminal reaches the harness only: it ends the run in good
+        // order, and needs the board for that. The board still ends when its standard input is closed.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn().map_err(|source| RigError::VirtualStart {
             board: name.to_owned(),
             program: launcher.program.clone(),
