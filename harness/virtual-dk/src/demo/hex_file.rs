@@ -31,6 +31,29 @@ pub(super) fn render(segments: &[(u32, &[u8])]) -> Vec<u8> {
     text.into_bytes()
 }
 
+/// The records of a file as addresses and bytes, for tests that put a set on a board.
+#[cfg(test)]
+pub(crate) fn segments(text: &str) -> Vec<(u32, Vec<u8>)> {
+    let mut upper = 0;
+    let mut segments: Vec<(u32, Vec<u8>)> = Vec::new();
+    for record in ihex::Reader::new(text) {
+        match record.expect("the generator wrote it") {
+            Record::ExtendedLinearAddress(high) => upper = u32::from(high) << 16,
+            Record::Data { offset, value } => {
+                let address = upper + u32::from(offset);
+                match segments.last_mut() {
+                    Some((start, bytes)) if *start + bytes.len() as u32 == address => {
+                        bytes.extend(value)
+                    }
+                    _ => segments.push((address, value)),
+                }
+            }
+            _ => {}
+        }
+    }
+    segments
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

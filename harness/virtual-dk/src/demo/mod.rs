@@ -12,6 +12,9 @@ mod releases;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use hex_file::segments as hex_segments;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};

@@ -301,7 +301,8 @@ impl Maker<'_> {
             version: "v1".to_owned(),
             application: NET_PRIMARY.address,
             application_size: NET_PRIMARY.size,
-            command_address: hil_bootloader::pcd::COMMAND_ADDRESS,
+            least_version: None,
+            version_command: Feature::Off,
             console: ConsoleOutput::Silent,
         };
         with_info(

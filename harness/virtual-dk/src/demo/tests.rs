@@ -24,11 +24,11 @@ fn digest(set: &DemoSet) -> String {
 #[rstest]
 #[case::swap_move(
     Variant::SwapMoveEcdsaEc256,
-    "93640c827fa0f7a9f457dcbf5a6d08b00f79076f7f97ee4c1d0db6ddc244317b"
+    "731263ddf421328c1ee4c817f27588b0a1596a81fb17ee31a15e8c24760e2df4"
 )]
 #[case::overwrite(
     Variant::OverwriteRsa2048,
-    "6b71068c794d4c722a1f5683bbb499da3ea49e9ff9b7fdb37c05843ee7d30d70"
+    "f68048459786154e510404dab1fd69691413256f03de28e5ab65e069cce8f858"
 )]
 fn a_set_is_the_same_bytes_every_time(#[case] variant: Variant, #[case] expected: &str) {
     assert_eq!(digest(&DemoSet::generate(variant)), expected);

@@ -111,6 +111,7 @@ impl<'a> Application<'a> {
             self.network = Network::Settled;
             console::log(
                 bus,
+                self.started,
                 Level::Warning,
                 "ipc",
                 "network core does not answer: no radio",
@@ -126,6 +127,7 @@ impl<'a> Application<'a> {
         if version == expected {
             console::log(
                 bus,
+                self.started,
                 Level::Info,
                 "ipc",
                 format_args!("network core ready, IPC version {version}"),
@@ -133,7 +135,7 @@ impl<'a> Application<'a> {
         } else {
             let text =
                 format!("network core speaks IPC version {version}, expected {expected}: no radio");
-            console::log(bus, Level::Error, "ipc", text)
+            console::log(bus, self.started, Level::Error, "ipc", text)
         }
     }
 
@@ -158,7 +160,7 @@ impl<'a> Application<'a> {
                 Err(super::smp::DeviceError::Stopped(stopped)) => return Err(stopped.into()),
                 Err(_) => "image not confirmed: trailer cannot be written",
             };
-            console::log(bus, Level::Info, "app", text)?;
+            console::log(bus, self.started, Level::Info, "app", text)?;
         }
         Ok(())
     }
@@ -244,7 +246,7 @@ impl<'a> Application<'a> {
             Behaviour::Normal => return Ok(bus.hang()),
             Behaviour::Hangs { then, .. } => then,
             Behaviour::Crashes { then, .. } => {
-                print_fault(bus, then)?;
+                print_fault(bus, self.started, then)?;
                 then
             }
         };
@@ -262,19 +264,25 @@ impl<'a> Application<'a> {
 }
 
 /// What Zephyr prints when it meets a fault it cannot survive (`zephyr kernel/fatal.c`, `arch/arm/core/cortex_m/fault.c`).
-fn print_fault(bus: &mut dyn CoreBus, then: ResetWay) -> Result<(), Stopped> {
+fn print_fault(bus: &mut dyn CoreBus, started: Duration, then: ResetWay) -> Result<(), Stopped> {
     for text in [
         "***** USAGE FAULT *****",
         "  Attempt to execute undefined instruction",
         ">>> ZEPHYR FATAL ERROR 36: Unknown error on CPU 0",
         "Current thread: 0x20000a88 (main)",
     ] {
-        console::log(bus, Level::Error, "os", text)?;
+        console::log(bus, started, Level::Error, "os", text)?;
     }
     match then {
-        ResetWay::AtOnce => console::log(bus, Level::Error, "fatal_error", "Resetting system"),
+        ResetWay::AtOnce => console::log(
+            bus,
+            started,
+            Level::Error,
+            "fatal_error",
+            "Resetting system",
+        ),
         ResetWay::Never | ResetWay::Watchdog { .. } => {
-            console::log(bus, Level::Error, "os", "Halting system")
+            console::log(bus, started, Level::Error, "os", "Halting system")
         }
     }
 }

@@ -1,120 +1,60 @@
 //! b0n on the network core: copies an update when the application core asks for it, else starts the firmware.
-//!
-//! Source: sdk-nrf `samples/nrf5340/netboot/src/main.c`, `subsys/pcd/src/pcd.c`.
 
-use hil_bootloader::pcd::{COMMAND_LEN, PcdCommand, Status};
-use hil_image::network::{FirmwareInfo, NetworkImage, NetworkRules};
+use std::cell::RefCell;
 
-use super::flash::NET_START;
+use hil_bootloader::b0n::{self, B0nConfig, B0nOutcome, VersionCommand};
+use hil_bootloader::{FlashError, NetworkSlot};
+
+use super::flash::{BusFlash, SharedBus};
 use super::{Run, console, start};
-use crate::bus::{BusError, CoreBus};
-use crate::model::{B0nModel, ConsoleOutput};
-
-/// `CONFIG_PCD_BUF_SIZE`, bytes: what is written at once.
-const BUFFER: usize = 512;
-
-/// A page of the network core's flash, bytes.
-const PAGE: u32 = 0x800;
-
-/// Smallest write of the flash, bytes.
-const WORD: usize = 4;
-
-/// Bytes from a payload's start in which `fw_info` may lie.
-const INFO_REACH: usize = 0x1100;
+use crate::bus::{BusError, CoreBus, Stopped};
+use crate::model::{B0nModel, ConsoleOutput, Feature};
 
 /// Runs b0n, and then the firmware unless there was a command.
 pub(super) fn run(bus: &mut dyn CoreBus, model: &B0nModel) -> Run {
-    let mut block = [0; COMMAND_LEN];
-    bus.read(model.command_address, &mut block)?;
-    let command = PcdCommand::decode(&block);
-    match command.status {
-        Status::Copy => {
-            let answer = match copy(bus, model, &command) {
-                Ok(()) => Status::Done,
-                Err(Refusal::Bus(BusError::Stopped(stopped))) => return Err(stopped.into()),
-                Err(refusal) => {
-                    say(bus, model, &refusal.to_string())?;
-                    Status::Failed
-                }
-            };
-            finish(bus, model, answer)
+    match boot(bus, model)? {
+        B0nOutcome::Boot { vector_table } => start(bus, vector_table),
+        // The answer is in the command block; the application core holds this core off when it has seen it.
+        B0nOutcome::Done(_) => Err(bus.hang().into()),
+        B0nOutcome::Failed { reason } => {
+            tracing::info!("b0n did not carry out its command: {reason}");
+            Err(bus.hang().into())
         }
-        Status::ReadVersion => {
-            let version = installed(bus, model)?.map_or(0, |info| info.version);
-            // Without firmware b0n writes FAIL, and then DONE over it all the same.
-            bus.write_ram(command.data, &version.to_le_bytes())?;
-            finish(bus, model, Status::Done)
-        }
-        Status::Done | Status::Failed => match installed(bus, model)? {
-            Some(info) => start(bus, info.boot_address),
-            None => Err(bus.hang().into()),
+        B0nOutcome::Fault => Err(bus.lock_up().into()),
+    }
+}
+
+fn boot(bus: &mut dyn CoreBus, model: &B0nModel) -> Result<B0nOutcome, BusError> {
+    let config = B0nConfig {
+        slot: NetworkSlot {
+            address: model.application,
+            size: model.application_size,
         },
-    }
-}
-
-/// Answers and waits to be held off.
-fn finish(bus: &mut dyn CoreBus, model: &B0nModel, answer: Status) -> Run {
-    bus.write_ram(model.command_address, &answer.magic().to_le_bytes())?;
-    Err(bus.hang().into())
-}
-
-/// What the firmware in flash says of itself.
-fn installed(bus: &mut dyn CoreBus, model: &B0nModel) -> Result<Option<FirmwareInfo>, BusError> {
-    let mut start = vec![0; INFO_REACH.min(model.application_size as usize)];
-    bus.read(model.application, &mut start)?;
-    let info = FirmwareInfo::find(&start).ok();
-    Ok(info.filter(|info| info.address == model.application))
-}
-
-/// Why an update was not done.
-#[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error("{length:#x} bytes at {offset:#x} are not within the application")]
-    Range { offset: u32, length: u32 },
-    #[error("image refused: {0}")]
-    Image(#[from] hil_image::network::NetworkRefusal),
-    #[error(transparent)]
-    Bus(#[from] BusError),
-}
-
-/// Validates the source, copies it page by page, validates the copy.
-fn copy(bus: &mut dyn CoreBus, model: &B0nModel, command: &PcdCommand) -> Result<(), Refusal> {
-    let &PcdCommand {
-        data,
-        length,
-        offset,
-        ..
-    } = command;
-    let fits = NET_START.checked_add(offset) == Some(model.application)
-        && length <= model.application_size;
-    if !fits {
-        return Err(Refusal::Range { offset, length });
-    }
-    let rules = NetworkRules {
-        address: model.application,
-        least_version: None,
+        least_version: model.least_version,
+        version_command: match model.version_command {
+            Feature::On => VersionCommand::Answered,
+            Feature::Off => VersionCommand::Ignored,
+        },
     };
-    let mut payload = vec![0; length as usize];
-    bus.read(data, &mut payload)?;
-    NetworkImage::check(&payload, &rules)?;
-    for (number, piece) in payload.chunks(BUFFER).enumerate() {
-        let address = model.application + (number * BUFFER) as u32;
-        if address.is_multiple_of(PAGE) {
-            bus.flash_erase(address, PAGE)?;
+    let shared: SharedBus<'_> = RefCell::new(bus);
+    let mut stopped = None;
+    let mut log = |line: &str| {
+        if model.console == ConsoleOutput::Log && stopped.is_none() {
+            stopped = console::line(*shared.borrow_mut(), line).err();
         }
-        let mut words = piece.to_vec();
-        words.resize(piece.len().next_multiple_of(WORD), 0xff);
-        bus.flash_write(address, &words)?;
+    };
+    let mut flash = BusFlash::new(&shared);
+    let mut memory = BusFlash::new(&shared);
+    let outcome = b0n::run(&config, &mut flash, &mut memory, &mut log);
+    if let Some(stopped) = stopped {
+        return Err(stopped.into());
     }
-    bus.read(model.application, &mut payload)?;
-    NetworkImage::check(&payload, &rules)?;
-    Ok(())
-}
-
-fn say(bus: &mut dyn CoreBus, model: &B0nModel, text: &str) -> Result<(), BusError> {
-    tracing::info!("b0n: {text}");
-    if model.console == ConsoleOutput::Log {
-        console::line(bus, format_args!("E: {text}"))?;
+    match outcome {
+        Ok(outcome) => Ok(outcome),
+        Err(FlashError::PowerLost) => Err(Stopped.into()),
+        Err(error) => {
+            tracing::warn!("b0n cannot reach what it needs: {error}");
+            Err(shared.borrow_mut().lock_up().into())
+        }
     }
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! Text on the core's UART, as Zephyr's console and log print it.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use crate::bus::{CoreBus, Stopped};
 
@@ -27,14 +28,16 @@ pub(super) fn line(bus: &mut dyn CoreBus, text: impl Display) -> Result<(), Stop
     bus.uart_write(format!("{text}\r\n").as_bytes())
 }
 
-/// Logs a line with time and module: `[00:00:00.250,000] <inf> app: started`.
+/// Logs a line with the time since `started` and a module: `[00:00:00.250,000] <inf> app: confirmed`. Zephyr's clock
+/// begins with the program, the board's with the power.
 pub(super) fn log(
     bus: &mut dyn CoreBus,
+    started: Duration,
     level: Level,
     module: &str,
     text: impl Display,
 ) -> Result<(), Stopped> {
-    let uptime = bus.uptime()?;
+    let uptime = bus.uptime()?.saturating_sub(started);
     let seconds = uptime.as_secs();
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     let (milliseconds, microseconds) = (uptime.subsec_millis(), uptime.subsec_micros() % 1000);

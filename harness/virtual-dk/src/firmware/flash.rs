@@ -3,16 +3,17 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use hil_bootloader::b0n::AppMemory;
 use hil_bootloader::pcd::{NetworkPower, PcdBoard};
 use hil_bootloader::{DeviceId, Flash, FlashError};
 
 use crate::bus::{BusError, CoreBus, Stopped};
 
 /// Where the application core sees its external flash (QSPI XIP).
-pub(super) const EXTERNAL_WINDOW: u32 = 0x1000_0000;
+const EXTERNAL_WINDOW: u32 = 0x1000_0000;
 const APP_SIZE: u32 = 0x0010_0000;
 /// First address of the network core's flash.
-pub(super) const NET_START: u32 = 0x0100_0000;
+const NET_START: u32 = 0x0100_0000;
 const NET_SIZE: u32 = 0x0004_0000;
 /// MX25R6435F: 8 MiB.
 const EXTERNAL_SIZE: u32 = 0x0080_0000;
@@ -112,6 +113,16 @@ impl PcdBoard for BusFlash<'_, '_> {
             .borrow_mut()
             .wait(duration)
             .map_err(|Stopped| FlashError::PowerLost)
+    }
+}
+
+impl AppMemory for BusFlash<'_, '_> {
+    fn read(&mut self, address: u32, buffer: &mut [u8]) -> Result<(), FlashError> {
+        self.read_ram(address, buffer)
+    }
+
+    fn write(&mut self, address: u32, data: &[u8]) -> Result<(), FlashError> {
+        self.write_ram(address, data)
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::cell::RefCell;
 
-use hil_bootloader::{
-    BootResult, BootedImage, FlashError, Keys, Level, LogLine, boot_with_network,
-};
+use hil_bootloader::{BootResult, BootedImage, FlashError, Keys, LogLine, boot_with_network};
 use hil_image::{DecryptionKey, KeyError, PublicKey};
 
 use super::flash::{BusFlash, SharedBus, run_address};
@@ -31,10 +29,9 @@ pub(super) fn run(bus: &mut dyn CoreBus, model: &McubootModel) -> Run {
     };
     let result = boot(bus, model, &keys)?;
     match result {
-        BootResult::Boot(image) => jump(bus, model, image),
+        BootResult::Boot(image) => jump(bus, image),
         BootResult::NoBoot { reason } => {
             tracing::info!("MCUboot does not boot: {reason}");
-            print(bus, model, Level::Error, "Unable to find bootable image")?;
             Err(bus.hang().into())
         }
         BootResult::Hang { what } => {
@@ -100,44 +97,13 @@ fn boot(bus: &mut dyn CoreBus, model: &McubootModel, keys: &Keys) -> Result<Boot
     }
 }
 
-/// `do_boot` (`mcuboot boot/zephyr/main.c`): announces the image and starts it.
-fn jump(bus: &mut dyn CoreBus, model: &McubootModel, image: BootedImage) -> Run {
-    print(
-        bus,
-        model,
-        Level::Info,
-        format!("Bootloader chainload address offset: {:#x}", image.offset),
-    )?;
-    print(
-        bus,
-        model,
-        Level::Info,
-        format!("Image version: v{}", image.version),
-    )?;
-    print(bus, model, Level::Info, "Jumping to the first image slot")?;
+/// Starts the image; the lines that MCUboot prints about it are the boot's own.
+fn jump(bus: &mut dyn CoreBus, image: BootedImage) -> Run {
     match run_address(image.device, image.offset + image.header_size) {
         Ok(address) => start(bus, address),
         Err(error) => {
             tracing::warn!("MCUboot starts what is not in the core's map: {error}");
             Err(bus.lock_up().into())
         }
-    }
-}
-
-fn print(
-    bus: &mut dyn CoreBus,
-    model: &McubootModel,
-    level: Level,
-    text: impl Into<String>,
-) -> Result<(), Stopped> {
-    match model.console {
-        ConsoleOutput::Log => console::line(
-            bus,
-            LogLine {
-                level,
-                text: text.into(),
-            },
-        ),
-        ConsoleOutput::Silent => Ok(()),
     }
 }

@@ -16,6 +16,8 @@ mod smp;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod on_chip;
+#[cfg(test)]
 mod sim;
 #[cfg(test)]
 mod updates;

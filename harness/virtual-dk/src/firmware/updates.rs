@@ -30,15 +30,8 @@ impl Bench {
         for file in ["baseline/merged.hex", "baseline/merged_CPUNET.hex"] {
             let text =
                 String::from_utf8_lossy(set.file(file).expect("the baseline is programmed as hex"));
-            let mut upper = 0;
-            for record in ihex::Reader::new(&text) {
-                match record.expect("a hex record") {
-                    ihex::Record::ExtendedLinearAddress(high) => upper = u32::from(high) << 16,
-                    ihex::Record::Data { offset, value } => {
-                        board.program(upper + u32::from(offset), &value)
-                    }
-                    _ => {}
-                }
+            for (address, bytes) in crate::demo::hex_segments(&text) {
+                board.program(address, &bytes);
             }
         }
         Self { set, board }

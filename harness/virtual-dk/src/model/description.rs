@@ -92,8 +92,10 @@ pub struct B0nModel {
     pub application: u32,
     /// Bytes of flash that the network firmware may fill.
     pub application_size: u32,
-    /// Where the application core leaves commands: application RAM, as the network core addresses it.
-    pub command_address: u32,
+    /// The least `fw_info` version that it takes: the monotonic counter, in builds that have one.
+    pub least_version: Option<u32>,
+    /// `PCD_READ_NETCORE_APP_VERSION`.
+    pub version_command: Feature,
     /// Whether it logs.
     pub console: ConsoleOutput,
 }
