@@ -11,36 +11,24 @@ const BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/scenarios.
 /// Where scenarios are looked for when none are named.
 const FOLDER: &str = "scenarios";
 
-/// Where scenarios came from, for messages.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Origin {
-    /// The files and folders that were named.
-    Named,
-    /// The folder `scenarios` here.
-    Folder,
-    /// The library in the binary.
-    BuiltIn,
-}
-
 /// Scenario files, read and checked.
 #[derive(Debug)]
 pub(crate) struct Library {
-    pub(crate) origin: Origin,
     pub(crate) scenarios: Vec<Scenario>,
 }
 
 impl Library {
     /// Reads all scenarios of a selection. The filters are not applied: a mistake in any file is an error.
     pub(crate) fn load(selection: &SelectionArgs) -> Result<Self, CliError> {
-        let (origin, scenarios) = if !selection.scenarios.is_empty() {
-            (Origin::Named, load_scenarios(&selection.scenarios))
+        let scenarios = if !selection.scenarios.is_empty() {
+            load_scenarios(&selection.scenarios)
         } else if Path::new(FOLDER).is_dir() {
-            (Origin::Folder, load_scenarios(&[FOLDER]))
+            load_scenarios(&[FOLDER])
         } else {
-            (Origin::BuiltIn, built_in())
+            built_in()
         };
         match scenarios {
-            Ok(scenarios) => Ok(Self { origin, scenarios }),
+            Ok(scenarios) => Ok(Self { scenarios }),
             Err(mistakes) => Err(mistakes_in_files(&mistakes)),
         }
     }

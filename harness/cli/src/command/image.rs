@@ -19,14 +19,15 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, CliError> {
                 path.display()
             ))
         })?;
-        keys.add(&path.display().to_string(), &text).map_err(|error| {
-            CliError::usage(format_args!(
-                "key `{}`: {}",
-                path.display(),
-                error_chain(&error)
-            ))
-            .with_help(error.help())
-        })?;
+        keys.add(&path.display().to_string(), &text)
+            .map_err(|error| {
+                CliError::usage(format_args!(
+                    "key `{}`: {}",
+                    path.display(),
+                    error_chain(&error)
+                ))
+                .with_help(error.help())
+            })?;
     }
     let bytes = fs::read(&args.file).map_err(|error| {
         CliError::usage(format_args!(

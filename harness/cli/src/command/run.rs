@@ -10,6 +10,7 @@ use hil_clock::{SharedClock, SystemClock};
 use hil_record::{
     ConsoleLogs, Journal, Reporter, RunDirectory, RunRecord, Tool, Verdict, read_journal,
 };
+use hil_report::SummaryContext;
 use hil_rig::{Rig, RigFile, RigOptions, VirtualLauncher};
 use hil_runner::{BenchError, CancelToken, Firmware, FoundBoard, Job, RunRequest, error_chain};
 use std::fs;
@@ -145,21 +146,45 @@ fn report(folder: &RunDirectory, args: &RunArgs) -> Result<RunRecord, CliError> 
         read_journal(&folder.journal()).map_err(|error| CliError::bench(error_chain(&error)))?;
     let record = RunRecord::from_events(&contents.events)
         .map_err(|error| CliError::bench(error_chain(&error)))?;
-    let unwritable = |path: &Path, error: io::Error| {
-        CliError::bench(format_args!(
-            "`{}` cannot be written: {error}",
-            path.display()
-        ))
-    };
-    let json = serde_json::to_string_pretty(&record).unwrap_or_default();
-    fs::write(folder.result(), &json).map_err(|error| unwritable(&folder.result(), error))?;
+    hil_report::write(&record, folder)
+        .map_err(|error| CliError::bench(error_chain(&error)).with_help(Some(error.help())))?;
     if args.json {
-        print!("{json}");
+        print!("{}", hil_report::json(&record));
     } else {
-        println!("{:?}", record.totals);
-        println!("report: {}", folder.path().display());
+        let command = command_line(args);
+        let context = SummaryContext {
+            folder: folder.path(),
+            command: &command,
+        };
+        print!("{}", hil_report::summary(&record, &context));
     }
     Ok(record)
+}
+
+/// The command that runs the same again, without its filters.
+fn command_line(args: &RunArgs) -> String {
+    let mut words = vec!["dfu-hil".to_owned(), "run".to_owned()];
+    let quoted = |path: &Path| {
+        let text = path.display().to_string();
+        if text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
+        {
+            text
+        } else {
+            format!("'{}'", text.replace('\'', r"'\''"))
+        }
+    };
+    words.extend(args.selection.scenarios.iter().map(|path| quoted(path)));
+    for (option, path) in [
+        ("--rig", &args.bench.rig),
+        ("--firmware", &args.bench.firmware),
+    ] {
+        if let Some(path) = path {
+            words.extend([option.to_owned(), quoted(path)]);
+        }
+    }
+    words.join(" ")
 }
 
 /// A failure of the firmware wins over trouble of the bench; see [`Exit::Failed`].

@@ -1,6 +1,6 @@
 //! Progress on a terminal: one moving line for each board, finished scenarios above.
 
-use super::lines::counted;
+use super::counted;
 use super::tally::Tally;
 use hil_record::Reporter;
 use hil_record::{Event, EventKind};

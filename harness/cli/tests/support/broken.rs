@@ -1,0 +1,169 @@
+//! Boards whose firmware is secretly wrong: the stock firmware on a bus that does not do what it is asked to.
+//!
+//! What the checks must find is made here, below everything that the harness can see; the checks are the ones that
+//! everybody runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+use virtual_dk::bus::{BusError, Core, CoreBus, Firmware, Stopped};
+use virtual_dk::firmware::StockFirmware;
+use virtual_dk::{Speed, VirtualDk, VirtualDkOptions};
+
+/// Where things are in the demo firmware's layout.
+const APP_SECONDARY: u32 = 0x0004_C000;
+const PRIMARY_END: u32 = 0x0004_C000;
+const NET_PRIMARY: u32 = 0x0100_8800;
+/// In the bootloader's partition, behind the bootloader.
+const BOOTLOADER_FREE: u32 = 0x0000_B000;
+const SETTINGS: u32 = 0x000F_C000;
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// One bit of what the application writes to the update slot is lost.
+    SlotHoldsOtherBytes,
+    /// The network core's flash takes nothing, and says that it did.
+    NetworkFlashNotWritten,
+    /// The application confirms whatever runs before each reset, so that nothing is ever taken back.
+    RevertDoesNotHappen,
+    /// Whatever is written to the primary slot is also left in the settings.
+    PlainTextLeftBehind,
+    /// The application writes into the bootloader's partition.
+    BootloaderTouched,
+    /// The network core stops before it has said a word.
+    NetworkCoreDead,
+    /// The application core stops before it has said a word.
+    ApplicationCoreDead,
+}
+
+/// A board with this fault, at twenty times a DK's pace.
+pub fn board(fault: Fault) -> VirtualDk {
+    let options = VirtualDkOptions {
+        speed: Speed::Factor(20.0),
+        ..VirtualDkOptions::default()
+    };
+    VirtualDk::start(options, Arc::new(Broken(fault))).expect("a virtual board can be started here")
+}
+
+struct Broken(Fault);
+
+impl Firmware for Broken {
+    fn run(&self, bus: &mut dyn CoreBus) -> Stopped {
+        match (self.0, bus.core()) {
+            (Fault::NetworkCoreDead, Core::Net) | (Fault::ApplicationCoreDead, Core::App) => bus.hang(),
+            (fault, _) => StockFirmware.run(&mut FaultyBus { bus, fault }),
+        }
+    }
+}
+
+struct FaultyBus<'a> {
+    bus: &'a mut dyn CoreBus,
+    fault: Fault,
+}
+
+impl CoreBus for FaultyBus<'_> {
+    fn core(&self) -> Core {
+        self.bus.core()
+    }
+
+    fn read(&mut self, address: u32, buffer: &mut [u8]) -> Result<(), BusError> {
+        self.bus.read(address, buffer)
+    }
+
+    fn write_ram(&mut self, address: u32, data: &[u8]) -> Result<(), BusError> {
+        self.bus.write_ram(address, data)
+    }
+
+    fn flash_write(&mut self, address: u32, data: &[u8]) -> Result<(), BusError> {
+        let end = address + data.len() as u32;
+        match self.fault {
+            Fault::SlotHoldsOtherBytes => {
+                let lost = APP_SECONDARY + 0x1234;
+                let mut data = data.to_vec();
+                if (address..end).contains(&lost) {
+                    let byte = &mut data[(lost - address) as usize];
+                    // The lowest bit that is set: flash could not hold one that is not.
+                    *byte &= byte.wrapping_sub(1);
+                }
+                return self.bus.flash_write(address, &data);
+            }
+            Fault::NetworkFlashNotWritten if address >= NET_PRIMARY => return Ok(()),
+            Fault::PlainTextLeftBehind if (0xD000..0xE000).contains(&address) => {
+                let copy = SETTINGS + (address & 0xFFF);
+                if self.bus.core() == Core::App && address & 0xFFF == 0 {
+                    self.bus.flash_erase(SETTINGS, 0x1000)?;
+                }
+                self.bus.flash_write(copy, data)?;
+            }
+            _ => {}
+        }
+        self.bus.flash_write(address, data)
+    }
+
+    fn flash_erase(&mut self, address: u32, length: u32) -> Result<(), BusError> {
+        if self.fault == Fault::NetworkFlashNotWritten && address >= NET_PRIMARY {
+            return Ok(());
+        }
+        self.bus.flash_erase(address, length)
+    }
+
+    fn external_write(&mut self, offset: u32, data: &[u8]) -> Result<(), BusError> {
+        self.bus.external_write(offset, data)
+    }
+
+    fn external_erase(&mut self, offset: u32, length: u32) -> Result<(), BusError> {
+        self.bus.external_erase(offset, length)
+    }
+
+    fn uart_write(&mut self, bytes: &[u8]) -> Result<(), Stopped> {
+        self.bus.uart_write(bytes)
+    }
+
+    fn uart_read(&mut self, wait: Duration) -> Result<Vec<u8>, Stopped> {
+        self.bus.uart_read(wait)
+    }
+
+    fn wait(&mut self, duration: Duration) -> Result<(), Stopped> {
+        self.bus.wait(duration)
+    }
+
+    fn uptime(&mut self) -> Result<Duration, Stopped> {
+        self.bus.uptime()
+    }
+
+    fn force_network_off(&mut self, off: bool) -> Result<(), BusError> {
+        self.bus.force_network_off(off)
+    }
+
+    fn reset_reasons(&mut self) -> Result<u32, Stopped> {
+        self.bus.reset_reasons()
+    }
+
+    fn clear_reset_reasons(&mut self) -> Result<(), Stopped> {
+        self.bus.clear_reset_reasons()
+    }
+
+    fn system_reset(&mut self) -> Stopped {
+        let extra = match self.fault {
+            // image_ok of the primary slot.
+            Fault::RevertDoesNotHappen => Some((PRIMARY_END - 24, [0x01, 0xFF, 0xFF, 0xFF])),
+            Fault::BootloaderTouched => Some((BOOTLOADER_FREE, [0x12, 0x34, 0x56, 0x78])),
+            _ => None,
+        };
+        if let Some((address, data)) = extra
+            && self.bus.core() == Core::App
+            && self.bus.flash_write(address, &data).is_err()
+        {
+            return Stopped;
+        }
+        self.bus.system_reset()
+    }
+
+    fn hang(&mut self) -> Stopped {
+        self.bus.hang()
+    }
+
+    fn lock_up(&mut self) -> Stopped {
+        self.bus.lock_up()
+    }
+}

@@ -1,0 +1,182 @@
+//! Firmware that is secretly wrong is found, by the check that is there for it, and for the right reason.
+//!
+//! The boards are in this process and reached as any board on a bench; the scenarios are the library's where its own
+//! deadlines allow, and short ones with the same steps elsewhere.
+
+mod support;
+
+use hil_record::{ErrorKind, FailKind, Outcome, ScenarioRecord, Verdict};
+use support::broken::{self, Fault};
+use support::{Desk, library};
+
+/// Runs a scenario of the library on a board with a fault.
+fn of_library(fault: Fault, name: &str) -> ScenarioRecord {
+    let board = broken::board(fault);
+    let desk = Desk::empty();
+    desk.rig_for(&board);
+    let file = library().join(format!("{name}.yaml"));
+    let ended = desk.run(&["run", &file.to_string_lossy(), "--rig", "rig.yaml", "--json"]);
+    only(&ended)
+}
+
+/// Runs a scenario of its own on a board with a fault.
+fn own(fault: Fault, steps: &str) -> ScenarioRecord {
+    let board = broken::board(fault);
+    let desk = Desk::empty();
+    desk.rig_for(&board);
+    let ended = desk.run_scenario(&format!("scenario: own\nsummary: Finds it.\nsteps:\n{steps}"));
+    only(&ended)
+}
+
+fn only(ended: &support::Ended) -> ScenarioRecord {
+    let mut record = ended.record();
+    assert_eq!(record.scenarios.len(), 1, "{}", ended.all());
+    let scenario = record.scenarios.remove(0);
+    if scenario.outcome.verdict() == Verdict::Fail {
+        assert_eq!(ended.code, Some(1), "{}", ended.all());
+    }
+    scenario
+}
+
+/// The step that failed, why, and in which words.
+fn failure(scenario: &ScenarioRecord) -> (String, FailKind, String) {
+    let Outcome::Fail { kind, cause } = &scenario.outcome else {
+        panic!("it must fail: {:?}", scenario.outcome);
+    };
+    let step = scenario.last_bad_step().expect("a failure has a step");
+    (step.step.name.clone(), *kind, cause.clone())
+}
+
+#[test]
+fn a_slot_that_holds_other_bytes_fails_with_the_first_of_them() {
+    let (step, kind, cause) = failure(&of_library(Fault::SlotHoldsOtherBytes, "app-update"));
+    assert_eq!((step.as_str(), kind), ("expect_slot", FailKind::SlotContents));
+    assert!(
+        cause.starts_with(
+            "slot app.secondary must hold update.app but holds other bytes: 1 of the payload differ, the first at \
+             offset 0x00001234"
+        ),
+        "{cause}"
+    );
+}
+
+#[test]
+fn network_flash_that_was_not_written_fails_although_nobody_reported_an_error() {
+    let (step, kind, cause) = failure(&own(
+        Fault::NetworkFlashNotWritten,
+        "  - program: baseline\n  - expect_boot: { app: baseline, net: baseline, within: 60s }\n  - upload: { image: update.net }\n  \
+         - mark: { image: update.net, as: test }\n  - reset: smp\n  - expect_net: { release: update, within: 15s }\n",
+    ));
+    assert_eq!((step.as_str(), kind), ("expect_net", FailKind::NetworkCore));
+    assert!(
+        cause.starts_with("network core flash must hold update.net but holds other bytes"),
+        "{cause}"
+    );
+}
+
+#[test]
+fn a_revert_that_does_not_happen_fails_with_the_image_that_runs_instead() {
+    let (step, kind, cause) = failure(&own(
+        Fault::RevertDoesNotHappen,
+        "  - program: baseline\n  - expect_boot: { app: baseline, within: 60s }\n  - upload: { image: never-confirms.app }\n  \
+         - mark: { image: never-confirms.app, as: test }\n  - reset: smp\n  \
+         - expect_boot: { app: never-confirms, state: testing, within: 60s }\n  - reset: smp\n  \
+         - expect_boot: { app: baseline, within: 15s }\n",
+    ));
+    assert_eq!((step.as_str(), kind), ("expect_boot", FailKind::WrongImage));
+    assert!(cause.starts_with("the board runs never-confirms.app"), "{cause}");
+    assert!(cause.contains("expected baseline.app"), "{cause}");
+}
+
+#[test]
+fn plain_text_that_is_left_behind_fails_with_its_place_and_not_with_its_bytes() {
+    let (step, kind, cause) = failure(&of_library(Fault::PlainTextLeftBehind, "encrypted-app"));
+    assert_eq!((step.as_str(), kind), ("expect_plain_text", FailKind::PlainText));
+    assert!(cause.contains("of the app core, in `app.settings`"), "{cause}");
+}
+
+#[test]
+fn flash_outside_the_slots_that_changed_fails_after_the_last_step() {
+    let (step, kind, cause) = failure(&own(
+        Fault::PlainTextLeftBehind,
+        "  - program: baseline\n  - expect_boot: { app: baseline, within: 60s }\n  - upload: { image: update.app }\n  \
+         - mark: { image: update.app, as: test }\n  - reset: smp\n  - expect_boot: { app: update, within: 60s }\n",
+    ));
+    assert_eq!(
+        (step.as_str(), kind),
+        ("other_partitions_unchanged", FailKind::StandingCheck)
+    );
+    assert!(cause.contains("0x000fc000..0x00100000") || cause.contains("the first at 0x000fc000"), "{cause}");
+}
+
+#[test]
+fn a_bootloader_that_was_written_to_fails_after_the_last_step() {
+    let (step, kind, cause) = failure(&own(
+        Fault::BootloaderTouched,
+        "  - program: baseline\n  - expect_boot: { app: baseline, within: 60s }\n  - reset: smp\n  \
+         - expect_boot: { app: baseline, within: 60s }\n",
+    ));
+    assert_eq!((step.as_str(), kind), ("bootloader_unchanged", FailKind::StandingCheck));
+    assert!(cause.contains("the first at 0x0000b000"), "{cause}");
+}
+
+#[test]
+fn a_network_core_that_does_not_run_fails_after_the_last_step() {
+    let scenario = own(
+        Fault::NetworkCoreDead,
+        "  - program: baseline\n  - expect_boot: { app: baseline, within: 60s }\n",
+    );
+    let (step, kind, cause) = failure(&scenario);
+    assert_eq!((step.as_str(), kind), ("both_cores_alive", FailKind::NetworkCore));
+    assert_eq!(
+        cause,
+        "the network core does not run: nothing on its console since the board was started"
+    );
+}
+
+#[test]
+fn a_board_that_does_not_boot_fails_and_is_no_error_of_the_bench() {
+    let (step, kind, cause) = failure(&own(
+        Fault::ApplicationCoreDead,
+        "  - program: baseline\n  - expect_boot: { app: baseline, within: 6s }\n",
+    ));
+    assert_eq!((step.as_str(), kind), ("expect_boot", FailKind::NotBooted));
+    assert_eq!(
+        cause,
+        "the board did not boot baseline.app within 6s: no answer over SMP; the app console has shown nothing since \
+         the board was started"
+    );
+}
+
+#[test]
+fn steps_behind_a_failure_are_blocked_and_never_pass() {
+    let scenario = of_library(Fault::SlotHoldsOtherBytes, "app-update");
+    let failed = scenario
+        .steps
+        .iter()
+        .position(|step| step.outcome.verdict() == Verdict::Fail)
+        .expect("one step fails");
+    for step in &scenario.steps[failed + 1..] {
+        assert_eq!(step.outcome.verdict(), Verdict::Skip, "{step:?}");
+    }
+    assert!(scenario.steps.len() > failed + 1);
+}
+
+#[test]
+fn a_power_cut_that_comes_too_late_is_an_error_and_not_a_failure() {
+    let board = broken::board(Fault::BootloaderTouched);
+    let desk = Desk::empty();
+    desk.rig_for(&board);
+    let ended = desk.run_scenario(
+        "scenario: late\nsummary: Too late.\nsteps:\n  - program: baseline\n  - power_cut:\n      at: { console: \"Starting \
+         bootloader\" }\n      delay: 5s\n      before: \"Jumping to the first image slot\"\n",
+    );
+    assert_eq!(ended.code, Some(3), "{}", ended.all());
+    let record = ended.record();
+    let Outcome::Error { kind, cause, help } = &record.scenarios[0].outcome else {
+        panic!("it must be an error: {}", ended.all());
+    };
+    assert_eq!(*kind, ErrorKind::Cut);
+    assert!(cause.contains("the power went too late"), "{cause}");
+    assert!(help.is_some());
+}
