@@ -43,19 +43,14 @@ impl RigFileError {
         }
     }
 
-    /// A problem at the place where `needle` stands in the text for the `nth` time, counted from 0.
+    /// A problem at an offset of the text.
     pub(super) fn at(
         path: &Path,
         text: &str,
-        needle: &str,
-        nth: usize,
+        offset: usize,
         what: String,
         help: Option<String>,
     ) -> Self {
-        let offset = text
-            .match_indices(needle)
-            .nth(nth)
-            .map_or(0, |(offset, _)| offset);
         let before = &text[..offset];
         Self::Content {
             path: path.to_owned(),

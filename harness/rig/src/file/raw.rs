@@ -190,7 +190,13 @@ impl Rig {
             let what = "boards: found none, expected at least one".to_owned();
             let help =
                 Some("`- { name: dk, virtual: {} }` is a board that needs no hardware".to_owned());
-            return Err(RigFileError::at(path, text, "boards", 0, what, help));
+            return Err(RigFileError::at(
+                path,
+                text,
+                text.find("boards").unwrap_or(0),
+                what,
+                help,
+            ));
         }
         let mut boards: Vec<BoardSpec> = Vec::with_capacity(self.boards.len());
         for (index, board) in self.boards.into_iter().enumerate() {
@@ -204,7 +210,13 @@ impl Rig {
                 let what = format!(
                     "boards[{index}].name: `{name}` is the name of another board, expected a name of its own"
                 );
-                return Err(RigFileError::at(path, text, &name, 1, what, None));
+                return Err(RigFileError::at(
+                    path,
+                    text,
+                    name_offset(text, &name, 1),
+                    what,
+                    None,
+                ));
             }
             boards.push(board.check(&place, index)?);
         }
@@ -215,6 +227,23 @@ impl Rig {
             boards,
         })
     }
+}
+
+/// Where a board's name stands for the `nth` time, counted from 0. The text has been parsed, so it is there.
+fn name_offset(text: &str, name: &str, nth: usize) -> usize {
+    let ends = |rest: &str| {
+        !rest.starts_with(|next: char| next.is_ascii_alphanumeric() || "-_.".contains(next))
+    };
+    text.match_indices("name:")
+        .filter_map(|(key, _)| {
+            let value = text[key + 5..].trim_start_matches([' ', '"', '\'']);
+            value
+                .strip_prefix(name)
+                .filter(|rest| ends(rest))
+                .map(|_| text.len() - value.len())
+        })
+        .nth(nth)
+        .unwrap_or(0)
 }
 
 /// Where the entry of a board is, for errors that concern it as a whole.
@@ -230,8 +259,7 @@ impl Place<'_> {
         RigFileError::at(
             self.path,
             self.text,
-            self.name,
-            0,
+            name_offset(self.text, self.name, 0),
             what,
             Some(help.to_owned()),
         )

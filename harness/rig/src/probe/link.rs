@@ -2,10 +2,11 @@
 //!
 //! Nothing here enables halting debug unless a core is to be halted, so a core that runs does not notice.
 
-use super::sequence::{
-    AfterReset, Ahb, Ending, Nrf5340, ProbePorts, Release, Scope, SequenceFault, erase_all, halt,
-    hold_network_core, is_open, let_go, release_network_core, reset, unlock,
-};
+use super::access::{ProbePorts, Scope, erase_all, is_open, unlock};
+use super::bus::{Ahb, SequenceFault};
+use super::cortex::{AfterReset, halt, let_go, reset};
+use super::network::{Release, hold_network_core, release_network_core};
+use super::sequence::{Ending, Nrf5340};
 use super::{Identity, ProbeConfig, nvmc};
 use crate::core::Core;
 use crate::error::{Operation, RigError, Source};
@@ -77,29 +78,20 @@ impl Context {
         })
     }
 
-    /// Our own fault somewhere below an error of the probe library.
+    /// What our own sequence says, when it is the reason.
     fn fault(&self, error: &(dyn Error + 'static)) -> Option<RigError> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            match error.downcast_ref::<SequenceFault>() {
-                Some(SequenceFault::Locked { core }) => {
-                    return Some(RigError::Locked {
-                        board: self.board(),
-                        core: *core,
-                    });
-                }
-                Some(SequenceFault::Timeout { what, within }) => {
-                    return Some(RigError::ChipTimeout {
-                        board: self.board(),
-                        doing: self.doing.clone(),
-                        what: what.clone(),
-                        within: *within,
-                    });
-                }
-                None => next = error.source(),
-            }
-        }
-        None
+        Some(match SequenceFault::below(error)? {
+            SequenceFault::Locked { core } => RigError::Locked {
+                board: self.board(),
+                core: *core,
+            },
+            SequenceFault::Timeout { what, within } => RigError::ChipTimeout {
+                board: self.board(),
+                doing: self.doing.clone(),
+                what: what.clone(),
+                within: *within,
+            },
+        })
     }
 
     fn open_probe(&self) -> Result<Probe, RigError> {

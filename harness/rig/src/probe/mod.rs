@@ -4,11 +4,16 @@
 //! and closed behind it, so that nothing of a debugger disturbs the firmware between requests and a power cut
 //! never meets an open session; only while a core is halted does it stay open. Reading, writing, resetting and
 //! halting go straight to the access ports ([`link`]) and never enable halting debug on a core that runs;
-//! programming uses a session of the probe library and its flash algorithms ([`program`]), with the debug
-//! sequence of [`sequence`].
+//! programming uses a session of the probe library and its flash algorithms
+//! ([`program`](mod@program)), with the debug sequence of [`sequence`]. What the chip needs is in small modules that a test can
+//! record: [`network`], [`cortex`], [`access`], [`nvmc`].
 
+mod access;
+mod bus;
+mod cortex;
 mod keeper;
 mod link;
+mod network;
 mod nvmc;
 mod plan;
 mod program;
@@ -21,10 +26,11 @@ use crate::error::{Operation, RigError};
 use crate::file::{ProbeSelector, Recover};
 use crate::image::FlashImage;
 use crate::launcher::VirtualProcess;
+use cortex::AfterReset;
 use hil_clock::SharedClock;
 use keeper::{Keeper, Lost};
 use link::{Context, Link};
-use sequence::AfterReset;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

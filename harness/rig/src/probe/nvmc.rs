@@ -6,7 +6,7 @@
 //!
 //! Registers: nRF5340 product specification, NVMC.
 
-use super::sequence::{Bus, SequenceFault};
+use super::bus::{Bus, SequenceFault};
 use crate::core::Core;
 use probe_rs::architecture::arm::ArmError;
 use std::time::Duration;
@@ -114,4 +114,66 @@ fn wait_ready(
         bus.clock().sleep(POLL);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bus::recording::Recording;
+    use super::*;
+    use rstest::rstest;
+
+    fn fault(error: &ArmError) -> String {
+        SequenceFault::below(error)
+            .expect("our own fault")
+            .to_string()
+    }
+
+    const APP: u32 = 0x5003_9000;
+    const NET: u32 = 0x4108_0000;
+
+    #[rstest]
+    #[case::app(Core::App, APP, &[0x3000, 0x5000])]
+    #[case::net(Core::Net, NET, &[0x0100_0800])]
+    fn pages_are_erased_in_erase_mode_and_the_mode_is_put_back(
+        #[case] core: Core,
+        #[case] nvmc: u32,
+        #[case] pages: &[u32],
+    ) {
+        let mut bus = Recording::new().holding(nvmc + READY, 1);
+        let mut erased = 0;
+        erase_pages(&mut bus, core, pages, &mut |bytes| erased += bytes).unwrap();
+        let mut expected = vec![(nvmc + 0x504, 2)];
+        expected.extend(pages.iter().map(|&page| (page, 0xFFFF_FFFF)));
+        expected.push((nvmc + 0x504, 0));
+        assert_eq!(bus.writes(), expected);
+        assert_eq!(erased, pages.len() as u32 * core.page_size());
+    }
+
+    #[test]
+    fn a_page_that_is_never_ready_is_given_up_and_the_mode_is_put_back() {
+        let mut bus = Recording::new().holding(APP + READY, 0);
+        let error = erase_pages(&mut bus, Core::App, &[0x7000], &mut |_| {}).unwrap_err();
+        assert_eq!(
+            fault(&error),
+            "erasing the page at 0x00007000 did not happen within 1s"
+        );
+        assert_eq!(bus.writes().last(), Some(&(APP + CONFIG, CONFIG_READ)));
+    }
+
+    #[test]
+    fn words_that_keep_debug_access_open_are_written_once() {
+        let mut bus = Recording::new()
+            .holding(APP + READY, 1)
+            .holding(APP_APPROTECT, UNPROTECTED)
+            .holding(APP_SECURE_APPROTECT, 0xFFFF_FFFF);
+        keep_open(&mut bus, Core::App).unwrap();
+        assert_eq!(
+            bus.writes(),
+            [
+                (APP + CONFIG, 1),
+                (APP_SECURE_APPROTECT, 0x50FA_50FA),
+                (APP + CONFIG, 0)
+            ]
+        );
+    }
 }

@@ -5,10 +5,11 @@
 //! flash algorithm says about itself is not taken for an answer. When nothing differs, the comparison is the
 //! proof. At the end the chip is reset and boots.
 
+use super::access::Scope;
+use super::cortex::halt;
 use super::link::{Context, Link, on_bus};
 use super::nvmc;
 use super::plan::{Change, Page, compare, pages, uicr_words};
-use super::sequence::{Scope, halt};
 use crate::core::Core;
 use crate::error::RigError;
 use crate::image::FlashImage;

@@ -1,0 +1,244 @@
+//! Words in a core's memory map, and time: what the sequences here need, and what a test can record.
+
+use crate::core::Core;
+use hil_clock::Clock;
+use probe_rs::architecture::arm::ArmError;
+use probe_rs::architecture::arm::memory::ArmMemoryInterface;
+use probe_rs::architecture::arm::sequences::ArmDebugSequenceError;
+use std::error::Error;
+use std::time::Duration;
+
+/// How often a flag of the chip is looked at.
+pub(super) const POLL: Duration = Duration::from_millis(1);
+
+/// What the sequence found that an error of the probe library cannot say.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(super) enum SequenceFault {
+    /// Debug access is locked, and unlocking by erasing is not allowed or did not help.
+    #[error("the {core} is locked")]
+    Locked {
+        /// The core.
+        core: Core,
+    },
+    /// A flag did not become what it should in time.
+    #[error("{what} did not happen within {within:?}")]
+    Timeout {
+        /// What was waited for.
+        what: String,
+        /// How long.
+        within: Duration,
+    },
+}
+
+impl SequenceFault {
+    /// The fault below an error of the probe library, which wraps it several times.
+    pub(super) fn below<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(fault) = error.downcast_ref() {
+                return Some(fault);
+            }
+            next = error.source();
+        }
+        None
+    }
+}
+
+impl From<SequenceFault> for ArmError {
+    fn from(fault: SequenceFault) -> Self {
+        Self::DebugSequence(ArmDebugSequenceError::SequenceSpecific(Box::new(fault)))
+    }
+}
+
+/// Words in a core's memory map, and time: what the sequences need, and a test can record.
+pub(super) trait Bus {
+    fn read(&mut self, address: u32) -> Result<u32, ArmError>;
+    fn write(&mut self, address: u32, value: u32) -> Result<(), ArmError>;
+    /// Makes sure that writes have reached the chip.
+    fn flush(&mut self) -> Result<(), ArmError>;
+    fn clock(&self) -> &dyn Clock;
+}
+
+/// The bus behind an AHB access port.
+pub(super) struct Ahb<'a> {
+    pub(super) memory: &'a mut dyn ArmMemoryInterface,
+    pub(super) clock: &'a dyn Clock,
+}
+
+impl Bus for Ahb<'_> {
+    fn read(&mut self, address: u32) -> Result<u32, ArmError> {
+        self.memory.read_word_32(u64::from(address))
+    }
+
+    fn write(&mut self, address: u32, value: u32) -> Result<(), ArmError> {
+        self.memory.write_word_32(u64::from(address), value)
+    }
+
+    fn flush(&mut self) -> Result<(), ArmError> {
+        self.memory.flush()
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        self.clock
+    }
+}
+
+/// Reads a register until it is as wanted. Accesses may fail while the chip resets.
+pub(super) fn wait_for(
+    bus: &mut dyn Bus,
+    what: &str,
+    within: Duration,
+    address: u32,
+    wanted: impl Fn(u32) -> bool,
+) -> Result<(), ArmError> {
+    let deadline = bus.clock().now() + within;
+    loop {
+        let read = bus.read(address);
+        match read {
+            Ok(value) if wanted(value) => return Ok(()),
+            Ok(_) | Err(_) if bus.clock().now() < deadline => bus.clock().sleep(POLL),
+            Ok(_) => {
+                let what = what.to_owned();
+                return Err(SequenceFault::Timeout { what, within }.into());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod recording {
+    //! A bus that writes down what happens on it, and answers from a list.
+
+    use super::{ArmError, Bus};
+    use hil_clock::{Clock, Instant, SharedClock};
+    use std::collections::{HashMap, VecDeque};
+    use std::sync::{Arc, Mutex};
+    use std::time::{Duration, SystemTime};
+
+    /// What happened on the bus. Reads are not written down: only what changes the chip counts.
+    #[derive(Clone, Debug, Eq, PartialEq)]
+    pub(in crate::probe) enum Op {
+        Write(u32, u32),
+        Flush,
+        Sleep(Duration),
+    }
+
+    /// The list is shared with the clock, as sleeping is part of a sequence.
+    pub(in crate::probe) type Ops = Arc<Mutex<Vec<Op>>>;
+
+    #[derive(Debug, Default)]
+    struct RecordingClock {
+        ops: Ops,
+        now: Mutex<Duration>,
+    }
+
+    impl Clock for RecordingClock {
+        fn now(&self) -> Instant {
+            Instant::from_start(*self.now.lock().unwrap())
+        }
+
+        fn sleep_until(&self, deadline: Instant) {
+            let mut now = self.now.lock().unwrap();
+            let sleep = deadline.since_start().saturating_sub(*now);
+            *now += sleep;
+            self.ops.lock().unwrap().push(Op::Sleep(sleep));
+        }
+
+        fn wall(&self) -> SystemTime {
+            SystemTime::UNIX_EPOCH
+        }
+
+        fn block_for(&self, _deadline: Instant) -> Duration {
+            Duration::ZERO
+        }
+    }
+
+    /// A bus on which every word holds what was last written, unless a list says what the next reads give.
+    #[derive(Debug)]
+    pub(in crate::probe) struct Recording {
+        clock: SharedClock,
+        ops: Ops,
+        words: HashMap<u32, u32>,
+        next: HashMap<u32, VecDeque<u32>>,
+        fail_write: Option<(u32, u32)>,
+    }
+
+    impl Recording {
+        pub(in crate::probe) fn new() -> Self {
+            let ops = Ops::default();
+            Self {
+                clock: Arc::new(RecordingClock {
+                    ops: Arc::clone(&ops),
+                    now: Mutex::default(),
+                }),
+                ops,
+                words: HashMap::new(),
+                next: HashMap::new(),
+                fail_write: None,
+            }
+        }
+
+        /// The word that an address holds.
+        pub(in crate::probe) fn holding(mut self, address: u32, value: u32) -> Self {
+            self.words.insert(address, value);
+            self
+        }
+
+        /// What the next reads of an address give; the last one stays.
+        pub(in crate::probe) fn answering(mut self, address: u32, values: &[u32]) -> Self {
+            self.next.insert(address, values.iter().copied().collect());
+            self
+        }
+
+        /// Fails when this value is written to this address.
+        pub(in crate::probe) fn failing(mut self, address: u32, value: u32) -> Self {
+            self.fail_write = Some((address, value));
+            self
+        }
+
+        pub(in crate::probe) fn ops(&self) -> Vec<Op> {
+            self.ops.lock().unwrap().clone()
+        }
+
+        pub(in crate::probe) fn writes(&self) -> Vec<(u32, u32)> {
+            let ops = self.ops();
+            ops.into_iter()
+                .filter_map(|op| match op {
+                    Op::Write(address, value) => Some((address, value)),
+                    Op::Flush | Op::Sleep(_) => None,
+                })
+                .collect()
+        }
+    }
+
+    impl Bus for Recording {
+        fn read(&mut self, address: u32) -> Result<u32, ArmError> {
+            if let Some(next) = self.next.get_mut(&address) {
+                if next.len() > 1 {
+                    return Ok(next.pop_front().unwrap());
+                }
+                return Ok(next[0]);
+            }
+            Ok(self.words.get(&address).copied().unwrap_or(0))
+        }
+
+        fn write(&mut self, address: u32, value: u32) -> Result<(), ArmError> {
+            self.ops.lock().unwrap().push(Op::Write(address, value));
+            if self.fail_write == Some((address, value)) {
+                return Err(ArmError::Other("the probe was unplugged".to_owned()));
+            }
+            self.words.insert(address, value);
+            Ok(())
+        }
+
+        fn flush(&mut self) -> Result<(), ArmError> {
+            self.ops.lock().unwrap().push(Op::Flush);
+            Ok(())
+        }
+
+        fn clock(&self) -> &dyn Clock {
+            &*self.clock
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Rig files as people write them, and what they are told when something is wrong.
+
+use hil_rig::{BoardKind, Core, PowerSpec, Recover, RigFile, UartPortSpec};
+use std::path::Path;
+use std::time::Duration;
+
+fn parse(text: &str) -> Result<RigFile, hil_rig::RigFileError> {
+    RigFile::parse(Path::new("rigs/bench.yaml"), text)
+}
+
+/// What a person reads: the message, then the advice.
+fn mistake(text: &str) -> String {
+    let error = parse(text).unwrap_err();
+    match error.help() {
+        Some(help) => format!("{error}\nhelp: {help}"),
+        None => error.to_string(),
+    }
+}
+
+const REAL: &str = r#"
+rig: bench
+description: The rack by the window.
+boards:
+  - name: left
+    description: no shield
+    probe: { selector: "1366:1051:001050012345", speed-khz: 4000 }
+    uart:
+      app: { usb-serial: "001050012345", interface: 2 }
+      net: { path: /dev/ttyACM0, baud: 1000000 }
+    power: { scpi: { address: "192.168.0.20:5025" } }
+    recover: allowed
+  - name: right
+    probe: { selector: "1366:1051:001050054321" }
+    power: { command: { on: [uhubctl, -a, on], off: [uhubctl, -a, off], within-s: 3 } }
+  - name: desk
+    probe: { selector: "1366:1051:001050000001" }
+    power: manual
+  - name: bare
+    probe: { selector: "1d50:6018:127.0.0.1:3333" }
+  - name: simulated
+    virtual: { count: 4, speed: 20 }
+"#;
+
+#[test]
+fn every_kind_of_board_can_be_written() {
+    let file = parse(REAL).unwrap();
+    assert_eq!(file.name, "bench");
+    let powers: Vec<_> = file
+        .boards
+        .iter()
+        .map(|board| match &board.kind {
+            BoardKind::Real(real) => Some(real.power.clone()),
+            BoardKind::Virtual(_) => None,
+        })
+        .collect();
+    assert_eq!(
+        powers,
+        [
+            Some(PowerSpec::Scpi {
+                address: "192.168.0.20:5025".parse().unwrap()
+            }),
+            Some(PowerSpec::Command {
+                on: vec!["uhubctl".into(), "-a".into(), "on".into()],
+                off: vec!["uhubctl".into(), "-a".into(), "off".into()],
+                within: Duration::from_secs(3),
+            }),
+            Some(PowerSpec::Manual),
+            Some(PowerSpec::ResetOnly),
+            None,
+        ]
+    );
+    let BoardKind::Real(left) = &file.boards[0].kind else {
+        panic!()
+    };
+    assert_eq!(left.probe.selector.serial(), "001050012345");
+    assert_eq!(left.probe.speed_khz, Some(4000));
+    let app = left.uart(Core::App).unwrap();
+    assert_eq!(app.baud, 115_200);
+    assert_eq!(
+        app.port,
+        UartPortSpec::Usb {
+            serial: "001050012345".into(),
+            interface: 2
+        }
+    );
+    assert_eq!(
+        left.uart(Core::Net).unwrap().port,
+        UartPortSpec::Path("/dev/ttyACM0".into())
+    );
+    let BoardKind::Virtual(simulated) = &file.boards[4].kind else {
+        panic!()
+    };
+    assert_eq!(
+        (simulated.count, simulated.speed.as_deref()),
+        (4, Some("20"))
+    );
+}
+
+#[test]
+fn a_real_board_is_erased_to_unlock_it_only_when_its_file_says_so() {
+    let recover: Vec<Recover> = parse(REAL)
+        .unwrap()
+        .boards
+        .iter()
+        .map(|board| board.recover)
+        .collect();
+    use Recover::{Allowed, Forbidden};
+    assert_eq!(recover, [Allowed, Forbidden, Forbidden, Forbidden, Allowed]);
+}
+
+#[test]
+fn the_rig_files_of_the_project_are_right() {
+    let rigs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rigs");
+    let kinds: Vec<(String, usize)> = ["virtual.yaml", "one-dk.yaml"]
+        .into_iter()
+        .map(|name| {
+            let file = RigFile::load(&rigs.join(name)).unwrap();
+            (file.name, file.boards.len())
+        })
+        .collect();
+    assert_eq!(kinds, [("virtual".to_owned(), 1), ("one-dk".to_owned(), 1)]);
+}
+
+#[test]
+fn an_unknown_key_is_shown_with_the_known_ones_and_the_nearest() {
+    insta::assert_snapshot!(mistake("rig: bench\nboards:\n  - name: left\n    virtaul: {}\n"), @r#"
+    rigs/bench.yaml:4:5: boards[0]: unknown field `virtaul`, expected one of `name`, `description`, `recover`, `virtual`, `probe`, `uart`, `power`
+    help: did you mean `virtual`?
+    "#);
+}
+
+#[test]
+fn an_unknown_kind_of_power_is_shown_with_the_known_ones() {
+    insta::assert_snapshot!(
+        mistake("rig: b\nboards:\n  - name: left\n    probe: { selector: '1366:1051:1' }\n    power: { spci: { address: '1.2.3.4:5' } }\n"),
+        @r#"
+    rigs/bench.yaml:5:14: boards[0].power: unknown variant `spci`, expected one of `scpi`, `command`, `manual`, `reset-only`
+    help: did you mean `scpi`?
+    "#
+    );
+}
+
+#[test]
+fn an_unknown_key_inside_of_power_has_its_place() {
+    insta::assert_snapshot!(
+        mistake("rig: b\nboards:\n  - name: left\n    probe: { selector: '1366:1051:1' }\n    power:\n      scpi:\n        adress: '1.2.3.4:5'\n"),
+        @r#"
+    rigs/bench.yaml:7:9: boards[0].power.scpi: unknown field `adress`, expected `address`
+    help: did you mean `address`?
+    "#
+    );
+}
+
+#[test]
+fn a_selector_without_serial_number_is_refused() {
+    insta::assert_snapshot!(mistake("rig: b\nboards:\n  - name: left\n    probe: { selector: '1366:1051' }\n"), @r#"rigs/bench.yaml:4:24: boards[0].probe.selector: `1366:1051` is not a probe selector: expected `VID:PID:SERIAL`, for example `1366:1051:001050012345` or `1d50:6018:127.0.0.1:3333`"#);
+}
+
+#[test]
+fn a_selector_with_a_host_name_is_refused() {
+    insta::assert_snapshot!(mistake("rig: b\nboards:\n  - name: left\n    probe:\n      selector: '1d50:6018:localhost:3333'\n"), @r#"rigs/bench.yaml:5:17: boards[0].probe.selector: probe selector `1d50:6018:localhost:3333` has `localhost:3333` as its address: expected an IP address and a port, for example `127.0.0.1:3333`"#);
+}
+
+#[test]
+fn a_vendor_id_that_is_not_hex_is_shown() {
+    insta::assert_snapshot!(mistake("rig: b\nboards:\n  - name: left\n    probe:\n      selector: 'SEGGER:1051:1'\n"), @r#"rigs/bench.yaml:5:17: boards[0].probe.selector: the vendor id of probe selector `SEGGER:1051:1` is `SEGGER`: expected four hex digits"#);
+}
+
+#[test]
+fn a_supply_needs_an_address_with_a_port() {
+    insta::assert_snapshot!(
+        mistake("rig: b\nboards:\n  - name: left\n    probe: { selector: '1366:1051:1' }\n    power: { scpi: { address: 192.168.0.20 } }\n"),
+        @r#"rigs/bench.yaml:5:31: boards[0].power.scpi.address: `192.168.0.20` is not an address: expected an IP address and a port, for example `192.168.0.20:5025`"#
+    );
+}
+
+#[test]
+fn a_board_is_either_virtual_or_real() {
+    insta::assert_snapshot!(mistake("rig: b\nboards:\n  - name: left\n"), @r#"
+    rigs/bench.yaml:3:11: boards[0]: found neither `virtual` nor `probe`, expected one of them
+    help: write `virtual: {}` for a board that needs no hardware, or `probe: { selector: VID:PID:SERIAL }`
+    "#);
+    insta::assert_snapshot!(
+        mistake("rig: b\nboards:\n  - name: left\n    virtual: {}\n    probe: { selector: '1366:1051:1' }\n"),
+        @r#"
+    rigs/bench.yaml:3:11: boards[0]: found `virtual` and `probe`, expected one of them
+    help: `virtual` is a board that the harness starts, `probe` one on the bench
+    "#
+    );
+    insta::assert_snapshot!(mistake("rig: b\nboards:\n  - name: left\n    virtual: {}\n    power: manual\n"), @r#"
+    rigs/bench.yaml:3:11: boards[0]: found `uart` or `power` beside `virtual`, expected neither
+    help: a virtual board says its own endpoints when it starts
+    "#);
+}
+
+#[test]
+fn two_boards_of_one_name_are_refused() {
+    insta::assert_snapshot!(
+        mistake("rig: b\nboards:\n  - { name: left, virtual: {} }\n  - { name: left, virtual: {} }\n"),
+        @r#"rigs/bench.yaml:4:13: boards[1].name: `left` is the name of another board, expected a name of its own"#
+    );
+}
+
+#[test]
+fn a_serial_port_is_named_in_one_way() {
+    insta::assert_snapshot!(
+        mistake("rig: b\nboards:\n  - name: left\n    probe: { selector: '1366:1051:1' }\n    uart: { app: { usb-serial: '1' } }\n"),
+        @r#"
+    rigs/bench.yaml:3:11: boards[0].uart.app: found `usb-serial`, expected `usb-serial` and `interface`, or `path`
+    help: USB serial number and interface stay the same when the system renames its ports
+    "#
+    );
+    insta::assert_snapshot!(
+        mistake("rig: b\nboards:\n  - name: left\n    probe: { selector: '1366:1051:1' }\n    uart: { net: {} }\n"),
+        @r#"
+    rigs/bench.yaml:3:11: boards[0].uart.net: found nothing, expected `usb-serial` and `interface`, or `path`
+    help: USB serial number and interface stay the same when the system renames its ports
+    "#
+    );
+}
+
+#[test]
+fn a_power_command_needs_a_program() {
+    insta::assert_snapshot!(
+        mistake("rig: b\nboards:\n  - name: left\n    probe: { selector: '1366:1051:1' }\n    power: { command: { on: [], off: [x] } }\n"),
+        @r#"
+    rigs/bench.yaml:3:11: boards[0].power.command.on: found no program, expected a list of a program and its arguments
+    help: for example `[uhubctl, -l, 1-1, -p, 2, -a, off]`; no shell reads it
+    "#
+    );
+}
+
+#[test]
+fn a_speed_and_a_count_have_limits() {
+    insta::assert_snapshot!(mistake("rig: b\nboards:\n  - name: left\n    virtual:\n      speed: fast\n"), @r#"rigs/bench.yaml:5:14: boards[0].virtual.speed: `fast` is not a speed: expected `instant`, or how many times faster than silicon, for example `1` or `20`"#);
+    insta::assert_snapshot!(mistake("rig: b\nboards:\n  - name: left\n    virtual: { count: 0 }\n"), @r#"
+    rigs/bench.yaml:3:11: boards[0].virtual.count: found 0, expected 1 to 64
+    help: each board of a count gets a name of its own: `dk-1`, `dk-2`, …
+    "#);
+}
+
+#[test]
+fn a_rig_needs_a_board_and_names_that_can_be_file_names() {
+    insta::assert_snapshot!(mistake("rig: b\nboards: []\n"), @r#"
+    rigs/bench.yaml:2:1: boards: found none, expected at least one
+    help: `- { name: dk, virtual: {} }` is a board that needs no hardware
+    "#);
+    insta::assert_snapshot!(mistake("rig: ../b\nboards: []\n"), @r#"rigs/bench.yaml:1:6: rig: `../b` is not a name: expected 1 to 64 letters, digits, `-`, `_` or `.`, not starting with `.`"#);
+    insta::assert_snapshot!(mistake("boards: []\n"), @r#"rigs/bench.yaml:1:1: missing field `rig`"#);
+}
+
+#[test]
+fn text_that_is_not_yaml_has_its_place() {
+    insta::assert_snapshot!(mistake("rig: b\nboards: [\n"), @r#"rigs/bench.yaml:3:1: did not find expected node content"#);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = RigFile::load(Path::new("rigs/nothing.yaml")).unwrap_err();
+    insta::assert_snapshot!(error, @r#"cannot read rig file `rigs/nothing.yaml`"#);
+}
