@@ -46,6 +46,7 @@ mod image;
 pub mod inspect;
 mod keys;
 pub mod network;
+mod rules;
 mod tlv;
 pub mod trailer;
 mod verify;
@@ -57,15 +58,13 @@ pub use build::{
 pub use content_key::ContentKey;
 pub use error::ImageError;
 pub use hash::{Digest, HashAlgorithm, Hasher};
-pub use header::{
-    AesKeySize, HeaderRefusal, HeaderRules, IMAGE_MAGIC, ImageFlags, ImageHeader, LoadAddressRule,
-    Support,
-};
+pub use header::{AesKeySize, IMAGE_MAGIC, ImageFlags, ImageHeader};
 pub use image::{Dependency, Encryption, Image};
 pub use keys::{
     DecryptionKey, EncryptionKey, KeyError, KeyRing, PrivateKey, PublicKey, SignError,
     SignatureError, SignatureKind, UnwrapError, WrapError,
 };
+pub use rules::{HeaderRefusal, HeaderRules, LoadAddressRule, Support};
 pub use tlv::{Tlv, TlvArea, TlvKind};
 pub use verify::{
     CheckedSignature, KeyTlv, Refusal, SignedData, StoredPayload, UnprotectedTlvs, Verified,

@@ -5,12 +5,16 @@
 //! the content key, the ephemeral key and the salt of RSA signatures, all from the caller's generator;
 //! ECDSA is RFC 6979 and so has no randomness, where imgtool's has.
 
+mod area;
+mod error;
 mod padding;
 
 use std::fmt;
 
 use rand_core::CryptoRngCore;
 
+use area::Area;
+pub use error::BuildError;
 pub use padding::{PaddedTrailer, Padding, SavedKeys, TrailerMark};
 
 use crate::bytes::round_up;
@@ -18,8 +22,8 @@ use crate::content_key::ContentKey;
 use crate::hash::{Digest, HashAlgorithm};
 use crate::header::{AesKeySize, ImageFlags, ImageHeader};
 use crate::image::Dependency;
-use crate::keys::{EncryptionKey, PrivateKey, SignError, WrapError};
-use crate::tlv::{INFO_LEN, TlvArea, TlvKind};
+use crate::keys::{EncryptionKey, PrivateKey};
+use crate::tlv::{TlvArea, TlvKind};
 use crate::verify::{KeyTlv, SignedData, StoredPayload};
 use crate::version::ImageVersion;
 
@@ -65,79 +69,6 @@ struct Encrypt {
     size: AesKeySize,
     mac: HashAlgorithm,
     stored: StoredPayload,
-}
-
-/// Why no image could be made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BuildError {
-    /// No room for the header's own fields.
-    #[error("header size is {found} bytes, expected at least 32")]
-    HeaderSize {
-        /// The size that was asked for, bytes.
-        found: u16,
-    },
-    /// Header and payload do not fit 32 bits.
-    #[error("payload is {found} bytes, expected less than 4 GiB with its header")]
-    PayloadSize {
-        /// Bytes of the payload.
-        found: usize,
-    },
-    /// A TLV longer than its length field can say.
-    #[error("value of TLV {kind} is {found} bytes, expected at most 65535")]
-    TlvSize {
-        /// Type of the TLV.
-        kind: TlvKind,
-        /// Bytes of its value.
-        found: usize,
-    },
-    /// An area longer than its total can say.
-    #[error("{area} TLV area is {found} bytes, expected at most 65535")]
-    AreaSize {
-        /// Which area.
-        area: TlvArea,
-        /// Its size, bytes.
-        found: usize,
-    },
-    /// A name too long for a boot record.
-    #[error("software type of the boot record is {found} bytes, expected at most 12")]
-    SoftwareType {
-        /// Bytes of the name.
-        found: usize,
-    },
-    /// The key cannot sign the chosen hash.
-    #[error("image cannot be signed")]
-    Sign(#[from] SignError),
-    /// Only Ed25519 signs the image itself.
-    #[error("key is {found}, expected Ed25519 for a signature over the image itself")]
-    Pure {
-        /// Kind of the key.
-        found: crate::SignatureKind,
-    },
-    /// The content key cannot be wrapped.
-    #[error("image cannot be encrypted")]
-    Wrap(#[from] WrapError),
-    /// The image with its trailer is larger than the slot.
-    #[error(
-        "image is {image} bytes and its trailer {trailer}, expected at most {slot_size} together"
-    )]
-    SlotSize {
-        /// Bytes of the image.
-        image: usize,
-        /// Bytes of the trailer.
-        trailer: usize,
-        /// Bytes of the slot.
-        slot_size: u32,
-    },
-    /// Write sizes that flash does not have.
-    #[error("trailer {field} is {found}, expected a power of two from {least} to 32")]
-    Alignment {
-        /// Which one.
-        field: &'static str,
-        /// The value that was asked for, bytes.
-        found: u32,
-        /// The least value.
-        least: u32,
-    },
 }
 
 impl ImageBuilder {
@@ -460,9 +391,13 @@ impl ImageBuilder {
                     found: software_type.len(),
                 });
             }
+            let signer = match &self.key {
+                Some(key) => key.public().key_hash(hash),
+                None => Digest::from_bytes(&[0; 32]),
+            };
             area.add(
                 TlvKind::BOOT_RECORD,
-                &self.boot_record_value(software_type, hash),
+                &area::boot_record(software_type, self.version, &signer, hash),
             )?;
         }
         for dependency in &self.dependencies {
@@ -477,34 +412,10 @@ impl ImageBuilder {
         for (kind, value) in &self.custom {
             area.add(*kind, value)?;
         }
-        if area.0.is_empty() {
+        if area.is_empty() {
             return Ok(Vec::new());
         }
         area.finish()
-    }
-
-    /// CBOR map of imgtool's `boot_record.py`: the measurement stands last, for the loader fills it in.
-    fn boot_record_value(&self, software_type: &str, hash: HashAlgorithm) -> Vec<u8> {
-        let version = ImageVersion {
-            build: 0,
-            ..self.version
-        };
-        let signer = match &self.key {
-            Some(key) => key.public().key_hash(hash),
-            None => Digest::from_bytes(&[0; 32]),
-        };
-        let description = hash.tlv_kind().name().unwrap_or_default();
-        let mut cbor = vec![0xa5, 0x01];
-        cbor_item(&mut cbor, CborKind::Text, software_type.as_bytes());
-        cbor.push(0x04);
-        cbor_item(&mut cbor, CborKind::Text, version.to_string().as_bytes());
-        cbor.push(0x05);
-        cbor_item(&mut cbor, CborKind::Bytes, signer.as_bytes());
-        cbor.push(0x06);
-        cbor_item(&mut cbor, CborKind::Text, description.as_bytes());
-        cbor.push(0x02);
-        cbor_item(&mut cbor, CborKind::Bytes, &vec![0; hash.len()]);
-        cbor
     }
 
     fn signature(
@@ -530,53 +441,5 @@ impl fmt::Debug for ImageBuilder {
             .field("payload_len", &self.payload.len())
             .field("key", &self.key)
             .finish_non_exhaustive()
-    }
-}
-
-#[derive(Clone, Copy)]
-enum CborKind {
-    Bytes = 0x40,
-    Text = 0x60,
-}
-
-/// A string of fewer than 256 bytes (RFC 8949 section 3.1).
-fn cbor_item(out: &mut Vec<u8>, kind: CborKind, bytes: &[u8]) {
-    match bytes.len() {
-        short @ 0..24 => out.push(kind as u8 | short as u8),
-        long => out.extend_from_slice(&[kind as u8 | 24, long as u8]),
-    }
-    out.extend_from_slice(bytes);
-}
-
-/// One TLV area while it is filled.
-struct Area(Vec<u8>, TlvArea);
-
-impl Area {
-    fn new(area: TlvArea) -> Self {
-        Self(Vec::new(), area)
-    }
-
-    fn add(&mut self, kind: TlvKind, value: &[u8]) -> Result<(), BuildError> {
-        let length = u16::try_from(value.len()).map_err(|_| BuildError::TlvSize {
-            kind,
-            found: value.len(),
-        })?;
-        self.0.extend_from_slice(&kind.0.to_le_bytes());
-        self.0.extend_from_slice(&length.to_le_bytes());
-        self.0.extend_from_slice(value);
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Vec<u8>, BuildError> {
-        let found = self.0.len() + INFO_LEN as usize;
-        let total = u16::try_from(found).map_err(|_| BuildError::AreaSize {
-            area: self.1,
-            found,
-        })?;
-        let mut bytes = Vec::with_capacity(found);
-        bytes.extend_from_slice(&self.1.magic().to_le_bytes());
-        bytes.extend_from_slice(&total.to_le_bytes());
-        bytes.extend_from_slice(&self.0);
-        Ok(bytes)
     }
 }

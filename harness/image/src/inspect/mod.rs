@@ -16,9 +16,10 @@ pub use report::{
 use crate::content_key::ContentKey;
 use crate::error::ImageError;
 use crate::hash::{Digest, HashAlgorithm};
-use crate::header::{HeaderRules, ImageFlags, Support};
+use crate::header::ImageFlags;
 use crate::image::Image;
 use crate::keys::KeyRing;
+use crate::rules::{HeaderRules, Support};
 use crate::tlv::TlvKind;
 use crate::verify::{Refusal, StoredPayload, Verified, Verifier};
 
