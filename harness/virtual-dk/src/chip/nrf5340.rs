@@ -128,6 +128,10 @@ impl Chip {
     }
 
     /// nRESET as the debug probe drives it.
+    ///
+    /// While it is asserted registers still take what the debugger writes. A FORCEOFF that is released then
+    /// opens the network core's port at once and starts the core with the other one. Whether silicon does so
+    /// is not established; debuggers that attach under reset count on it.
     pub(crate) fn set_pin_reset(&mut self, asserted: bool) {
         if asserted == self.in_pin_reset {
             return;
@@ -142,6 +146,7 @@ impl Chip {
             self.silicon.reset_reasons[0] |= reason::PIN;
         } else {
             self.leave_reset(Core::App);
+            self.leave_reset(Core::Net);
         }
         self.settle();
     }
@@ -201,7 +206,9 @@ impl Chip {
             self.silicon.reset_nvmc(Core::Net);
             if !force_off {
                 self.silicon.reset_reasons[1] |= reason::NET_FORCE_OFF;
-                self.leave_reset(Core::Net);
+                if !self.in_pin_reset {
+                    self.leave_reset(Core::Net);
+                }
             }
         }
         for core in [Core::App, Core::Net] {

@@ -5,12 +5,15 @@ use super::options::Speed;
 use crate::bus::{Core, Firmware};
 use crate::chip::{Chip, Power, Start, index};
 use hil_clock::{Clock, Instant, SystemClock};
+use rustix::event::{EventfdFlags, eventfd};
 use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use tokio::sync::Notify;
 
 /// What a UART has in hand between the firmware and the serial port.
 #[derive(Debug, Default)]
@@ -45,10 +48,10 @@ pub(super) struct Board {
     /// Something a firmware thread may be waiting for has happened.
     wakeup: Condvar,
     firmware: Arc<dyn Firmware>,
-    /// A UART has bytes for the host.
-    pub(super) bytes_for_host: [Notify; 2],
-    /// A UART has room for bytes from the host, or none are wanted.
-    pub(super) room_on_board: [Notify; 2],
+    /// Counters that become readable when a UART's thread has something to do: bytes for the host, or room
+    /// for bytes from it.
+    uart_wakeups: [OwnedFd; 2],
+    stopping: AtomicBool,
 }
 
 impl Board {
@@ -58,9 +61,10 @@ impl Board {
         speed: Speed,
         uart_capacity: usize,
         firmware: Arc<dyn Firmware>,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let clock = SystemClock::new();
-        Self {
+        let wakeup = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        Ok(Self {
             name,
             speed,
             uart_capacity,
@@ -74,8 +78,32 @@ impl Board {
             clock,
             wakeup: Condvar::new(),
             firmware,
-            bytes_for_host: Default::default(),
-            room_on_board: Default::default(),
+            uart_wakeups: [wakeup()?, wakeup()?],
+            stopping: AtomicBool::new(false),
+        })
+    }
+
+    /// Readable when [`wake_uart`](Self::wake_uart) was called.
+    pub(super) fn uart_wakeup(&self, core: Core) -> &OwnedFd {
+        &self.uart_wakeups[index(core)]
+    }
+
+    /// Makes the UART's thread look at its buffers.
+    pub(super) fn wake_uart(&self, core: Core) {
+        // It only fails when the counter is full, and then the thread is awake.
+        let _ = rustix::io::write(self.uart_wakeup(core), &1u64.to_ne_bytes());
+    }
+
+    /// The board is being shut down.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Makes everything that serves the board end soon.
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        for core in [Core::App, Core::Net] {
+            self.wake_uart(core);
         }
     }
 
@@ -121,14 +149,15 @@ impl Board {
         for start in state.chip.take_starts() {
             self.start_firmware(state, start);
         }
-        for uart in &mut state.uarts {
-            if state.chip.power() == Power::Off {
-                uart.to_board.clear();
-                uart.to_host.clear();
+        if state.chip.power() == Power::Off {
+            for core in [Core::App, Core::Net] {
+                let uart = &mut state.uarts[index(core)];
+                if !uart.to_board.is_empty() || !uart.to_host.is_empty() {
+                    uart.to_board.clear();
+                    uart.to_host.clear();
+                    self.wake_uart(core);
+                }
             }
-        }
-        for room in &self.room_on_board {
-            room.notify_one();
         }
         self.wake();
     }
@@ -157,6 +186,7 @@ impl Board {
             .retain(|thread| !thread.is_finished());
         // What the host sent to the firmware before is not for this one.
         state.uarts[index(start.core)].to_board.clear();
+        self.wake_uart(start.core);
         let board = Arc::clone(self);
         let label = match start.core {
             Core::App => "app",

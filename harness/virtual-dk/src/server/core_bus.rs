@@ -218,7 +218,7 @@ impl CoreBus for CoreHandle {
                 let (now, later) = rest.split_at(room.min(rest.len()));
                 uart.to_host.extend(now);
                 rest = later;
-                board.bytes_for_host[number].notify_one();
+                board.wake_uart(self.core);
                 given_up_at = board.clock.now() + UART_STALL;
                 continue;
             }
@@ -251,7 +251,7 @@ impl CoreBus for CoreHandle {
         loop {
             let uart = &mut state.uarts[number];
             if !uart.to_board.is_empty() {
-                board.room_on_board[number].notify_one();
+                board.wake_uart(self.core);
                 return Ok(std::mem::take(&mut uart.to_board).into());
             }
             let patience = board.clock.block_for(deadline);

@@ -6,6 +6,7 @@
 
 mod board;
 mod core_bus;
+mod hex;
 mod options;
 mod power;
 mod probe;
@@ -15,8 +16,9 @@ mod serve;
 mod uart;
 mod virtual_dk;
 
+pub use hex::LoadError;
 pub use options::{Accelerators, ParseSpeedError, Preload, Speed, StartError, VirtualDkOptions};
 #[doc(hidden)]
 pub use remote::RemoteProbe;
-pub use serve::{ServeError, ServeOptions, serve_with};
+pub use serve::{ServeError, ServeOptions, serve, serve_with};
 pub use virtual_dk::{Endpoints, UartEndpoints, VirtualDk};

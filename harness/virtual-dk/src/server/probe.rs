@@ -3,18 +3,25 @@
 use super::board::Board;
 use super::options::Accelerators;
 use super::remote::Remote;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// How long a new debugger waits for the end of a connection whose other side is already gone. That takes as
+/// long as the commands still in hand; our choice, far above it.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The probe of one board.
 pub(super) struct Probe {
     board: Arc<Board>,
     accelerators: Accelerators,
-    busy: Arc<AtomicBool>,
+    /// A debugger is connected.
+    busy: watch::Sender<bool>,
     /// The connection served now, or the last one.
     connection: Mutex<Option<Connection>>,
 }
@@ -29,7 +36,7 @@ impl Probe {
         Self {
             board,
             accelerators,
-            busy: Arc::new(AtomicBool::new(false)),
+            busy: watch::Sender::new(false),
             connection: Mutex::new(None),
         }
     }
@@ -43,22 +50,42 @@ impl Probe {
                 Err(error) => {
                     tracing::warn!(board = self.board.name, %error, "debug probe: accept failed");
                     // Out of descriptors, for instance: not at once again.
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
             };
-            if self.busy.swap(true, Ordering::AcqRel) {
+            if !self.is_free().await {
                 tracing::info!(
                     board = self.board.name,
                     "debug probe: busy, second debugger refused"
                 );
                 continue;
             }
+            self.busy.send_replace(true);
             if let Err(error) = self.serve(socket) {
-                self.busy.store(false, Ordering::Release);
+                self.busy.send_replace(false);
                 tracing::warn!(board = self.board.name, %error, "debug probe: connection not served");
             }
         }
+    }
+
+    /// Whether nobody is connected. A debugger that has just closed its end is nobody, though the thread that
+    /// served it may not have noticed yet.
+    async fn is_free(&self) -> bool {
+        if !*self.busy.borrow() {
+            return true;
+        }
+        if self
+            .current()
+            .as_ref()
+            .is_none_or(|connection| !has_left(&connection.socket))
+        {
+            return false;
+        }
+        let mut busy = self.busy.subscribe();
+        tokio::time::timeout(FAREWELL, busy.wait_for(|&busy| !busy))
+            .await
+            .is_ok()
     }
 
     /// A connection has a thread of its own: the protocol is strictly question and answer, and the emulator
@@ -70,18 +97,18 @@ impl Probe {
         let served = socket.try_clone()?;
         let board = Arc::clone(&self.board);
         let accelerators = self.accelerators;
-        let busy = Arc::clone(&self.busy);
+        let busy = self.busy.clone();
         let thread = thread::Builder::new()
             .name(format!("{}-probe", board.name))
             .spawn(move || {
                 answer_all(board, accelerators, served);
-                busy.store(false, Ordering::Release);
+                busy.send_replace(false);
             })?;
         *self.current() = Some(Connection { socket, thread });
         Ok(())
     }
 
-    fn current(&self) -> std::sync::MutexGuard<'_, Option<Connection>> {
+    fn current(&self) -> MutexGuard<'_, Option<Connection>> {
         self.connection
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -94,6 +121,17 @@ impl Probe {
             let _ = connection.thread.join();
         }
     }
+}
+
+/// The other side has closed the connection, or is gone.
+fn has_left(socket: &TcpStream) -> bool {
+    let mut poll = [PollFd::new(socket, PollFlags::RDHUP)];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let left = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+    rustix::event::poll(&mut poll, Some(&now)).is_ok() && poll[0].revents().intersects(left)
 }
 
 /// Answers until the debugger goes away. The chip stays as it was left.

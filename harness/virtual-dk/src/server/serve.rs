@@ -1,11 +1,14 @@
 //! The command `dfu-hil virtual-dk`: boards that any tool can use, until it is told to stop.
 
+use super::hex::{self, LoadError};
 use super::options::{Accelerators, Speed, StartError, VirtualDkOptions};
 use super::virtual_dk::{Endpoints, VirtualDk};
 use crate::bus::Firmware;
 use crate::chip::ForceOffView;
+use crate::firmware::StockFirmware;
 use serde::Serialize;
 use std::io::{self, Read as _, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,6 +31,8 @@ pub struct ServeOptions {
     pub accelerators: Accelerators,
     /// TCP port of the first board's probe; 0 takes free ones. Further boards take the following ports.
     pub probe_port: u16,
+    /// Intel HEX files that are in the flash of every board from the start. Addresses say which core's.
+    pub load: Vec<PathBuf>,
 }
 
 impl Default for ServeOptions {
@@ -40,6 +45,7 @@ impl Default for ServeOptions {
             uart_baud: None,
             accelerators: Accelerators::default(),
             probe_port: 0,
+            load: Vec::new(),
         }
     }
 }
@@ -50,6 +56,9 @@ pub enum ServeError {
     /// A board did not start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// A file to load could not be used.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// The endpoints could not be printed.
     #[error("cannot write the endpoints to standard output")]
     Print(#[source] io::Error),
@@ -64,6 +73,7 @@ impl ServeError {
     pub fn help(&self) -> Option<&'static str> {
         match self {
             Self::Start(error) => Some(error.help()),
+            Self::Load(error) => Some(error.help()),
             Self::Print(_) | Self::Wait(_) => None,
         }
     }
@@ -74,13 +84,23 @@ struct Boards<'a> {
     boards: &'a [&'a Endpoints],
 }
 
+/// Starts boards that boot whatever their flash holds, as [`serve_with`] does.
+///
+/// # Errors
+///
+/// As [`serve_with`].
+pub fn serve(options: ServeOptions) -> Result<(), ServeError> {
+    serve_with(options, Arc::new(StockFirmware))
+}
+
 /// Starts the boards with `firmware`, prints their endpoints, and runs until SIGTERM or SIGINT comes or
 /// standard input ends.
 ///
 /// # Errors
 ///
-/// When a board does not start or its endpoints cannot be printed. Nothing is left running then.
-pub fn serve_with(options: &ServeOptions, firmware: &Arc<dyn Firmware>) -> Result<(), ServeError> {
+/// When a file cannot be loaded, a board does not start or its endpoints cannot be printed. Nothing is left running then.
+pub fn serve_with(options: ServeOptions, firmware: Arc<dyn Firmware>) -> Result<(), ServeError> {
+    let json = options.json;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -95,7 +115,7 @@ pub fn serve_with(options: &ServeOptions, firmware: &Arc<dyn Firmware>) -> Resul
     };
     let boards = start(options, firmware)?;
     let endpoints: Vec<&Endpoints> = boards.iter().map(VirtualDk::endpoints).collect();
-    print(&mut io::stdout().lock(), &endpoints, options.json).map_err(ServeError::Print)?;
+    print(&mut io::stdout().lock(), &endpoints, json).map_err(ServeError::Print)?;
     runtime.block_on(async {
         tokio::select! {
             _ = signals.0.recv() => {}
@@ -106,33 +126,35 @@ pub fn serve_with(options: &ServeOptions, firmware: &Arc<dyn Firmware>) -> Resul
     Ok(())
 }
 
-fn start(
-    options: &ServeOptions,
-    firmware: &Arc<dyn Firmware>,
-) -> Result<Vec<VirtualDk>, StartError> {
-    (0..options.boards)
-        .map(|number| {
-            let probe_port = match options.probe_port {
-                0 => 0,
-                first => first.saturating_add(u16::try_from(number).unwrap_or(u16::MAX)),
-            };
-            let force_off = if options.lenient_forceoff {
-                ForceOffView::Lenient
-            } else {
-                ForceOffView::Faithful
-            };
-            let board = VirtualDkOptions {
-                name: format!("dk{}", number + 1),
-                force_off,
-                speed: options.speed,
-                uart_baud: options.uart_baud,
-                accelerators: options.accelerators,
-                probe_port,
-                ..VirtualDkOptions::default()
-            };
-            VirtualDk::start(board, Arc::clone(firmware))
-        })
-        .collect()
+fn start(options: ServeOptions, firmware: Arc<dyn Firmware>) -> Result<Vec<VirtualDk>, ServeError> {
+    let mut preload = Vec::new();
+    for path in &options.load {
+        preload.extend(hex::load(path)?);
+    }
+    let mut boards = Vec::with_capacity(options.boards);
+    for number in 0..options.boards {
+        let probe_port = match options.probe_port {
+            0 => 0,
+            first => first.saturating_add(u16::try_from(number).unwrap_or(u16::MAX)),
+        };
+        let force_off = if options.lenient_forceoff {
+            ForceOffView::Lenient
+        } else {
+            ForceOffView::Faithful
+        };
+        let board = VirtualDkOptions {
+            name: format!("dk{}", number + 1),
+            force_off,
+            speed: options.speed,
+            uart_baud: options.uart_baud,
+            accelerators: options.accelerators,
+            probe_port,
+            preload: preload.clone(),
+            ..VirtualDkOptions::default()
+        };
+        boards.push(VirtualDk::start(board, Arc::clone(&firmware))?);
+    }
+    Ok(boards)
 }
 
 fn print(out: &mut impl Write, boards: &[&Endpoints], json: bool) -> io::Result<()> {

@@ -8,27 +8,30 @@ use super::board::Board;
 use crate::bus::Core;
 use crate::chip::{Run, index};
 use hil_clock::{Clock, Instant};
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::OpenptFlags;
 use rustix::termios::{OptionalActions, QueueSelector};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::unix::AsyncFd;
 
 /// Bytes kept for a core that does not read; then the host waits.
 const BOARD_BUFFER: usize = 4096;
+/// Most bytes moved at a time.
+const PIECE: usize = 4096;
 /// How often to look whether somebody has opened a closed port.
 const CLOSED_POLL: Duration = Duration::from_millis(20);
 /// How long a host that has the port open may take nothing before bytes are dropped; our choice.
 const STALL: Duration = Duration::from_millis(200);
-/// How often bytes go at a set rate: the runtime's timers are no finer.
-const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
+/// A line that was idle for longer than this saves nothing up: its next byte starts anew.
+const IDLE: Duration = Duration::from_millis(2);
+/// Bytes at a set rate go in bursts this far apart, so that a fast line costs the host little; our choice.
+const SHORTEST_SLEEP: Duration = Duration::from_micros(500);
 
 /// The board's end of the pseudo-terminal.
+#[derive(Debug)]
 pub(super) struct Pty {
     master: OwnedFd,
     path: PathBuf,
@@ -63,139 +66,184 @@ impl Pty {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
-}
 
-/// Moves bytes both ways for as long as it is polled.
-pub(super) async fn serve(board: Arc<Board>, core: Core, pty: Pty, baud: Option<u32>) {
-    #[expect(
-        deprecated,
-        reason = "its replacement is unsafe, for descriptors that change hands; an OwnedFd that nobody takes out does not"
-    )]
-    let port = AsyncFd::new(pty.master);
-    let port = match port {
-        Ok(port) => port,
-        Err(error) => {
-            tracing::error!(board = board.name, ?core, %error, "UART does not work");
-            return;
-        }
-    };
-    tokio::join!(
-        send(&board, core, &port, Pace::new(baud)),
-        receive(&board, core, &port, Pace::new(baud)),
-    );
-}
-
-/// From the board to the host.
-async fn send(board: &Board, core: Core, port: &AsyncFd<OwnedFd>, mut pace: Pace) {
-    let number = index(core);
-    loop {
-        let waiting = board.lock().uarts[number].to_host.len();
-        if waiting == 0 {
-            board.bytes_for_host[number].notified().await;
-            continue;
-        }
-        let allowed = pace.allowed(board, waiting).await;
-        let bytes: Vec<u8> = {
-            let mut state = board.lock();
-            let queue = &mut state.uarts[number].to_host;
-            let length = allowed.min(queue.len());
-            queue.drain(..length).collect()
-        };
-        pace.moved(bytes.len());
-        let taken = deliver(port, &bytes).await;
-        let mut state = board.lock();
-        let uart = &mut state.uarts[number];
-        if taken == Delivery::Lost {
-            uart.to_host.clear();
-        }
-        uart.stalled = taken == Delivery::Lost && pace.is_unlimited();
-        drop(state);
-        board.wake();
+    /// Nobody has the other end open.
+    fn is_closed(&self) -> bool {
+        let mut poll = [PollFd::new(&self.master, PollFlags::empty())];
+        rustix::event::poll(&mut poll, Some(&timespec(Duration::ZERO))).is_ok()
+            && poll[0].revents().contains(PollFlags::HUP)
     }
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Delivery {
-    Taken,
-    /// Nobody has the port open, or does not read from it.
-    Lost,
-}
-
-async fn deliver(port: &AsyncFd<OwnedFd>, bytes: &[u8]) -> Delivery {
-    let mut rest = bytes;
-    let mut blocked = Duration::ZERO;
-    while !rest.is_empty() {
-        if is_closed(port.get_ref()) {
-            // What an earlier program left unread is not for the next one.
-            let _ = rustix::termios::tcflush(port.get_ref(), QueueSelector::OFlush);
-            return Delivery::Taken;
-        }
-        let ready = tokio::time::timeout(STALL, port.writable()).await;
-        let Ok(Ok(mut ready)) = ready else {
-            return Delivery::Lost;
-        };
-        match ready.try_io(|port| Ok(rustix::io::write(port.get_ref(), rest)?)) {
-            Ok(Ok(written)) => {
-                rest = &rest[written..];
-                blocked = Duration::ZERO;
-            }
-            Ok(Err(_)) => return Delivery::Lost,
-            Err(_would_block) if blocked >= STALL => return Delivery::Lost,
-            // The runtime never forgets that the port was once closed and calls it ready ever since: without
-            // a pause this would go round without letting anything else run.
-            Err(_would_block) => {
-                tokio::time::sleep(SHORTEST_SLEEP).await;
-                blocked += SHORTEST_SLEEP;
-            }
-        }
-    }
-    Delivery::Taken
-}
-
-/// Nobody has the other end open.
-fn is_closed(master: &OwnedFd) -> bool {
-    let mut poll = [PollFd::new(master, PollFlags::OUT)];
-    let now = rustix::event::Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
+/// Moves bytes both ways until the board is being shut down.
+pub(super) fn serve(board: &Board, core: Core, pty: &Pty, baud: Option<u32>) {
+    let mut line = Line {
+        board,
+        core,
+        pty,
+        on_the_way: Vec::new(),
+        stuck_since: None,
+        sending: Pace::new(baud),
+        receiving: Pace::new(baud),
     };
-    rustix::event::poll(&mut poll, Some(&now)).is_ok() && poll[0].revents().contains(PollFlags::HUP)
+    while !board.is_stopping() {
+        line.turn();
+    }
 }
 
-/// From the host to the board.
-async fn receive(board: &Board, core: Core, port: &AsyncFd<OwnedFd>, mut pace: Pace) {
-    let number = index(core);
-    let mut buffer = [0; BOARD_BUFFER];
-    loop {
-        let room = {
-            let state = board.lock();
-            BOARD_BUFFER.saturating_sub(state.uarts[number].to_board.len())
-        };
-        if room == 0 {
-            board.room_on_board[number].notified().await;
-            continue;
-        }
-        let Ok(mut ready) = port.readable().await else {
+/// One UART at work.
+struct Line<'a> {
+    board: &'a Board,
+    core: Core,
+    pty: &'a Pty,
+    /// Taken from the board, not yet taken by the host.
+    on_the_way: Vec<u8>,
+    /// Since when the host has taken nothing.
+    stuck_since: Option<Instant>,
+    sending: Pace,
+    receiving: Pace,
+}
+
+impl Line<'_> {
+    /// Waits for something to move, and moves it.
+    fn turn(&mut self) {
+        if self.pty.is_closed() {
+            self.lose_what_is_sent();
+            self.sleep(None, Some(CLOSED_POLL));
             return;
+        }
+        let now = self.board.clock.now();
+        let (waiting, room) = {
+            let state = self.board.lock();
+            let uart = &state.uarts[index(self.core)];
+            (
+                uart.to_host.len(),
+                BOARD_BUFFER.saturating_sub(uart.to_board.len()),
+            )
         };
-        let allowed = pace.allowed(board, room).await;
-        let read = ready.try_io(|port| Ok(rustix::io::read(port.as_fd(), &mut buffer[..allowed])?));
-        match read {
-            Ok(Ok(length @ 1..)) => {
-                pace.moved(length);
-                let mut state = board.lock();
-                if listens(state.chip.run_state(core)) {
-                    state.uarts[number].to_board.extend(&buffer[..length]);
-                    drop(state);
-                    board.wake();
+        let arrived = rustix::io::ioctl_fionread(&self.pty.master).unwrap_or(0);
+        let arrived = usize::try_from(arrived).unwrap_or(usize::MAX);
+        let mut interest = PollFlags::empty();
+        let mut at_most = None;
+        let mut limit = |duration: Duration| {
+            at_most = Some(at_most.map_or(duration, |other: Duration| other.min(duration)));
+        };
+
+        if self.on_the_way.is_empty() {
+            match self.sending.allowed(now, waiting.min(PIECE)) {
+                Allowed::Nothing => {}
+                Allowed::Bytes(length) => self.take_from_board(length),
+                Allowed::Later(later) => limit(later),
+            }
+        }
+        if !self.on_the_way.is_empty() {
+            interest |= PollFlags::OUT;
+            let since = *self.stuck_since.get_or_insert(now);
+            limit((since + STALL).saturating_since(now));
+        }
+        if room > 0 {
+            match self.receiving.allowed(now, arrived.min(room).min(PIECE)) {
+                Allowed::Nothing => interest |= PollFlags::IN,
+                Allowed::Bytes(length) => {
+                    self.receive(length);
+                    limit(Duration::ZERO);
                 }
+                Allowed::Later(later) => limit(later),
             }
-            // Nobody has the other end open.
-            Ok(Ok(_) | Err(_)) => tokio::time::sleep(CLOSED_POLL).await,
-            // As above: the port is called ready for ever after it was closed once.
-            Err(_would_block) => tokio::time::sleep(SHORTEST_SLEEP).await,
+        }
+        if self.sleep(Some(interest), at_most).contains(PollFlags::OUT) {
+            self.give_to_host();
+        } else if self
+            .stuck_since
+            .is_some_and(|since| self.board.clock.now().saturating_since(since) >= STALL)
+        {
+            self.lose_what_is_sent();
+            self.board.lock().uarts[index(self.core)].stalled = true;
+            self.board.wake();
         }
     }
+
+    /// Waits until the port is ready for what is of `interest`, the board has something for this line, or
+    /// `at_most` has passed. Says what the port is ready for.
+    fn sleep(&self, interest: Option<PollFlags>, at_most: Option<Duration>) -> PollFlags {
+        let wakeup = self.board.uart_wakeup(self.core);
+        let mut polled = vec![PollFd::new(wakeup, PollFlags::IN)];
+        polled.extend(interest.map(|interest| PollFd::new(&self.pty.master, interest)));
+        let timeout = at_most.map(timespec);
+        // An interrupted wait is one that was over early.
+        let _ = rustix::event::poll(&mut polled, timeout.as_ref());
+        if polled[0].revents().contains(PollFlags::IN) {
+            let mut count = [0; 8];
+            let _ = rustix::io::read(wakeup, &mut count);
+        }
+        polled.get(1).map_or(PollFlags::empty(), PollFd::revents)
+    }
+
+    fn take_from_board(&mut self, length: usize) {
+        {
+            let mut state = self.board.lock();
+            let queue = &mut state.uarts[index(self.core)].to_host;
+            let length = length.min(queue.len());
+            self.on_the_way.extend(queue.drain(..length));
+        }
+        self.sending.moved(self.on_the_way.len());
+        // The firmware may have been waiting for room.
+        self.board.wake();
+    }
+
+    fn give_to_host(&mut self) {
+        match rustix::io::write(&self.pty.master, &self.on_the_way) {
+            Ok(0) | Err(_) => {}
+            Ok(written) => {
+                self.on_the_way.drain(..written);
+                self.stuck_since = None;
+                self.board.lock().uarts[index(self.core)].stalled = false;
+            }
+        }
+    }
+
+    /// Nobody takes what the board sends: gone, as on a wire.
+    fn lose_what_is_sent(&mut self) {
+        self.stuck_since = None;
+        let had_some = {
+            let mut state = self.board.lock();
+            let queue = &mut state.uarts[index(self.core)].to_host;
+            let had_some = !queue.is_empty() || !self.on_the_way.is_empty();
+            queue.clear();
+            had_some
+        };
+        self.on_the_way.clear();
+        if had_some {
+            // What an earlier program left unread is not for the next one either.
+            let _ = rustix::termios::tcflush(&self.pty.master, QueueSelector::OFlush);
+            self.board.wake();
+        }
+    }
+
+    fn receive(&mut self, at_most: usize) {
+        let mut buffer = [0; PIECE];
+        let Ok(length @ 1..) = rustix::io::read(self.pty.master.as_fd(), &mut buffer[..at_most])
+        else {
+            return;
+        };
+        self.receiving.moved(length);
+        let mut state = self.board.lock();
+        if listens(state.chip.run_state(self.core)) {
+            state.uarts[index(self.core)]
+                .to_board
+                .extend(&buffer[..length]);
+            drop(state);
+            self.board.wake();
+        }
+    }
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    // The longest wait here is a fraction of a second.
+    duration.try_into().unwrap_or(Timespec {
+        tv_sec: 1,
+        tv_nsec: 0,
+    })
 }
 
 /// A core that a debugger has halted has a peripheral that still receives.
@@ -207,12 +255,26 @@ fn listens(run: Run) -> bool {
 }
 
 /// How many bytes a direction may move by now.
+#[derive(Debug)]
 struct Pace {
     /// Bytes per second.
     rate: Option<f64>,
     /// When the line became busy, and what it has moved since.
     since: Instant,
     moved: u64,
+    /// Since when there has been nothing to move.
+    idle_since: Option<Instant>,
+}
+
+/// An answer of [`Pace::allowed`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Allowed {
+    /// There is nothing to move.
+    Nothing,
+    /// So many bytes have had their time on the line.
+    Bytes(usize),
+    /// The next bytes will have had it then.
+    Later(Duration),
 }
 
 impl Pace {
@@ -221,37 +283,74 @@ impl Pace {
             rate: baud.map(|baud| f64::from(baud.max(10)) / 10.0),
             since: Instant::START,
             moved: 0,
+            idle_since: Some(Instant::START),
         }
     }
 
-    fn is_unlimited(&self) -> bool {
-        self.rate.is_none()
-    }
-
-    /// Waits until at least one of `wanted` bytes has had its time on the line, and says how many have.
-    async fn allowed(&mut self, board: &Board, wanted: usize) -> usize {
+    /// How many of the `wanted` bytes that there are may move.
+    fn allowed(&mut self, now: Instant, wanted: usize) -> Allowed {
+        if wanted == 0 {
+            self.idle_since.get_or_insert(now);
+            return Allowed::Nothing;
+        }
         let Some(rate) = self.rate else {
-            return wanted;
+            return Allowed::Bytes(wanted);
         };
-        let time_of = |bytes: u64| Duration::from_secs_f64(bytes as f64 / rate);
-        let now = board.clock.now();
-        // An idle line saves nothing up: its next byte starts now.
-        if now.saturating_since(self.since) > time_of(self.moved) + 4 * SHORTEST_SLEEP {
+        // A line that was idle saves nothing up. One that the host's scheduler kept waiting does.
+        let idle = self.idle_since.take();
+        if idle.is_some_and(|since| now.saturating_since(since) > IDLE) {
             self.since = now;
             self.moved = 0;
         }
-        loop {
-            let elapsed = board.clock.now().saturating_since(self.since);
-            let by_now = (elapsed.as_secs_f64() * rate) as u64;
-            if by_now > self.moved {
-                return wanted.min(usize::try_from(by_now - self.moved).unwrap_or(wanted));
-            }
-            let due = time_of(self.moved + 1).saturating_sub(elapsed);
-            tokio::time::sleep(due.max(SHORTEST_SLEEP)).await;
+        let elapsed = now.saturating_since(self.since);
+        let by_now = (elapsed.as_secs_f64() * rate) as u64;
+        if by_now > self.moved {
+            let bytes = usize::try_from(by_now - self.moved).unwrap_or(wanted);
+            return Allowed::Bytes(wanted.min(bytes));
         }
+        let due = Duration::from_secs_f64((self.moved + 1) as f64 / rate);
+        Allowed::Later(due.saturating_sub(elapsed).max(SHORTEST_SLEEP))
     }
 
     fn moved(&mut self, bytes: usize) {
         self.moved += bytes as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(milliseconds: u64) -> Instant {
+        Instant::START + Duration::from_millis(milliseconds)
+    }
+
+    #[test]
+    fn a_line_without_a_rate_moves_all_there_is() {
+        let mut pace = Pace::new(None);
+        assert_eq!(pace.allowed(at(1), 4000), Allowed::Bytes(4000));
+        assert_eq!(pace.allowed(at(1), 0), Allowed::Nothing);
+    }
+
+    #[test]
+    fn a_busy_line_moves_ten_bits_a_byte() {
+        let mut pace = Pace::new(Some(10_000));
+        assert!(matches!(pace.allowed(at(100), 500), Allowed::Later(_)));
+        assert_eq!(pace.allowed(at(110), 500), Allowed::Bytes(10));
+        pace.moved(10);
+        assert!(matches!(pace.allowed(at(110), 490), Allowed::Later(_)));
+        // Looked at late: the line was busy all the time.
+        assert_eq!(pace.allowed(at(400), 490), Allowed::Bytes(290));
+    }
+
+    #[test]
+    fn an_idle_line_saves_nothing_up() {
+        let mut pace = Pace::new(Some(10_000));
+        assert!(matches!(pace.allowed(at(0), 1), Allowed::Later(_)));
+        assert_eq!(pace.allowed(at(1), 1), Allowed::Bytes(1));
+        pace.moved(1);
+        assert_eq!(pace.allowed(at(1), 0), Allowed::Nothing);
+        assert!(matches!(pace.allowed(at(5000), 300), Allowed::Later(_)));
+        assert_eq!(pace.allowed(at(5020), 300), Allowed::Bytes(20));
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 /// Bytes a UART takes from the firmware before it must wait: plenty when nothing limits it, and what a DMA
 /// buffer holds when a baud rate does.
 const UNLIMITED_UART_BUFFER: usize = 64 << 10;
-const LIMITED_UART_BUFFER: usize = 64;
+const LIMITED_UART_BUFFER: usize = 256;
 
 /// Where a virtual DK is reached.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -49,6 +49,7 @@ pub struct VirtualDk {
     endpoints: Endpoints,
     stop: Option<oneshot::Sender<()>>,
     server: Option<JoinHandle<()>>,
+    uarts: Vec<JoinHandle<()>>,
 }
 
 impl VirtualDk {
@@ -102,26 +103,20 @@ impl VirtualDk {
             Some(_) => LIMITED_UART_BUFFER,
             None => UNLIMITED_UART_BUFFER,
         };
-        let board = Arc::new(Board::new(
-            name.clone(),
-            chip,
-            options.speed,
-            uart_buffer,
-            firmware,
-        ));
-        let probe = Arc::new(Probe::new(Arc::clone(&board), options.accelerators));
-        let (stop, stopped) = oneshot::channel::<()>();
         let no_thread = |source| StartError::Thread {
             board: name.clone(),
             source,
         };
+        let board = Board::new(name.clone(), chip, options.speed, uart_buffer, firmware);
+        let board = Arc::new(board.map_err(no_thread)?);
+        let probe = Arc::new(Probe::new(Arc::clone(&board), options.accelerators));
+        let (stop, stopped) = oneshot::channel::<()>();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(no_thread)?;
         let server = {
             let (board, probe) = (Arc::clone(&board), Arc::clone(&probe));
-            let baud = options.uart_baud;
             let serve = async move {
                 let (Ok(probe_listener), Ok(power_listener)) = (
                     tokio::net::TcpListener::from_std(probe_listener),
@@ -133,8 +128,6 @@ impl VirtualDk {
                 tokio::select! {
                     () = probe.accept(&probe_listener) => {}
                     () = power::accept(Arc::clone(&board), &power_listener) => {}
-                    () = uart::serve(Arc::clone(&board), Core::App, app_uart, baud) => {}
-                    () = uart::serve(Arc::clone(&board), Core::Net, net_uart, baud) => {}
                     _ = stopped => {}
                 }
             };
@@ -143,13 +136,23 @@ impl VirtualDk {
                 .spawn(move || runtime.block_on(serve))
                 .map_err(no_thread)?
         };
-        let dk = Self {
+        let mut dk = Self {
             board,
             probe,
             endpoints,
             stop: Some(stop),
             server: Some(server),
+            uarts: Vec::new(),
         };
+        for (core, pty, label) in [(Core::App, app_uart, "app"), (Core::Net, net_uart, "net")] {
+            let board = Arc::clone(&dk.board);
+            let baud = options.uart_baud;
+            let uart = thread::Builder::new()
+                .name(format!("{name}-uart-{label}"))
+                .spawn(move || uart::serve(&board, core, &pty, baud))
+                .map_err(no_thread)?;
+            dk.uarts.push(uart);
+        }
         dk.board.set_power(options.power);
         Ok(dk)
     }
@@ -181,6 +184,10 @@ impl Drop for VirtualDk {
         }
         self.probe.close();
         self.board.shut_down();
+        self.board.stop();
+        for uart in self.uarts.drain(..) {
+            let _ = uart.join();
+        }
     }
 }
 
