@@ -291,3 +291,62 @@ pub struct Keys {
     /// Unwraps the content keys of encrypted images.
     pub encryption: Option<DecryptionKey>,
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_firmware_set_gives_a_bootloader_in_a_few_words() {
+        let config: Config = serde_json::from_value(json!({
+            "mode": "swap-move",
+            "signature": "ecdsa-p256",
+            "encryption": "ec256",
+            "downgrade-prevention": "version",
+            "validate-primary": true,
+            "network-core": "pcd",
+        }))
+        .unwrap();
+        assert_eq!(config.mode, Mode::SwapMove);
+        assert_eq!(config.network_core, NetworkCore::Pcd);
+        assert_eq!(config.line, Line::Nordic);
+        assert_eq!(
+            (config.max_sectors, config.write_size, config.sector_size),
+            (128, 4, 4096)
+        );
+        assert_eq!(config.images, []);
+    }
+
+    #[rstest]
+    #[case::misspelt_key(json!({ "mode": "swap-move", "signature": "none", "max-sector": 1 }), "unknown field `max-sector`")]
+    #[case::unknown_mode(json!({ "mode": "swap", "signature": "none" }), "unknown variant `swap`, expected one of `swap-move`")]
+    #[case::no_signature(json!({ "mode": "swap-move" }), "missing field `signature`")]
+    fn a_wrong_bootloader_is_refused_with_what_is_allowed(
+        #[case] text: serde_json::Value,
+        #[case] message: &str,
+    ) {
+        let error = serde_json::from_value::<Config>(text)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(message), "{error}");
+    }
+
+    #[test]
+    fn a_configuration_survives_being_written_and_read() {
+        let area = Area {
+            device: crate::DeviceId::External,
+            offset: 4096,
+            size: 8192,
+        };
+        let slots = ImageSlots {
+            primary: area,
+            secondary: area,
+        };
+        let config = Config::new(Mode::OverwriteOnly, Signature::Rsa2048, slots);
+        let text = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<Config>(&text).unwrap(), config);
+    }
+}

@@ -74,7 +74,7 @@ impl Loader<'_> {
             size = if place >= tlvs {
                 0
             } else {
-                tlvs - place - skip
+                (tlvs - place).saturating_sub(skip)
             };
         }
         if size == 0 {
@@ -126,7 +126,7 @@ impl Loader<'_> {
         let trailer = self.io.config.trailer_size().next_multiple_of(sector);
         let room = |slot: usize| {
             let padding = if slot == spare { sector } else { 0 };
-            (self.image().sectors[slot] * sector)
+            (self.image().sectors[slot].wrapping_mul(sector))
                 .wrapping_sub(trailer)
                 .wrapping_sub(padding)
         };

@@ -16,6 +16,7 @@ mod network;
 mod outcome;
 mod overwrite;
 pub mod pcd;
+pub mod predict;
 mod progress;
 mod sim;
 mod state;

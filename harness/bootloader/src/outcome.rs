@@ -105,6 +105,24 @@ pub enum BootResult {
     },
 }
 
+impl fmt::Display for BootResult {
+    /// `boots 2.0.0 at 0x0000c000 of app-flash`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Boot(image) => {
+                write!(
+                    f,
+                    "boots {} at {:#010x} of {}",
+                    image.version, image.offset, image.device
+                )
+            }
+            Self::NoBoot { reason } => write!(f, "does not boot: {reason}"),
+            Self::Assert { what } => write!(f, "stops on an assertion: {what}"),
+            Self::Hang { what } => write!(f, "hangs: {what}"),
+        }
+    }
+}
+
 /// The image that starts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct BootedImage {

@@ -400,3 +400,92 @@ impl Io<'_> {
         self.scramble(area, start, area.size() - start, EraseOrder::Backwards)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::config::{ContentKeySize, ImageSlots, Signature};
+    use crate::flash::{Area, DeviceId};
+
+    fn config(mode: Mode, max_sectors: u32) -> Config {
+        let area = |offset| Area {
+            device: DeviceId::AppFlash,
+            offset,
+            size: 0x20000,
+        };
+        let slots = ImageSlots {
+            primary: area(0),
+            secondary: area(0x20000),
+        };
+        Config {
+            max_sectors,
+            ..Config::new(mode, Signature::EcdsaP256, slots)
+        }
+    }
+
+    /// Sizes by calculation from `boot_trailer_sz` and as observed on the real one.
+    #[rstest]
+    #[case::move_128(Mode::SwapMove, 128, [1584, 1616, 1648, 1824])]
+    #[case::scratch_128(Mode::SwapScratch, 128, [1584, 1616, 1648, 1824])]
+    #[case::overwrite_128(Mode::OverwriteOnly, 128, [1584, 1616, 1648, 1824])]
+    #[case::move_256(Mode::SwapMove, 256, [3120, 3152, 3184, 3360])]
+    #[case::offset_128(Mode::SwapOffset, 128, [1080, 1112, 1144, 1320])]
+    #[case::offset_256(Mode::SwapOffset, 256, [2104, 2136, 2168, 2344])]
+    fn trailer_takes_as_many_bytes_as_mcuboots(
+        #[case] mode: Mode,
+        #[case] max_sectors: u32,
+        #[case] sizes: [u32; 4],
+    ) {
+        let none = config(mode, max_sectors);
+        let keys = Config {
+            encryption: Encryption::Ec256,
+            ..none.clone()
+        };
+        let long_keys = Config {
+            content_key: ContentKeySize::Aes256,
+            ..keys.clone()
+        };
+        let saved = Config {
+            save_enctlv: true,
+            ..keys.clone()
+        };
+        assert_eq!(
+            [none, keys, long_keys, saved].map(|config| config.trailer_size()),
+            sizes
+        );
+    }
+
+    #[rstest]
+    #[case::swap_move(Mode::SwapMove, [16, 24, 32, 40, 48, 64, 80])]
+    #[case::swap_offset(Mode::SwapOffset, [16, 24, 32, 40, 56, 72, 88])]
+    fn trailer_fields_lie_where_mcuboot_has_them(#[case] mode: Mode, #[case] from_end: [u32; 7]) {
+        let config = Config {
+            encryption: Encryption::Ec256,
+            ..config(mode, 128)
+        };
+        let area = config.images[0].primary_area(0);
+        let offsets = [
+            config.magic_offset(area),
+            config.image_ok_offset(area),
+            config.copy_done_offset(area),
+            config.swap_info_offset(area),
+            config.swap_size_offset(area),
+            config.key_offset(area, 0),
+            config.key_offset(area, 1),
+        ];
+        assert_eq!(offsets.map(|offset| area.size() - offset), from_end);
+    }
+
+    #[test]
+    fn a_larger_alignment_has_another_magic() {
+        let config = Config {
+            max_align: 16,
+            ..config(Mode::SwapMove, 128)
+        };
+        assert_eq!(config.magic()[..4], [16, 0, 0x2d, 0xe1]);
+        let area = config.images[0].primary_area(0);
+        assert_eq!(area.size() - config.image_ok_offset(area), 32);
+    }
+}

@@ -1,20 +1,124 @@
-//! The model agrees with recordings of the real MCUboot.
+//! The model agrees with recordings of the real MCUboot, and the replayer notices when it does not.
 
-use std::path::PathBuf;
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::path::{Path, PathBuf};
 
 use hil_bootloader::golden::{Corpus, Options, Sampling};
+use serde_json::{Value, json};
 
+fn recorded() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/golden")
+}
+
+/// Every step of every case, and a part of the sweeps and variants; all of them, from the directory that it names,
+/// when `DFU_HIL_GOLDEN_DIR` is set.
 #[test]
 fn model_does_to_flash_what_mcuboot_was_recorded_doing() {
     let (directory, sampling) = match std::env::var_os("DFU_HIL_GOLDEN_DIR") {
         Some(directory) => (PathBuf::from(directory), Sampling::Full),
-        None => (
-            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/golden"),
-            Sampling::Every(20),
-        ),
+        None => (recorded(), Sampling::Every(20)),
     };
     let corpus = Corpus::load(&directory).unwrap();
+
     let summary = corpus.replay(&Options { jobs: 2, sampling });
+
     println!("{summary}");
+    assert!(!corpus.is_empty(), "{} has no case", directory.display());
     assert_eq!(summary.failed().count(), 0, "{summary}");
+    let not_replayed: Vec<&str> = summary
+        .not_replayed()
+        .map(|case| case.id.as_str())
+        .collect();
+    assert_eq!(not_replayed, Vec::<&str>::new());
+}
+
+/// A corpus of one recorded case, after `change`.
+fn with_one_case(id: &str, change: impl FnOnce(&mut Value)) -> (tempfile::TempDir, Corpus) {
+    let directory = tempfile::tempdir().unwrap();
+    let lines = std::fs::read_to_string(recorded().join("cases.jsonl")).unwrap();
+    let quoted = format!("\"id\":\"{id}\"");
+    let line = lines.lines().find(|line| line.contains(&quoted)).unwrap();
+    let mut case: Value = serde_json::from_str(line).unwrap();
+    change(&mut case);
+    std::fs::write(
+        directory.path().join("cases.jsonl"),
+        case.to_string() + "\n",
+    )
+    .unwrap();
+    for folder in ["blobs", "keys"] {
+        let target = directory.path().join(folder);
+        std::fs::create_dir(&target).unwrap();
+        for entry in std::fs::read_dir(recorded().join(folder)).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), target.join(entry.file_name())).unwrap();
+        }
+    }
+    let corpus = Corpus::load(directory.path()).unwrap();
+    (directory, corpus)
+}
+
+fn differences(id: &str, change: impl FnOnce(&mut Value)) -> Vec<String> {
+    let (_directory, corpus) = with_one_case(id, change);
+    let summary = corpus.replay(&Options::default());
+    summary
+        .failed()
+        .flat_map(|case| case.differences().to_vec())
+        .collect()
+}
+
+#[test]
+fn a_changed_operation_is_named_in_words_of_the_layout() {
+    let found = differences("move-ec256/test-revert", |case| {
+        case["steps"][0]["expect"]["trace"][1] = json!(["W", "app.primary", 131_040, 4]);
+    });
+    insta::assert_snapshot!(found.join("\n"), @"step 0: operation 1: recorded W app.primary+0x1ffe0, 4 bytes, model W app.primary+0x1ffd8, 4 bytes");
+}
+
+#[test]
+fn changed_counts_results_and_swap_types_are_told() {
+    let found = differences("move-ec256/test-revert", |case| {
+        let expect = &mut case["steps"][0]["expect"];
+        expect["writes"] = json!(1);
+        expect["result"] = json!("noboot");
+        expect["image"] = Value::Null;
+        expect["swap_types_after"] = json!(["none"]);
+        expect["trailers"]["app.primary"] = json!("good/perm/set/set");
+    });
+    insta::assert_snapshot!(found.join("\n"), @r#"
+    step 0: result: recorded "noboot", model "boot"
+    step 0: image: recorded "none", model "2.0.0+0 at 0x10000 of app-flash"
+    step 0: writes: recorded 1, model 79
+    step 0: swap types after: recorded ["none"], model ["revert"]
+    step 0: trailer of app.primary: recorded "good/perm/set/set", model "good/test/set/unset"
+    "#);
+}
+
+#[test]
+fn changed_flash_of_a_cut_and_of_a_variant_is_told() {
+    let sweep = differences("move-ec256/sweep-test", |case| {
+        case["sweeps"][0]["cuts"][9][1] = json!("00");
+        case["sweeps"][0]["cuts"][9][4] = json!(["perm"]);
+    });
+    insta::assert_snapshot!(sweep.join("\n"), @r#"
+    sweep 0 of step 0, cut 9 torn 0, at the cut: flash differs, its bytes are not in the corpus
+    sweep 0 of step 0, cut 9 torn 0: swap types at the cut: recorded ["perm"], model ["none"]
+    "#);
+    let variant = differences("move-nosig/table-magic-ok-done", |case| {
+        case["variants"][3]["ops"] = json!(2);
+    });
+    insta::assert_snapshot!(variant.join("\n"), @"variant `primary good/set/set secondary good/bad/set`: operations: recorded 2, model 0");
+}
+
+#[test]
+fn a_mode_that_the_model_does_not_know_is_listed_as_not_replayed() {
+    let (_directory, corpus) = with_one_case("move-ec256/idle", |case| {
+        case["config"]["mode"] = json!("direct-xip");
+    });
+    let summary = corpus.replay(&Options::default());
+    insta::assert_snapshot!(summary, @r"
+    move-ec256/idle not replayed: mode `direct-xip` is not known
+    direct-xip: 0 passed, 0 failed, 1 not replayed; 0 boots, 0 cuts, 0 variants compared
+    1 cases, 0 passed, 0 failed, 1 not replayed
+    ");
 }

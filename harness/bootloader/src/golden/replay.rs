@@ -1,6 +1,7 @@
 //! One case, replayed.
 
 use crate::config::{Config, Keys};
+use crate::flash::DeviceId;
 use crate::golden::case::{self, Action, Case, CutRow, Edit, Expect, Step, Sweep, Variant};
 use crate::golden::compare::{Differences, Places};
 use crate::golden::corpus::{Corpus, CorpusError};
@@ -33,6 +34,9 @@ impl Sampling {
         }
     }
 }
+
+/// Largest flash device that is replayed, in bytes: a damaged recording must not fill the memory.
+const LARGEST_DEVICE: u32 = 64 << 20;
 
 /// A case with what all its boots share.
 struct Replay<'a> {
@@ -132,8 +136,13 @@ impl Replay<'_> {
         let config = &self.case.config;
         let mut flash = SimFlash::new();
         for name in ["int", "ext"] {
-            if let (Some(size), Some(id)) = (self.case.layout.devices.get(name), case::device(name))
-            {
+            let size = self.case.layout.devices.get(name);
+            if let (Some(size), Some(id)) = (size, case::device(name)) {
+                if *size > LARGEST_DEVICE {
+                    self.differences
+                        .push(format!("device `{name}` has {size} bytes"));
+                    continue;
+                }
                 flash = flash.with_device(id, *size, config.write_size, config.sector_size);
             }
         }
@@ -160,19 +169,21 @@ impl Replay<'_> {
                     .push(format!("edit of unknown slot `{}`", edit.slot));
                 continue;
             };
-            let offset = area.offset + edit.off;
+            let offset = area.offset.wrapping_add(edit.off);
             if let Some(name) = &edit.blob {
                 flash.edit(area.device, offset, &self.corpus.blob(name)?);
             }
-            if let Some(text) = &edit.hex {
-                match hex::decode(text) {
-                    Ok(bytes) => {
-                        flash.edit(area.device, offset, &bytes.repeat(edit.repeat.unwrap_or(1)))
-                    }
-                    Err(error) => self
-                        .differences
-                        .push(format!("edit of `{}`: {error}", edit.slot)),
+            let Some(text) = &edit.hex else { continue };
+            match hex::decode(text) {
+                Ok(bytes) => {
+                    // No more than the slot takes: an outside recording may ask for anything.
+                    let most = area.size as usize / bytes.len().max(1) + 1;
+                    let repeated = bytes.repeat(edit.repeat.unwrap_or(1).min(most));
+                    flash.edit(area.device, offset, &repeated);
                 }
+                Err(error) => self
+                    .differences
+                    .push(format!("edit of `{}`: {error}", edit.slot)),
             }
         }
         Ok(())
@@ -252,13 +263,17 @@ impl Replay<'_> {
             self.compare_trace(place, trace, flash);
         }
         flash.power_up();
-        let recorded = expect
-            .image
-            .as_ref()
-            .map(|image| (case::device(&image.dev), image.off, image.version.clone()));
-        let model = ended
-            .booted
-            .map(|image| (Some(image.device), image.offset, recorded_version(&image)));
+        let started = |device: Option<DeviceId>, offset: u32, version: String| {
+            let device = device.map_or_else(|| "?".to_owned(), |device| device.to_string());
+            format!("{version} at {offset:#x} of {device}")
+        };
+        let nothing = || "none".to_owned();
+        let recorded = expect.image.as_ref().map_or_else(nothing, |image| {
+            started(case::device(&image.dev), image.off, image.version.clone())
+        });
+        let model = ended.booted.map_or_else(nothing, |image| {
+            started(Some(image.device), image.offset, recorded_version(&image))
+        });
         self.differences.expect(place, "image", &recorded, &model);
         self.differences
             .expect(place, "writes", &expect.writes, &counts.writes);
