@@ -43,7 +43,7 @@ pub(crate) fn segments(text: &str) -> Vec<(u32, Vec<u8>)> {
                 let address = upper + u32::from(offset);
                 match segments.last_mut() {
                     Some((start, bytes)) if *start + bytes.len() as u32 == address => {
-                        bytes.extend(value)
+                        bytes.extend(value);
                     }
                     _ => segments.push((address, value)),
                 }

@@ -14,7 +14,7 @@ pub(super) fn render(variant: Variant, releases: &[Release]) -> String {
          firmware: demo\n\nlayout:\n",
     );
     let mut add = |line: std::fmt::Arguments<'_>| {
-        writeln!(text, "{line}").expect("writing to a String cannot fail")
+        writeln!(text, "{line}").expect("writing to a String cannot fail");
     };
     for partition in LAYOUT {
         let name = format!("{}:", partition.name);

@@ -217,7 +217,7 @@ const NET_SIZE: u32 = 0x4000;
 const PROVISION_DATA: u32 = 0x0100_85A8;
 
 /// What is particular about one application.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct App {
     release: &'static str,
     major: u8,

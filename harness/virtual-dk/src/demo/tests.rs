@@ -78,7 +78,7 @@ fn collect_files(value: &serde_yaml::Value, files: &mut std::collections::BTreeS
             }
         }
         serde_yaml::Value::Sequence(values) => {
-            values.iter().for_each(|value| collect_files(value, files))
+            values.iter().for_each(|value| collect_files(value, files));
         }
         _ => {}
     }

@@ -66,21 +66,21 @@ impl Services for SlotServices<'_, '_> {
         let (area, offset) = self.locate(slot, offset, buffer.len())?;
         self.flash()
             .read(area.device, offset, buffer)
-            .map_err(device_error)
+            .map_err(|error| device_error(&error))
     }
 
     fn write(&mut self, slot: Slot, offset: u32, data: &[u8]) -> Result<(), DeviceError> {
         let (area, offset) = self.locate(slot, offset, data.len())?;
         self.flash()
             .write(area.device, offset, data)
-            .map_err(device_error)
+            .map_err(|error| device_error(&error))
     }
 
     fn erase(&mut self, slot: Slot, offset: u32, length: u32) -> Result<(), DeviceError> {
         let (area, offset) = self.locate(slot, offset, length as usize)?;
         self.flash()
             .erase(area.device, offset, length)
-            .map_err(device_error)
+            .map_err(|error| device_error(&error))
     }
 
     fn swap_type(&mut self) -> Result<SwapType, DeviceError> {
@@ -111,13 +111,13 @@ fn trailer_size(config: &Config) -> u32 {
 
 fn mark_error(error: MarkError) -> DeviceError {
     match error {
-        MarkError::Flash(error) => device_error(error),
+        MarkError::Flash(error) => device_error(&error),
         MarkError::BadMagic { .. } => DeviceError::BadTrailer,
         MarkError::NoImage(_) => DeviceError::Failed,
     }
 }
 
-fn device_error(error: FlashError) -> DeviceError {
+fn device_error(error: &FlashError) -> DeviceError {
     match error {
         FlashError::PowerLost => DeviceError::Stopped(Stopped),
         FlashError::OutOfRange { .. }

@@ -418,3 +418,23 @@ fn an_application_without_a_bootloader_runs_from_the_start_of_flash() {
     assert!(boot.shows("network core does not answer"));
     assert_eq!(client::error(&client::body(&boot.packets[1])), "rc 8");
 }
+
+#[rstest]
+#[case::the_same(1, "network core ready, IPC version 1")]
+#[case::another(2, "network core speaks IPC version 2, expected 1: no radio")]
+fn the_cores_compare_their_interface(#[case] version: u32, #[case] expected: &str) {
+    use crate::model::{Binary, Model, NetworkModel};
+    let bench = Bench::new(Variant::SwapMoveEcdsaEc256);
+    let model = NetworkModel {
+        name: "net".to_owned(),
+        version: "1".to_owned(),
+        ipc_version: version,
+    };
+    // Network firmware in the place of b0n: a network core without a bootloader.
+    bench.board.program(
+        0x0100_0000,
+        &Binary::new(Model::Network(model), 0x0100_0000, 0x1000).build(),
+    );
+    let boot = bench.board.start();
+    assert!(boot.shows(expected), "{:?}", boot.console);
+}

@@ -127,7 +127,6 @@ pub struct ApplicationModel {
 /// What an application knows of its bootloader: compiled in, right or wrong, as in a real build.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-#[expect(clippy::large_enum_variant, reason = "there is one of these per core")]
 pub enum BootloaderSupport {
     /// Built to run without a bootloader.
     None,

@@ -132,7 +132,7 @@ fn set_next_boot(slot: Slot, request: Request, services: &mut dyn Services) -> R
             return Ok(());
         }
         // Something else is decided already.
-        (NextBoot::Test, ..) | (NextBoot::Permanent, ..) | (NextBoot::Revert, _, Request::Test) => {
+        (NextBoot::Test | NextBoot::Permanent, ..) | (NextBoot::Revert, _, Request::Test) => {
             return Err(ImageError::AlreadyPending.into());
         }
         (NextBoot::Same, Slot::Secondary, _)
