@@ -13,6 +13,8 @@ pub struct ProgressLines<W> {
     ended: u64,
     /// When each running scenario began, in milliseconds.
     began: BTreeMap<String, u64>,
+    /// The last quarter of an upload that was told, for each board.
+    quarters: BTreeMap<String, u64>,
 }
 
 impl<W: Write + Send> ProgressLines<W> {
@@ -23,6 +25,7 @@ impl<W: Write + Send> ProgressLines<W> {
             planned: 0,
             ended: 0,
             began: BTreeMap::new(),
+            quarters: BTreeMap::new(),
         }
     }
 
@@ -82,10 +85,26 @@ impl<W: Write + Send> Reporter for ProgressLines<W> {
             // The scenario's own end tells the cause.
             EventKind::StepFinished { .. } => Ok(()),
             EventKind::UploadProgress {
-                image, sent, total, ..
+                board,
+                image,
+                sent,
+                total,
             } => {
-                let percent = (*sent).saturating_mul(100).checked_div(*total).unwrap_or(0);
-                writeln!(out, "        {image}: {sent} of {total} bytes, {percent} %")
+                let share = |parts| {
+                    (*sent)
+                        .saturating_mul(parts)
+                        .checked_div(*total)
+                        .unwrap_or(0)
+                };
+                // Four lines for an upload: a log is read afterwards.
+                if self.quarters.insert(board.clone(), share(4)) == Some(share(4)) {
+                    return Ok(());
+                }
+                writeln!(
+                    out,
+                    "        {image} to {board}: {sent} of {total} bytes, {} %",
+                    share(100)
+                )
             }
             EventKind::Retry {
                 board,

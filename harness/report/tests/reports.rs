@@ -79,7 +79,7 @@ fn events() -> Vec<Event> {
         .zip(kinds)
         .map(|(seq, kind)| Event {
             seq,
-            at: seq * 1700,
+            at: seq * 1300,
             kind,
         })
         .collect()
@@ -115,12 +115,9 @@ fn scenario(
             core: CoreName::App,
             text: "I: Starting bootloader \u{1b}[0m".to_owned(),
         },
-        EventKind::UploadProgress {
-            board: "dk1".to_owned(),
-            image: "update.app".to_owned(),
-            sent: 12_288,
-            total: 40_000,
-        },
+        progress(12_288),
+        progress(13_000),
+        progress(40_000),
         EventKind::Retry {
             board: "dk1".to_owned(),
             what: "read image state".to_owned(),
@@ -140,6 +137,15 @@ fn scenario(
             outcome,
         },
     ]
+}
+
+fn progress(sent: u64) -> EventKind {
+    EventKind::UploadProgress {
+        board: "dk1".to_owned(),
+        image: "update.app".to_owned(),
+        sent,
+        total: 40_000,
+    }
 }
 
 fn record() -> RunRecord {
@@ -214,7 +220,7 @@ fn terminal_summary() {
           help: is the USB cable in?
      SKIP no-power: needs a power switch (step 9 `power_cycle`), board `dk1` has none
 
-    1 passed, 1 failed, 1 could not be decided, 1 skipped in 40.8 s, with 3 retries; demo on dk1 (virtual nRF5340 DK)
+    1 passed, 1 failed, 1 could not be decided, 1 skipped in 39.0 s, with 3 retries; demo on dk1 (virtual nRF5340 DK)
     note: dk1: nobody has run this on hardware
     evidence: reports/runs/20260802T101530Z-01
     again: dfu-hil run --filter 'revert[uart]' --filter 'net[uart]'
@@ -230,7 +236,7 @@ fn terminal_summary_of_a_run_in_which_nothing_ran() {
      SKIP revert[uart]: the run was killed before its turn
      SKIP net[uart]: the run was killed before its turn
 
-    4 skipped in 1.7 s; demo on dk1 (virtual nRF5340 DK)
+    4 skipped in 1.3 s; demo on dk1 (virtual nRF5340 DK)
     the run was killed before its end
     nothing ran, so nothing is shown to work
     evidence: reports/runs/20260802T101530Z-01
@@ -250,7 +256,7 @@ fn terminal_summary_of_a_run_that_passed() {
     record.retries = 1;
     record.notes.clear();
     insta::assert_snapshot!(shown(&record), @r"
-    1 passed in 40.8 s, with 1 retry; demo on dk1 (virtual nRF5340 DK)
+    1 passed in 39.0 s, with 1 retry; demo on dk1 (virtual nRF5340 DK)
     evidence: reports/runs/20260802T101530Z-01
     ");
 }
