@@ -1,5 +1,7 @@
 //! Uploads over links that lose, repeat, delay and damage packets, in simulated time.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 mod support;
 
 use hil_clock::SimClock;

@@ -1,8 +1,10 @@
 //! The serial port, at a pseudo-terminal with a server behind it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 mod support;
 
-use hil_clock::{Clock, Instant, SharedClock, SystemClock};
+use hil_clock::{Instant, SharedClock, SystemClock};
 use hil_smp::{
     Client, ConsoleEvent, ConsoleKind, Transport, TransportError, UartOptions, UartPort,
     UploadOptions, UploadProof,

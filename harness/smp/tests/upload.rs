@@ -1,5 +1,7 @@
 //! Uploads through the client to models of both servers, in simulated time.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 mod support;
 
 use hil_clock::{Clock, Instant, SimClock};

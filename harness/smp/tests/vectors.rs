@@ -1,5 +1,7 @@
 //! Every recorded vector, byte for byte: `data/smp-vectors.json`.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 mod support;
 
 use hil_smp::frame::{Decoded, Decoder, encode};
