@@ -279,6 +279,9 @@ fn upload(f: &mut fmt::Formatter<'_>, step: &Upload) -> fmt::Result {
     if let Some(image) = step.to {
         write!(f, " to image {image}")?;
     }
+    if let Some(offset) = step.starts_at {
+        write!(f, " from byte {offset}")?;
+    }
     if let Some(cut) = &step.power_cut {
         write!(f, ", cut the power at {}", cut.at)?;
     }
