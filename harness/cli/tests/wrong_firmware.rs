@@ -15,7 +15,13 @@ fn of_library(fault: Fault, name: &str) -> ScenarioRecord {
     let desk = Desk::empty();
     desk.rig_for(&board);
     let file = library().join(format!("{name}.yaml"));
-    let ended = desk.run(&["run", &file.to_string_lossy(), "--rig", "rig.yaml", "--json"]);
+    let ended = desk.run(&[
+        "run",
+        &file.to_string_lossy(),
+        "--rig",
+        "rig.yaml",
+        "--json",
+    ]);
     only(&ended)
 }
 
@@ -24,7 +30,9 @@ fn own(fault: Fault, steps: &str) -> ScenarioRecord {
     let board = broken::board(fault);
     let desk = Desk::empty();
     desk.rig_for(&board);
-    let ended = desk.run_scenario(&format!("scenario: own\nsummary: Finds it.\nsteps:\n{steps}"));
+    let ended = desk.run_scenario(&format!(
+        "scenario: own\nsummary: Finds it.\nsteps:\n{steps}"
+    ));
     only(&ended)
 }
 
@@ -50,12 +58,25 @@ fn failure(scenario: &ScenarioRecord) -> (String, FailKind, String) {
 #[test]
 fn a_slot_that_holds_other_bytes_fails_with_the_first_of_them() {
     let (step, kind, cause) = failure(&of_library(Fault::SlotHoldsOtherBytes, "app-update"));
-    assert_eq!((step.as_str(), kind), ("expect_slot", FailKind::SlotContents));
+    assert_eq!(
+        (step.as_str(), kind),
+        ("expect_slot", FailKind::SlotContents)
+    );
     assert!(
         cause.starts_with(
-            "slot app.secondary must hold update.app but holds other bytes: 1 of the payload differ, the first at \
+            "slot app.secondary must hold baseline.app but holds other bytes: 1 of the payload differ, the first at \
              offset 0x00001234"
         ),
+        "{cause}"
+    );
+}
+
+#[test]
+fn an_upload_that_arrived_damaged_fails() {
+    let (step, kind, cause) = failure(&of_library(Fault::UploadLosesABit, "app-update"));
+    assert_eq!((step.as_str(), kind), ("upload", FailKind::SlotContents));
+    assert!(
+        cause.contains("SHA-256 is not that of the image"),
         "{cause}"
     );
 }
@@ -65,7 +86,7 @@ fn network_flash_that_was_not_written_fails_although_nobody_reported_an_error() 
     let (step, kind, cause) = failure(&own(
         Fault::NetworkFlashNotWritten,
         "  - program: baseline\n  - expect_boot: { app: baseline, net: baseline, within: 60s }\n  - upload: { image: update.net }\n  \
-         - mark: { image: update.net, as: test }\n  - reset: smp\n  - expect_net: { release: update, within: 15s }\n",
+         - mark: { image: update.net, as: test }\n  - reset: smp\n  - expect_net: { release: update, within: 8s }\n",
     ));
     assert_eq!((step.as_str(), kind), ("expect_net", FailKind::NetworkCore));
     assert!(
@@ -81,18 +102,27 @@ fn a_revert_that_does_not_happen_fails_with_the_image_that_runs_instead() {
         "  - program: baseline\n  - expect_boot: { app: baseline, within: 60s }\n  - upload: { image: never-confirms.app }\n  \
          - mark: { image: never-confirms.app, as: test }\n  - reset: smp\n  \
          - expect_boot: { app: never-confirms, state: testing, within: 60s }\n  - reset: smp\n  \
-         - expect_boot: { app: baseline, within: 15s }\n",
+         - expect_boot: { app: baseline, within: 8s }\n",
     ));
     assert_eq!((step.as_str(), kind), ("expect_boot", FailKind::WrongImage));
-    assert!(cause.starts_with("the board runs never-confirms.app"), "{cause}");
+    assert!(
+        cause.starts_with("the board runs never-confirms.app"),
+        "{cause}"
+    );
     assert!(cause.contains("expected baseline.app"), "{cause}");
 }
 
 #[test]
 fn plain_text_that_is_left_behind_fails_with_its_place_and_not_with_its_bytes() {
     let (step, kind, cause) = failure(&of_library(Fault::PlainTextLeftBehind, "encrypted-app"));
-    assert_eq!((step.as_str(), kind), ("expect_plain_text", FailKind::PlainText));
-    assert!(cause.contains("of the app core, in `app.settings`"), "{cause}");
+    assert_eq!(
+        (step.as_str(), kind),
+        ("expect_plain_text", FailKind::PlainText)
+    );
+    assert!(
+        cause.contains("of the app core, in `app.settings`"),
+        "{cause}"
+    );
 }
 
 #[test]
@@ -106,7 +136,10 @@ fn flash_outside_the_slots_that_changed_fails_after_the_last_step() {
         (step.as_str(), kind),
         ("other_partitions_unchanged", FailKind::StandingCheck)
     );
-    assert!(cause.contains("0x000fc000..0x00100000") || cause.contains("the first at 0x000fc000"), "{cause}");
+    assert!(
+        cause.contains("0x000fc000..0x00100000") || cause.contains("the first at 0x000fc000"),
+        "{cause}"
+    );
 }
 
 #[test]
@@ -116,7 +149,10 @@ fn a_bootloader_that_was_written_to_fails_after_the_last_step() {
         "  - program: baseline\n  - expect_boot: { app: baseline, within: 60s }\n  - reset: smp\n  \
          - expect_boot: { app: baseline, within: 60s }\n",
     ));
-    assert_eq!((step.as_str(), kind), ("bootloader_unchanged", FailKind::StandingCheck));
+    assert_eq!(
+        (step.as_str(), kind),
+        ("bootloader_unchanged", FailKind::StandingCheck)
+    );
     assert!(cause.contains("the first at 0x0000b000"), "{cause}");
 }
 
@@ -127,7 +163,10 @@ fn a_network_core_that_does_not_run_fails_after_the_last_step() {
         "  - program: baseline\n  - expect_boot: { app: baseline, within: 60s }\n",
     );
     let (step, kind, cause) = failure(&scenario);
-    assert_eq!((step.as_str(), kind), ("both_cores_alive", FailKind::NetworkCore));
+    assert_eq!(
+        (step.as_str(), kind),
+        ("both_cores_alive", FailKind::NetworkCore)
+    );
     assert_eq!(
         cause,
         "the network core does not run: nothing on its console since the board was started"
@@ -150,7 +189,7 @@ fn a_board_that_does_not_boot_fails_and_is_no_error_of_the_bench() {
 
 #[test]
 fn steps_behind_a_failure_are_blocked_and_never_pass() {
-    let scenario = of_library(Fault::SlotHoldsOtherBytes, "app-update");
+    let scenario = of_library(Fault::UploadLosesABit, "app-update");
     let failed = scenario
         .steps
         .iter()

@@ -8,7 +8,7 @@ use hil_record::{ErrorKind, EventKind, FailKind, SmpPacket};
 use hil_smp::message::{ImageState, ReadImageState, Reset};
 use hil_smp::{
     Capabilities, Client, ClientError, Direction, Header, Patience, Trace, Traced, Transport,
-    TransportError, UploadOptions, UploadOutcome, UploadProgress,
+    TransportError, UploadError, UploadOptions, UploadOutcome, UploadProgress,
 };
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -165,6 +165,9 @@ impl Link {
                     Some(help) => trouble.with_help(help),
                     None => trouble,
                 }
+            }
+            ClientError::Upload(UploadError::Mismatch { .. }) => {
+                Trouble::fail(FailKind::SlotContents, error_chain(error))
             }
             error => Trouble::fail(FailKind::Protocol, error_chain(error)),
         }

@@ -4,6 +4,7 @@
 //! everybody runs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use virtual_dk::bus::{BusError, Core, CoreBus, Firmware, Stopped};
 use virtual_dk::firmware::StockFirmware;
@@ -19,8 +20,10 @@ const SETTINGS: u32 = 0x000F_C000;
 
 /// What is wrong.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// One bit of what the application writes to the update slot is lost.
+    UploadLosesABit,
+    /// One bit of what the bootloader swaps into the update slot is lost.
     SlotHoldsOtherBytes,
     /// The network core's flash takes nothing, and says that it did.
     NetworkFlashNotWritten,
@@ -37,21 +40,35 @@ pub enum Fault {
 }
 
 /// A board with this fault, at twenty times a DK's pace.
-pub fn board(fault: Fault) -> VirtualDk {
+pub(crate) fn board(fault: Fault) -> VirtualDk {
     let options = VirtualDkOptions {
         speed: Speed::Factor(20.0),
         ..VirtualDkOptions::default()
     };
-    VirtualDk::start(options, Arc::new(Broken(fault))).expect("a virtual board can be started here")
+    let firmware = Broken {
+        fault,
+        written: AtomicU32::new(0),
+    };
+    VirtualDk::start(options, Arc::new(firmware)).expect("a virtual board can be started here")
 }
 
-struct Broken(Fault);
+struct Broken {
+    fault: Fault,
+    /// How often the byte was written that loses a bit: by the upload, then by the swap.
+    written: AtomicU32,
+}
 
 impl Firmware for Broken {
     fn run(&self, bus: &mut dyn CoreBus) -> Stopped {
-        match (self.0, bus.core()) {
-            (Fault::NetworkCoreDead, Core::Net) | (Fault::ApplicationCoreDead, Core::App) => bus.hang(),
-            (fault, _) => StockFirmware.run(&mut FaultyBus { bus, fault }),
+        match (self.fault, bus.core()) {
+            (Fault::NetworkCoreDead, Core::Net) | (Fault::ApplicationCoreDead, Core::App) => {
+                bus.hang()
+            }
+            (fault, _) => StockFirmware.run(&mut FaultyBus {
+                bus,
+                fault,
+                written: &self.written,
+            }),
         }
     }
 }
@@ -59,6 +76,14 @@ impl Firmware for Broken {
 struct FaultyBus<'a> {
     bus: &'a mut dyn CoreBus,
     fault: Fault,
+    written: &'a AtomicU32,
+}
+
+impl FaultyBus<'_> {
+    fn loses_now(&self) -> bool {
+        let by_upload = self.written.fetch_add(1, Ordering::SeqCst) == 0;
+        by_upload == (self.fault == Fault::UploadLosesABit)
+    }
 }
 
 impl CoreBus for FaultyBus<'_> {
@@ -77,10 +102,10 @@ impl CoreBus for FaultyBus<'_> {
     fn flash_write(&mut self, address: u32, data: &[u8]) -> Result<(), BusError> {
         let end = address + data.len() as u32;
         match self.fault {
-            Fault::SlotHoldsOtherBytes => {
+            Fault::UploadLosesABit | Fault::SlotHoldsOtherBytes => {
                 let lost = APP_SECONDARY + 0x1234;
                 let mut data = data.to_vec();
-                if (address..end).contains(&lost) {
+                if (address..end).contains(&lost) && self.loses_now() {
                     let byte = &mut data[(lost - address) as usize];
                     // The lowest bit that is set: flash could not hold one that is not.
                     *byte &= byte.wrapping_sub(1);

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
-pub mod broken;
+pub(crate) mod broken;
 
 use hil_record::RunRecord;
 use std::fs;
@@ -12,21 +12,21 @@ use std::process::{Child, Command, Output, Stdio};
 use virtual_dk::{Endpoints, VirtualDk};
 
 /// The command under test.
-pub const DFU_HIL: &str = env!("CARGO_BIN_EXE_dfu-hil");
+pub(crate) const DFU_HIL: &str = env!("CARGO_BIN_EXE_dfu-hil");
 
 /// The repository's scenarios.
-pub fn library() -> PathBuf {
+pub(crate) fn library() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios")
 }
 
 /// A folder to run in, with a rig file for quick virtual boards.
-pub struct Desk {
-    pub folder: tempfile::TempDir,
+pub(crate) struct Desk {
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Desk {
     /// A desk whose rig has `boards` virtual boards that run at `speed` times a DK's pace.
-    pub fn new(boards: usize, speed: u32) -> Self {
+    pub(crate) fn new(boards: usize, speed: u32) -> Self {
         let desk = Self::empty();
         desk.write(
             "rig.yaml",
@@ -36,24 +36,24 @@ impl Desk {
     }
 
     /// A desk with nothing on it.
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self {
             folder: tempfile::tempdir().expect("there is room for temporary files"),
         }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, text).expect("the folder is ours");
         path
     }
 
     /// Writes a rig file for a board that somebody else runs: the runner is told no more than of a DK on USB.
-    pub fn rig_for(&self, board: &VirtualDk) {
+    pub(crate) fn rig_for(&self, board: &VirtualDk) {
         let Endpoints {
             probe, uart, power, ..
         } = board.endpoints();
@@ -69,7 +69,7 @@ impl Desk {
     }
 
     /// The command, run here.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(DFU_HIL);
         command
             .current_dir(self.folder.path())
@@ -81,20 +81,20 @@ impl Desk {
     }
 
     /// Runs the command to its end.
-    pub fn run(&self, args: &[&str]) -> Ended {
+    pub(crate) fn run(&self, args: &[&str]) -> Ended {
         let output = self.command(args).output().expect("the command starts");
         Ended::new(&output)
     }
 
     /// Runs a scenario of this text on the rig.
-    pub fn run_scenario(&self, text: &str) -> Ended {
+    pub(crate) fn run_scenario(&self, text: &str) -> Ended {
         let scenario = self.write("scenario.yaml", text);
         let scenario = scenario.to_string_lossy().into_owned();
         self.run(&["run", &scenario, "--rig", "rig.yaml", "--json"])
     }
 
     /// The folders of the runs that were made here.
-    pub fn runs(&self) -> Vec<PathBuf> {
+    pub(crate) fn runs(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(self.path("reports/runs")) else {
             return Vec::new();
         };
@@ -104,21 +104,21 @@ impl Desk {
     }
 
     /// Text with the paths and addresses of this desk taken out.
-    pub fn redacted(&self, text: &str) -> String {
+    pub(crate) fn redacted(&self, text: &str) -> String {
         let folder = self.folder.path().to_string_lossy().into_owned();
         text.replace(&folder, "[desk]")
     }
 }
 
 /// How a command ended.
-pub struct Ended {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ended {
-    pub fn new(output: &Output) -> Self {
+    pub(crate) fn new(output: &Output) -> Self {
         Self {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -127,7 +127,7 @@ impl Ended {
     }
 
     /// The record on standard output. Fails with everything that was said when there is none.
-    pub fn record(&self) -> RunRecord {
+    pub(crate) fn record(&self) -> RunRecord {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| {
             panic!(
                 "no record on standard output: {error}\ncode {:?}\n{}\n{}",
@@ -137,20 +137,26 @@ impl Ended {
     }
 
     /// Everything, for the message of a test that failed.
-    pub fn all(&self) -> String {
-        format!("code {:?}\n--- stdout\n{}\n--- stderr\n{}", self.code, self.stdout, self.stderr)
+    pub(crate) fn all(&self) -> String {
+        format!(
+            "code {:?}\n--- stdout\n{}\n--- stderr\n{}",
+            self.code, self.stdout, self.stderr
+        )
     }
 }
 
 /// Reads a child's error stream until a line contains `text`.
-pub fn wait_for_line(child: &mut Child, text: &str) -> BufReader<std::process::ChildStderr> {
+pub(crate) fn wait_for_line(child: &mut Child, text: &str) -> BufReader<std::process::ChildStderr> {
     let stderr = child.stderr.take().expect("it is piped");
     let mut reader = BufReader::new(stderr);
     let mut seen = String::new();
     loop {
         let mut line = String::new();
         let length = reader.read_line(&mut line).expect("it can be read");
-        assert_ne!(length, 0, "the command ended before it said `{text}`:\n{seen}");
+        assert_ne!(
+            length, 0,
+            "the command ended before it said `{text}`:\n{seen}"
+        );
         seen.push_str(&line);
         if line.contains(text) {
             return reader;

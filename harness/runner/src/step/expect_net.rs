@@ -6,7 +6,7 @@
 use crate::context::{Context, POLL_FLASH};
 use crate::holding::Form;
 use crate::trouble::{Checked, Trouble};
-use hil_record::{Evidence, FailKind};
+use hil_record::{ErrorKind, EventKind, Evidence, FailKind};
 use hil_scenario::{Core, ExpectNet, ImageRef, Slot};
 
 pub(super) fn run(context: &mut Context<'_>, expect: &ExpectNet) -> Checked {
@@ -32,8 +32,13 @@ pub(super) fn holds(
 ) -> Checked {
     let image_ref = ImageRef::new(release, Core::Net);
     let image = context.image(&image_ref)?;
+    let mut lost = Lost::default();
     loop {
-        match context.slot_holds(Slot::NetPrimary, &image, Form::Plain)? {
+        let read = context.slot_holds(Slot::NetPrimary, &image, Form::Plain);
+        let Some(found) = lost.tolerate(context, read, deadline)? else {
+            continue;
+        };
+        match found {
             Ok(()) => {
                 context.see(Evidence::seen(
                     "network core flash",
@@ -52,9 +57,53 @@ pub(super) fn holds(
     }
 }
 
+/// How often reading the network core may fail while it is waited for. Its access port goes away whenever the
+/// application core holds it off, which a bootloader does twice in every network core update; in the middle of a read
+/// that looks like a broken probe.
+const LOST_READS: u32 = 5;
+
+/// Counts reads that failed under way.
+#[derive(Default)]
+struct Lost {
+    reads: u32,
+}
+
+impl Lost {
+    /// Passes on what was read; `None`, after a pause, when the read failed and may be tried again.
+    fn tolerate<T>(
+        &mut self,
+        context: &Context<'_>,
+        read: Checked<T>,
+        deadline: hil_clock::Instant,
+    ) -> Checked<Option<T>> {
+        match read {
+            Ok(found) => Ok(Some(found)),
+            Err(Trouble::Error(ErrorKind::Probe, cause, _))
+                if self.reads < LOST_READS && context.clock.now() < deadline =>
+            {
+                self.reads += 1;
+                context.events.emit(EventKind::Retry {
+                    board: context.bench.name.clone(),
+                    what: "read network core flash".to_owned(),
+                    attempt: self.reads + 1,
+                    limit: LOST_READS + 1,
+                    cause,
+                });
+                context.wait_at_most(POLL_FLASH, deadline)?;
+                Ok(None)
+            }
+            Err(trouble) => Err(trouble),
+        }
+    }
+}
+
 fn has_version(context: &mut Context<'_>, version: u32, deadline: hil_clock::Instant) -> Checked {
+    let mut lost = Lost::default();
     loop {
-        let found = context.network_version()?;
+        let read = context.network_version();
+        let Some(found) = lost.tolerate(context, read, deadline)? else {
+            continue;
+        };
         match found {
             Ok(found) if found == version => {
                 context.see(Evidence::compared(

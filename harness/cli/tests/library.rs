@@ -1,0 +1,72 @@
+//! The scenario library passes on virtual boards, and what the run leaves behind says what ran.
+
+mod support;
+
+use hil_record::{Ending, RunDirectory, RunRecord, Verdict, read_journal};
+use std::fs;
+use support::Desk;
+
+/// Slow enough for the power cut in the middle of a swap to come in time on a busy machine.
+const SPEED: u32 = 4;
+
+#[test]
+fn the_library_passes_on_two_boards_and_the_reports_say_so() {
+    let desk = Desk::new(2, SPEED);
+    // No folder `scenarios` here: the library in the binary runs.
+    let ended = desk.run(&["run", "--rig", "rig.yaml", "--json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    let record = ended.record();
+    let listed = desk.run(&["list"]).stdout;
+    let mut expected: Vec<&str> = listed
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    let mut ran: Vec<&str> = record
+        .scenarios
+        .iter()
+        .map(|scenario| scenario.name.as_str())
+        .collect();
+    expected.sort_unstable();
+    ran.sort_unstable();
+    assert_eq!(ran, expected);
+    assert_eq!(record.ending, Ending::Complete);
+    assert_eq!(record.rig.boards.len(), 2);
+    for scenario in &record.scenarios {
+        assert_eq!(scenario.outcome.verdict(), Verdict::Pass, "{scenario:?}");
+        let checks: Vec<&str> = scenario
+            .steps
+            .iter()
+            .filter(|step| step.step.line.is_none())
+            .map(|step| step.step.name.as_str())
+            .collect();
+        assert_eq!(
+            checks,
+            [
+                "bootloader_unchanged",
+                "other_partitions_unchanged",
+                "no_plain_text",
+                "both_cores_alive"
+            ],
+            "{} has its standing checks",
+            scenario.name
+        );
+    }
+
+    let runs = desk.runs();
+    assert_eq!(runs.len(), 1);
+    let folder = RunDirectory::at(&runs[0]);
+    let written: RunRecord =
+        serde_json::from_str(&fs::read_to_string(folder.result()).unwrap()).unwrap();
+    assert_eq!(written, record, "result.json is what was printed");
+    let junit = fs::read_to_string(folder.junit()).unwrap();
+    for name in expected {
+        assert!(
+            junit.contains(&format!("name=\"{name}\"")),
+            "{name} is in junit.xml"
+        );
+    }
+    let journal = read_journal(&folder.journal()).unwrap();
+    assert!(!journal.truncated);
+    let logs = fs::read_dir(folder.path().join("console")).unwrap().count();
+    assert_eq!(logs, 4, "two boards with two cores each");
+}
