@@ -5,6 +5,10 @@ use hil_rig::{
     Core, FlashImage, ProbeSession, ProgramOptions, ProgramPhase, Programmed, Recover, Rest,
     RigError,
 };
+use probe_rs::Permissions;
+use probe_rs::flashing::DownloadOptions;
+use probe_rs::probe::list::Lister;
+use probe_rs::probe::{DebugProbeSelector, WireProtocol};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -488,4 +492,26 @@ fn a_probe_that_another_debugger_uses_is_an_error() {
     assert!(matches!(error, RigError::ProbeOpen { .. }), "{error:?}");
     first.detach().unwrap();
     second.identity().unwrap();
+}
+
+/// A stock session lets the core go in the middle of its flash algorithm: a breakpoint is still noted, and the
+/// program counter is nowhere. probe-rs reads memory there when it attaches.
+#[test]
+fn a_core_that_another_debugger_left_astray_can_be_programmed() {
+    let bench = Bench::new();
+    let selector: DebugProbeSelector = bench.dk.endpoints().probe.parse().unwrap();
+    let mut stock = Lister::new().open(selector).unwrap();
+    stock.select_protocol(WireProtocol::Swd).unwrap();
+    let mut session = stock
+        .attach("nRF5340_xxAA_APPONLY", Permissions::new())
+        .unwrap();
+    let mut loader = session.target().flash_loader();
+    loader.add_data(0, &noise(0x2_0000, 1)).unwrap();
+    loader
+        .commit(&mut session, DownloadOptions::default())
+        .unwrap();
+    drop(session);
+    let data = noise(0x1000, 9);
+    program(&bench.probe(), &image(&[(0, &data)]));
+    assert_eq!(bench.probe().read(Core::App, 0, 0x1000).unwrap(), data);
 }

@@ -12,6 +12,9 @@ pub(super) const DHCSR_C_DEBUGEN: u32 = 1 << 0;
 const DHCSR_C_HALT: u32 = 1 << 1;
 const DHCSR_S_HALT: u32 = 1 << 17;
 const DHCSR_S_RESET_ST: u32 = 1 << 25;
+/// What stopped the core. Bits stay until ones are written to them, beyond a reset.
+const DFSR: u32 = 0xE000_ED30;
+const DFSR_ALL: u32 = 0x1F;
 const DEMCR: u32 = 0xE000_EDFC;
 const DEMCR_VC_CORERESET: u32 = 1 << 0;
 const AIRCR: u32 = 0xE000_ED0C;
@@ -39,6 +42,8 @@ pub(super) fn reset(bus: &mut dyn Bus, after: AfterReset) -> Result<(), ArmError
             // The catch works only with halting debug enabled (Armv8-M Architecture Reference Manual, DEMCR).
             bus.write(DHCSR, DHCSR_KEY | DHCSR_C_DEBUGEN)?;
             bus.write(DEMCR, DEMCR_VC_CORERESET)?;
+            // A breakpoint noted long ago would be taken for the reason of this halt.
+            bus.write(DFSR, DFSR_ALL)?;
         }
     }
     request_reset(bus)?;
@@ -80,6 +85,7 @@ pub(super) fn let_go(bus: &mut dyn Bus) -> Result<(), ArmError> {
 
 /// Halts a core where it is.
 pub(super) fn halt(bus: &mut dyn Bus) -> Result<(), ArmError> {
+    bus.write(DFSR, DFSR_ALL)?;
     bus.write(DHCSR, DHCSR_KEY | DHCSR_C_DEBUGEN | DHCSR_C_HALT)?;
     bus.flush()?;
     wait_for(bus, "halting", HALT_WITHIN, DHCSR, |dhcsr| {
@@ -123,6 +129,7 @@ mod tests {
             [
                 (DHCSR, 0xA05F_0001),
                 (DEMCR, 1),
+                (DFSR, 0x1F),
                 (AIRCR, 0x05FA_0004),
                 (DEMCR, 0)
             ]

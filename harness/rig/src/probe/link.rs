@@ -139,7 +139,7 @@ impl Context {
         Ok(interface)
     }
 
-    /// Opens a debug session of the probe library, for its flash algorithms. Halts the cores for a moment.
+    /// Opens a debug session of the probe library, for its flash algorithms. Resets the chip; its cores stand.
     pub(super) fn open_session(&self, scope: Scope) -> Result<(Session, Ending), RigError> {
         let probe = self.open_probe()?;
         let sequence = Nrf5340::new(scope, self.config.recover, self.config.clock.clone());

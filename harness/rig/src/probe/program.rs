@@ -1,12 +1,11 @@
 //! Making flash hold an image, with proof.
 //!
-//! The chip is reset and both cores are halted first, so that what is read stays true. Then the pages that
+//! Opening the session resets the chip and halts its cores, so that what is read stays true. Then the pages that
 //! differ are erased and programmed, and every page that the image concerns is read back and compared: what the
 //! flash algorithm says about itself is not taken for an answer. When nothing differs, the comparison is the
 //! proof. At the end the chip is reset and boots.
 
 use super::access::Scope;
-use super::cortex::halt;
 use super::link::{Context, Link, on_bus};
 use super::nvmc;
 use super::plan::{Change, Page, compare, pages, uicr_words};
@@ -101,7 +100,7 @@ pub(super) fn program(
         Scope::App
     };
     let (mut session, ending) = context.open_session(scope)?;
-    let result = session_program(&mut session, context, scope, &pages, &words, progress);
+    let result = session_program(&mut session, context, &pages, &words, progress);
     // Whatever happened: the cores stand in flash algorithms or at their reset vectors.
     ending.reset();
     drop(session);
@@ -111,21 +110,13 @@ pub(super) fn program(
 fn session_program(
     session: &mut Session,
     context: &Context,
-    scope: Scope,
     pages: &[Page],
     words: &[(Core, u32, u32)],
     progress: &mut dyn FnMut(ProgramProgress),
 ) -> Result<Programmed, RigError> {
-    session
-        .core(usize::from(Core::App.index()))
-        .and_then(|mut core| core.reset_and_halt(Duration::from_millis(500)).map(drop))
-        .map_err(|error| context.attach_error(error))?;
     let interface = session
         .get_arm_interface()
         .map_err(|error| context.attach_error(error))?;
-    if scope == Scope::Both {
-        on_bus(context, interface, Core::Net, |bus| halt(bus))?;
-    }
     let missing_words = missing_uicr_words(context, interface, words)?;
     let changes = compare_all(context, interface, pages, progress)?;
     let erase: Vec<&Page> = concerned(pages, &changes, Change::erases);

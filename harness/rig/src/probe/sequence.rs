@@ -1,17 +1,19 @@
 //! The debug sequence of an nRF5340 for probe-rs's sessions.
 //!
 //! The standard sequence of probe-rs 0.32.0 cannot attach to a chip whose network core is held off, and loses it
-//! with each reset of the application core (probe-rs issue 3053). This one releases the network core when a
-//! session starts and after each such reset, waits for nothing without a deadline, and decides what becomes of
+//! with each reset of the application core (probe-rs issue 3053). This one resets the chip and
+//! releases the network core when a session starts and after each such reset, waits for nothing without a deadline, and decides what becomes of
 //! the chip at the end.
 
 use super::access::{ProbePorts, Scope, opens, unlock};
 use super::bus::{Ahb, SequenceFault};
-use super::cortex::{AfterReset, DHCSR, DHCSR_C_DEBUGEN, DHCSR_KEY, let_go, request_reset, reset};
+use super::cortex::{
+    AfterReset, DHCSR, DHCSR_C_DEBUGEN, DHCSR_KEY, halt, let_go, request_reset, reset,
+};
 use super::network::release_network_core;
 use crate::core::Core;
 use crate::file::Recover;
-use hil_clock::SharedClock;
+use hil_clock::{Clock, SharedClock};
 use probe_rs::architecture::arm::memory::ArmMemoryInterface;
 use probe_rs::architecture::arm::sequences::{ArmDebugSequence, DefaultArmSequence};
 use probe_rs::architecture::arm::{ArmDebugInterface, ArmError, FullyQualifiedApAddress};
@@ -64,11 +66,29 @@ impl Nrf5340 {
     }
 }
 
+/// Runs `job` on the registers of `core`.
+fn on_core(
+    interface: &mut dyn ArmDebugInterface,
+    clock: &dyn Clock,
+    core: Core,
+    job: impl FnOnce(&mut Ahb<'_>) -> Result<(), ArmError>,
+) -> Result<(), ArmError> {
+    let port = FullyQualifiedApAddress::v1_with_default_dp(core.index());
+    let mut memory = interface.memory_interface(&port)?;
+    job(&mut Ahb {
+        memory: &mut *memory,
+        clock,
+    })
+}
+
 fn is_port_of(memory: &mut dyn ArmMemoryInterface, core: Core) -> bool {
     memory.fully_qualified_address() == FullyQualifiedApAddress::v1_with_default_dp(core.index())
 }
 
 impl ArmDebugSequence for Nrf5340 {
+    /// Also brings the cores to where a session can start from: whatever they were doing, they stand at their
+    /// reset vectors (the network core soon behind it) and nothing of an earlier debugger is noted any more. The
+    /// library's own attaching fails on a core that stands at an address that cannot be read.
     fn debug_device_unlock(
         &self,
         interface: &mut dyn ArmDebugInterface,
@@ -78,9 +98,21 @@ impl ArmDebugSequence for Nrf5340 {
         let clock = &*self.clock;
         unlock(
             &mut ProbePorts { interface, clock },
-            self.scope,
+            Scope::App,
             self.recover,
-        )
+        )?;
+        on_core(interface, clock, Core::App, |bus| {
+            reset(bus, AfterReset::Halt)
+        })?;
+        if self.scope == Scope::Both {
+            unlock(
+                &mut ProbePorts { interface, clock },
+                Scope::Both,
+                self.recover,
+            )?;
+            on_core(interface, clock, Core::Net, |bus| halt(bus))?;
+        }
+        Ok(())
     }
 
     fn reset_catch_set(
