@@ -1,6 +1,7 @@
 //! The upload's state machine.
 
 use super::chunk::Chunks;
+use super::window::Window;
 use super::{
     Trouble, UploadError, UploadEvent, UploadLimits, UploadOptions, UploadOutcome, UploadProgress,
     UploadProof, UploadStats, mcuboot,
@@ -15,8 +16,6 @@ use std::time::Duration;
 
 /// Pause after a server was busy or out of buffers; what nRF Connect Device Manager gives it.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
-/// Good answers in a row after which a window that was made smaller may grow by one.
-const GOOD_ANSWERS: u32 = 32;
 /// Requests without an answer that are remembered, in case it comes late.
 const REMEMBERED: usize = 64;
 
@@ -49,10 +48,7 @@ pub struct Upload {
     /// The image list may be asked (again) whether the server has all of it.
     list_helps: bool,
 
-    window: usize,
-    window_ceiling: usize,
-    window_limit: usize,
-    good_answers: u32,
+    window: Window,
 
     attempts: u32,
     last_life: Instant,
@@ -118,8 +114,7 @@ impl Upload {
             .map_or(limits.packet, |limit| limit.min(limits.packet));
         let window_limit = options
             .window_limit
-            .map_or(limits.window, |window| window.min(limits.window))
-            .max(1);
+            .map_or(limits.window, |window| window.min(limits.window));
         let hash = options
             .image_hash
             .clone()
@@ -155,10 +150,7 @@ impl Upload {
             generation: 0,
             end_sent: false,
             list_helps: true,
-            window: window_limit,
-            window_ceiling: window_limit,
-            window_limit,
-            good_answers: 0,
+            window: Window::new(window_limit),
             attempts: 0,
             last_life: now,
             last_progress: now,
@@ -207,7 +199,8 @@ impl Upload {
         let (kind, packet) = match self.phase {
             Phase::Opening if self.in_flight.is_empty() => self.chunk_at(0)?,
             Phase::Streaming
-                if self.in_flight.len() < self.window && self.next < self.chunks.total() =>
+                if self.window.has_room(self.in_flight.len())
+                    && self.next < self.chunks.total() =>
             {
                 self.chunk_at(self.next)?
             }
@@ -295,9 +288,7 @@ impl Upload {
         self.stats.timeouts += 1;
         self.last_life = now;
         self.forget_in_flight();
-        self.window_ceiling = self.window_ceiling.saturating_sub(1).max(1);
-        self.window = 1;
-        self.good_answers = 0;
+        self.window.trouble();
         if !self.try_again(now, Trouble::Silence) {
             return;
         }
@@ -401,7 +392,7 @@ impl Upload {
                     self.advance(now, off);
                 }
                 if off >= end {
-                    self.good_answer();
+                    self.window.good_answer();
                 } else if !stale {
                     self.rewind(now, end, off);
                 }
@@ -420,15 +411,6 @@ impl Upload {
         }
         self.events
             .push_back(UploadEvent::Progress(self.progress()));
-    }
-
-    fn good_answer(&mut self) {
-        self.good_answers += 1;
-        if self.good_answers >= GOOD_ANSWERS && self.window_ceiling < self.window_limit {
-            self.good_answers = 0;
-            self.window_ceiling += 1;
-        }
-        self.window = (self.window + 1).min(self.window_ceiling);
     }
 
     fn rewind(&mut self, now: Instant, from: u64, to: u64) {
@@ -452,9 +434,7 @@ impl Upload {
             });
         }
         self.stats.busy += 1;
-        self.window = 1;
-        self.window_ceiling = self.window_ceiling.saturating_sub(1).max(1);
-        self.good_answers = 0;
+        self.window.trouble();
         self.next = self.acked;
         self.forget_in_flight();
         self.pause_until = Some(now + BUSY_PAUSE);

@@ -18,6 +18,7 @@
 mod chunk;
 mod machine;
 mod mcuboot;
+mod window;
 
 pub use machine::Upload;
 
