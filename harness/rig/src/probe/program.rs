@@ -6,6 +6,7 @@
 //! proof. At the end the chip is reset and boots.
 
 use super::access::Scope;
+use super::cortex::AfterReset;
 use super::link::{Context, Link, on_bus};
 use super::nvmc;
 use super::plan::{Change, Page, compare, pages, uicr_words};
@@ -99,7 +100,20 @@ pub(super) fn program(
     } else {
         Scope::App
     };
-    let (mut session, ending) = context.open_session(scope)?;
+    let (mut session, ending) = match context.open_session(scope) {
+        Ok(opened) => opened,
+        Err(error) => {
+            // A session that failed half-way leaves the cores halted, and has nobody who lets them go.
+            if matches!(
+                error,
+                RigError::Attach { .. } | RigError::ChipTimeout { .. }
+            ) && let Err(also) = link.reset(context, Core::App, AfterReset::Run)
+            {
+                tracing::warn!(board = context.board(), error = %also, "the chip could not be reset either");
+            }
+            return Err(error);
+        }
+    };
     let result = session_program(&mut session, context, &pages, &words, progress);
     // Whatever happened: the cores stand in flash algorithms or at their reset vectors.
     ending.reset();
