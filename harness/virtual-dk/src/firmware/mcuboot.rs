@@ -8,7 +8,7 @@ use hil_image::{DecryptionKey, KeyError, PublicKey};
 use super::flash::{BusFlash, SharedBus, run_address};
 use super::{Run, console, start};
 use crate::bus::{BusError, CoreBus, Stopped};
-use crate::model::{ConsoleOutput, McubootModel};
+use crate::model::{ApplicationModel, ConsoleOutput, McubootModel, Model};
 
 /// Runs MCUboot, and then what it starts.
 pub(super) fn run(bus: &mut dyn CoreBus, model: &McubootModel) -> Run {
@@ -29,7 +29,7 @@ pub(super) fn run(bus: &mut dyn CoreBus, model: &McubootModel) -> Run {
     };
     let result = boot(bus, model, &keys)?;
     match result {
-        BootResult::Boot(image) => jump(bus, image),
+        BootResult::Boot(image) => jump(bus, model, image),
         BootResult::NoBoot { reason } => {
             tracing::info!("MCUboot does not boot: {reason}");
             Err(bus.hang().into())
@@ -98,9 +98,12 @@ fn boot(bus: &mut dyn CoreBus, model: &McubootModel, keys: &Keys) -> Result<Boot
 }
 
 /// Starts the image; the lines that MCUboot prints about it are the boot's own.
-fn jump(bus: &mut dyn CoreBus, image: BootedImage) -> Run {
+fn jump(bus: &mut dyn CoreBus, model: &McubootModel, image: BootedImage) -> Run {
     match run_address(image.device, image.offset + image.header_size) {
-        Ok(address) => start(bus, address),
+        Ok(address) => {
+            let ordinary = ApplicationModel::ordinary(image.version, model.config.clone());
+            start(bus, address, Some(Model::Application(ordinary)))
+        }
         Err(error) => {
             tracing::warn!("MCUboot starts what is not in the core's map: {error}");
             Err(bus.lock_up().into())

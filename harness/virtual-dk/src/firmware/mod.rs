@@ -47,7 +47,7 @@ impl Firmware for StockFirmware {
             Core::App => 0,
             Core::Net => 0x0100_0000,
         };
-        match start(bus, base) {
+        match start(bus, base, None) {
             Ok(never) => match never {},
             Err(BusError::Stopped(stopped)) => stopped,
             Err(BusError::Fault { .. }) => bus.lock_up(),
@@ -56,8 +56,18 @@ impl Firmware for StockFirmware {
 }
 
 /// Runs the binary whose vector table lies at `base`.
-fn start(bus: &mut dyn CoreBus, base: u32) -> Run {
-    match read_model(bus, base)? {
+///
+/// `ordinary` is what a binary is taken for that has a vector table but no description: firmware that a bootloader
+/// accepted and starts does run on a board, whoever built it. Without it such a binary shows nothing.
+fn start(bus: &mut dyn CoreBus, base: u32, ordinary: Option<Model>) -> Run {
+    let found = match (read_model(bus, base)?, ordinary) {
+        (Err(error @ ModelError::Undescribed { .. }), Some(model)) => {
+            tracing::info!("{error}: runs as ordinary firmware");
+            Ok(model)
+        }
+        (found, _) => found,
+    };
+    match found {
         Ok(Model::Mcuboot(model)) => mcuboot::run(bus, &model),
         Ok(Model::Application(model)) => application::run(bus, &model),
         Ok(Model::B0n(model)) => b0n::run(bus, &model),

@@ -438,3 +438,43 @@ fn the_cores_compare_their_interface(#[case] version: u32, #[case] expected: &st
     let boot = bench.board.start();
     assert!(boot.shows(expected), "{:?}", boot.console);
 }
+
+/// An image as somebody makes it who knows nothing of the models: a vector table and code, signed for the bootloader.
+fn foreign_image(vectors: [u32; 2]) -> Vec<u8> {
+    use hil_image::{ImageBuilder, PrivateKey};
+    use rand_core::SeedableRng as _;
+
+    let set = set(Variant::SwapMoveEcdsaEc256);
+    let pem = String::from_utf8_lossy(set.file("keys/signing.pem").expect("the set has its key"));
+    let key = PrivateKey::from_pem(&pem).expect("the set's key is a key");
+    let mut payload = vec![0x5A; 6000];
+    payload[..4].copy_from_slice(&vectors[0].to_le_bytes());
+    payload[4..8].copy_from_slice(&vectors[1].to_le_bytes());
+    ImageBuilder::new(payload)
+        .version("7.1.0".parse().expect("a version"))
+        .key(&key)
+        .build(&mut rand_chacha::ChaCha8Rng::seed_from_u64(7))
+        .expect("the image can be built")
+}
+
+#[test]
+fn a_signed_image_without_a_description_runs_as_an_application_that_clients_can_confirm() {
+    let bench = Bench::new(Variant::SwapMoveEcdsaEc256);
+    let image = foreign_image([0x2004_0000, 0x0000_C3C1]);
+    bench.upload_and_test(&image);
+    let boot = bench.board.boot(&[client::confirm(None), client::list()]);
+    assert!(boot.shows("smp_svr 7.1.0"), "{:?}", boot.console);
+    let list = client::listed(boot.packets.last().expect("the list is answered"));
+    assert!(list[0].contains("7.1.0"), "{list:?}");
+    assert!(bench.primary_holds(&image));
+}
+
+#[test]
+fn a_signed_image_whose_vectors_lead_nowhere_locks_up_and_is_reverted() {
+    let bench = Bench::new(Variant::SwapMoveEcdsaEc256);
+    bench.upload_and_test(&foreign_image([0x5A5A_5A5A, 0x5A5A_5A5A]));
+    assert_eq!(bench.board.boot(&[]).ended, Ended::LockUp);
+    let boot = bench.board.boot(&[client::list()]);
+    assert!(boot.shows("Swap type: revert"), "{:?}", boot.console);
+    assert!(boot.shows("1.0.0"), "{:?}", boot.console);
+}

@@ -124,6 +124,28 @@ pub struct ApplicationModel {
     pub bootloader: BootloaderSupport,
 }
 
+/// Version of the interface between the cores that firmware without a description speaks (ours): that of the demo's.
+const ORDINARY_IPC_VERSION: u32 = 1;
+
+impl ApplicationModel {
+    /// What an application is taken for that says nothing of itself: a Zephyr sample with an SMP server on its links,
+    /// Zephyr's default buffers, and nothing that confirms it but a client.
+    #[must_use]
+    pub fn ordinary(version: hil_image::ImageVersion, bootloader: Config) -> Self {
+        Self {
+            name: "smp_svr".to_owned(),
+            version: version.to_string(),
+            release: "no description".to_owned(),
+            behaviour: Behaviour::Normal,
+            confirmation: Confirmation::ByClient,
+            ipc_version: ORDINARY_IPC_VERSION,
+            links: vec![Link::Uart, Link::Ble],
+            smp: SmpModel::default(),
+            bootloader: BootloaderSupport::Mcuboot(bootloader),
+        }
+    }
+}
+
 /// What an application knows of its bootloader: compiled in, right or wrong, as in a real build.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -260,4 +282,16 @@ pub struct NetworkModel {
     pub version: String,
     /// Version of the interface to the application core.
     pub ipc_version: u32,
+}
+
+impl NetworkModel {
+    /// What network firmware is taken for that says nothing of itself.
+    #[must_use]
+    pub fn ordinary() -> Self {
+        Self {
+            name: "network core".to_owned(),
+            version: "(no description)".to_owned(),
+            ipc_version: ORDINARY_IPC_VERSION,
+        }
+    }
 }

@@ -2,8 +2,10 @@
 //!
 //! A model binary is laid out like a real one (vector table, metadata where the SDK puts it, code) and carries,
 //! at a fixed place, a block that says what the binary does: [`Model`]. Nothing else decides the behaviour
-//! of a virtual core, so programming other bytes makes another device, as on silicon. A binary without a block,
-//! or with a damaged one, runs as code that is not there would: see [`ModelError::symptom`].
+//! of a virtual core, so programming other bytes makes another device, as on silicon. An image without a block that a
+//! bootloader starts (somebody's own payload, signed with imgtool) is taken for an ordinary Zephyr application
+//! ([`ApplicationModel::ordinary`]) or network firmware; any other binary without a block, or with a damaged one, runs as
+//! code that is not there would: see [`ModelError::symptom`].
 
 mod binary;
 mod block;
