@@ -255,6 +255,15 @@ fn as_real(name: &str, endpoints: VirtualEndpoints) -> Result<RealSpec, RigError
     })
 }
 
+/// What a board is, in words: whether it is a virtual one has to be in every report, whatever its owner calls it.
+fn description(spec: &BoardSpec, process: &Option<Arc<VirtualProcess>>) -> Option<String> {
+    match (process, &spec.description) {
+        (Some(_), None) => Some("virtual nRF5340 DK".to_owned()),
+        (Some(_), Some(words)) => Some(format!("virtual nRF5340 DK, {words}")),
+        (None, words) => words.clone(),
+    }
+}
+
 impl Board {
     fn new(
         name: String,
@@ -294,7 +303,7 @@ impl Board {
         };
         Self {
             name,
-            description: spec.description.clone(),
+            description: description(spec, &process),
             uart_app: real.uart_app.clone(),
             uart_net: real.uart_net.clone(),
             power,
