@@ -30,9 +30,13 @@ fn send(signal: &str, to: &Child) {
 
 /// Virtual boards whose parent was the command with this id, or that it left behind: found by the folder they run in.
 fn boards_running_in(desk: &Desk) -> Vec<String> {
-    let folder = desk.folder.path().canonicalize().unwrap();
+    let folder = desk
+        .folder
+        .path()
+        .canonicalize()
+        .expect("the folder is there");
     let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
+    for entry in fs::read_dir("/proc").expect("Linux has it").flatten() {
         let path = entry.path();
         let here = fs::read_link(path.join("cwd")).is_ok_and(|cwd| cwd == folder);
         let command = fs::read_to_string(path.join("cmdline")).unwrap_or_default();

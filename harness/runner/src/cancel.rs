@@ -57,7 +57,7 @@ impl CancelToken {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hil_clock::{Clock, SimClock};
+    use hil_clock::SimClock;
 
     #[test]
     fn a_cancelled_wait_ends_before_its_deadline() {

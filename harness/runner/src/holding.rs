@@ -290,3 +290,107 @@ impl fmt::Display for Mismatch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hil_image::{ImageBuilder, ImageVersion};
+    use rand_chacha::rand_core::SeedableRng as _;
+    use rstest::rstest;
+
+    /// Where the payload begins in the images of these tests.
+    const HEADER: usize = 32;
+
+    fn image(version: u8) -> Vec<u8> {
+        let payload: Vec<u8> = (0..200u8).collect();
+        let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(7);
+        ImageBuilder::new(payload)
+            .version(ImageVersion::new(version, 0, 0))
+            .header_size(HEADER as u16)
+            .build(&mut rng)
+            .unwrap()
+    }
+
+    /// What is said of a slot that must hold image 2.
+    fn said_of(slot: &[u8], plain: Option<Vec<u8>>, form: Form) -> String {
+        let bytes = image(2);
+        let expected = Expected::new(
+            Image::parse(&bytes).unwrap(),
+            plain.map(Zeroizing::new),
+            form,
+        );
+        match expected.compare(slot) {
+            Ok(()) => "right".to_owned(),
+            Err(mismatch) => mismatch.to_string(),
+        }
+    }
+
+    /// The image in a slot that is larger.
+    fn slot() -> Vec<u8> {
+        let mut slot = image(2);
+        slot.resize(1024, 0xFF);
+        slot
+    }
+
+    #[rstest]
+    #[case::right(slot(), "right")]
+    #[case::erased(vec![0xFF; 1024], "nothing: it is erased")]
+    #[case::too_small(vec![0xFF; 64], "0x40 bytes, too few for an image of 0x110")]
+    fn a_slot_is_told_in_words(#[case] slot: Vec<u8>, #[case] expected: &str) {
+        assert_eq!(said_of(&slot, None, Form::AsSent), expected);
+    }
+
+    #[test]
+    fn another_image_is_named_by_version_and_hash() {
+        let mut other = image(1);
+        other.resize(1024, 0xFF);
+        let said = said_of(&other, None, Form::AsSent);
+        assert!(
+            said.starts_with("another image, version 1.0.0 with hash "),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn other_bytes_are_counted_and_the_first_are_shown() {
+        let mut slot = slot();
+        slot[HEADER + 0x50] = 0xEE;
+        slot[HEADER + 0x60] = 0xEE;
+        insta::assert_snapshot!(
+            said_of(&slot, None, Form::AsSent),
+            @"other bytes: 2 of the payload differ, the first at offset 0x00000070 (found ee51525354555657, expected 5051525354555657)"
+        );
+    }
+
+    #[test]
+    fn cipher_text_where_plain_text_must_be_is_said_so() {
+        let plain: Vec<u8> = (0..200u8).rev().collect();
+        assert_eq!(
+            said_of(&slot(), Some(plain), Form::Plain),
+            "the cipher text of the image, not its plain text"
+        );
+    }
+
+    #[test]
+    fn plain_text_where_cipher_text_must_be_is_said_so() {
+        let plain: Vec<u8> = (0..200u8).rev().collect();
+        let mut slot = slot();
+        slot[HEADER..HEADER + 200].copy_from_slice(&plain);
+        assert_eq!(
+            said_of(&slot, Some(plain), Form::AsSent),
+            "the plain text of the image, not its cipher text"
+        );
+    }
+
+    #[test]
+    fn decrypted_bytes_are_never_shown() {
+        let plain: Vec<u8> = (0..200u8).rev().collect();
+        let mut slot = slot();
+        slot[HEADER..HEADER + 200].copy_from_slice(&plain);
+        slot[HEADER] ^= 1;
+        assert_eq!(
+            said_of(&slot, Some(plain), Form::Plain),
+            "other bytes: 1 of the payload differ, the first at offset 0x00000020"
+        );
+    }
+}

@@ -59,7 +59,8 @@ impl Tally {
                 if let Some(running) = self.running.get_mut(scenario)
                     && *outcome != Outcome::Pass
                 {
-                    running.failed_step = running.failed_step.take().or(running.step.take());
+                    running.failed_step =
+                        running.failed_step.take().or_else(|| running.step.take());
                 }
             }
             EventKind::ScenarioFinished {
