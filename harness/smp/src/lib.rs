@@ -9,6 +9,30 @@
 //!
 //! The other side of the protocol is here as far as the virtual DK needs it: [`RawHeader`], [`frame::Decoder::server`],
 //! [`Refused::answer`], and payloads in the indefinite form that Zephyr sends ([`Lengths::Indefinite`]).
+//!
+//! ```no_run
+//! use hil_clock::SystemClock;
+//! use hil_smp::{Client, UartOptions, UartPort, UploadOptions, message::Reset};
+//! use std::{ops::ControlFlow, sync::Arc};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let clock = Arc::new(SystemClock::new());
+//! let console = Box::new(|event| println!("{event:?}"));
+//! let port = UartPort::open("/dev/ttyACM0", UartOptions::default(), clock.clone(), console)?;
+//! let mut client = Client::new(port.transport(), clock);
+//! let image = std::fs::read("app_update.bin")?;
+//! client.upload(&image, UploadOptions::default(), &mut |step| {
+//!     println!("{} of {} bytes", step.offset, step.total);
+//!     ControlFlow::Continue(())
+//! })?;
+//! let slots = client.image_state()?;
+//! if let Some(hash) = slots.slot(0, 1).and_then(|slot| slot.hash.clone()) {
+//!     client.test_image(&hash)?;
+//!     client.reset(Reset::default())?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod cbor;
 mod client;

@@ -1,7 +1,7 @@
 //! Why a request did not work.
 
 use crate::cbor::CborError;
-use crate::code::Refused;
+use crate::code::{ManagementCode, Refused};
 use crate::header::HeaderError;
 use crate::transport::TransportError;
 use crate::upload::UploadError;
@@ -84,6 +84,27 @@ impl ClientError {
         match self {
             Self::Refused { refused, .. } | Self::Upload(UploadError::Refused { refused, .. }) => {
                 Some(refused)
+            }
+            _ => None,
+        }
+    }
+
+    /// Something to try.
+    #[must_use]
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Transport(error) => error.help(),
+            Self::Timeout { .. } => Some(
+                "does the running application have an SMP server on this link? its console log shows what runs",
+            ),
+            Self::Upload(UploadError::Stuck { .. }) => Some(
+                "try again with one request at a time and smaller packets; bytes get lost where a server is slow to read",
+            ),
+            Self::Upload(UploadError::Lost { .. }) => {
+                Some("look for resets in the console log, and for another client that uploads too")
+            }
+            Self::Refused { refused, .. } if refused.is(ManagementCode::NOT_SUPPORTED) => {
+                Some("the firmware was built without this command")
             }
             _ => None,
         }
