@@ -4,7 +4,7 @@
 //! so that what is measured is the way to it. Prints numbers and judges nothing: `cargo bench -p hil-rig`.
 
 use hil_clock::{SharedClock, SystemClock};
-use hil_rig::{FlashImage, ProbeSession, ProgramOptions, Recover};
+use hil_rig::{FlashImage, ProbeSession, ProgramOptions, ProgramPhase, Recover};
 use probe_rs::Permissions;
 use probe_rs::flashing::{DownloadOptions, FlashProgress};
 use probe_rs::probe::list::Lister;
@@ -77,6 +77,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     print("all pages differ", ours_other, stock_other);
     print("flash is blank", ours_blank, stock_blank);
     print("unchanged image", ours_same, stock_same);
+    print_phases(&ours, &clock, &first)?;
     Ok(())
 }
 
@@ -87,6 +88,31 @@ fn print(what: &str, ours: Duration, stock: Duration) {
         stock.as_secs_f64() * 1e3,
         ours.as_secs_f64() / stock.as_secs_f64()
     );
+}
+
+/// Prints where the time of one programming goes, up to the last report of each phase.
+fn print_phases(
+    probe: &ProbeSession,
+    clock: &SharedClock,
+    data: &[u8],
+) -> Result<(), Box<dyn Error>> {
+    let mut image = FlashImage::new();
+    image.add_segment(0, data)?;
+    let start = clock.now();
+    let mut phases: Vec<(ProgramPhase, Duration)> = Vec::new();
+    probe.program(&image, &ProgramOptions::default(), &mut |progress| {
+        let now = clock.now() - start;
+        match phases.last_mut() {
+            Some((phase, until)) if *phase == progress.phase => *until = now,
+            _ => phases.push((progress.phase, now)),
+        }
+    })?;
+    print!("  one run, phases end at:");
+    for (phase, until) in phases {
+        print!(" {phase:?} {:.1} ms;", until.as_secs_f64() * 1e3);
+    }
+    println!(" done {:.1} ms", (clock.now() - start).as_secs_f64() * 1e3);
+    Ok(())
 }
 
 fn harness(probe: &ProbeSession, data: &[u8]) -> Result<(), Box<dyn Error>> {

@@ -198,7 +198,7 @@ impl VirtualProcess {
             match child.try_wait() {
                 Ok(Some(status)) => return Some(describe(status)),
                 Ok(None) if self.clock.now() < deadline => {
-                    self.clock.sleep(Duration::from_millis(2))
+                    self.clock.sleep(Duration::from_millis(2));
                 }
                 Ok(None) | Err(_) => return None,
             }

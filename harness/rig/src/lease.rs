@@ -47,9 +47,15 @@ impl fmt::Display for Holder {
 
 /// The right to use a board; given back when dropped, or when the process ends.
 #[derive(Debug)]
-pub(crate) struct Lease {
-    // Held for its lock only.
-    _file: File,
+pub(crate) struct Lease(File);
+
+impl Drop for Lease {
+    /// Closing the file would give the lock back too, but not before a process that was just started, and has
+    /// copies of all open files until it runs its program, has closed its own.
+    fn drop(&mut self) {
+        // What fails to be unlocked is unlocked by closing.
+        let _ = self.0.unlock();
+    }
 }
 
 /// Where the leases of this host are: `$XDG_RUNTIME_DIR/dfu-hil-leases`, or `/tmp/dfu-hil-leases`.
@@ -114,7 +120,7 @@ impl Lease {
             .set_len(0)
             .and_then(|()| file.seek(SeekFrom::Start(0)))
             .and_then(|_| file.write_all(text.as_bytes()));
-        Ok(Self { _file: file })
+        Ok(Self(file))
     }
 }
 

@@ -1,5 +1,10 @@
 //! Rig files as people write them, and what they are told when something is wrong.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests: a panic is a failed test"
+)]
+
 use hil_rig::{BoardKind, Core, PowerSpec, Recover, RigFile, UartPortSpec};
 use std::path::Path;
 use std::time::Duration;

@@ -1,5 +1,10 @@
 //! Rigs of several kinds of boards, opened as the runner opens them.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests: a panic is a failed test"
+)]
+
 use hil_clock::{SharedClock, SystemClock};
 use hil_rig::{Core, PowerKind, PowerLoss, Rig, RigError, RigFile, RigOptions, VirtualLauncher};
 use std::path::Path;

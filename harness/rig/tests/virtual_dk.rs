@@ -1,5 +1,10 @@
 //! The probe session against the virtual DK, as the runner uses it: through probe-rs and TCP.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests: a panic is a failed test"
+)]
+
 use hil_clock::{SharedClock, SimClock, SystemClock};
 use hil_rig::{
     Core, FlashImage, ProbeSession, ProgramOptions, ProgramPhase, Programmed, Recover, Rest,
@@ -421,7 +426,7 @@ fn a_locked_board_is_an_error_until_it_is_recovered() {
     );
     assert!(matches!(
         careful.recover(),
-        Err(RigError::BadRequest { .. })
+        Err(RigError::RecoverForbidden { .. })
     ));
 
     let allowed = bench.probe_with(Recover::Allowed);

@@ -336,9 +336,8 @@ impl Link {
 
     pub(super) fn recover(&mut self, context: &Context) -> Result<(), RigError> {
         if context.config.recover == Recover::Forbidden {
-            return Err(RigError::BadRequest {
+            return Err(RigError::RecoverForbidden {
                 board: context.board(),
-                what: "recovering erases everything, and the rig file does not allow it".to_owned(),
             });
         }
         self.held = None;

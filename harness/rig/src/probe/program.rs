@@ -156,10 +156,15 @@ fn session_program(
     if changed > 0 {
         verify_pages(context, interface, pages, progress)?;
     }
-    if !missing_words.is_empty() && !missing_uicr_words(context, interface, words)?.is_empty() {
-        return Err(RigError::BadRequest {
+    if !missing_words.is_empty()
+        && let Some(&(core, address, expected)) =
+            missing_uicr_words(context, interface, words)?.first()
+    {
+        return Err(RigError::UicrNotWritten {
             board: context.board(),
-            what: "UICR does not hold what was programmed into it".to_owned(),
+            core,
+            address,
+            expected,
         });
     }
     Ok(Programmed {
@@ -271,7 +276,7 @@ fn erase_pages(
         if !addresses.is_empty() {
             on_bus(context, interface, core, |bus| {
                 nvmc::erase_pages(bus, core, &addresses, &mut |bytes| {
-                    meter.add(u64::from(bytes))
+                    meter.add(u64::from(bytes));
                 })
             })?;
         }

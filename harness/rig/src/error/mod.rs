@@ -3,89 +3,20 @@
 //! Everything here is bench trouble: it ends a scenario with *error*, never with *fail*, because it says
 //! nothing about the firmware under test.
 
+mod help;
+mod operation;
+
+pub use operation::Operation;
+
 use crate::core::Core;
 use crate::file::RigFileError;
 use crate::image::ImageError;
 use crate::lease::Holder;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// The error below, from whichever library it came.
 pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
-
-/// What the harness was doing with a probe, for messages.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Operation {
-    /// Reading FICR.
-    Identity,
-    /// Programming and verifying.
-    Program {
-        /// Bytes in the image.
-        bytes: usize,
-    },
-    /// Comparing flash with an image.
-    Verify {
-        /// Bytes in the image.
-        bytes: usize,
-    },
-    /// Reading memory.
-    Read {
-        /// The core whose map is meant.
-        core: Core,
-        /// The first address.
-        address: u32,
-        /// How many bytes.
-        length: u32,
-    },
-    /// Writing a word.
-    Write {
-        /// The core whose map is meant.
-        core: Core,
-        /// The word's address.
-        address: u32,
-    },
-    /// Resetting the chip.
-    Reset,
-    /// Resetting a core and holding it at its first instruction.
-    ResetAndHalt(Core),
-    /// Halting a core.
-    Halt(Core),
-    /// Letting a core run.
-    Run(Core),
-    /// Erasing flash.
-    Erase,
-    /// Erasing everything through the control access ports.
-    Recover,
-    /// Letting go of the board.
-    Detach,
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Identity => f.write_str("reading the chip's identity"),
-            Self::Program { bytes } => write!(f, "programming and verifying {bytes} bytes"),
-            Self::Verify { bytes } => write!(f, "comparing {bytes} bytes with flash"),
-            Self::Read {
-                core,
-                address,
-                length,
-            } => {
-                write!(f, "reading {length} bytes at {address:#010x} of the {core}")
-            }
-            Self::Write { core, address } => write!(f, "writing {address:#010x} of the {core}"),
-            Self::Reset => f.write_str("resetting the chip"),
-            Self::ResetAndHalt(core) => write!(f, "resetting and halting the {core}"),
-            Self::Halt(core) => write!(f, "halting the {core}"),
-            Self::Run(core) => write!(f, "letting the {core} run"),
-            Self::Erase => f.write_str("erasing flash"),
-            Self::Recover => f.write_str("erasing and unlocking the chip"),
-            Self::Detach => f.write_str("detaching from the board"),
-        }
-    }
-}
 
 /// Why a rig, a board or something on it could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -284,6 +215,24 @@ pub enum RigError {
         /// What it should hold.
         expected: u32,
     },
+    /// A word of UICR did not take what was written.
+    #[error("board `{board}`: UICR of the {core} did not take {expected:#010x} at {address:#010x}")]
+    UicrNotWritten {
+        /// The board.
+        board: String,
+        /// The core.
+        core: Core,
+        /// The word's address.
+        address: u32,
+        /// What was written.
+        expected: u32,
+    },
+    /// The board may not be erased to unlock it.
+    #[error("recovering board `{board}` erases everything, and its rig file does not allow it")]
+    RecoverForbidden {
+        /// The board.
+        board: String,
+    },
     /// A request was refused before the board was touched.
     #[error("board `{board}`: {what}")]
     BadRequest {
@@ -474,100 +423,5 @@ fn said(stderr: &str) -> String {
     match stderr.trim() {
         "" => String::new(),
         text => format!("; it wrote: {text}"),
-    }
-}
-
-impl RigError {
-    /// What a person can try next.
-    #[must_use]
-    pub fn help(&self) -> String {
-        match self {
-            Self::File(error) => error.help().unwrap_or_default(),
-            Self::Image(error) => error.help().to_owned(),
-            Self::NoSuchBoard { .. } => "choose one of the names in the rig file".into(),
-            Self::VirtualStart { .. } => {
-                "the rig layer starts the `dfu-hil` program itself as the virtual board: is it still where it \
-                 was started from?"
-                    .into()
-            }
-            Self::VirtualSilent { .. } | Self::VirtualAnswer { .. } | Self::VirtualCount { .. } => {
-                "run `dfu-hil virtual-dk --json` by hand: it must print one line with its endpoints".into()
-            }
-            Self::VirtualExited { .. } => {
-                "run `dfu-hil virtual-dk --json` by hand and use it until it ends; its error stream says why"
-                    .into()
-            }
-            Self::BoardInUse { .. } => {
-                "wait for it, stop it, or run on another board; the lease goes with the process that holds it"
-                    .into()
-            }
-            Self::Lease { path, .. } => {
-                let dir = path.parent().map(|dir| dir.display().to_string()).unwrap_or_default();
-                format!("make sure that you may write to {dir}")
-            }
-            Self::ProbeOpen { .. } => {
-                "is the board plugged in and switched on, and is no other debugger connected (IDE, J-Link \
-                 Commander, nrfutil)? `probe-rs list` shows the probes on USB; on Linux they need a udev rule"
-                    .into()
-            }
-            Self::Attach { .. } => {
-                "is the board powered, and is the debugger's switch on the chip and not on the shield? after a \
-                 power cut the chip cannot be reached until the power is back"
-                    .into()
-            }
-            Self::Locked { .. } => {
-                "recovering the board erases both cores and unlocks it; allow it with `recover: allowed` in the \
-                 rig file"
-                    .into()
-            }
-            Self::Access { .. } | Self::ChipTimeout { .. } => {
-                "check cable and power, then power the board off and on; if it happens again, lower the probe's \
-                 `speed` in the rig file"
-                    .into()
-            }
-            Self::WrongChip { .. } => "the probe selector of the rig file names another board".into(),
-            Self::VerifyFailed { .. } => {
-                "program again; if the same address differs again, its page is worn out or protected".into()
-            }
-            Self::UicrHeld { .. } => {
-                "recover the board, which erases flash and UICR of both cores, and program again".into()
-            }
-            Self::BadRequest { .. } => {
-                "program bytes inside of application flash 0x00000000..0x00100000 or network flash \
-                 0x01000000..0x01040000, and read inside of one memory"
-                    .into()
-            }
-            Self::ProbeStuck { .. } | Self::ProbeHangs { .. } => {
-                "unplug the debugger's USB cable and plug it in again, then run again".into()
-            }
-            Self::ProbePanicked { .. } => {
-                "this is a defect of the probe library or of the harness: please report it with the journal".into()
-            }
-            Self::PowerConnect { .. } => {
-                "is the supply switched on, and does its SCPI port accept raw TCP at this address?".into()
-            }
-            Self::PowerAnswer { .. } => {
-                "ask the supply by hand (`OUTP ON`, `OUTP?`); it must answer `1` or `ON`".into()
-            }
-            Self::PowerCommandStart { .. }
-            | Self::PowerCommandFailed { .. }
-            | Self::PowerCommandStuck { .. } => {
-                "run the command by hand; it must end with status 0 when the power is switched".into()
-            }
-            Self::PowerManual { .. } => {
-                "run in a terminal and answer, or give the board a power supply in the rig file".into()
-            }
-            Self::NoPowerSwitch { .. } => {
-                "give the board `power: { scpi: … }`, `power: { command: … }` or `power: manual`, or leave out \
-                 scenarios that cut the power"
-                    .into()
-            }
-            Self::NoUart { .. } => "add it under `uart:` of the board".into(),
-            Self::UartNotFound { .. } | Self::UartMissing { .. } => {
-                "is the board switched on, with its USB cable in the debugger's port?".into()
-            }
-            Self::UartAmbiguous { .. } => "name the port by `path:` instead".into(),
-            Self::UartList { .. } => "name the port by `path:` in the rig file".into(),
-        }
     }
 }
