@@ -10,6 +10,7 @@
 
 mod access;
 mod bus;
+mod context;
 mod cortex;
 mod keeper;
 mod link;
@@ -26,10 +27,11 @@ use crate::error::{Operation, RigError};
 use crate::file::{ProbeSelector, Recover};
 use crate::image::FlashImage;
 use crate::launcher::VirtualProcess;
+use context::Context;
 use cortex::AfterReset;
 use hil_clock::SharedClock;
 use keeper::{Keeper, Lost};
-use link::{Context, Link};
+use link::Link;
 
 use std::fmt;
 use std::sync::Arc;

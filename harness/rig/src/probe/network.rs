@@ -1,10 +1,11 @@
 //! The network core's switch.
 //!
 //! RESET.NETWORK.FORCEOFF is 1 after every reset of the application core, and while it is, the network core's
-//! access port is dead. Releasing it takes the sequence of erratum 161.
+//! access port is dead. On chips with erratum 161, releasing it once is not enough.
 //!
-//! Sources: probe-rs `probe-rs/src/vendor/nordicsemi/sequences/nrf.rs`; Zephyr `soc/nordic/nrf53/soc.c` and
-//! nrfx `nrf53_errata.h` for erratum 161.
+//! Sources: nrfx `hal/nrf_reset.h` for the sequence, nrfx `bsp/stable/mdk/nrf53/nrf53_erratas.h` for the chips
+//! that need it; probe-rs `probe-rs/src/vendor/nordicsemi/sequences/nrf.rs` (its main branch) does the same from a
+//! debugger.
 
 use super::bus::Bus;
 use probe_rs::architecture::arm::ArmError;
@@ -18,8 +19,17 @@ const RESET_SECURE: u32 = 0x5000_5000;
 const RESET_NON_SECURE: u32 = 0x4000_5000;
 /// RESET.NETWORK.FORCEOFF: 1 holds the network core off, 0 lets it run.
 const FORCEOFF: u32 = 0x614;
+const HOLD: u32 = 1;
+const RELEASE: u32 = 0;
 /// The register of erratum 161's workaround; it has no name in the vendor's headers.
 const ERRATUM_161: u32 = 0x618;
+
+/// FICR words without a name that tell chips apart: the part and its variant.
+const FICR_PART: u32 = 0x00FF_0130;
+const FICR_PART_VARIANT: u32 = 0x00FF_0134;
+const PART_NRF53: u32 = 0x07;
+/// Variants without erratum 161. All others have it, also those that are not known yet.
+const UNAFFECTED: std::ops::RangeInclusive<u32> = 0x02..=0x04;
 
 /// Erratum 161: how long the core runs, and then is held, before it is finally released.
 const ERRATUM_161_RUN: Duration = Duration::from_micros(5);
@@ -44,40 +54,53 @@ fn reset_base(bus: &mut dyn Bus) -> Result<u32, ArmError> {
     })
 }
 
-/// Lets the network core run, with erratum 161's sequence. One that runs is left alone: it may be in the middle
-/// of something.
+/// Lets the network core run. One that runs is left alone: it may be in the middle of something.
 pub(super) fn release_network_core(bus: &mut dyn Bus) -> Result<Release, ArmError> {
     let reset = reset_base(bus)?;
     if bus.read(reset + FORCEOFF)? & 1 == 0 {
         return Ok(Release::AlreadyRunning);
     }
+    if has_erratum_161(bus)? {
+        release_with_workaround(bus, reset)?;
+    } else {
+        switch(bus, reset, RELEASE)?;
+    }
+    Ok(Release::Released)
+}
+
+fn has_erratum_161(bus: &mut dyn Bus) -> Result<bool, ArmError> {
+    Ok(bus.read(FICR_PART)? == PART_NRF53 && !UNAFFECTED.contains(&bus.read(FICR_PART_VARIANT)?))
+}
+
+fn release_with_workaround(bus: &mut dyn Bus, reset: u32) -> Result<(), ArmError> {
     bus.write(reset + ERRATUM_161, 1)?;
     let released = release_twice(bus, reset);
+    if released.is_err() {
+        // The first error is the one that counts.
+        let _ = switch(bus, reset, HOLD);
+    }
     // Also when releasing failed: the register is not for normal operation.
     let restored = bus.write(reset + ERRATUM_161, 0).and_then(|()| bus.flush());
-    released.and(restored).map(|()| Release::Released)
+    released.and(restored)
 }
 
 fn release_twice(bus: &mut dyn Bus, reset: u32) -> Result<(), ArmError> {
-    for (value, pause) in [
-        (0, Some(ERRATUM_161_RUN)),
-        (1, Some(ERRATUM_161_HOLD)),
-        (0, None),
-    ] {
-        bus.write(reset + FORCEOFF, value)?;
-        bus.flush()?;
-        if let Some(pause) = pause {
-            bus.clock().sleep(pause);
-        }
-    }
-    Ok(())
+    switch(bus, reset, RELEASE)?;
+    bus.clock().sleep(ERRATUM_161_RUN);
+    switch(bus, reset, HOLD)?;
+    bus.clock().sleep(ERRATUM_161_HOLD);
+    switch(bus, reset, RELEASE)
+}
+
+fn switch(bus: &mut dyn Bus, reset: u32, value: u32) -> Result<(), ArmError> {
+    bus.write(reset + FORCEOFF, value)?;
+    bus.flush()
 }
 
 /// Holds the network core off, as it is after every reset of the application core.
 pub(super) fn hold_network_core(bus: &mut dyn Bus) -> Result<(), ArmError> {
     let reset = reset_base(bus)?;
-    bus.write(reset + FORCEOFF, 1)?;
-    bus.flush()
+    switch(bus, reset, HOLD)
 }
 
 #[cfg(test)]
@@ -86,6 +109,15 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
+    /// A chip that has erratum 161, with its network core held off.
+    fn affected(perm: u32, reset: u32) -> Recording {
+        Recording::new()
+            .holding(SPU_RESET_PERM, perm)
+            .holding(reset + FORCEOFF, HOLD)
+            .holding(FICR_PART, PART_NRF53)
+            .holding(FICR_PART_VARIANT, 0x05)
+    }
+
     #[rstest]
     #[case::secure(SPU_PERM_SECURE, RESET_SECURE)]
     #[case::non_secure(0, RESET_NON_SECURE)]
@@ -93,9 +125,7 @@ mod tests {
         #[case] perm: u32,
         #[case] reset: u32,
     ) {
-        let mut bus = Recording::new()
-            .holding(SPU_RESET_PERM, perm)
-            .holding(reset + FORCEOFF, 1);
+        let mut bus = affected(perm, reset);
         assert_eq!(release_network_core(&mut bus).unwrap(), Release::Released);
         assert_eq!(
             bus.ops(),
@@ -115,6 +145,28 @@ mod tests {
         );
     }
 
+    #[rstest]
+    #[case::first_unaffected(PART_NRF53, 0x02, false)]
+    #[case::last_unaffected(PART_NRF53, 0x04, false)]
+    #[case::affected(PART_NRF53, 0x05, true)]
+    #[case::not_known_yet(PART_NRF53, 0x77, true)]
+    #[case::blank_words(0xFFFF_FFFF, 0xFFFF_FFFF, false)]
+    fn only_chips_with_erratum_161_get_its_workaround(
+        #[case] part: u32,
+        #[case] variant: u32,
+        #[case] workaround: bool,
+    ) {
+        let mut bus = affected(SPU_PERM_SECURE, RESET_SECURE)
+            .holding(FICR_PART, part)
+            .holding(FICR_PART_VARIANT, variant);
+        assert_eq!(release_network_core(&mut bus).unwrap(), Release::Released);
+        assert_eq!(
+            bus.writes().contains(&(RESET_SECURE + ERRATUM_161, 1)),
+            workaround
+        );
+        assert!(bus.writes().contains(&(RESET_SECURE + FORCEOFF, RELEASE)));
+    }
+
     #[test]
     fn a_core_that_runs_is_neither_restarted_nor_written_to() {
         let mut bus = Recording::new().holding(SPU_RESET_PERM, SPU_PERM_SECURE);
@@ -126,13 +178,18 @@ mod tests {
     }
 
     #[test]
-    fn the_workaround_register_is_restored_when_releasing_fails() {
-        let mut bus = Recording::new()
-            .holding(SPU_RESET_PERM, SPU_PERM_SECURE)
-            .holding(RESET_SECURE + FORCEOFF, 1)
-            .failing(RESET_SECURE + FORCEOFF, 0);
+    fn when_releasing_fails_the_core_is_held_and_the_workaround_register_restored() {
+        let mut bus =
+            affected(SPU_PERM_SECURE, RESET_SECURE).failing(RESET_SECURE + FORCEOFF, RELEASE);
         release_network_core(&mut bus).unwrap_err();
-        assert_eq!(bus.writes().last(), Some(&(RESET_SECURE + ERRATUM_161, 0)));
+        let writes = bus.writes();
+        assert_eq!(
+            writes[writes.len() - 2..],
+            [
+                (RESET_SECURE + FORCEOFF, HOLD),
+                (RESET_SECURE + ERRATUM_161, 0)
+            ]
+        );
     }
 
     #[test]

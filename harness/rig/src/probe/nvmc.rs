@@ -1,8 +1,9 @@
 //! The non-volatile memory controller, driven through the debugger.
 //!
 //! Erasing pages and programming single words needs no flash algorithm: the debugger writes the same registers
-//! and addresses that the algorithm would (as OpenOCD `src/flash/nor/nrf5.c` does for this family). Whole pages
-//! of data go through the algorithm, which waits for each word without the probe.
+//! and addresses that the algorithm would, as Black Magic Debug `src/target/nrf91.c` does on the nRF91, which has
+//! the same controller. Whole pages of data go through the algorithm, which waits for each word without the
+//! probe.
 //!
 //! Registers: nRF5340 product specification, NVMC.
 

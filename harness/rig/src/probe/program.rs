@@ -6,8 +6,9 @@
 //! proof. At the end the chip is reset and boots.
 
 use super::access::Scope;
+use super::context::Context;
 use super::cortex::AfterReset;
-use super::link::{Context, Link, on_bus};
+use super::link::{Link, on_bus};
 use super::nvmc;
 use super::plan::{Change, Page, compare, pages, uicr_words};
 use crate::core::Core;
