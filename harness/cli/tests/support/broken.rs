@@ -13,6 +13,7 @@ use virtual_dk::{Speed, VirtualDk, VirtualDkOptions};
 /// Where things are in the demo firmware's layout.
 const APP_SECONDARY: u32 = 0x0004_C000;
 const PRIMARY_END: u32 = 0x0004_C000;
+const SECONDARY_END: u32 = 0x0008_C000;
 const NET_PRIMARY: u32 = 0x0100_8800;
 /// In the bootloader's partition, behind the bootloader.
 const BOOTLOADER_FREE: u32 = 0x0000_B000;
@@ -25,6 +26,8 @@ pub(crate) enum Fault {
     UploadLosesABit,
     /// One bit of what the bootloader swaps into the update slot is lost.
     SlotHoldsOtherBytes,
+    /// A confirmation in the update slot is not written, so that a permanent update is only tried.
+    ConfirmationLost,
     /// The network core's flash takes nothing, and says that it did.
     NetworkFlashNotWritten,
     /// The application confirms whatever runs before each reset, so that nothing is ever taken back.
@@ -41,8 +44,13 @@ pub(crate) enum Fault {
 
 /// A board with this fault, at twenty times a DK's pace.
 pub(crate) fn board(fault: Fault) -> VirtualDk {
+    board_at(fault, 20.0)
+}
+
+/// A board with this fault, at `speed` times a DK's pace.
+pub(crate) fn board_at(fault: Fault, speed: f64) -> VirtualDk {
     let options = VirtualDkOptions {
-        speed: Speed::Factor(20.0),
+        speed: Speed::Factor(speed),
         ..VirtualDkOptions::default()
     };
     let firmware = Broken {
@@ -112,6 +120,7 @@ impl CoreBus for FaultyBus<'_> {
                 }
                 return self.bus.flash_write(address, &data);
             }
+            Fault::ConfirmationLost if address == SECONDARY_END - 24 => return Ok(()),
             Fault::NetworkFlashNotWritten if address >= NET_PRIMARY => return Ok(()),
             Fault::PlainTextLeftBehind if (0xD000..0xE000).contains(&address) => {
                 let copy = SETTINGS + (address & 0xFFF);
