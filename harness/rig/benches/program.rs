@@ -16,7 +16,7 @@ use virtual_dk::bus::{CoreBus, Firmware, Stopped};
 use virtual_dk::{Speed, VirtualDk, VirtualDkOptions};
 
 const SIZE: usize = 1 << 20;
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 11;
 
 /// Nothing runs on the board.
 #[derive(Debug)]
@@ -72,21 +72,29 @@ fn main() -> Result<(), Box<dyn Error>> {
         stock_same,
         stock_blank,
         ours_blank,
-    ] = rows.map(median);
-    println!("program and verify 1 MiB of application flash, median of {ROUNDS}:");
+    ] = rows;
+    println!(
+        "program and verify 1 MiB of application flash, median and shortest of {ROUNDS} in turn:"
+    );
     print("all pages differ", ours_other, stock_other);
     print("flash is blank", ours_blank, stock_blank);
     print("unchanged image", ours_same, stock_same);
     print_phases(&ours, &clock, &first)?;
+    print_phases(&ours, &clock, &first)?;
     Ok(())
 }
 
-fn print(what: &str, ours: Duration, stock: Duration) {
+/// The median suffers from whatever else the machine does; the shortest time hardly does.
+fn print(what: &str, ours: Vec<Duration>, stock: Vec<Duration>) {
+    let ([ours, ours_best], [stock, stock_best]) = (median_and_best(ours), median_and_best(stock));
     println!(
-        "  {what:<18} dfu-hil {:>7.1} ms   probe-rs {:>7.1} ms   ratio {:.3}",
-        ours.as_secs_f64() * 1e3,
-        stock.as_secs_f64() * 1e3,
-        ours.as_secs_f64() / stock.as_secs_f64()
+        "  {what:<18} dfu-hil {:>7.1} ms   probe-rs {:>7.1} ms   ratio {:.3}   shortest {:>7.1} / {:>7.1} ms   ratio {:.3}",
+        ours * 1e3,
+        stock * 1e3,
+        ours / stock,
+        ours_best * 1e3,
+        stock_best * 1e3,
+        ours_best / stock_best
     );
 }
 
@@ -156,7 +164,8 @@ fn noise(seed: u32) -> Vec<u8> {
         .collect()
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
+/// In seconds.
+fn median_and_best(mut times: Vec<Duration>) -> [f64; 2] {
     times.sort_unstable();
-    times[times.len() / 2]
+    [times[times.len() / 2], times[0]].map(|time| time.as_secs_f64())
 }
