@@ -20,8 +20,8 @@ const SP: RegisterId = RegisterId(13);
 
 fn read(session: &mut Session, core: Core, address: u64, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
-    let mut core = session.core(number(core)).unwrap();
-    core.read(address, &mut bytes).unwrap();
+    let mut core = session.core(number(core)).expect("the core is there");
+    core.read(address, &mut bytes).expect("memory is read");
     bytes
 }
 

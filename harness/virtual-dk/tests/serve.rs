@@ -5,8 +5,9 @@ mod bench;
 use bench::Greeter;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
+use virtual_dk::bus::Firmware;
 use virtual_dk::{ServeOptions, serve_with};
 
 /// Set in the process that this test binary starts of itself to be the command.
@@ -21,38 +22,48 @@ fn serves_when_asked_to() {
             json: true,
             ..ServeOptions::default()
         };
-        serve_with(options, Arc::new(Greeter)).expect("the boards are served");
+        let firmware: Arc<dyn Firmware> = Arc::new(Greeter);
+        serve_with(options, &firmware).expect("the boards are served");
     }
 }
 
+/// The command, which does not outlive the test.
 struct Running {
     child: Child,
-    endpoints: serde_json::Value,
-    rest: BufReader<std::process::ChildStdout>,
+    output: BufReader<ChildStdout>,
 }
 
-fn start() -> Running {
-    let this = std::env::current_exe().expect("a path");
-    let mut child = Command::new(this)
-        .args(["--exact", "serves_when_asked_to", "--nocapture"])
-        .env(ROLE, "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("this binary starts");
-    let mut rest = BufReader::new(child.stdout.take().expect("a pipe"));
-    // The test runner has its own lines in front.
-    loop {
-        let mut line = String::new();
-        assert_ne!(rest.read_line(&mut line).expect("lines"), 0, "no endpoints");
-        if let Some(start) = line.find('{') {
-            let endpoints = serde_json::from_str(&line[start..]).expect("one line of JSON");
-            return Running {
-                child,
-                endpoints,
-                rest,
-            };
+impl Running {
+    fn start() -> Self {
+        let this = std::env::current_exe().expect("a path");
+        let mut child = Command::new(this)
+            .args(["--exact", "serves_when_asked_to", "--nocapture"])
+            .env(ROLE, "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this binary starts");
+        let output = BufReader::new(child.stdout.take().expect("a pipe"));
+        Self { child, output }
+    }
+
+    fn endpoints(&mut self) -> serde_json::Value {
+        // The test runner has its own lines in front.
+        loop {
+            let mut line = String::new();
+            let length = self.output.read_line(&mut line).expect("lines");
+            assert_ne!(length, 0, "no endpoints");
+            if let Some(start) = line.find('{') {
+                return serde_json::from_str(&line[start..]).expect("one line of JSON");
+            }
         }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -67,15 +78,14 @@ fn power_addresses(endpoints: &serde_json::Value) -> Vec<String> {
 
 #[test]
 fn the_boards_answer_and_are_gone_when_standard_input_closes() {
-    let mut command = start();
-    let addresses = power_addresses(&command.endpoints);
+    let mut command = Running::start();
+    let endpoints = command.endpoints();
+    let addresses = power_addresses(&endpoints);
     assert_eq!(addresses.len(), 2);
     for address in &addresses {
         TcpStream::connect(address).expect("the supply listens");
     }
-    let uart = command.endpoints["boards"][1]["uart"]["net"]
-        .as_str()
-        .unwrap();
+    let uart = endpoints["boards"][1]["uart"]["net"].as_str().unwrap();
     assert!(std::path::Path::new(uart).exists());
 
     drop(command.child.stdin.take());
@@ -83,14 +93,13 @@ fn the_boards_answer_and_are_gone_when_standard_input_closes() {
     for address in &addresses {
         assert!(TcpStream::connect(address).is_err(), "{address} is closed");
     }
-    drop(command.rest);
 }
 
 #[test]
 fn a_signal_ends_it_in_order() {
-    let mut command = start();
+    let mut command = Running::start();
+    command.endpoints();
     let pid = rustix::process::Pid::from_child(&command.child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a signal");
     assert!(command.child.wait().expect("it ends").success());
-    drop(command.rest);
 }

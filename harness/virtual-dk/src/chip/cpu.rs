@@ -139,16 +139,15 @@ impl Cpu {
     /// Starts executing at the program counter, or locks up when nothing can be executed there.
     fn go(&mut self) {
         let pc = self.registers.pc;
-        self.run = if Silicon::is_ram(self.core, pc) {
-            Run::Running
-        } else if Silicon::is_own_flash(self.core, pc) && !self.firmware_locked_up {
-            Run::Running
-        } else {
-            if pc == BLANK_VECTOR {
-                tracing::debug!(core = ?self.core, "flash is blank: lock-up");
-            }
-            Run::LockedUp
-        };
+        let has_firmware = Silicon::is_own_flash(self.core, pc) && !self.firmware_locked_up;
+        if has_firmware || Silicon::is_ram(self.core, pc) {
+            self.run = Run::Running;
+            return;
+        }
+        if pc == BLANK_VECTOR {
+            tracing::debug!(core = ?self.core, "flash is blank: lock-up");
+        }
+        self.run = Run::LockedUp;
     }
 
     /// Instructions come from RAM: the emulator's job.

@@ -25,5 +25,5 @@ pub(crate) use external::EXTERNAL_SECTOR;
 pub use flash::FlashWear;
 pub(crate) use nrf5340::{Chip, Gate, Start};
 pub use nrf5340::{ForceOffView, Power};
-pub(crate) use silicon::{Fault, flash_base, index, page_size};
+pub(crate) use silicon::{Fault, index, page_size};
 pub(crate) use swd::SwdWire;

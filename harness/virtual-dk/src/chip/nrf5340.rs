@@ -339,7 +339,7 @@ impl Chip {
             }
             return result;
         }
-        if address % 4 != 0 || data.len() % 4 != 0 {
+        if !address.is_multiple_of(4) || !data.len().is_multiple_of(4) {
             return Err(Fault { address });
         }
         for (offset, word) in (0..).step_by(4).zip(data.chunks_exact(4)) {

@@ -199,6 +199,12 @@ impl Silicon {
 
     /// Two bytes of a RAM that `core` can execute from; `None` elsewhere.
     pub(super) fn ram_halfword(&self, core: Core, address: u32) -> Option<u16> {
+        if let Some(offset) = address.checked_sub(RAM_BASE[index(core)]) {
+            let ram = &self.memories[index(core)].ram;
+            if let Some(bytes) = ram.get(offset as usize..offset as usize + 2) {
+                return bytes.try_into().ok().map(u16::from_le_bytes);
+            }
+        }
         let Some((Place::Ram(owner, offset), _)) = locate(core, address) else {
             return None;
         };
@@ -279,6 +285,13 @@ impl Silicon {
 
     /// RAM takes any width; flash and registers take whole words only.
     pub(super) fn write(&mut self, core: Core, address: u32, data: &[u8]) -> Result<(), Fault> {
+        if let Some(offset) = address.checked_sub(RAM_BASE[index(core)]) {
+            let ram = &mut self.memories[index(core)].ram;
+            if let Some(bytes) = ram.get_mut(offset as usize..offset as usize + data.len()) {
+                bytes.copy_from_slice(data);
+                return Ok(());
+            }
+        }
         let mut address = address;
         let mut rest = data;
         while !rest.is_empty() {
@@ -290,7 +303,7 @@ impl Silicon {
                     .copy_from_slice(&rest[..length]);
                 length
             } else {
-                let (Some(word), true) = (rest.first_chunk(), address % 4 == 0) else {
+                let (Some(word), true) = (rest.first_chunk(), address.is_multiple_of(4)) else {
                     return Err(fault);
                 };
                 self.write_word(core, place, u32::from_le_bytes(*word))

@@ -3,7 +3,7 @@
 use super::board::{Board, State};
 use super::options::Speed;
 use crate::bus::{BusError, Core, CoreBus, Stopped};
-use crate::chip::{Chip, EXTERNAL_SECTOR, Fault, Gate, flash_base, index, page_size};
+use crate::chip::{Chip, EXTERNAL_SECTOR, Fault, Gate, index, page_size};
 use hil_clock::Clock;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
@@ -137,7 +137,7 @@ impl CoreBus for CoreHandle {
     fn flash_write(&mut self, address: u32, data: &[u8]) -> Result<(), BusError> {
         let core = self.core;
         let length = u32::try_from(data.len()).map_err(|_| BusError::Fault { address })?;
-        let whole_words = address % 4 == 0 && length % 4 == 0;
+        let whole_words = address.is_multiple_of(4) && length.is_multiple_of(4);
         if !whole_words || !Chip::is_own_flash(core, address, length) {
             drop(self.enter()?);
             return Err(BusError::Fault { address });
@@ -159,8 +159,7 @@ impl CoreBus for CoreHandle {
     fn flash_erase(&mut self, address: u32, length: u32) -> Result<(), BusError> {
         let core = self.core;
         let page = page_size(core);
-        let whole_pages =
-            (address - flash_base(core).min(address)) % page == 0 && length % page == 0;
+        let whole_pages = address.is_multiple_of(page) && length.is_multiple_of(page);
         if !whole_pages || !Chip::is_own_flash(core, address, length) {
             drop(self.enter()?);
             return Err(BusError::Fault { address });
@@ -193,7 +192,8 @@ impl CoreBus for CoreHandle {
     }
 
     fn external_erase(&mut self, offset: u32, length: u32) -> Result<(), BusError> {
-        let whole_sectors = offset % EXTERNAL_SECTOR == 0 && length % EXTERNAL_SECTOR == 0;
+        let whole_sectors =
+            offset.is_multiple_of(EXTERNAL_SECTOR) && length.is_multiple_of(EXTERNAL_SECTOR);
         if self.core == Core::Net || !whole_sectors || !Chip::is_external(offset, length as usize) {
             drop(self.enter()?);
             return Err(BusError::Fault { address: offset });

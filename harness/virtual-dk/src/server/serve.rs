@@ -90,7 +90,8 @@ struct Boards<'a> {
 ///
 /// As [`serve_with`].
 pub fn serve(options: ServeOptions) -> Result<(), ServeError> {
-    serve_with(options, Arc::new(StockFirmware))
+    let firmware: Arc<dyn Firmware> = Arc::new(StockFirmware);
+    serve_with(options, &firmware)
 }
 
 /// Starts the boards with `firmware`, prints their endpoints, and runs until SIGTERM or SIGINT comes or
@@ -99,7 +100,7 @@ pub fn serve(options: ServeOptions) -> Result<(), ServeError> {
 /// # Errors
 ///
 /// When a file cannot be loaded, a board does not start or its endpoints cannot be printed. Nothing is left running then.
-pub fn serve_with(options: ServeOptions, firmware: Arc<dyn Firmware>) -> Result<(), ServeError> {
+pub fn serve_with(options: ServeOptions, firmware: &Arc<dyn Firmware>) -> Result<(), ServeError> {
     let json = options.json;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -126,10 +127,13 @@ pub fn serve_with(options: ServeOptions, firmware: Arc<dyn Firmware>) -> Result<
     Ok(())
 }
 
-fn start(options: ServeOptions, firmware: Arc<dyn Firmware>) -> Result<Vec<VirtualDk>, ServeError> {
+fn start(
+    options: ServeOptions,
+    firmware: &Arc<dyn Firmware>,
+) -> Result<Vec<VirtualDk>, ServeError> {
     let mut preload = Vec::new();
-    for path in &options.load {
-        preload.extend(hex::load(path)?);
+    for path in options.load {
+        preload.extend(hex::load(&path)?);
     }
     let mut boards = Vec::with_capacity(options.boards);
     for number in 0..options.boards {
@@ -152,7 +156,7 @@ fn start(options: ServeOptions, firmware: Arc<dyn Firmware>) -> Result<Vec<Virtu
             preload: preload.clone(),
             ..VirtualDkOptions::default()
         };
-        boards.push(VirtualDk::start(board, Arc::clone(&firmware))?);
+        boards.push(VirtualDk::start(board, Arc::clone(firmware))?);
     }
     Ok(boards)
 }

@@ -1,5 +1,9 @@
 //! What the tests of the virtual DK share: a small firmware, a debugger, serial ports, a supply's client.
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary includes it and uses a part of it"
+)]
 
 pub mod proxy;
 
