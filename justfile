@@ -20,11 +20,12 @@ test *args:
 run *args:
     cargo run --release -- run {{args}}
 
-# Benchmarks: prints numbers, asserts nothing. Peers are used where they are installed.
+# Benchmarks: prints numbers, asserts nothing. Other tools are measured beside ours where they are on the path or in the
+# folder DFU_HIL_PEERS. About ten minutes; the numbers are worth what else the machine does meanwhile.
 bench:
-    cargo build --release
+    cargo bench -p hil-smp --bench upload
     cargo bench -p hil-rig --bench program
-    cargo bench -p dfu-hil
+    cargo bench -p dfu-hil --bench process
 
 # Licences, banned crates and sources of the dependencies (needs cargo-deny).
 deny:

@@ -114,7 +114,8 @@ pub(crate) fn start_time(client: &Client) -> Result<Option<Duration>, Box<dyn Er
     Ok(Some(times[times.len() / 2]))
 }
 
-/// What the process does that is this crate's client.
+/// What the process does that is this crate's client. At the end, closing the port takes up to 50 ms: its reading thread
+/// looks that often whether it should end.
 pub(crate) fn upload(port: &str, file: &str) -> Result<(), Box<dyn Error>> {
     let clock: SharedClock = Arc::new(SystemClock::new());
     let file = std::fs::read(file)?;

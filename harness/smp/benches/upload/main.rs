@@ -53,7 +53,7 @@ const SETTINGS: [Setting; 3] = [
             baud: None,
         },
         image: 512 * 1024,
-        rounds: 5,
+        rounds: 3,
     },
     Setting {
         title: "UART of 115,200 baud, each way",
