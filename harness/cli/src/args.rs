@@ -146,9 +146,13 @@ pub(crate) struct VirtualDkArgs {
     /// Let debuggers move every bit of SWD themselves instead of whole memory accesses
     #[arg(long)]
     pub(crate) slow_probe: bool,
-    /// Intel HEX file that is in the flash of every board from the start; may be given several times
+    /// Intel HEX file that is in the flash of every board from the start instead of the demo firmware; may be given
+    /// several times
     #[arg(long, value_name = "HEX")]
     pub(crate) load: Vec<PathBuf>,
+    /// Start with empty flash instead of the demo firmware
+    #[arg(long, conflicts_with = "load")]
+    pub(crate) blank: bool,
 }
 
 /// `dfu-hil demo-firmware`.

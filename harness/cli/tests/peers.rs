@@ -247,20 +247,12 @@ fn entries(text: &str) -> Vec<Entry> {
     found
 }
 
-fn demo_board(images: &Images) -> Board {
-    let (app, net) = (
-        images.path("demo/baseline/merged.hex"),
-        images.path("demo/baseline/merged_CPUNET.hex"),
-    );
-    Board::start(&["--load", &app, "--load", &net])
-}
-
 #[test]
 fn smpmgr_updates_tests_and_confirms_an_image_that_imgtool_made() {
     let Some(tools) = python_tools() else { return };
     let images = Images::new(&tools);
     let image = images.sign("update.bin", "7.8.9", &[]);
-    let board = demo_board(&images);
+    let board = Board::start(&[]);
     let smpmgr = Smpmgr {
         program: tools.join("smpmgr"),
         board: &board,
@@ -302,7 +294,7 @@ fn smpmgr_update_that_nobody_confirms_reverts() {
     let Some(tools) = python_tools() else { return };
     let images = Images::new(&tools);
     let image = images.sign("update.bin", "2.5.0+77", &[]);
-    let board = demo_board(&images);
+    let board = Board::start(&[]);
     let smpmgr = Smpmgr {
         program: tools.join("smpmgr"),
         board: &board,
@@ -324,7 +316,7 @@ fn an_image_that_imgtool_encrypted_lies_encrypted_in_the_secondary_slot_and_plai
     let images = Images::new(&tools);
     let key = images.path("demo/keys/encryption.pem");
     let image = images.sign("encrypted.bin", "3.0.0", &["--encrypt", &key]);
-    let board = demo_board(&images);
+    let board = Board::start(&[]);
     let smpmgr = Smpmgr {
         program: tools.join("smpmgr"),
         board: &board,
@@ -391,7 +383,7 @@ fn the_stock_probe_rs_command_programs_reads_and_verifies() {
     let desk = Desk::empty();
     assert_eq!(desk.run(&["demo-firmware", "demo"]).code, Some(0));
     // Stock probe-rs 0.32 has no reset sequence that releases the network core.
-    let board = Board::start(&["--lenient-forceoff"]);
+    let board = Board::start(&["--lenient-forceoff", "--blank"]);
     let target = [
         "--probe",
         &board.probe,
@@ -428,12 +420,7 @@ fn mcumgrctl_updates_and_reverts() {
     let desk = Desk::empty();
     assert_eq!(desk.run(&["demo-firmware", "demo"]).code, Some(0));
     let file = |name: &str| desk.path("demo").join(name).to_string_lossy().into_owned();
-    let board = Board::start(&[
-        "--load",
-        &file("baseline/merged.hex"),
-        "--load",
-        &file("baseline/merged_CPUNET.hex"),
-    ]);
+    let board = Board::start(&[]);
     let command = |args: &[&str]| {
         let all = [
             &["--serial", board.app_uart.as_str(), "--timeout", "5000"],

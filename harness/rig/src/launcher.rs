@@ -93,7 +93,8 @@ impl VirtualProcess {
             .args(&launcher.args)
             .arg("--boards")
             .arg(spec.count.to_string())
-            .arg("--json")
+            // What is on a board before it is programmed must not matter; empty flash shows it if it does.
+            .args(["--json", "--blank"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

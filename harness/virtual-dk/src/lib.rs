@@ -16,6 +16,6 @@ pub use chip::{FlashWear, ForceOffView, Power};
 #[doc(hidden)]
 pub use server::RemoteProbe;
 pub use server::{
-    Accelerators, Endpoints, LoadError, ParseSpeedError, Preload, ServeError, ServeOptions, Speed,
-    StartError, UartEndpoints, VirtualDk, VirtualDkOptions, serve, serve_with,
+    Accelerators, Contents, Endpoints, LoadError, ParseSpeedError, Preload, ServeError,
+    ServeOptions, Speed, StartError, UartEndpoints, VirtualDk, VirtualDkOptions, serve, serve_with,
 };

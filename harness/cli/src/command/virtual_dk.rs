@@ -4,10 +4,15 @@ use crate::args::VirtualDkArgs;
 use crate::error::CliError;
 use crate::exit::Exit;
 use hil_runner::error_chain;
-use virtual_dk::{Accelerators, ServeOptions};
+use virtual_dk::{Accelerators, Contents, ServeOptions};
 
 /// Starts the boards and returns when they have stopped.
 pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
+    let contents = match (args.blank, args.load.is_empty()) {
+        (true, _) => Contents::Blank,
+        (false, true) => Contents::Demo,
+        (false, false) => Contents::Files(args.load),
+    };
     let options = ServeOptions {
         boards: usize::from(args.boards),
         json: args.json,
@@ -20,7 +25,7 @@ pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
             Accelerators::On
         },
         probe_port: args.probe_port,
-        load: args.load,
+        contents,
     };
     match virtual_dk::serve(options) {
         Ok(()) => Ok(Exit::Passed),

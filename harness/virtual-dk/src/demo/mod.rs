@@ -125,6 +125,9 @@ pub struct DemoSet {
     files: BTreeMap<PathBuf, Vec<u8>>,
 }
 
+/// What a programmer puts on a board for the baseline, application core first.
+const BASELINE_FILES: [&str; 2] = ["baseline/merged.hex", "baseline/merged_CPUNET.hex"];
+
 /// The name of the file that describes the set.
 pub const FIRMWARE_FILE: &str = "firmware.yaml";
 
@@ -153,6 +156,14 @@ impl DemoSet {
     /// The contents of one file.
     pub fn file(&self, path: impl AsRef<Path>) -> Option<&[u8]> {
         self.files.get(path.as_ref()).map(Vec::as_slice)
+    }
+
+    /// The HEX files of the baseline as text, application core first: what a programmer puts on a board.
+    pub(crate) fn baseline(&self) -> impl Iterator<Item = (&Path, &str)> {
+        BASELINE_FILES.into_iter().filter_map(|path| {
+            let text = std::str::from_utf8(self.file(path)?).ok()?;
+            Some((Path::new(path), text))
+        })
     }
 
     /// Writes the set into a folder, which is made if it is not there.

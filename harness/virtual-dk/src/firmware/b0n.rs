@@ -13,9 +13,11 @@ use crate::model::{B0nModel, ConsoleOutput, Feature, Model, NetworkModel};
 /// Runs b0n, and then the firmware unless there was a command.
 pub(super) fn run(bus: &mut dyn CoreBus, model: &B0nModel) -> Run {
     match boot(bus, model)? {
-        B0nOutcome::Boot { vector_table } => {
-            start(bus, vector_table, Some(Model::Network(NetworkModel::ordinary())))
-        }
+        B0nOutcome::Boot { vector_table } => start(
+            bus,
+            vector_table,
+            Some(Model::Network(NetworkModel::ordinary())),
+        ),
         // The answer is in the command block; the application core holds this core off when it has seen it.
         B0nOutcome::Done(_) => Err(bus.hang().into()),
         B0nOutcome::Failed { reason } => {

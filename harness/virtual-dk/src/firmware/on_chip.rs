@@ -1,5 +1,7 @@
 //! The stock firmware on the virtual silicon, driven by the real client through the pseudo-terminal.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,7 +13,7 @@ use hil_smp::{Client, ConsoleKind, UartOptions, UartPort, UartTransport, UploadO
 use super::StockFirmware;
 use crate::bus::Core;
 use crate::demo::{DemoSet, Variant};
-use crate::{Preload, Speed, VirtualDk, VirtualDkOptions};
+use crate::{Power, Preload, Speed, VirtualDk, VirtualDkOptions};
 
 /// Long enough for a machine with other things to do: a limit for what never happens.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -99,6 +101,8 @@ impl Bench {
         let options = VirtualDkOptions {
             speed: Speed::Instant,
             preload,
+            // What a board prints while nobody has its port open is lost: it gets its power when somebody has.
+            power: Power::Off,
             ..VirtualDkOptions::default()
         };
         let board = VirtualDk::start(options, Arc::new(StockFirmware)).expect("the board starts");
@@ -107,6 +111,7 @@ impl Bench {
             Console::open(&uart.app, &clock),
             Console::open(&uart.net, &clock),
         );
+        switch_on(&board.endpoints().power);
         Self {
             set,
             clock,
@@ -147,6 +152,19 @@ impl Bench {
             .map(|slot| (slot.slot, slot.version.unwrap_or_default(), slot.confirmed))
             .collect()
     }
+}
+
+/// Has the board's power supply switch on, and waits until it has.
+fn switch_on(supply: &str) {
+    let mut supply = TcpStream::connect(supply).expect("the supply listens");
+    supply
+        .write_all(b"OUTP ON;OUTP?\n")
+        .expect("the supply takes it");
+    let mut answer = String::new();
+    BufReader::new(supply)
+        .read_line(&mut answer)
+        .expect("the supply answers");
+    assert_eq!(answer.trim(), "1");
 }
 
 #[test]

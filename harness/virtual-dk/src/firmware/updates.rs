@@ -27,10 +27,8 @@ impl Bench {
     fn new(variant: Variant) -> Self {
         let set = set(variant).clone();
         let board = SimBoard::new();
-        for file in ["baseline/merged.hex", "baseline/merged_CPUNET.hex"] {
-            let text =
-                String::from_utf8_lossy(set.file(file).expect("the baseline is programmed as hex"));
-            for (address, bytes) in crate::demo::hex_segments(&text) {
+        for (_, text) in set.baseline() {
+            for (address, bytes) in crate::demo::hex_segments(text) {
                 board.program(address, &bytes);
             }
         }

@@ -50,7 +50,12 @@ pub(super) fn load(path: &Path) -> Result<Vec<Preload>, LoadError> {
         path: path.to_owned(),
         source,
     })?;
-    parse(&text).map_err(|(record, source)| LoadError::Format {
+    parse_file(path, &text)
+}
+
+/// Takes the text of the file `path`, from wherever it came.
+pub(super) fn parse_file(path: &Path, text: &str) -> Result<Vec<Preload>, LoadError> {
+    parse(text).map_err(|(record, source)| LoadError::Format {
         path: path.to_owned(),
         record,
         source,

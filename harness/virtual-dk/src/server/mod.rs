@@ -20,5 +20,5 @@ pub use hex::LoadError;
 pub use options::{Accelerators, ParseSpeedError, Preload, Speed, StartError, VirtualDkOptions};
 #[doc(hidden)]
 pub use remote::RemoteProbe;
-pub use serve::{ServeError, ServeOptions, serve, serve_with};
+pub use serve::{Contents, ServeError, ServeOptions, serve, serve_with};
 pub use virtual_dk::{Endpoints, UartEndpoints, VirtualDk};

@@ -1,10 +1,11 @@
 //! The command `dfu-hil virtual-dk`: boards that any tool can use, until it is told to stop.
 
 use super::hex::{self, LoadError};
-use super::options::{Accelerators, Speed, StartError, VirtualDkOptions};
+use super::options::{Accelerators, Preload, Speed, StartError, VirtualDkOptions};
 use super::virtual_dk::{Endpoints, VirtualDk};
 use crate::bus::Firmware;
 use crate::chip::ForceOffView;
+use crate::demo::{DemoSet, Variant};
 use crate::firmware::StockFirmware;
 use serde::Serialize;
 use std::io::{self, Read as _, Write};
@@ -31,8 +32,20 @@ pub struct ServeOptions {
     pub accelerators: Accelerators,
     /// TCP port of the first board's probe; 0 takes free ones. Further boards take the following ports.
     pub probe_port: u16,
-    /// Intel HEX files that are in the flash of every board from the start. Addresses say which core's.
-    pub load: Vec<PathBuf>,
+    /// What is in the flash of every board from the start.
+    pub contents: Contents,
+}
+
+/// What is in a board's flash when it is first powered.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Contents {
+    /// Nothing: the chip as it leaves the factory.
+    #[default]
+    Blank,
+    /// The baseline of the demo firmware: bootloaders, an application with an SMP server, network firmware.
+    Demo,
+    /// Intel HEX files. Addresses say which core's flash.
+    Files(Vec<PathBuf>),
 }
 
 impl Default for ServeOptions {
@@ -45,7 +58,7 @@ impl Default for ServeOptions {
             uart_baud: None,
             accelerators: Accelerators::default(),
             probe_port: 0,
-            load: Vec::new(),
+            contents: Contents::default(),
         }
     }
 }
@@ -131,10 +144,7 @@ fn start(
     options: ServeOptions,
     firmware: &Arc<dyn Firmware>,
 ) -> Result<Vec<VirtualDk>, ServeError> {
-    let mut preload = Vec::new();
-    for path in options.load {
-        preload.extend(hex::load(&path)?);
-    }
+    let preload = preload(&options.contents)?;
     let mut boards = Vec::with_capacity(options.boards);
     for number in 0..options.boards {
         let probe_port = match options.probe_port {
@@ -159,6 +169,23 @@ fn start(
         boards.push(VirtualDk::start(board, Arc::clone(firmware))?);
     }
     Ok(boards)
+}
+
+fn preload(contents: &Contents) -> Result<Vec<Preload>, LoadError> {
+    match contents {
+        Contents::Blank => Ok(Vec::new()),
+        Contents::Demo => {
+            let set = DemoSet::generate(Variant::default());
+            set.baseline()
+                .map(|(path, text)| hex::parse_file(path, text))
+                .collect::<Result<Vec<_>, _>>()
+                .map(|files| files.concat())
+        }
+        Contents::Files(paths) => {
+            let files: Result<Vec<_>, _> = paths.iter().map(|path| hex::load(path)).collect();
+            Ok(files?.concat())
+        }
+    }
 }
 
 fn print(out: &mut impl Write, boards: &[&Endpoints], json: bool) -> io::Result<()> {
