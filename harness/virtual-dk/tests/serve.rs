@@ -23,7 +23,7 @@ fn serves_when_asked_to() {
             ..ServeOptions::default()
         };
         let firmware: Arc<dyn Firmware> = Arc::new(Greeter);
-        serve_with(options, &firmware).expect("the boards are served");
+        serve_with(&options, &firmware).expect("the boards are served");
     }
 }
 

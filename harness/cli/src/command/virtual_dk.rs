@@ -27,7 +27,7 @@ pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
         probe_port: args.probe_port,
         contents,
     };
-    match virtual_dk::serve(options) {
+    match virtual_dk::serve(&options) {
         Ok(()) => Ok(Exit::Passed),
         Err(error @ virtual_dk::ServeError::Load(_)) => {
             Err(CliError::usage(error_chain(&error)).with_help(error.help()))

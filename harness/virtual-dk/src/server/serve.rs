@@ -102,7 +102,7 @@ struct Boards<'a> {
 /// # Errors
 ///
 /// As [`serve_with`].
-pub fn serve(options: ServeOptions) -> Result<(), ServeError> {
+pub fn serve(options: &ServeOptions) -> Result<(), ServeError> {
     let firmware: Arc<dyn Firmware> = Arc::new(StockFirmware);
     serve_with(options, &firmware)
 }
@@ -113,7 +113,7 @@ pub fn serve(options: ServeOptions) -> Result<(), ServeError> {
 /// # Errors
 ///
 /// When a file cannot be loaded, a board does not start or its endpoints cannot be printed. Nothing is left running then.
-pub fn serve_with(options: ServeOptions, firmware: &Arc<dyn Firmware>) -> Result<(), ServeError> {
+pub fn serve_with(options: &ServeOptions, firmware: &Arc<dyn Firmware>) -> Result<(), ServeError> {
     let json = options.json;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -141,7 +141,7 @@ pub fn serve_with(options: ServeOptions, firmware: &Arc<dyn Firmware>) -> Result
 }
 
 fn start(
-    options: ServeOptions,
+    options: &ServeOptions,
     firmware: &Arc<dyn Firmware>,
 ) -> Result<Vec<VirtualDk>, ServeError> {
     let preload = preload(&options.contents)?;

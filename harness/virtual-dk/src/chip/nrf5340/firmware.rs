@@ -1,0 +1,99 @@
+//! What model firmware reaches, and whether it may go on at all.
+
+use super::{Chip, Gate};
+use crate::bus::Core;
+use crate::chip::external::{EXTERNAL_SECTOR, ExternalFlash};
+use crate::chip::silicon::{Fault, Silicon, flash_base, index, page_size};
+
+impl Chip {
+    pub(crate) fn gate(&self, core: Core, epoch: u64) -> Gate {
+        let cpu = &self.cpus[index(core)];
+        if cpu.epoch != epoch {
+            Gate::Stopped
+        } else if cpu.runs_firmware() && !cpu.firmware_locked_up {
+            Gate::Go
+        } else {
+            Gate::Wait
+        }
+    }
+
+    pub(crate) fn epoch(&self, core: Core) -> u64 {
+        self.cpus[index(core)].epoch
+    }
+
+    pub(crate) fn read(&self, core: Core, address: u32, buffer: &mut [u8]) -> Result<(), Fault> {
+        self.silicon.read(core, address, buffer)
+    }
+
+    /// Writes RAM, and nothing else.
+    pub(crate) fn write_ram(&mut self, core: Core, address: u32, data: &[u8]) -> Result<(), Fault> {
+        let last = address.wrapping_add(data.len().saturating_sub(1) as u32);
+        for address in [address, last] {
+            if !Silicon::is_ram(core, address) {
+                return Err(Fault { address });
+            }
+        }
+        self.silicon.write(core, address, data)
+    }
+
+    /// Whether `address..address + length` lies in `core`'s own flash.
+    pub(crate) fn is_own_flash(core: Core, address: u32, length: u32) -> bool {
+        length == 0
+            || Silicon::is_own_flash(core, address)
+                && address
+                    .checked_add(length - 1)
+                    .is_some_and(|last| Silicon::is_own_flash(core, last))
+    }
+
+    /// Programs a word that the caller has checked with [`is_own_flash`](Self::is_own_flash).
+    pub(crate) fn program_word(&mut self, core: Core, address: u32, value: u32) {
+        let offset = address.wrapping_sub(flash_base(core)) as usize;
+        self.silicon.flash_mut(core).program(offset, value);
+    }
+
+    /// Erases the page that holds `address`, checked as above.
+    pub(crate) fn erase_page(&mut self, core: Core, address: u32) {
+        let offset = address.wrapping_sub(flash_base(core)) & !(page_size(core) - 1);
+        self.silicon.flash_mut(core).erase_page(offset as usize);
+    }
+
+    pub(crate) fn set_flash_busy(&mut self, core: Core, busy: bool) {
+        self.silicon.set_nvmc_busy(core, busy);
+    }
+
+    /// Whether the external flash has `offset..offset + length`.
+    pub(crate) fn is_external(offset: u32, length: usize) -> bool {
+        ExternalFlash::contains(offset, length)
+    }
+
+    pub(crate) fn program_external(&mut self, offset: u32, data: &[u8]) {
+        self.silicon.external_mut().program(offset, data);
+    }
+
+    pub(crate) fn erase_external_sector(&mut self, offset: u32) {
+        self.silicon
+            .external_mut()
+            .erase_sector(offset / EXTERNAL_SECTOR * EXTERNAL_SECTOR);
+    }
+
+    pub(crate) fn set_force_off(&mut self, force_off: bool) {
+        if force_off != self.silicon.force_off {
+            self.silicon.force_off = force_off;
+            self.silicon.force_off_writes.push(force_off);
+            self.settle();
+        }
+    }
+
+    pub(crate) fn reset_reasons(&self, core: Core) -> u32 {
+        self.silicon.reset_reasons[index(core)]
+    }
+
+    pub(crate) fn clear_reset_reasons(&mut self, core: Core) {
+        self.silicon.reset_reasons[index(core)] = 0;
+    }
+
+    pub(crate) fn lock_up_firmware(&mut self, core: Core) {
+        self.cpus[index(core)].lock_up_firmware();
+        self.settle();
+    }
+}

@@ -1,0 +1,283 @@
+//! The whole chip: two cores on their silicon, power, resets, and who may reach what.
+
+mod debugger;
+mod firmware;
+
+use crate::bus::Core;
+use crate::chip::cpu::{Cpu, Run};
+use crate::chip::flash::FlashWear;
+use crate::chip::protection::Protection;
+use crate::chip::silicon::{Fault, Silicon, flash_base, index};
+
+/// Instructions that a program in RAM gets each time the debugger asks how it is doing. Enough for a page of
+/// flash in two or three polls, and about 20 ms of host time at worst.
+const INSTRUCTIONS_PER_POLL: u64 = 200_000;
+
+/// RESETREAS bits (register descriptions of both cores).
+mod reason {
+    pub(super) const PIN: u32 = 1 << 0;
+    pub(super) const CTRL_AP: u32 = 1 << 2;
+    pub(super) const SOFT: u32 = 1 << 3;
+    pub(super) const NET_SOFT: u32 = 1 << 16;
+    pub(super) const NET_FORCE_OFF: u32 = 1 << 23;
+    pub(super) const NET_CTRL_AP: u32 = 1 << 27;
+}
+
+/// What the debugger finds at the network core's access port while FORCEOFF holds the core.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ForceOffView {
+    /// Nothing, as on silicon: the port is dead until FORCEOFF is released.
+    #[default]
+    Faithful,
+    /// A port that works, for tools that do not release FORCEOFF after they have reset the application core.
+    Lenient,
+}
+
+/// Whether the chip is supplied.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Power {
+    /// Supplied.
+    #[default]
+    On,
+    /// Not supplied.
+    Off,
+}
+
+/// Whether firmware of a given start of its core may go on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Gate {
+    Go,
+    /// Halted by the debugger, or the debugger runs something else on the core.
+    Wait,
+    /// The core was reset or lost power.
+    Stopped,
+}
+
+/// Model firmware has to be started.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Start {
+    pub(crate) core: Core,
+    pub(crate) epoch: u64,
+}
+
+/// An nRF5340 with the external flash of its DK.
+#[derive(Debug)]
+pub(crate) struct Chip {
+    silicon: Silicon,
+    cpus: [Cpu; 2],
+    power: Power,
+    /// How often power came; the debug port loses its state in between.
+    power_ups: u64,
+    in_pin_reset: bool,
+    protection: Protection,
+    view: ForceOffView,
+    /// ERASEALL was started and its status not read yet.
+    erasing: [bool; 2],
+    starts: Vec<Start>,
+    /// Something that firmware may be waiting for has changed.
+    changed: bool,
+}
+
+impl Chip {
+    /// A chip as delivered on a DK, without power. `board` decides its device id.
+    pub(crate) fn new(board: &str, view: ForceOffView) -> Self {
+        Self {
+            silicon: Silicon::new(board),
+            cpus: [Cpu::new(Core::App), Cpu::new(Core::Net)],
+            power: Power::Off,
+            power_ups: 0,
+            in_pin_reset: false,
+            protection: Protection::default(),
+            view,
+            erasing: [false; 2],
+            starts: Vec::new(),
+            changed: false,
+        }
+    }
+
+    // ---- Power and resets ----
+
+    pub(crate) fn power(&self) -> Power {
+        self.power
+    }
+
+    pub(crate) fn power_ups(&self) -> u64 {
+        self.power_ups
+    }
+
+    pub(crate) fn set_power(&mut self, power: Power) {
+        if power == self.power {
+            return;
+        }
+        self.power = power;
+        self.silicon.reset_reasons = [0; 2];
+        self.silicon.force_off = true;
+        self.erasing = [false; 2];
+        for core in [Core::App, Core::Net] {
+            self.cpus[index(core)].lose_power();
+            self.silicon.clear_ram(core);
+            self.silicon.reset_nvmc(core);
+        }
+        if power == Power::On {
+            self.power_ups += 1;
+            self.protection = Protection::at_hard_reset(&mut self.silicon);
+            if !self.in_pin_reset {
+                self.leave_reset(Core::App);
+            }
+        }
+        self.settle();
+    }
+
+    /// nRESET as the debug probe drives it.
+    ///
+    /// While it is asserted registers still take what the debugger writes. A FORCEOFF that is released then
+    /// opens the network core's port at once and starts the core with the other one. Whether silicon does so
+    /// is not established; debuggers that attach under reset count on it.
+    pub(crate) fn set_pin_reset(&mut self, asserted: bool) {
+        if asserted == self.in_pin_reset {
+            return;
+        }
+        self.in_pin_reset = asserted;
+        if self.power == Power::Off {
+            return;
+        }
+        if asserted {
+            self.hold_both();
+            self.protection = Protection::at_hard_reset(&mut self.silicon);
+            self.silicon.reset_reasons[0] |= reason::PIN;
+        } else {
+            self.leave_reset(Core::App);
+            self.leave_reset(Core::Net);
+        }
+        self.settle();
+    }
+
+    /// SYSRESETREQ of `core`.
+    pub(crate) fn system_reset(&mut self, core: Core) {
+        if self.power == Power::Off || self.in_pin_reset {
+            return;
+        }
+        self.hold(core);
+        self.silicon.reset_reasons[index(core)] |= match core {
+            Core::App => reason::SOFT,
+            Core::Net => reason::NET_SOFT,
+        };
+        self.leave_reset(core);
+        self.settle();
+    }
+
+    /// A reset of the application core is one of both, and leaves the network core held off.
+    fn hold(&mut self, core: Core) {
+        match core {
+            Core::App => self.hold_both(),
+            Core::Net => {
+                self.cpus[1].hold();
+                self.silicon.reset_nvmc(Core::Net);
+            }
+        }
+    }
+
+    fn hold_both(&mut self) {
+        for core in [Core::App, Core::Net] {
+            self.cpus[index(core)].hold();
+            self.silicon.reset_nvmc(core);
+        }
+        self.silicon.force_off = true;
+        self.silicon.force_off_writes.clear();
+    }
+
+    /// Lets `core` run from its vector table; the network core only when nothing holds it off.
+    fn leave_reset(&mut self, core: Core) {
+        let cpu = &mut self.cpus[index(core)];
+        if core == Core::Net && self.silicon.force_off {
+            // In the lenient view a debugger may drive a core that is held off: it can stop it at reset.
+            if self.view == ForceOffView::Faithful || !cpu.catches_reset() {
+                return;
+            }
+        }
+        let base = flash_base(core);
+        let word = |address| self.silicon.read_word(core, address).unwrap_or(u32::MAX);
+        cpu.leave_reset(word(base), word(base + 4));
+    }
+
+    /// Acts on what registers were written, and finds out what firmware has to be told or started.
+    fn settle(&mut self) {
+        for force_off in std::mem::take(&mut self.silicon.force_off_writes) {
+            self.cpus[1].hold();
+            self.silicon.reset_nvmc(Core::Net);
+            if !force_off {
+                self.silicon.reset_reasons[1] |= reason::NET_FORCE_OFF;
+                if !self.in_pin_reset {
+                    self.leave_reset(Core::Net);
+                }
+            }
+        }
+        for core in [Core::App, Core::Net] {
+            let held_off = core == Core::Net && self.silicon.force_off;
+            let cpu = &mut self.cpus[index(core)];
+            if cpu.runs_firmware() && !cpu.firmware_started && !held_off {
+                cpu.firmware_started = true;
+                self.starts.push(Start {
+                    core,
+                    epoch: cpu.epoch,
+                });
+            }
+        }
+        self.changed = true;
+    }
+
+    /// The firmware to start since the last call.
+    pub(crate) fn take_starts(&mut self) -> Vec<Start> {
+        std::mem::take(&mut self.starts)
+    }
+
+    /// Whether something has changed since the last call that firmware may be waiting for.
+    pub(crate) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// What the DK draws, in milliamperes: plausible figures of our own, for the power supply's display.
+    pub(crate) fn current(&self) -> f64 {
+        if self.power == Power::Off {
+            return 0.0;
+        }
+        let running = |core, when_running| match self.cpus[index(core)].run {
+            Run::Running | Run::LockedUp | Run::Halted => when_running,
+            Run::Asleep | Run::Held => 0.0,
+        };
+        0.6 + running(Core::App, 3.6) + running(Core::Net, 2.1)
+    }
+
+    // ---- What a programmer in a factory does ----
+
+    /// Puts bytes into `core`'s flash or UICR, whatever protects them. Says whether all of them fit.
+    pub(crate) fn load(&mut self, core: Core, address: u32, data: &[u8]) -> Result<(), Fault> {
+        let last = address.wrapping_add(data.len().saturating_sub(1) as u32);
+        if Silicon::is_own_flash(core, address) && Silicon::is_own_flash(core, last) {
+            let offset = (address - flash_base(core)) as usize;
+            self.silicon.flash_mut(core).load(offset, data);
+            return Ok(());
+        }
+        match (
+            Silicon::uicr_offset(core, address),
+            Silicon::uicr_offset(core, last),
+        ) {
+            (Some(offset), Some(_)) => {
+                self.silicon.load_uicr(core, offset, data);
+                Ok(())
+            }
+            _ => Err(Fault { address }),
+        }
+    }
+
+    pub(crate) fn flash_wear(&self, core: Core) -> FlashWear {
+        self.silicon.flash(core).wear()
+    }
+
+    pub(crate) fn run_state(&self, core: Core) -> Run {
+        self.cpus[index(core)].run
+    }
+}
+
+#[cfg(test)]
+mod tests;
