@@ -77,14 +77,22 @@ impl Client {
     }
 }
 
-/// In the folder of the peers, or on the path.
+/// In the folder of the peers, or on the path. A file that does not tell its version is a stand-in (of pyenv, say).
 fn installed(name: &str) -> Option<PathBuf> {
     ["DFU_HIL_PEERS", "PATH"]
         .into_iter()
         .filter_map(std::env::var_os)
         .flat_map(|folders| std::env::split_paths(&folders).collect::<Vec<_>>())
         .map(|folder| folder.join(name))
-        .find(|file| file.is_file())
+        .find(|file| {
+            Command::new(file)
+                .arg("--version")
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .is_ok_and(|status| status.success())
+        })
 }
 
 /// How long the program takes to do nothing but say its version, the median; `None` where it is not installed.

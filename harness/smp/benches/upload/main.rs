@@ -20,6 +20,7 @@ use client::{Client, start_time};
 use hil_clock::SystemClock;
 use hil_smp::frame::encoded_len;
 use server::{BUF_COUNT, BUF_SIZE, Link, Measured, measure};
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::time::Duration;
 
@@ -105,7 +106,7 @@ fn run(setting: &Setting, clients: &[Client]) -> Result<(), Box<dyn Error>> {
 
     // Turn by turn, so that a busy minute of the machine hits everybody.
     let mut rows: Vec<Vec<Measured>> = clients.iter().map(|_| Vec::new()).collect();
-    let mut troubles = Vec::new();
+    let mut troubles = BTreeSet::new();
     for _ in 0..setting.rounds {
         for (client, row) in clients.iter().zip(&mut rows) {
             let Some(program) = &client.program else {
@@ -115,7 +116,9 @@ fn run(setting: &Setting, clients: &[Client]) -> Result<(), Box<dyn Error>> {
                 client.command(program, port, &file)
             }) {
                 Ok(measured) => row.push(measured),
-                Err(trouble) => troubles.push(format!("{}: {trouble}", client.name)),
+                Err(trouble) => {
+                    troubles.insert(format!("{}: {trouble}", client.name));
+                }
             }
         }
     }
