@@ -13,6 +13,17 @@
 //! # Ok::<(), hil_bootloader::predict::PredictError>(())
 //! ```
 
+mod application;
+mod compare;
+mod forecast;
+mod place;
+mod unsure;
+
+pub use application::{Request, Sent};
+pub use compare::{Comparison, Difference, Match, Mismatch};
+pub use forecast::Forecast;
+pub use place::Place;
+
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
@@ -190,6 +201,13 @@ impl<'a> Board<'a> {
     #[must_use]
     pub fn flash(&self) -> SimFlash {
         self.parts.borrow().flash.clone()
+    }
+
+    /// Puts other flash on the board, which has been without power meanwhile.
+    pub fn load(&mut self, flash: SimFlash) {
+        let mut parts = self.parts.borrow_mut();
+        parts.flash = flash;
+        parts.ram.fill(0);
     }
 
     /// Does one thing to the board.

@@ -1,0 +1,295 @@
+//! What an application does to flash for its SMP server, done to every flash that a board may hold.
+//!
+//! It is Zephyr's server (zephyr `subsys/mgmt/mcumgr/grp/img_mgmt/src/{zephyr_img_mgmt.c,img_mgmt_state.c}`): an upload
+//! erases the sectors that the image needs and those of the trailer, at once or as it goes on, and nothing between;
+//! requests are words in trailers.
+
+use hil_image::Image;
+
+use super::forecast::{Forecast, State};
+use super::unsure::{Cause, Unsure};
+use super::{Action, Mark, PredictError};
+use crate::config::{Config, Encryption, Mode};
+use crate::flash::Area;
+use crate::marks::swap_type;
+use crate::outcome::SwapType;
+use crate::sim::{ERASED, SimFlash};
+
+/// Bytes that a server may have acknowledged and not written yet. Ours: a page; `CONFIG_IMG_BLOCK_BUF_SIZE` is 512 unless
+/// set.
+const SERVER_BUFFER: u32 = 4096;
+
+/// The part of an image that decides whom it is for: header and reset vector (SDK images have a header of 0x200 bytes).
+const DECIDING: u32 = 0x400;
+
+/// How much of an image was sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sent {
+    /// All of it, as the server has acknowledged.
+    Whole,
+    /// The server has acknowledged this many bytes when it ended.
+    Part {
+        /// In bytes.
+        acknowledged: u32,
+    },
+}
+
+/// What a client asks for an image.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Request {
+    /// Run it once.
+    Test,
+    /// Keep it.
+    Confirm,
+}
+
+impl Forecast<'_> {
+    /// The application may have confirmed itself, in whatever state it was.
+    ///
+    /// # Errors
+    /// The model cannot read the trailers.
+    pub fn may_have_confirmed_itself(&mut self) -> Result<(), PredictError> {
+        self.each(|forecast, state, next| {
+            if let Some(confirmed) = forecast.confirmed_by_itself(&state)? {
+                next.add(confirmed);
+            }
+            next.add(state);
+            Ok(())
+        })
+    }
+
+    /// `state` after its application has confirmed itself; `None` where there is nothing to confirm.
+    pub(super) fn confirmed_by_itself(
+        &mut self,
+        state: &State,
+    ) -> Result<Option<State>, PredictError> {
+        if !self.on_trial(state)? {
+            return Ok(None);
+        }
+        let mut confirmed = state.clone();
+        self.apply(&mut confirmed, &mark(0, Mark::Confirmed))?;
+        confirmed
+            .assumed
+            .push("the application confirmed itself".to_owned());
+        Ok(Some(confirmed))
+    }
+
+    /// The board's own list says that the running image is confirmed.
+    ///
+    /// # Errors
+    /// The model cannot read the trailers.
+    pub fn listed_confirmed(&mut self) -> Result<(), PredictError> {
+        self.may_have_confirmed_itself()?;
+        let before = self.states.clone();
+        self.each(|forecast, state, next| {
+            if !forecast.on_trial(&state)? {
+                next.add(state);
+            }
+            Ok(())
+        })?;
+        if self.states.is_empty() {
+            self.states = before;
+        }
+        Ok(())
+    }
+
+    /// Whether the next boot would take the running image back.
+    fn on_trial(&self, state: &State) -> Result<bool, PredictError> {
+        Ok(swap_type(self.config, &mut state.flash.clone(), 0)? == SwapType::Revert)
+    }
+
+    /// The application took (a part of) an image into the secondary slot of `image`.
+    ///
+    /// # Errors
+    /// The slot does not lie in the device.
+    pub fn upload(&mut self, image: usize, file: &[u8], sent: Sent) -> Result<(), PredictError> {
+        if self.config.mode == Mode::SwapOffset {
+            self.give_up("where an application puts an upload for swap-offset is not modelled");
+        }
+        // A server with one image ignores the number.
+        let image = if self.config.images.len() == 1 {
+            0
+        } else {
+            image
+        };
+        let Some(slot) = self.config.images.get(image).map(|slots| slots.secondary) else {
+            self.give_up(format!("the bootloader has no image {image}"));
+            return Ok(());
+        };
+        let length = u32::try_from(file.len()).unwrap_or(u32::MAX);
+        if length > slot.size {
+            self.give_up("an image was taken that is larger than its slot");
+            return Ok(());
+        }
+        // An application may know nothing of the keys in the trailer.
+        let plain = Config {
+            encryption: Encryption::None,
+            ..self.config.clone()
+        };
+        let sector = self.config.sector_size;
+        let mut trailers = vec![plain.trailer_size(), self.config.trailer_size()]
+            .into_iter()
+            .map(|trailer| slot.trailer_sectors(trailer, sector))
+            .collect::<Vec<_>>();
+        trailers.dedup();
+        let words = match sent {
+            Sent::Whole => format!("{length} bytes uploaded"),
+            Sent::Part { acknowledged } => format!("{acknowledged} of {length} bytes uploaded"),
+        };
+        self.each(|forecast, state, next| {
+            let mut uploaded = Vec::new();
+            for trailer in &trailers {
+                uploaded.extend(forecast.uploaded(&state, slot, file, sent, *trailer)?);
+            }
+            for mut state in uploaded {
+                state.story.push(words.clone());
+                next.add(state);
+            }
+            if sent == Sent::Whole && contents(&state.flash, slot).starts_with(file) {
+                let mut same = state;
+                same.assumed
+                    .push("the server found the image in its slot and wrote nothing".to_owned());
+                next.add(same);
+            }
+            Ok(())
+        })
+    }
+
+    /// What an upload makes of a slot, with the trailer's sectors beginning at `trailer`.
+    fn uploaded(
+        &mut self,
+        state: &State,
+        slot: Area,
+        file: &[u8],
+        sent: Sent,
+        trailer: u32,
+    ) -> Result<Vec<State>, PredictError> {
+        let sector = self.config.sector_size.max(1);
+        let length = file.len() as u32;
+        let image_end = length.max(1).next_multiple_of(sector).min(slot.size);
+        let trailer = trailer.max(image_end);
+        let erase_trailer = erase(slot, trailer, slot.size - trailer);
+        let mut blank = state.clone();
+        self.apply(&mut blank, &erase(slot, 0, image_end))?;
+        let mut erased = blank.clone();
+        self.apply(&mut erased, &erase_trailer)?;
+        let Sent::Part { acknowledged } = sent else {
+            self.apply(&mut erased, &program(slot, 0, file))?;
+            return Ok(vec![erased]);
+        };
+        let surely = acknowledged.saturating_sub(SERVER_BUFFER).min(length);
+        let old = contents(&state.flash, slot)[surely as usize..image_end as usize].to_vec();
+        let mut least = file[surely as usize..].to_vec();
+        least.resize(old.len(), ERASED);
+        let unsure = Unsure {
+            device: slot.device,
+            offset: slot.offset + surely,
+            old,
+            least,
+            cause: Cause::Upload,
+        };
+        // What decides may have been written or not; for the rest it does not matter, since it is not compared.
+        let mut written = vec![acknowledged.min(length)];
+        if surely < DECIDING {
+            written.push(surely);
+            written.push(length);
+        }
+        let mut states = Vec::new();
+        // A server that erases as it goes on may not have come to the trailer.
+        for base in [&erased, &blank] {
+            for written in &written {
+                let mut state = base.clone();
+                self.apply(&mut state, &program(slot, 0, &file[..*written as usize]))?;
+                state.unsure.push(unsure.clone());
+                states.push(state);
+            }
+        }
+        Ok(states)
+    }
+
+    /// The application carried out a request for the image with this hash.
+    ///
+    /// # Errors
+    /// The model cannot read the trailers.
+    pub fn mark(&mut self, hash: &[u8], request: Request) -> Result<(), PredictError> {
+        let images = self.config.images.clone();
+        self.each(|forecast, state, next| {
+            let holds = |area: Area| {
+                Image::parse(contents(&state.flash, area)).is_ok_and(|image| {
+                    image
+                        .stored_hash()
+                        .is_some_and(|(_, tlv)| tlv.value == hash)
+                })
+            };
+            let found = images.iter().enumerate().find_map(|(image, slots)| {
+                if holds(slots.primary) {
+                    Some((image, true))
+                } else if holds(slots.secondary) {
+                    Some((image, false))
+                } else {
+                    None
+                }
+            });
+            let mut marked = state;
+            let kind = match (found, request) {
+                (Some((image, true)), Request::Confirm) => Some((image, Mark::Confirmed)),
+                // The way back is to be kept: there is nothing to write.
+                (Some((0, false)), Request::Confirm) if forecast.on_trial(&marked)? => None,
+                (Some((image, false)), Request::Confirm) => Some((image, Mark::Permanent)),
+                (Some((image, false)), Request::Test) => Some((image, Mark::Test)),
+                (Some((_, true)), Request::Test) | (None, _) => None,
+            };
+            if let Some((image, kind)) = kind {
+                // A board that did what the model refuses differs from it; that is for the comparison to find.
+                match forecast.apply(&mut marked, &mark(image, kind)) {
+                    Ok(()) | Err(PredictError::Mark(_)) => {}
+                    Err(error) => return Err(error),
+                }
+                marked.story.push(format!("image {image} marked: {kind:?}"));
+            }
+            next.add(marked);
+            Ok(())
+        })
+    }
+
+    /// The application erased a slot.
+    ///
+    /// # Errors
+    /// The slot does not lie in the device.
+    pub fn erase_slot(&mut self, slot: Area) -> Result<(), PredictError> {
+        self.each(|forecast, mut state, next| {
+            forecast.apply(&mut state, &erase(slot, 0, slot.size))?;
+            state.story.push("a slot erased over SMP".to_owned());
+            next.add(state);
+            Ok(())
+        })
+    }
+}
+
+fn contents(flash: &SimFlash, area: Area) -> &[u8] {
+    let start = area.offset as usize;
+    flash
+        .bytes(area.device)
+        .get(start..start + area.size as usize)
+        .unwrap_or_default()
+}
+
+fn mark(image: usize, mark: Mark) -> Action {
+    Action::Mark { image, mark }
+}
+
+fn erase(slot: Area, offset: u32, length: u32) -> Action {
+    Action::Erase {
+        device: slot.device,
+        offset: slot.offset + offset,
+        length,
+    }
+}
+
+fn program(slot: Area, offset: u32, bytes: &[u8]) -> Action {
+    Action::Program {
+        device: slot.device,
+        offset: slot.offset + offset,
+        bytes: bytes.to_vec(),
+    }
+}
