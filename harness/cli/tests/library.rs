@@ -54,7 +54,8 @@ fn the_library_passes_on_several_boards_and_the_reports_say_so() {
                 "bootloader_unchanged",
                 "other_partitions_unchanged",
                 "no_plain_text",
-                "both_cores_alive"
+                "both_cores_alive",
+                "flash_as_predicted"
             ],
             "{} has its standing checks",
             scenario.name

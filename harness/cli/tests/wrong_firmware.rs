@@ -6,6 +6,7 @@
 mod support;
 
 use hil_record::{ErrorKind, FailKind, Outcome, ScenarioRecord, Verdict};
+use rstest::rstest;
 use support::broken::{self, Fault};
 use support::{Desk, library};
 
@@ -154,6 +155,60 @@ fn a_bootloader_that_was_written_to_fails_after_the_last_step() {
         ("bootloader_unchanged", FailKind::StandingCheck)
     );
     assert!(cause.contains("the first at 0x0000b000"), "{cause}");
+}
+
+/// A test update, on which the board is wrong in a way that changes nothing that runs.
+#[rstest]
+#[case::a_trailer_field(
+    Fault::TrailerFieldWrong,
+    "1 byte differs at 0x0004bfd3 of the app core, primary slot of image 0 at 0x0003ffd3, trailer field \
+     swap_size: found 10"
+)]
+#[case::the_swap_status(
+    Fault::SwapStatusWrong,
+    "1 byte differs at 0x0004b9bc of the app core, primary slot of image 0 at 0x0003f9bc, swap status entry \
+     3: found 03"
+)]
+#[case::an_unused_part_of_a_slot(
+    Fault::UnusedSlotTouched,
+    "4 bytes differ, the first at 0x0007c000 of the app core, secondary slot of image 0 at 0x00030000"
+)]
+fn flash_that_no_other_check_looks_at_is_compared_with_the_prediction(
+    #[case] fault: Fault,
+    #[case] where_and_what: &str,
+) {
+    let scenario = own(
+        fault,
+        "  - program: baseline\n  - expect_boot: { app: baseline, within: 60s }\n  - upload: { image: update.app }\n  \
+         - mark: { image: update.app, as: test }\n  - reset: smp\n  - expect_boot: { app: update, within: 60s }\n  \
+         - expect_slot: { slot: app.primary, holds: update.app }\n  \
+         - expect_slot: { slot: app.secondary, holds: baseline.app }\n",
+    );
+    let (step, kind, cause) = failure(&scenario);
+    assert_eq!(
+        (step.as_str(), kind),
+        ("flash_as_predicted", FailKind::StandingCheck),
+        "{cause}"
+    );
+    assert!(cause.contains(where_and_what), "{cause}");
+    assert!(
+        cause.contains("image 0: test, because secondary magic good, image_ok unset"),
+        "{cause}"
+    );
+}
+
+#[test]
+fn flash_is_not_predicted_where_nothing_was_programmed_and_that_is_no_pass() {
+    let scenario = own(
+        Fault::UnusedSlotTouched,
+        "  - power_cycle: { off_for: 1s }\nwaive: { both_cores_alive: Nothing runs on a blank board. }\n",
+    );
+    let check = scenario.steps.last().expect("it has steps");
+    assert_eq!(check.step.name, "flash_as_predicted");
+    let Outcome::Skip { cause, .. } = &check.outcome else {
+        panic!("it must be skipped: {check:?}");
+    };
+    assert!(cause.starts_with("no step programmed the board"), "{cause}");
 }
 
 #[test]

@@ -72,6 +72,13 @@ impl ConsoleLog {
         self.lines().get(mark.0..).and_then(<[Line]>::last).cloned()
     }
 
+    /// The lines from `from` up to `to`, or up to the last so far.
+    pub(crate) fn between(&self, from: Mark, to: Option<Mark>) -> Vec<Line> {
+        let lines = self.lines();
+        let end = to.map_or(lines.len(), |to| to.0);
+        lines.get(from.0..end).unwrap_or_default().to_vec()
+    }
+
     /// The first line after `mark` that satisfies `wanted`, without waiting.
     pub(crate) fn find(&self, mark: Mark, wanted: impl Fn(&str) -> bool) -> Option<(Line, Mark)> {
         find(&self.lines(), mark, &wanted)

@@ -5,10 +5,12 @@ use crate::cancel::CancelToken;
 use crate::console::{ConsoleLog, Line, Mark, Waited};
 use crate::events::Events;
 use crate::firmware::{Firmware, Region};
+use crate::history::{Event, StartedBy, What};
 use crate::holding::{Expected, Form, Mismatch};
 use crate::link::Reply;
 use crate::step::slot_numbers;
 use crate::trouble::{Checked, Trouble};
+use hil_bootloader::predict::Request;
 use hil_clock::{Instant, SharedClock};
 use hil_image::{Image, network};
 use hil_record::{ErrorKind, Evidence, PowerAction};
@@ -38,6 +40,8 @@ pub(crate) struct Context<'a> {
     limit: Instant,
     start: Start,
     programmed: Option<Programmed>,
+    /// What was done since.
+    history: Vec<Event>,
     sent: BTreeSet<ImageRef>,
     evidence: Vec<Evidence>,
 }
@@ -118,6 +122,7 @@ impl<'a> Context<'a> {
             clock,
             start,
             programmed: None,
+            history: Vec::new(),
             sent: BTreeSet::new(),
             evidence: Vec::new(),
             bench,
@@ -214,12 +219,27 @@ impl<'a> Context<'a> {
     }
 
     /// The board is about to be started by a step: what was printed until now is of the past.
-    fn starting(&mut self) {
+    fn starting(&mut self, by: StartedBy) {
         self.start = Start {
             at: self.clock.now(),
             app: self.console(Core::App).mark(),
             net: self.console(Core::Net).mark(),
         };
+        let app = self.start.app;
+        self.done(What::Started { by, app });
+    }
+
+    /// Notes what was done to the board, or seen of it.
+    pub(crate) fn done(&mut self, what: What) {
+        self.history.push(Event {
+            at: self.clock.now(),
+            what,
+        });
+    }
+
+    /// What was done to the board since it was programmed.
+    pub(crate) fn history(&self) -> &[Event] {
+        &self.history
     }
 
     // Images and flash.
@@ -254,7 +274,8 @@ impl<'a> Context<'a> {
         // What the board ran before must not be taken for what it runs after.
         self.bench.hold()?;
         self.programmed = Some(self.bench.contents_of(image)?);
-        self.starting();
+        self.history.clear();
+        self.starting(StartedBy::Program);
         let report = self.bench.program(image)?;
         self.see(Evidence::seen("programmed", report));
         Ok(())
@@ -321,13 +342,13 @@ impl<'a> Context<'a> {
 
     /// Gives the power back, which starts the board.
     pub(crate) fn power_on(&mut self) -> Checked {
-        self.starting();
+        self.starting(StartedBy::Power);
         self.bench.power_on()
     }
 
     /// Resets the chip through the probe.
     pub(crate) fn reset_through_probe(&mut self) -> Checked {
-        self.starting();
+        self.starting(StartedBy::Probe);
         self.bench.reset()
     }
 
@@ -344,8 +365,14 @@ impl<'a> Context<'a> {
 
     /// Has the board reset itself.
     pub(crate) fn reset_over_smp(&mut self) -> Checked<Reply<()>> {
-        self.starting();
-        self.bench.link()?.reset()
+        self.starting(StartedBy::Smp);
+        let reply = self.bench.link()?.reset()?;
+        if matches!(reply, Reply::Refused(_)) {
+            // It goes on running.
+            self.history.pop();
+            self.done(What::Answered);
+        }
+        Ok(reply)
     }
 
     // SMP.
@@ -362,7 +389,19 @@ impl<'a> Context<'a> {
         deadline: Instant,
     ) -> Checked<Option<ImageState>> {
         self.over(over)?;
-        self.bench.link()?.image_list(deadline)
+        let list = self.bench.link()?.image_list(deadline)?;
+        if let Some(list) = &list {
+            let confirmed = list
+                .images
+                .iter()
+                .any(|entry| entry.active && entry.confirmed && entry.image.unwrap_or(0) == 0);
+            self.done(if confirmed {
+                What::ListedConfirmed
+            } else {
+                What::Answered
+            });
+        }
+        Ok(list)
     }
 
     /// Requests a test of an image, or confirms it.
@@ -373,14 +412,31 @@ impl<'a> Context<'a> {
         confirm: bool,
     ) -> Checked<Reply<ImageState>> {
         self.over(over)?;
-        self.bench.link()?.mark(hash, confirm)
+        let reply = self.bench.link()?.mark(hash, confirm)?;
+        self.done(match reply {
+            Reply::Done(_) => What::Marked {
+                hash: hash.to_vec(),
+                request: if confirm {
+                    Request::Confirm
+                } else {
+                    Request::Test
+                },
+            },
+            Reply::Refused(_) => What::Answered,
+        });
+        Ok(reply)
     }
 
     /// Erases a slot.
     pub(crate) fn erase(&mut self, over: Option<Transport>, slot: Slot) -> Checked<Reply<()>> {
         self.over(over)?;
-        let (image, slot) = slot_numbers(slot);
-        self.bench.link()?.erase(2 * image + slot)
+        let (image, number) = slot_numbers(slot);
+        let reply = self.bench.link()?.erase(2 * image + number)?;
+        self.done(match reply {
+            Reply::Done(()) => What::Erased { slot },
+            Reply::Refused(_) => What::Answered,
+        });
+        Ok(reply)
     }
 
     /// The link of a step; only the serial port exists so far.

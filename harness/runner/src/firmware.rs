@@ -1,13 +1,14 @@
 //! The firmware set as the steps need it: images with their hash and plain payload, regions of flash, what to program.
 
 use crate::trouble::{Checked, Trouble};
-use hil_image::{DecryptionKey, Image};
+use hil_bootloader::{Keys, Signature};
+use hil_image::{DecryptionKey, Image, PublicKey};
 use hil_record::ErrorKind;
 use hil_rig::FlashImage;
 use hil_scenario::{Core, FirmwareSet, ImageRef, Memory, Slot};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -22,6 +23,14 @@ pub enum FirmwareProblem {
         /// Why.
         #[source]
         source: std::io::Error,
+    },
+    /// The key that images are signed for cannot be read, or is none.
+    #[error("signing key `{path}` cannot be used: {reason}")]
+    SigningKey {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
     },
     /// The file is no such key.
     #[error("decryption key `{path}` is not usable")]
@@ -51,6 +60,9 @@ impl FirmwareProblem {
             Self::KeyFile { .. } => {
                 Some("check `keys.encryption` in the firmware set; paths are relative to its file")
             }
+            Self::SigningKey { .. } => Some(
+                "check `keys.signing` in the firmware set: the PEM of a public key; paths are relative to its file",
+            ),
             Self::Key { source, .. } => source.help(),
             Self::Program { source, .. } => Some(source.help()),
         }
@@ -62,6 +74,10 @@ pub struct Firmware {
     set: FirmwareSet,
     images: BTreeMap<ImageRef, Arc<LoadedImage>>,
     programs: BTreeMap<String, FlashImage>,
+    /// PEM of the key that images are signed for.
+    signing: Option<String>,
+    /// PEM of the key that images are encrypted for.
+    encryption: Option<Zeroizing<String>>,
 }
 
 /// An image of the firmware set.
@@ -109,6 +125,17 @@ impl Region {
         let end = start + self.size as usize;
         dump.get(start..end.min(dump.len())).unwrap_or_default()
     }
+}
+
+/// The PEM of a public key, which is one.
+fn read_signing_key(path: &Path) -> Result<String, FirmwareProblem> {
+    let problem = |reason: String| FirmwareProblem::SigningKey {
+        path: path.to_owned(),
+        reason,
+    };
+    let pem = fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
+    PublicKey::from_pem(&pem).map_err(|error| problem(error.to_string()))?;
+    Ok(pem)
 }
 
 impl LoadedImage {
@@ -174,7 +201,13 @@ impl Firmware {
     ///
     /// A file to program or the decryption key is damaged.
     pub fn new(set: FirmwareSet) -> Result<Self, FirmwareProblem> {
-        let key = set
+        let signing = set
+            .keys
+            .signing
+            .as_deref()
+            .map(read_signing_key)
+            .transpose()?;
+        let encryption = set
             .keys
             .encryption
             .as_ref()
@@ -183,14 +216,16 @@ impl Firmware {
                     path: path.clone(),
                     source,
                 })?;
-                DecryptionKey::from_pem(&Zeroizing::new(text)).map_err(|source| {
-                    FirmwareProblem::Key {
+                let text = Zeroizing::new(text);
+                let key =
+                    DecryptionKey::from_pem(&text).map_err(|source| FirmwareProblem::Key {
                         path: path.clone(),
                         source,
-                    }
-                })
+                    })?;
+                Ok((text, key))
             })
             .transpose()?;
+        let (encryption, key) = encryption.unzip();
         let images = set
             .roles()
             .filter_map(|(role, image)| {
@@ -219,6 +254,41 @@ impl Firmware {
             set,
             images,
             programs,
+            signing,
+            encryption,
+        })
+    }
+
+    /// The keys that the bootloader was built with.
+    pub(crate) fn bootloader_keys(&self) -> Checked<Keys> {
+        if self.signing.is_none() && self.set.bootloader.signature != Signature::None {
+            return Err(Trouble::NotPossible(format!(
+                "firmware set `{}` does not give the key that images are signed for",
+                self.set.name
+            )));
+        }
+        let damaged = |error: hil_image::KeyError| {
+            Trouble::error(
+                ErrorKind::File,
+                format_args!(
+                    "a key of firmware set `{}` is damaged: {error}",
+                    self.set.name
+                ),
+            )
+        };
+        Ok(Keys {
+            signing: self
+                .signing
+                .iter()
+                .map(|pem| PublicKey::from_pem(pem))
+                .collect::<Result<_, _>>()
+                .map_err(damaged)?,
+            encryption: self
+                .encryption
+                .as_ref()
+                .map(|pem| DecryptionKey::from_pem(pem))
+                .transpose()
+                .map_err(damaged)?,
         })
     }
 

@@ -121,7 +121,9 @@ impl<'a> Sequence<'a> {
                 line: None,
             };
             match self.job.waived.get(&check) {
-                None => self.one(context, info, |context| standing::run(context, check)),
+                None => self.one(context, info, |context| {
+                    standing::run(context, check, &self.job.waived)
+                }),
                 Some(reason) => {
                     let waived = format!("waived by the scenario: {reason}");
                     self.skip(info, Outcome::skip(SkipKind::Blocked, waived));
@@ -153,7 +155,7 @@ impl<'a> Sequence<'a> {
             Ok(()) => Outcome::Pass,
             Err(trouble) => trouble.into_outcome(),
         };
-        if outcome != Outcome::Pass {
+        if !matches!(outcome, Outcome::Pass | Outcome::Skip { .. }) {
             self.outcome = outcome.clone();
             self.decided_at = Some(self.number);
         }

@@ -5,10 +5,12 @@
 use crate::context::{Context, LoadedImage};
 use crate::firmware::Region;
 use crate::plaintext::TellTales;
+use crate::predicted;
 use crate::step::expect_net_alive;
 use crate::trouble::{Checked, Trouble};
 use hil_record::{ErrorKind, Evidence, FailKind};
 use hil_scenario::{Core, Slot, StandingCheck};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,12 +18,14 @@ use std::time::Duration;
 /// scenario may end while one goes on.
 const ALIVE_WITHIN: Duration = Duration::from_secs(30);
 
-/// The checks in the order in which they are made: what is read from flash first, since the others may wait.
-pub(crate) const CHECKS: [StandingCheck; 4] = [
+/// The checks in the order in which they are made: what reads one thing first, since the others may wait; the whole of
+/// flash last, when the board has come to rest.
+pub(crate) const CHECKS: [StandingCheck; 5] = [
     StandingCheck::BootloaderUnchanged,
     StandingCheck::OtherPartitionsUnchanged,
     StandingCheck::NoPlainText,
     StandingCheck::BothCoresAlive,
+    StandingCheck::FlashAsPredicted,
 ];
 
 /// Its name in events.
@@ -51,16 +55,17 @@ pub(crate) fn text(check: StandingCheck) -> &'static str {
 }
 
 /// Makes one check.
-pub(crate) fn run(context: &mut Context<'_>, check: StandingCheck) -> Checked {
+pub(crate) fn run(
+    context: &mut Context<'_>,
+    check: StandingCheck,
+    waived: &BTreeMap<StandingCheck, String>,
+) -> Checked {
     match check {
         StandingCheck::BootloaderUnchanged => bootloader_unchanged(context),
         StandingCheck::OtherPartitionsUnchanged => other_partitions_unchanged(context),
         StandingCheck::NoPlainText => no_plain_text(context),
         StandingCheck::BothCoresAlive => both_cores_alive(context),
-        StandingCheck::FlashAsPredicted => Err(Trouble::error(
-            ErrorKind::Harness,
-            "the prediction of the whole flash is not part of this version",
-        )),
+        StandingCheck::FlashAsPredicted => predicted::run(context, waived),
     }
 }
 

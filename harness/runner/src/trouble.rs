@@ -2,7 +2,7 @@
 //!
 //! The two are told apart where the trouble is met, by type, and nobody above decides it again from a text.
 
-use hil_record::{ErrorKind, FailKind, Outcome};
+use hil_record::{ErrorKind, FailKind, Outcome, SkipKind};
 use std::error::Error;
 use std::fmt;
 
@@ -13,6 +13,8 @@ pub(crate) enum Trouble {
     Fail(FailKind, String),
     /// The bench could not do its part: the verdict is *error*, and says nothing of the firmware.
     Error(ErrorKind, String, Option<String>),
+    /// It cannot be made here, for this reason: the verdict is *skip*, which is recorded and is no pass.
+    NotPossible(String),
     /// The run was told to stop: the verdict is *error*, since the scenario has no result.
     Cancelled,
 }
@@ -35,7 +37,7 @@ impl Trouble {
     pub(crate) fn with_help(self, advice: impl Into<String>) -> Self {
         match self {
             Self::Error(kind, sentence, _) => Self::Error(kind, sentence, Some(advice.into())),
-            Self::Fail(..) | Self::Cancelled => self,
+            Self::Fail(..) | Self::NotPossible(_) | Self::Cancelled => self,
         }
     }
 
@@ -47,6 +49,7 @@ impl Trouble {
             Self::Error(kind, sentence, Some(help)) => {
                 Outcome::error(kind, sentence).with_help(help)
             }
+            Self::NotPossible(reason) => Outcome::skip(SkipKind::Blocked, reason),
             Self::Cancelled => Outcome::error(
                 ErrorKind::Interrupted,
                 "the run was stopped before this had ended",

@@ -15,6 +15,11 @@ const APP_SECONDARY: u32 = 0x0004_C000;
 const PRIMARY_END: u32 = 0x0004_C000;
 const SECONDARY_END: u32 = 0x0008_C000;
 const NET_PRIMARY: u32 = 0x0100_8800;
+/// In the update slot, behind every image and before the trailer.
+const SECONDARY_FREE: u32 = 0x0007_C000;
+/// Fields of the running image's trailer, with encryption by 16 byte keys and for 128 sectors.
+const SWAP_SIZE: u32 = PRIMARY_END - 48;
+const SWAP_STATUS: u32 = PRIMARY_END - 1616;
 /// In the bootloader's partition, behind the bootloader.
 const BOOTLOADER_FREE: u32 = 0x0000_B000;
 const SETTINGS: u32 = 0x000F_C000;
@@ -36,6 +41,12 @@ pub(crate) enum Fault {
     PlainTextLeftBehind,
     /// The application writes into the bootloader's partition.
     BootloaderTouched,
+    /// The bootloader's note of how much a swap moves is wrong by a bit, after it was of any use.
+    TrailerFieldWrong,
+    /// One entry of the swap status has another value than it must.
+    SwapStatusWrong,
+    /// The application writes into a part of the update slot that no image reaches.
+    UnusedSlotTouched,
     /// The network core stops before it has said a word.
     NetworkCoreDead,
     /// The application core stops before it has said a word.
@@ -120,6 +131,15 @@ impl CoreBus for FaultyBus<'_> {
                 }
                 return self.bus.flash_write(address, &data);
             }
+            Fault::TrailerFieldWrong if address == SWAP_SIZE => {
+                let mut data = data.to_vec();
+                // The bits above the length of any slot are never set.
+                data[3] |= 0x10;
+                return self.bus.flash_write(address, &data);
+            }
+            Fault::SwapStatusWrong if address == SWAP_STATUS + 4 * 3 => {
+                return self.bus.flash_write(address, &[0x03, 0xFF, 0xFF, 0xFF]);
+            }
             Fault::ConfirmationLost if address == SECONDARY_END - 24 => return Ok(()),
             Fault::NetworkFlashNotWritten if address >= NET_PRIMARY => return Ok(()),
             Fault::PlainTextLeftBehind if (0xD000..0xE000).contains(&address) => {
@@ -181,6 +201,7 @@ impl CoreBus for FaultyBus<'_> {
         let extra = match self.fault {
             // image_ok of the primary slot.
             Fault::RevertDoesNotHappen => Some((PRIMARY_END - 24, [0x01, 0xFF, 0xFF, 0xFF])),
+            Fault::UnusedSlotTouched => Some((SECONDARY_FREE, [0x12, 0x34, 0x56, 0x78])),
             Fault::BootloaderTouched => Some((BOOTLOADER_FREE, [0x12, 0x34, 0x56, 0x78])),
             _ => None,
         };

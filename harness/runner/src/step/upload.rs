@@ -1,12 +1,15 @@
 //! `upload`: sends an image over SMP, or a part of it before the power goes.
 
-use crate::context::Context;
+use crate::context::{Context, LoadedImage};
+use crate::history::What;
 use crate::link::Uploaded;
 use crate::trouble::{Checked, Trouble};
+use hil_bootloader::predict::Sent;
 use hil_record::{ErrorKind, EventKind, Evidence, FailKind, PowerAction};
 use hil_scenario::{Answer, Upload, UploadCut};
 use hil_smp::{UploadOptions, UploadProgress};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// Progress is an event for every so many percent of the image.
 const PROGRESS_STEP: u64 = 5;
@@ -15,8 +18,9 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
     context.over(step.over)?;
     let image = context.image(&step.image)?;
     context.sent(&step.image);
+    let number = u32::from(step.to.unwrap_or(0));
     let options = UploadOptions {
-        image: u32::from(step.to.unwrap_or(0)),
+        image: number,
         ..UploadOptions::default()
     };
     let total = image.bytes().len() as u64;
@@ -27,11 +31,11 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
     let board = context.bench.name.clone();
     let clock = context.clock.clone();
     let name = step.image.to_string();
-    let mut first = None;
+    let mut reached = None;
     let mut shown = 0;
     let mut overdue = false;
     let mut progress = |at: UploadProgress| {
-        first.get_or_insert(at.offset);
+        reached = Some(at.offset);
         let percent = at.offset * 100 / at.total.max(1);
         if percent >= shown + PROGRESS_STEP || at.offset == at.total {
             shown = percent;
@@ -53,6 +57,7 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
         .bench
         .link()?
         .upload(image.bytes(), options, &mut progress)?;
+    note(context, number, &image, &uploaded, reached);
 
     match (uploaded, &step.power_cut) {
         (Uploaded::Stopped { offset }, _) if overdue => Err(Trouble::fail(
@@ -101,6 +106,34 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
             format_args!("the board refused the upload of {}: {reason}", step.image),
         )),
     }
+}
+
+/// Notes what the board has got, for the check of the whole flash. `reached` is the last offset that it acknowledged.
+fn note(
+    context: &mut Context<'_>,
+    number: u32,
+    image: &Arc<LoadedImage>,
+    uploaded: &Uploaded,
+    reached: Option<u64>,
+) {
+    let part = |offset: u64| Sent::Part {
+        acknowledged: u32::try_from(offset).unwrap_or(u32::MAX),
+    };
+    let sent = match (uploaded, reached) {
+        (Uploaded::Complete(_), _) => Sent::Whole,
+        (Uploaded::Stopped { offset }, _) => part(*offset),
+        (Uploaded::Refused(_), Some(offset)) => part(offset),
+        // Refused before it began: nothing was written.
+        (Uploaded::Refused(_), None) => {
+            context.done(What::Answered);
+            return;
+        }
+    };
+    context.done(What::Uploaded {
+        number,
+        image: Arc::clone(image),
+        sent,
+    });
 }
 
 fn accepted(step: &Upload, start: u64) -> Checked {

@@ -1,0 +1,180 @@
+//! The standing check *flash as predicted*: the whole flash of both cores, byte for byte, against what the model of the
+//! bootloaders makes of everything that was done to the board.
+//!
+//! Bytes of which nobody can know the value are compared with all values that they may have, and the evidence names
+//! them; so are assumptions, such as that the application confirmed itself.
+
+use crate::context::{Context, POLL_FLASH};
+use crate::firmware::Region;
+use crate::history::{self, Rest};
+use crate::trouble::{Checked, Trouble};
+use hil_bootloader::predict::{Comparison, Match, Mismatch, PredictError};
+use hil_bootloader::{Area, DeviceId};
+use hil_record::{ErrorKind, Evidence, FailKind};
+use hil_scenario::{Core, StandingCheck};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long a board that may still be booting is given to end it. We chose it: a swap takes about 0.4 s for each 4 KiB
+/// of image, so this is enough for the largest that fits.
+const SETTLES_WITHIN: Duration = Duration::from_secs(60);
+
+/// How many of the last things that happened a message tells.
+const TOLD: usize = 2;
+
+/// Makes the check. `waived` are the checks that the scenario leaves out: what they are about is left out here too.
+pub(crate) fn run(context: &mut Context<'_>, waived: &BTreeMap<StandingCheck, String>) -> Checked {
+    let Some(programmed) = context.programmed() else {
+        return Err(Trouble::NotPossible(
+            "no step programmed the board, so what it held before is not known".to_owned(),
+        ));
+    };
+    let programmed = history::flash_of(programmed.app.clone(), programmed.net.clone());
+    let except = left_out(context, waived);
+    let deadline = context.deadline(SETTLES_WITHIN);
+    // A second look, in case the first met the board in the middle of something.
+    let mut looks = 0;
+    loop {
+        let found = {
+            let app = context.read(Region::whole_flash(Core::App))?;
+            let net = context.read(Region::whole_flash(Core::Net))?;
+            history::flash_of(app, net)
+        };
+        let (forecast, rest) = history::forecast(
+            context.firmware,
+            context.firmware.bootloader_keys()?,
+            programmed.clone(),
+            context.history(),
+            context.console(Core::App),
+        )
+        .map_err(|error| not_modelled(&error))?;
+        looks += 1;
+        match forecast.compare(&found, &except) {
+            Comparison::NotKnown(reason) => return Err(Trouble::NotPossible(reason)),
+            Comparison::Same(matched) => {
+                tell(context, &matched, &except);
+                return Ok(());
+            }
+            Comparison::Different(_)
+                if looks == 1 || (rest == Rest::Unknown && context.clock.now() < deadline) =>
+            {
+                context.wait_at_most(POLL_FLASH, deadline)?;
+            }
+            Comparison::Different(mismatch) => return Err(different(context, &mismatch)),
+        }
+    }
+}
+
+/// Areas that other checks are about which the scenario waives.
+fn left_out(context: &Context<'_>, waived: &BTreeMap<StandingCheck, String>) -> Vec<Area> {
+    let mut regions = Vec::new();
+    if waived.contains_key(&StandingCheck::BootloaderUnchanged) {
+        regions.extend(
+            Core::ALL
+                .iter()
+                .filter_map(|core| context.firmware.bootloader(*core)),
+        );
+    }
+    if waived.contains_key(&StandingCheck::OtherPartitionsUnchanged) {
+        regions.extend(context.firmware.untouchable());
+    }
+    regions
+        .iter()
+        .map(|region| Area {
+            device: device(region.core),
+            offset: region.address - Region::whole_flash(region.core).address,
+            size: region.size,
+        })
+        .collect()
+}
+
+fn tell(context: &mut Context<'_>, matched: &Match, except: &[Area]) {
+    let whole: u32 = Core::ALL
+        .iter()
+        .map(|core| Region::whole_flash(*core).size)
+        .sum();
+    let out: u32 = except.iter().map(|area| area.size).sum();
+    context.see(Evidence::seen(
+        "flash of both cores",
+        format!("{} bytes as the bootloader model predicts", whole - out),
+    ));
+    if out > 0 {
+        context.see(Evidence::seen(
+            "not compared",
+            format!("{out} bytes that waived checks are about"),
+        ));
+    }
+    for (what, notes) in [
+        ("prediction", &matched.notes),
+        ("prediction assumes", &matched.assumed),
+        ("compared with several values", &matched.left_open),
+    ] {
+        for note in notes {
+            context.see(Evidence::seen(what, note.as_str()));
+        }
+    }
+}
+
+fn different(context: &Context<'_>, mismatch: &Mismatch) -> Trouble {
+    let first = &mismatch.first;
+    let core = match first.device {
+        DeviceId::NetFlash => Core::Net,
+        DeviceId::AppFlash | DeviceId::External | DeviceId::RamFlash => Core::App,
+    };
+    let address = Region::whole_flash(core).address + first.offset;
+    let place = first.place.as_ref().map_or_else(
+        || context.firmware.place(core, address),
+        ToString::to_string,
+    );
+    // Keys are secret, and so is what is encrypted on its way.
+    let encrypted = !context.encrypted_images_sent().is_empty();
+    let is_secret = first
+        .place
+        .as_ref()
+        .is_some_and(|place| place.is_key() || (encrypted && place.is_contents()));
+    let bytes = if is_secret {
+        "which may be secret and are not shown".to_owned()
+    } else {
+        format!(
+            "found {}, expected {}",
+            hex::encode(&first.found),
+            hex::encode(&first.expected)
+        )
+    };
+    let choice = if mismatch.states == 1 {
+        String::new()
+    } else {
+        format!(
+            "; that is the nearest of {} contents that flash might have",
+            mismatch.states
+        )
+    };
+    let count = match mismatch.bytes {
+        1 => "1 byte differs".to_owned(),
+        bytes => format!("{bytes} bytes differ, the first"),
+    };
+    let from = mismatch.story.len().saturating_sub(TOLD);
+    Trouble::fail(
+        FailKind::StandingCheck,
+        format_args!(
+            "flash is not as predicted: {count} at {address:#010x} of the {core} core, {place}: {bytes}; predicted \
+             from: {}{choice}",
+            mismatch.story[from..].join(" | ")
+        ),
+    )
+}
+
+/// The model cannot follow: that says nothing of the firmware.
+fn not_modelled(error: &PredictError) -> Trouble {
+    Trouble::error(
+        ErrorKind::Harness,
+        format_args!("the bootloader model cannot follow what was done: {error}"),
+    )
+}
+
+const fn device(core: Core) -> DeviceId {
+    match core {
+        Core::App => DeviceId::AppFlash,
+        Core::Net => DeviceId::NetFlash,
+    }
+}
