@@ -49,7 +49,7 @@ pub struct Mismatch {
 }
 
 /// The first bytes that differ.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Difference {
     /// The device.
     pub device: DeviceId,
@@ -57,10 +57,24 @@ pub struct Difference {
     pub offset: u32,
     /// What lies there, where it is the bootloader's.
     pub place: Option<Place>,
-    /// What was found, up to 8 bytes.
+    /// What was found, up to 8 bytes; none where a content key lies.
     pub found: Vec<u8>,
     /// What was expected, as many bytes.
     pub expected: Vec<u8>,
+}
+
+impl std::fmt::Debug for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Not the bytes: they may be of an image that is encrypted on its way.
+        let place = self.place.as_ref().map(ToString::to_string);
+        write!(
+            f,
+            "Difference({:#010x} of {}, {})",
+            self.offset,
+            self.device,
+            place.as_deref().unwrap_or("outside the slots")
+        )
+    }
 }
 
 impl Forecast<'_> {
@@ -121,11 +135,10 @@ impl Forecast<'_> {
                 count += 1;
                 first.get_or_insert_with(|| {
                     let place = |offset| Place::of(self.config, device, offset);
-                    // Not beyond the field, so that no key is shown together with its neighbour.
-                    let field = place(offset).map(|place| place.is_key());
+                    // No key, and no part of one next to another field.
                     let length = (0..SHOWN as u32)
                         .take_while(|next| {
-                            place(offset + next).map(|place| place.is_key()) == field
+                            !place(offset + next).is_some_and(|place| place.is_key())
                         })
                         .count();
                     let end = (at + length).min(found.len());

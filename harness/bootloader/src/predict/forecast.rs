@@ -113,8 +113,8 @@ impl<'a> Forecast<'a> {
         self.states = next.0;
         if interrupted {
             self.notes.push(format!(
-                "a boot was interrupted at a moment that is not known: {moments} possible moments, which lead to {} \
-                 possible contents of flash after the next boot",
+                "a boot was interrupted at a moment that is not known; moments that were followed: {moments}; different \
+                 contents of flash after the next boot: {}",
                 self.states.len()
             ));
         }

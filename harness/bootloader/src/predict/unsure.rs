@@ -7,7 +7,7 @@ use crate::sim::{Operation, OperationKind};
 ///
 /// A write clears bits, so a byte that was being written has at least the bits of the new value; an erase sets bits, so
 /// a byte that was being erased has at least the bits of the old one.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub(super) struct Unsure {
     pub(super) device: DeviceId,
     /// First byte, from the start of the device.
@@ -27,6 +27,20 @@ pub(super) enum Cause {
     Upload,
     /// An operation of the bootloader in which the power failed.
     Operation,
+}
+
+impl std::fmt::Debug for Unsure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Not the bytes: a trailer may hold content keys.
+        write!(
+            f,
+            "Unsure({:#010x}..{:#010x} of {}, {:?})",
+            self.offset,
+            self.end(),
+            self.device,
+            self.cause
+        )
+    }
 }
 
 impl Unsure {
