@@ -9,7 +9,7 @@
 #[path = "support/gdb.rs"]
 mod gdb;
 
-use hil_clock::{SharedClock, SystemClock};
+use hil_clock::{Clock, SharedClock, SystemClock};
 use hil_image::{Image, ImageBuilder, ImageVersion};
 use hil_smp::message::{ImageState, ParamsAnswer, Reset, SlotState};
 use hil_smp::{
@@ -281,9 +281,21 @@ fn nrf51(folder: &Path) -> Board {
         ])
         .args(["-gdb", "chardev:gdb"]);
     let mut board = connect(Process::start(&mut command), Duration::ZERO);
-    gdb::program(&UnixStream::connect(stub).unwrap(), &flash);
+    gdb::program(&connect_to_stub(&stub, board.clock.as_ref()), &flash);
     board.wait_until_booted();
     board
+}
+
+/// QEMU names the pseudo-terminal before it listens on the socket.
+fn connect_to_stub(stub: &Path, clock: &dyn Clock) -> UnixStream {
+    let deadline = clock.now() + LONG;
+    loop {
+        match UnixStream::connect(stub) {
+            Ok(stream) => return stream,
+            Err(error) => assert!(clock.now() < deadline, "{}: {error}", stub.display()),
+        }
+        clock.sleep(Duration::from_millis(10));
+    }
 }
 
 /// The shipped application as version 2.0.0, made by our own image builder.
