@@ -2,6 +2,7 @@
 
 use crate::exit::Exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use virtual_dk::Speed;
 
@@ -25,6 +26,9 @@ pub(crate) enum Command {
     /// Look into MCUboot image files
     #[command(subcommand)]
     Image(ImageCommand),
+    /// Compute what MCUboot does to flash, without a board
+    #[command(subcommand)]
+    Bootloader(BootloaderCommand),
     /// Start virtual nRF5340 DKs and print where their probe, UARTs and power are
     ///
     /// Runs until it gets SIGTERM or SIGINT, or its standard input closes.
@@ -113,6 +117,24 @@ pub(crate) struct InspectArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `dfu-hil bootloader …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BootloaderCommand {
+    /// Replay recordings of the real MCUboot and tell every difference
+    Golden(GoldenArgs),
+}
+
+/// `dfu-hil bootloader golden`.
+#[derive(Args, Debug)]
+pub(crate) struct GoldenArgs {
+    /// Folder with cases.jsonl, blobs and keys
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// How many cases at a time [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
 }
 
 /// `dfu-hil virtual-dk`.

@@ -1,5 +1,6 @@
-//! The commands, one file each.
+//! The commands, one file each; those of `dfu-hil bootloader` in a folder.
 
+mod bootloader;
 mod check;
 mod demo_firmware;
 mod image;
@@ -18,6 +19,7 @@ pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
         Command::List(args) => list::list(&args),
         Command::Check(args) => check::check(&args),
         Command::Image(ImageCommand::Inspect(args)) => image::inspect(&args),
+        Command::Bootloader(command) => bootloader::dispatch(command),
         Command::VirtualDk(args) => virtual_dk::serve(args),
         Command::DemoFirmware(args) => demo_firmware::write(&args),
     }

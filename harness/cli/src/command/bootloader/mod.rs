@@ -1,0 +1,14 @@
+//! `dfu-hil bootloader …`: the model of MCUboot on flash files, and its comparison with recordings.
+
+mod golden;
+
+use crate::args::BootloaderCommand;
+use crate::error::CliError;
+use crate::exit::Exit;
+
+/// Does what was asked for.
+pub(super) fn dispatch(command: BootloaderCommand) -> Result<Exit, CliError> {
+    match command {
+        BootloaderCommand::Golden(args) => golden::replay(&args),
+    }
+}
