@@ -88,6 +88,10 @@ pub trait CoreBus: Send {
     /// both cores are reset, on the network core only that one.
     fn system_reset(&mut self) -> Stopped;
 
+    /// The core's watchdog bites: resets as [`system_reset`](Self::system_reset) does, and RESETREAS says that it was
+    /// the watchdog. Always comes back as [`Stopped`].
+    fn watchdog_reset(&mut self) -> Stopped;
+
     /// Stops for ever, as a core that hangs does; comes back when it is reset or loses power.
     fn hang(&mut self) -> Stopped;
 

@@ -214,6 +214,10 @@ impl CoreBus for FaultyBus<'_> {
         self.bus.system_reset()
     }
 
+    fn watchdog_reset(&mut self) -> Stopped {
+        self.bus.watchdog_reset()
+    }
+
     fn hang(&mut self) -> Stopped {
         self.bus.hang()
     }

@@ -254,9 +254,8 @@ impl<'a> Application<'a> {
             ResetWay::Never => {}
             ResetWay::AtOnce => return Ok(bus.system_reset()),
             ResetWay::Watchdog { timeout_ms } => {
-                // The bus has no watchdog: RESETREAS will show a soft reset.
                 bus.wait(Duration::from_millis(timeout_ms.into()))?;
-                return Ok(bus.system_reset());
+                return Ok(bus.watchdog_reset());
             }
         }
         Ok(bus.hang())

@@ -21,6 +21,8 @@ const APP_RAM: u32 = 0x2000_0000;
 const PATIENCE: Duration = Duration::from_secs(3600);
 /// RESETREAS.SREQ.
 pub(crate) const SOFT_RESET: u32 = 1 << 3;
+/// RESETREAS.DOG0.
+pub(crate) const WATCHDOG_RESET: u32 = 1 << 1;
 
 /// How a boot ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -462,6 +464,11 @@ impl CoreBus for SimBus {
 
     fn system_reset(&mut self) -> Stopped {
         self.chip().reset_reasons |= SOFT_RESET;
+        self.end(Ended::Reset)
+    }
+
+    fn watchdog_reset(&mut self) -> Stopped {
+        self.chip().reset_reasons |= WATCHDOG_RESET;
         self.end(Ended::Reset)
     }
 

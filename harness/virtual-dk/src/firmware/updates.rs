@@ -4,7 +4,7 @@ use hil_image::Image;
 use rstest::rstest;
 
 use super::client;
-use super::sim::{Boot, Ended, SimBoard};
+use super::sim::{Boot, Ended, SimBoard, WATCHDOG_RESET};
 use crate::demo::{DemoSet, Variant};
 
 /// A board with the baseline, and the set it came from.
@@ -195,6 +195,11 @@ fn an_update_that_hangs_reverts_by_the_reset_of_its_watchdog() {
     let bench = Bench::new(Variant::SwapMoveEcdsaEc256);
     bench.upload_and_test(&bench.app("hangs"));
     assert_eq!(bench.board.start().ended, Ended::Reset);
+    assert_ne!(
+        bench.board.reset_reasons() & WATCHDOG_RESET,
+        0,
+        "RESETREAS says it was the watchdog"
+    );
     assert!(bench.board.start().shows("1.0.0 (baseline)"));
 }
 

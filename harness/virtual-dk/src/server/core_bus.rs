@@ -315,6 +315,15 @@ impl CoreBus for CoreHandle {
         Stopped
     }
 
+    fn watchdog_reset(&mut self) -> Stopped {
+        let Ok(mut state) = self.enter() else {
+            return Stopped;
+        };
+        state.chip.watchdog_reset(self.core);
+        self.board.settle(&mut state);
+        Stopped
+    }
+
     fn hang(&mut self) -> Stopped {
         self.stay()
     }

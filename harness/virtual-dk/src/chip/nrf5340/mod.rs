@@ -16,9 +16,11 @@ const INSTRUCTIONS_PER_POLL: u64 = 200_000;
 /// RESETREAS bits (register descriptions of both cores).
 mod reason {
     pub(super) const PIN: u32 = 1 << 0;
+    pub(super) const WATCHDOG_0: u32 = 1 << 1;
     pub(super) const CTRL_AP: u32 = 1 << 2;
     pub(super) const SOFT: u32 = 1 << 3;
     pub(super) const NET_SOFT: u32 = 1 << 16;
+    pub(super) const NET_WATCHDOG: u32 = 1 << 18;
     pub(super) const NET_FORCE_OFF: u32 = 1 << 23;
     pub(super) const NET_CTRL_AP: u32 = 1 << 27;
 }
@@ -154,14 +156,28 @@ impl Chip {
 
     /// SYSRESETREQ of `core`.
     pub(crate) fn system_reset(&mut self, core: Core) {
+        let reason = match core {
+            Core::App => reason::SOFT,
+            Core::Net => reason::NET_SOFT,
+        };
+        self.reset_because(core, reason);
+    }
+
+    /// The watchdog of `core` was not fed in time.
+    pub(crate) fn watchdog_reset(&mut self, core: Core) {
+        let reason = match core {
+            Core::App => reason::WATCHDOG_0,
+            Core::Net => reason::NET_WATCHDOG,
+        };
+        self.reset_because(core, reason);
+    }
+
+    fn reset_because(&mut self, core: Core, reason: u32) {
         if self.power == Power::Off || self.in_pin_reset {
             return;
         }
         self.hold(core);
-        self.silicon.reset_reasons[index(core)] |= match core {
-            Core::App => reason::SOFT,
-            Core::Net => reason::NET_SOFT,
-        };
+        self.silicon.reset_reasons[index(core)] |= reason;
         self.leave_reset(core);
         self.settle();
     }

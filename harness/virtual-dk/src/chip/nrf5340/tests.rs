@@ -113,6 +113,17 @@ fn reset_reasons_accumulate_until_power_is_lost() {
     assert_eq!(chip.reset_reasons(Core::App), 0);
 }
 
+#[rstest]
+#[case::application(Core::App, 1 << 1)]
+#[case::network(Core::Net, 1 << 18)]
+fn a_reset_by_the_watchdog_says_so(#[case] core: Core, #[case] expected: u32) {
+    let mut chip = chip(ForceOffView::Faithful);
+    chip.set_force_off(false);
+    chip.clear_reset_reasons(core);
+    chip.watchdog_reset(core);
+    assert_eq!(chip.reset_reasons(core), expected);
+}
+
 #[test]
 fn ram_survives_a_reset_and_not_a_power_cycle() {
     let mut chip = chip(ForceOffView::Faithful);
