@@ -5,8 +5,10 @@
 #[path = "support/mod.rs"]
 mod support;
 
-use serde_json::Value;
+use rstest::rstest;
+use serde_json::{Value, json};
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use support::{Desk, Ended};
 
@@ -96,4 +98,274 @@ fn recordings_that_cannot_be_read_are_a_mistake_of_the_command_line() {
 fn recordings_without_a_case_are_never_a_pass() {
     let ended = golden(&desk_with(&[]));
     assert_eq!(ended.code, Some(4), "{}", ended.all());
+}
+
+/// The flash that a case begins with: all devices, one after the other.
+fn initial_flash(case: &Value) -> Vec<u8> {
+    let layout = &case["layout"];
+    let size = |device: &str| layout["devices"][device].as_u64().unwrap_or(0) as usize;
+    let mut flash = vec![0xff; size("int") + size("ext")];
+    for edit in case["flash"]["edits"].as_array().expect("a list") {
+        let slot = &layout["slots"][edit["slot"].as_str().expect("a name")];
+        let device = if slot["dev"] == "ext" { size("int") } else { 0 };
+        let number = |value: &Value| value.as_u64().expect("a number") as usize;
+        let start = device + number(&slot["off"]) + number(&edit["off"]);
+        let bytes = match edit["blob"].as_str() {
+            Some(name) => blob(name),
+            None => hex::decode(edit["hex"].as_str().expect("bytes"))
+                .expect("hex")
+                .repeat(edit["repeat"].as_u64().unwrap_or(1) as usize),
+        };
+        flash[start..start + bytes.len()].copy_from_slice(&bytes);
+    }
+    flash
+}
+
+fn blob(name: &str) -> Vec<u8> {
+    let file = fs::File::open(recordings().join(format!("blobs/{name}.gz"))).expect("recorded");
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(file)
+        .read_to_end(&mut bytes)
+        .expect("it is gzip");
+    bytes
+}
+
+/// A desk with a case's `config.json` and its flash, `int.bin` and perhaps `ext.bin`; and the arguments that name them.
+fn desk_at(case: &Value, flash: &[u8]) -> (Desk, Vec<String>) {
+    let desk = Desk::empty();
+    let build = json!({ "config": case["config"], "layout": case["layout"] });
+    desk.write("config.json", &build.to_string());
+    let mut args: Vec<String> = ["--config", "config.json"].map(str::to_owned).to_vec();
+    let mut start = 0;
+    for device in ["int", "ext"] {
+        if let Some(size) = case["layout"]["devices"][device].as_u64() {
+            let end = start + size as usize;
+            fs::write(desk.path(&format!("{device}.bin")), &flash[start..end]).expect("ours");
+            args.extend(["--flash".to_owned(), format!("{device}={device}.bin")]);
+            start = end;
+        }
+    }
+    let signing = match case["config"]["signature"].as_str() {
+        Some("ecdsa-p256") => Some("root-ec-p256.pem"),
+        Some("rsa-2048") => Some("root-rsa-2048.pem"),
+        Some("ed25519") => Some("root-ed25519.pem"),
+        _ => None,
+    };
+    let decrypting = (case["config"]["encryption"] == "ec256").then_some("enc-ec256-priv.pem");
+    for name in signing.into_iter().chain(decrypting) {
+        let path = recordings().join("keys").join(name);
+        args.extend(["--key".to_owned(), path.to_string_lossy().into_owned()]);
+    }
+    (desk, args)
+}
+
+/// `--action` for each request before a step.
+fn actions(step: &Value) -> Vec<String> {
+    let requests = step["actions"].as_array().into_iter().flatten();
+    requests
+        .flat_map(|request| {
+            let name = match request["do"].as_str() {
+                Some("perm") => "permanent",
+                Some(name) => name,
+                None => panic!("a request without a name: {request}"),
+            };
+            [
+                "--action".to_owned(),
+                format!("{name}:{}", request["image"]),
+            ]
+        })
+        .collect()
+}
+
+fn bootloader(desk: &Desk, command: &str, args: &[String], more: &[&str]) -> Ended {
+    let mut all = vec!["bootloader", command];
+    all.extend(args.iter().map(String::as_str));
+    all.extend(more);
+    desk.run(&all)
+}
+
+fn json_lines(ended: &Ended) -> Vec<Value> {
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    ended
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("every line is JSON"))
+        .collect()
+}
+
+#[rstest]
+#[case::swap_move("move-ec256/test-revert")]
+#[case::swap_offset("offset-ec256/test-revert")]
+#[case::swap_scratch("scratch-ec256/test-revert")]
+#[case::overwrite("overwrite-ec256/perm")]
+#[case::encrypted("move-ec256-enc/both-with-key")]
+#[case::two_images("move-ec256-2img/test-revert")]
+#[case::rsa("move-rsa2048/test-revert")]
+#[case::nordic("ncs-move-ec256/test-revert")]
+#[case::external_flash("ext/scratch-ec256/test-revert")]
+#[case::refused("move-ec256/bad-signature")]
+fn boots_of_flash_files_are_the_recorded_ones(#[case] id: &str) {
+    let case = case(id);
+    let (desk, mut args) = desk_at(&case, &initial_flash(&case));
+    let steps = case["steps"].as_array().expect("a list");
+    args.extend(actions(&steps[0]));
+    let boots = steps.len().to_string();
+    let ended = bootloader(
+        &desk,
+        "boot",
+        &args,
+        &["--boots", &boots, "--trace", "--json"],
+    );
+
+    let boots = json_lines(&ended);
+    assert_eq!(boots.len(), steps.len());
+    for (boot, step) in boots.iter().zip(steps) {
+        let expect = &step["expect"];
+        for field in ["flash_before", "swap_types_before"] {
+            assert_eq!(boot[field], step[field], "{field} of {boot}");
+        }
+        for field in [
+            "result",
+            "image",
+            "swap_types_after",
+            "ops",
+            "writes",
+            "erases",
+            "trailers",
+            "flash",
+        ] {
+            assert_eq!(boot[field], expect[field], "{field} of {boot}");
+        }
+        if !expect["trace"].is_null() {
+            assert_eq!(boot["trace"], expect["trace"], "trace of {boot}");
+        }
+    }
+}
+
+#[test]
+fn flash_after_the_last_boot_is_written_and_can_be_booted_again() {
+    let case = case("ext/move-ec256/test-revert");
+    let (desk, args) = desk_at(&case, &initial_flash(&case));
+    let first = bootloader(&desk, "boot", &args, &["--action", "test", "--out", "."]);
+    assert_eq!(first.code, Some(0), "{}", first.all());
+    let again = json_lines(&bootloader(&desk, "boot", &args, &["--json"]));
+    assert_eq!(
+        again[0]["flash_before"],
+        case["steps"][0]["expect"]["flash"]
+    );
+    assert_eq!(again[0]["flash"], case["steps"][1]["expect"]["flash"]);
+}
+
+#[test]
+fn a_torn_cut_leaves_the_recorded_flash() {
+    let case = case("move-ec256/sweep-test");
+    let (desk, mut args) = desk_at(&case, &initial_flash(&case));
+    args.extend(actions(&case["steps"][0]));
+    let sweep = &case["sweeps"][1];
+    let row = &sweep["cuts"][60];
+    let (cut, torn) = (row[0].to_string(), sweep["torn"].to_string());
+    let ended = bootloader(
+        &desk,
+        "boot",
+        &args,
+        &["--cut", &cut, "--torn", &torn, "--boots", "2", "--json"],
+    );
+    let boots = json_lines(&ended);
+    assert_eq!(boots[0]["result"], "cut");
+    assert_eq!(boots[0]["flash"], row[1]);
+    assert_eq!(boots[0]["swap_types_after"], row[4]);
+    assert_eq!(boots[1]["flash"], row[2]);
+}
+
+#[test]
+fn a_boot_is_explained_to_people() {
+    let case = case("move-ec256/test-revert");
+    let (desk, args) = desk_at(&case, &initial_flash(&case));
+    let ended = bootloader(&desk, "boot", &args, &["--action", "test"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    insta::assert_snapshot!(ended.stdout, @r"
+    test:0: done
+    boot 0: reset
+      image 0: test, because secondary magic good, image_ok unset
+      boots 2.0.0 at 0x00010000 of app-flash
+      swap type test, afterwards revert
+      96 flash operations: 79 writes, 17 erases
+      trailer of app.primary: good/test/set/unset
+      trailer of app.secondary: unset/none/unset/unset
+      flash 86d02840aa868a18394a9e28a69cfb67f853f766a14ed01c815bc63644c9eec0
+    ");
+}
+
+#[test]
+fn a_bootloader_of_a_firmware_set_is_taken_too() {
+    let case = case("move-ec256/test-revert");
+    let (desk, args) = desk_at(&case, &initial_flash(&case));
+    desk.write(
+        "config.json",
+        "mode: swap-move\nsignature: ecdsa-p256\nline: upstream\nimages:\n  \
+         - primary: { device: app-flash, offset: 65536, size: 131072 }\n    \
+           secondary: { device: app-flash, offset: 196608, size: 131072 }\n",
+    );
+    let boots = json_lines(&bootloader(
+        &desk,
+        "boot",
+        &args,
+        &["--action", "test", "--json"],
+    ));
+    assert_eq!(boots[0]["flash"], case["steps"][0]["expect"]["flash"]);
+}
+
+#[rstest]
+#[case::no_key(&["--flash", "int=int.bin"], "error: the bootloader checks signatures, but no key was given that could")]
+#[case::device_missing(&["--flash", "ext=int.bin"], "error: the layout has a flash device `int`, but no file was given for it\nhelp: add --flash int=FILE")]
+#[case::device_twice(&["--flash", "int=int.bin", "--flash", "app-flash=int.bin"], "was given twice")]
+#[case::file_missing(&["--flash", "int=nowhere.bin"], "error: flash file `nowhere.bin`: cannot be read: ")]
+#[case::wrong_size(&["--flash", "int=config.json"], "expected the 327680 of `int` in the layout")]
+#[case::unknown_device(&["--flash", "flash=int.bin"], "no device `flash`; there are")]
+#[case::not_a_pair(&["--flash", "int.bin"], "expected DEV=FILE")]
+#[case::unknown_request(&["--flash", "int=int.bin", "--action", "swap"], "no request `swap`; there are `test`, `permanent` and `confirm`")]
+#[case::torn_alone(&["--flash", "int=int.bin", "--torn", "4"], "--cut <N>")]
+fn wrong_input_is_named(#[case] args: &[&str], #[case] message: &str) {
+    let case = case("move-ec256/test-revert");
+    let (desk, _) = desk_at(&case, &initial_flash(&case));
+    let ended = bootloader(
+        &desk,
+        "boot",
+        &[],
+        &[&["--config", "config.json"], args].concat(),
+    );
+    assert_eq!(ended.code, Some(2), "{}", ended.all());
+    assert!(ended.stderr.contains(message), "{}", ended.all());
+}
+
+#[rstest]
+#[case::mode("mode", json!("swap"), "mode `swap` is not known")]
+#[case::sector("sector_size", json!(0), "`sector-size` is 0, expected a multiple of `write-size`, 4")]
+#[case::trailer("max_sectors", json!(u32::MAX), "`max-sectors` is 4294967295, expected 1 to 65536")]
+#[case::images("images", json!(0), "no slots: `images` is empty")]
+#[case::slot("images", json!(2), "layout has no slot `net.primary`")]
+fn a_bootloader_that_cannot_be_is_named(
+    #[case] field: &str,
+    #[case] value: Value,
+    #[case] message: &str,
+) {
+    let mut case = case("move-ec256/test-revert");
+    let flash = initial_flash(&case);
+    case["config"][field] = value;
+    let (desk, args) = desk_at(&case, &flash);
+    let ended = bootloader(&desk, "boot", &args, &[]);
+    assert_eq!(ended.code, Some(2), "{}", ended.all());
+    assert_eq!(
+        ended.stderr.lines().next(),
+        Some(format!("error: configuration `config.json`: {message}").as_str())
+    );
+}
+
+#[test]
+fn a_request_for_an_image_that_is_not_there_is_a_mistake_of_the_command_line() {
+    let case = case("move-ec256/test-revert");
+    let (desk, args) = desk_at(&case, &initial_flash(&case));
+    let ended = bootloader(&desk, "boot", &args, &["--action", "confirm:1"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.all());
+    insta::assert_snapshot!(ended.stderr, @"error: there is no image 1 to mark, the bootloader has 1, counted from 0");
 }

@@ -25,6 +25,31 @@ pub(crate) struct Case {
     pub(crate) variants: Vec<Variant>,
 }
 
+/// The parts of a case that say how the bootloader was built and where its slots are: `config` and `layout`.
+#[derive(Debug, Deserialize)]
+pub struct RecordedBuild {
+    config: RecordedConfig,
+    layout: Layout,
+}
+
+impl RecordedBuild {
+    /// The model's configuration.
+    ///
+    /// # Errors
+    /// Names what the model does not know, or the slot that the layout lacks.
+    pub fn config(&self) -> Result<Config, String> {
+        model_config(&self.config, &self.layout)
+    }
+
+    /// Name in the recording (`int`, `ext`) and size in bytes of each flash device.
+    pub fn devices(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.layout
+            .devices
+            .iter()
+            .map(|(name, size)| (name.as_str(), *size))
+    }
+}
+
 #[derive(Debug, Deserialize)]
 pub(crate) struct RecordedConfig {
     pub(crate) mode: String,
@@ -155,8 +180,9 @@ pub(crate) struct Variant {
     pub(crate) flash: String,
 }
 
-/// The device that a recording means.
-pub(crate) fn device(name: &str) -> Option<DeviceId> {
+/// The device that a recording means: `int` or `ext`.
+#[must_use]
+pub fn device(name: &str) -> Option<DeviceId> {
     match name {
         "int" => Some(DeviceId::AppFlash),
         "ext" => Some(DeviceId::External),
@@ -177,77 +203,79 @@ impl SlotPlace {
 impl Case {
     /// The model's configuration; the error names what the model does not know.
     pub(crate) fn config(&self) -> Result<Config, String> {
-        let recorded = &self.config;
-        let unknown = |what: &str, value: &str| format!("{what} `{value}` is not known");
-        let area = |name: String| -> Result<Area, String> {
-            let place = self
-                .layout
-                .slots
-                .get(&name)
-                .ok_or_else(|| format!("layout has no slot `{name}`"))?;
-            place
-                .area()
-                .ok_or_else(|| format!("slot `{name}` is in an unknown device `{}`", place.dev))
-        };
-        let mut images = Vec::new();
-        for name in ["app", "net"].into_iter().take(recorded.images) {
-            images.push(ImageSlots {
-                primary: area(format!("{name}.primary"))?,
-                secondary: area(format!("{name}.secondary"))?,
-            });
-        }
-        if images.len() != recorded.images {
-            return Err(format!(
-                "{} images are more than a recording can name",
-                recorded.images
-            ));
-        }
-        Ok(Config {
-            mode: match recorded.mode.as_str() {
-                "move" => Mode::SwapMove,
-                "offset" => Mode::SwapOffset,
-                "scratch" => Mode::SwapScratch,
-                "overwrite" => Mode::OverwriteOnly,
-                other => return Err(unknown("mode", other)),
-            },
-            signature: match recorded.signature.as_str() {
-                "ecdsa-p256" => Signature::EcdsaP256,
-                "rsa-2048" => Signature::Rsa2048,
-                "rsa-3072" => Signature::Rsa3072,
-                "ed25519" => Signature::Ed25519,
-                "none" => Signature::None,
-                other => return Err(unknown("signature", other)),
-            },
-            encryption: match recorded.encryption.as_str() {
-                "none" => Encryption::None,
-                "ec256" => Encryption::Ec256,
-                "x25519" => Encryption::X25519,
-                "rsa-2048" => Encryption::Rsa2048,
-                "aes-kw" => Encryption::AesKw,
-                other => return Err(unknown("encryption", other)),
-            },
-            content_key: ContentKeySize::Aes128,
-            save_enctlv: recorded.save_enctlv,
-            downgrade_prevention: match recorded.downgrade_prevention.as_str() {
-                "none" => DowngradePrevention::None,
-                "version" => DowngradePrevention::Version,
-                "security-counter" => DowngradePrevention::SecurityCounter,
-                other => return Err(unknown("downgrade prevention", other)),
-            },
-            validate_primary: recorded.validate_primary,
-            max_sectors: recorded.max_sectors,
-            write_size: recorded.write_size,
-            sector_size: recorded.sector_size,
-            max_align: recorded.max_align,
-            line: if recorded.source.starts_with("sdk-mcuboot") {
-                Line::Nordic
-            } else {
-                Line::Upstream
-            },
-            network_core: NetworkCore::None,
-            network_slot: NetworkSlot::default(),
-            images,
-            scratch: self.layout.slots.get("scratch").and_then(SlotPlace::area),
-        })
+        model_config(&self.config, &self.layout)
     }
+}
+
+fn model_config(recorded: &RecordedConfig, layout: &Layout) -> Result<Config, String> {
+    let unknown = |what: &str, value: &str| format!("{what} `{value}` is not known");
+    let area = |name: String| -> Result<Area, String> {
+        let place = layout
+            .slots
+            .get(&name)
+            .ok_or_else(|| format!("layout has no slot `{name}`"))?;
+        place
+            .area()
+            .ok_or_else(|| format!("slot `{name}` is in an unknown device `{}`", place.dev))
+    };
+    let mut images = Vec::new();
+    for name in ["app", "net"].into_iter().take(recorded.images) {
+        images.push(ImageSlots {
+            primary: area(format!("{name}.primary"))?,
+            secondary: area(format!("{name}.secondary"))?,
+        });
+    }
+    if images.len() != recorded.images {
+        return Err(format!(
+            "{} images are more than a recording can name",
+            recorded.images
+        ));
+    }
+    Ok(Config {
+        mode: match recorded.mode.as_str() {
+            "move" => Mode::SwapMove,
+            "offset" => Mode::SwapOffset,
+            "scratch" => Mode::SwapScratch,
+            "overwrite" => Mode::OverwriteOnly,
+            other => return Err(unknown("mode", other)),
+        },
+        signature: match recorded.signature.as_str() {
+            "ecdsa-p256" => Signature::EcdsaP256,
+            "rsa-2048" => Signature::Rsa2048,
+            "rsa-3072" => Signature::Rsa3072,
+            "ed25519" => Signature::Ed25519,
+            "none" => Signature::None,
+            other => return Err(unknown("signature", other)),
+        },
+        encryption: match recorded.encryption.as_str() {
+            "none" => Encryption::None,
+            "ec256" => Encryption::Ec256,
+            "x25519" => Encryption::X25519,
+            "rsa-2048" => Encryption::Rsa2048,
+            "aes-kw" => Encryption::AesKw,
+            other => return Err(unknown("encryption", other)),
+        },
+        content_key: ContentKeySize::Aes128,
+        save_enctlv: recorded.save_enctlv,
+        downgrade_prevention: match recorded.downgrade_prevention.as_str() {
+            "none" => DowngradePrevention::None,
+            "version" => DowngradePrevention::Version,
+            "security-counter" => DowngradePrevention::SecurityCounter,
+            other => return Err(unknown("downgrade prevention", other)),
+        },
+        validate_primary: recorded.validate_primary,
+        max_sectors: recorded.max_sectors,
+        write_size: recorded.write_size,
+        sector_size: recorded.sector_size,
+        max_align: recorded.max_align,
+        line: if recorded.source.starts_with("sdk-mcuboot") {
+            Line::Nordic
+        } else {
+            Line::Upstream
+        },
+        network_core: NetworkCore::None,
+        network_slot: NetworkSlot::default(),
+        images,
+        scratch: layout.slots.get("scratch").and_then(SlotPlace::area),
+    })
 }

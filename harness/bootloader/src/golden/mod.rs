@@ -21,6 +21,7 @@ mod corpus;
 mod replay;
 mod summary;
 
+pub use case::{RecordedBuild, device};
 pub use corpus::{Corpus, CorpusError};
 pub use replay::Sampling;
 pub use summary::{CaseReport, ModeTally, Options, Summary};

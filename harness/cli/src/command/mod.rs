@@ -8,6 +8,8 @@ mod list;
 mod run;
 mod virtual_dk;
 
+pub(crate) use bootloader::FlashFile;
+
 use crate::args::{Command, ImageCommand};
 use crate::error::CliError;
 use crate::exit::Exit;

@@ -1,6 +1,10 @@
 //! `dfu-hil bootloader …`: the model of MCUboot on flash files, and its comparison with recordings.
 
+mod boot;
 mod golden;
+mod input;
+
+pub(crate) use input::FlashFile;
 
 use crate::args::BootloaderCommand;
 use crate::error::CliError;
@@ -10,5 +14,6 @@ use crate::exit::Exit;
 pub(super) fn dispatch(command: BootloaderCommand) -> Result<Exit, CliError> {
     match command {
         BootloaderCommand::Golden(args) => golden::replay(&args),
+        BootloaderCommand::Boot(args) => boot::boot(&args),
     }
 }
