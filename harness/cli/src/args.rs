@@ -131,6 +131,8 @@ pub(crate) enum BootloaderCommand {
     ///
     /// That no image starts is a result, and no failure of the command: see `result`.
     Boot(BootArgs),
+    /// Cut the power at every flash operation of one boot, boot once more, and print a line of JSON for each cut
+    Sweep(SweepArgs),
 }
 
 /// `dfu-hil bootloader golden`.
@@ -221,6 +223,16 @@ pub(crate) struct BootArgs {
     /// Print one line of JSON for each boot
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `dfu-hil bootloader sweep`.
+#[derive(Args, Debug)]
+pub(crate) struct SweepArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// Let this many bytes of the operation at each cut be done
+    #[arg(long, value_name = "BYTES", default_value_t = 0)]
+    pub(crate) torn: u32,
 }
 
 /// `dfu-hil virtual-dk`.

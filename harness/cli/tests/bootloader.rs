@@ -369,3 +369,32 @@ fn a_request_for_an_image_that_is_not_there_is_a_mistake_of_the_command_line() {
     assert_eq!(ended.code, Some(2), "{}", ended.all());
     insta::assert_snapshot!(ended.stderr, @"error: there is no image 1 to mark, the bootloader has 1, counted from 0");
 }
+
+#[rstest]
+#[case::swap_move("move-ec256/sweep-test", 0)]
+#[case::torn("overwrite-ec256/sweep-test", 1)]
+#[case::swap_offset_permanent("offset-ec256/sweep-perm", 0)]
+#[case::encrypted("scratch-ec256-enc/sweep-test", 0)]
+#[case::two_devices("ext/move-ec256/sweep-test", 0)]
+fn every_cut_of_a_sweep_is_the_recorded_one(#[case] id: &str, #[case] sweep: usize) {
+    let case = case(id);
+    let (desk, mut args) = desk_at(&case, &initial_flash(&case));
+    args.extend(actions(&case["steps"][0]));
+    let torn = case["sweeps"][sweep]["torn"].as_u64().unwrap_or(0);
+    let ended = bootloader(&desk, "sweep", &args, &["--torn", &torn.to_string()]);
+
+    let cuts: Vec<Value> = json_lines(&ended)
+        .iter()
+        .map(|line| {
+            json!([
+                line["cut"],
+                line["flash_at_cut"],
+                line["flash_after"],
+                line["version"],
+                line["swap_types_at_cut"],
+            ])
+        })
+        .collect();
+    let recorded = case["sweeps"][sweep]["cuts"].as_array().expect("a list");
+    assert_eq!(&cuts, recorded);
+}

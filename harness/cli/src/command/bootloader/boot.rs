@@ -42,10 +42,10 @@ struct Boot {
 /// What came of a request of the application. One that MCUboot's code refuses is an answer, not a mistake.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Requested {
-    action: String,
+    pub(super) action: String,
     ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    pub(super) error: Option<String>,
 }
 
 /// Boots as often as was asked for; the power fails in the first boot.

@@ -3,6 +3,7 @@
 mod boot;
 mod golden;
 mod input;
+mod sweep;
 
 pub(crate) use input::FlashFile;
 
@@ -15,5 +16,6 @@ pub(super) fn dispatch(command: BootloaderCommand) -> Result<Exit, CliError> {
     match command {
         BootloaderCommand::Golden(args) => golden::replay(&args),
         BootloaderCommand::Boot(args) => boot::boot(&args),
+        BootloaderCommand::Sweep(args) => sweep::sweep(&args),
     }
 }
