@@ -133,6 +133,8 @@ pub(crate) enum BootloaderCommand {
     Boot(BootArgs),
     /// Cut the power at every flash operation of one boot, boot once more, and print a line of JSON for each cut
     Sweep(SweepArgs),
+    /// Print what stands in the slots (headers, TLVs, trailers, swap status), and what the next boot does and why
+    Explain(ModelArgs),
 }
 
 /// `dfu-hil bootloader golden`.

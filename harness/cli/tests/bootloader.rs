@@ -398,3 +398,131 @@ fn every_cut_of_a_sweep_is_the_recorded_one(#[case] id: &str, #[case] sweep: usi
     let recorded = case["sweeps"][sweep]["cuts"].as_array().expect("a list");
     assert_eq!(&cuts, recorded);
 }
+
+/// A desk whose flash is the one that step 0 of a case ends with after `more` was given to it.
+fn desk_after(id: &str, more: &[&str]) -> (Desk, Vec<String>) {
+    let case = case(id);
+    let (desk, args) = desk_at(&case, &initial_flash(&case));
+    let mut all = args.clone();
+    all.extend(actions(&case["steps"][0]));
+    let ended = bootloader(&desk, "boot", &all, &[&["--out", "."], more].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    (desk, args)
+}
+
+fn explained(desk: &Desk, args: &[String], more: &[&str]) -> String {
+    let ended = bootloader(desk, "explain", args, more);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    ended.stdout
+}
+
+#[test]
+fn an_update_that_waits_for_its_test_is_explained() {
+    let case = case("move-ec256/test-revert");
+    let (desk, args) = desk_at(&case, &initial_flash(&case));
+    insta::assert_snapshot!(explained(&desk, &args, &["--action", "test"]), @r"
+    image 0, swap type by its trailers: test
+      app.primary: 0x00010000 of int, 0x20000 bytes
+        at 0x0000: version 1.0.0, header 0x200, payload 0x2ee0 bytes, flags none
+          unprotected TLV SHA256 (0x0010) at 0x30e4, 32 bytes
+          unprotected TLV KEYHASH (0x0001) at 0x3108, 32 bytes
+          unprotected TLV ECDSA_SIG (0x0022) at 0x312c, 70 bytes
+        trailer: magic good, image_ok set, copy_done unset
+          swap_info none of image 0 (0xff), swap_size unset
+          swap status: none of 384 entries written
+      app.secondary: 0x00030000 of int, 0x20000 bytes
+        at 0x0000: version 2.0.0, header 0x200, payload 0x4268 bytes, flags none
+          unprotected TLV SHA256 (0x0010) at 0x446c, 32 bytes
+          unprotected TLV KEYHASH (0x0001) at 0x4490, 32 bytes
+          unprotected TLV ECDSA_SIG (0x0022) at 0x44b4, 72 bytes
+        trailer: magic good, image_ok unset, copy_done unset
+          swap_info test of image 0 (0x02), swap_size unset
+          swap status: none of 384 entries written
+    next boot
+      image 0: test, because secondary magic good, image_ok unset
+      boots 2.0.0 at 0x00010000 of app-flash
+      96 flash operations: 79 writes, 17 erases
+    console
+      Starting bootloader
+      Primary image: magic=good, swap_type=0x1, copy_done=0x3, image_ok=0x1
+      Secondary image: magic=good, swap_type=0x2, copy_done=0x3, image_ok=0x3
+      Boot source: none
+      Image index: 0, Swap type: test
+      Starting swap using move algorithm.
+      Bootloader chainload address offset: 0x10000
+      Image version: v2.0.0
+      Jumping to the first image slot
+    ");
+}
+
+#[test]
+fn an_interrupted_swap_is_explained_without_its_keys() {
+    let (desk, args) = desk_after("offset-ec256-enc/both-with-key", &["--cut", "30"]);
+    insta::assert_snapshot!(explained(&desk, &args, &[]), @r"
+    image 0, swap type by its trailers: none
+      app.primary: 0x00010000 of int, 0x20000 bytes
+        at 0x0000: version 2.0.0, header 0x200, payload 0x4270 bytes, flags ENCRYPTED_AES128
+          not whole: unprotected TLV area magic at offset 0x4470 is 0xffff, expected 0x6907
+        trailer: magic good, image_ok unset, copy_done unset
+          swap_info test of image 0 (0x02), swap_size 0x457b, TLV sizes 0x10d and 0x10b
+          key 0: a key in clear
+          key 1: a key in clear
+          swap status: 3 of 256 entries written, the last is 2
+      app.secondary: 0x00030000 of int, 0x20000 bytes
+        at 0x0000: version 1.0.0, header 0x200, payload 0x2ee0 bytes, flags ENCRYPTED_AES128
+          not whole: unprotected TLV area magic at offset 0x30e0 is 0x9d7b, expected 0x6907
+        at 0x1000: no image, header magic at offset 0x0000 is 0xd6e9de04, expected 0x96f3b83d
+        trailer: erased
+    next boot
+      image 0: interrupted test swap resumed, because the status words of the trailer end at step 2.2
+      boots 2.0.0 at 0x00010000 of app-flash
+      43 flash operations: 36 writes, 7 erases
+    console
+      Starting bootloader
+      Image index: 0, Swap type: none
+      Image index: 0, Swap type: none
+      Primary image: magic=good, swap_type=0x2, copy_done=0x3, image_ok=0x3
+      Secondary image: magic=unset, swap_type=0x1, copy_done=0x3, image_ok=0x3
+      Boot source: primary slot
+      Image index: 0, Swap type: none
+      Image index: 0, Swap type: none
+      Starting swap using offset algorithm.
+      Image index: 0, Swap type: none
+      Image index: 0, Swap type: revert
+      Bootloader chainload address offset: 0x10000
+      Image version: v2.0.0
+      Jumping to the first image slot
+    ");
+}
+
+#[test]
+fn what_is_no_image_is_explained_and_not_a_mistake() {
+    let case = case("move-ec256/test-revert");
+    let flash = vec![0x5a; initial_flash(&case).len()];
+    let (desk, args) = desk_at(&case, &flash);
+    insta::assert_snapshot!(explained(&desk, &args, &[]), @r"
+    image 0, swap type by its trailers: none
+      app.primary: 0x00010000 of int, 0x20000 bytes
+        at 0x0000: no image, header magic at offset 0x0000 is 0x5a5a5a5a, expected 0x96f3b83d
+        trailer: magic bad, image_ok bad, copy_done bad
+          swap_info none of image 0 (0x5a), swap_size 0x5a5a5a5a
+          swap status: 384 of 384 entries written, the last is 383
+      app.secondary: 0x00030000 of int, 0x20000 bytes
+        at 0x0000: no image, header magic at offset 0x0000 is 0x5a5a5a5a, expected 0x96f3b83d
+        trailer: magic bad, image_ok bad, copy_done bad
+          swap_info none of image 0 (0x5a), swap_size 0x5a5a5a5a
+          swap status: 384 of 384 entries written, the last is 383
+    next boot
+      image 0: no update, because no image header where one must be
+      image 0: no image in the primary slot, because image is marked as not bootable
+      does not boot: the primary slot of image 0 holds no valid image
+      0 flash operations: 0 writes, 0 erases
+    console
+      Starting bootloader
+      Primary image: magic=bad, swap_type=0x1, copy_done=0x2, image_ok=0x2
+      Secondary image: magic=bad, swap_type=0x1, copy_done=0x2, image_ok=0x2
+      Boot source: none
+      Failed reading image headers; Image=0
+      Unable to find bootable image
+    ");
+}

@@ -1,6 +1,7 @@
 //! `dfu-hil bootloader …`: the model of MCUboot on flash files, and its comparison with recordings.
 
 mod boot;
+mod explain;
 mod golden;
 mod input;
 mod sweep;
@@ -17,5 +18,6 @@ pub(super) fn dispatch(command: BootloaderCommand) -> Result<Exit, CliError> {
         BootloaderCommand::Golden(args) => golden::replay(&args),
         BootloaderCommand::Boot(args) => boot::boot(&args),
         BootloaderCommand::Sweep(args) => sweep::sweep(&args),
+        BootloaderCommand::Explain(args) => explain::explain(&args),
     }
 }
