@@ -376,6 +376,7 @@ fn a_request_for_an_image_that_is_not_there_is_a_mistake_of_the_command_line() {
 #[case::swap_offset_permanent("offset-ec256/sweep-perm", 0)]
 #[case::encrypted("scratch-ec256-enc/sweep-test", 0)]
 #[case::two_devices("ext/move-ec256/sweep-test", 0)]
+#[case::a_board_that_never_boots_again("offset-ec256-enc/sweep-test", 0)]
 fn every_cut_of_a_sweep_is_the_recorded_one(#[case] id: &str, #[case] sweep: usize) {
     let case = case(id);
     let (desk, mut args) = desk_at(&case, &initial_flash(&case));
