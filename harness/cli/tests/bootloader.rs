@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use support::{Desk, Ended};
 
 /// The recordings of the project.
@@ -526,4 +527,21 @@ fn what_is_no_image_is_explained_and_not_a_mistake() {
       Failed reading image headers; Image=0
       Unable to find bootable image
     ");
+}
+
+#[test]
+fn a_sweep_whose_reader_has_seen_enough_ends_quietly() {
+    let case = case("move-ec256/sweep-test");
+    let (desk, args) = desk_at(&case, &initial_flash(&case));
+    let mut all = vec!["bootloader", "sweep", "--action", "test"];
+    all.extend(args.iter().map(String::as_str));
+    let mut child = desk
+        .command(&all)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    drop(child.stdout.take());
+    let ended = Ended::new(&child.wait_with_output().expect("it ends"));
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
 }

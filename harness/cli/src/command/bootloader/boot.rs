@@ -1,6 +1,7 @@
 //! `dfu-hil bootloader boot`: boots flash files and tells what MCUboot does to them.
 
 use super::input::{Model, device_name, image_name};
+use super::say;
 use crate::args::{BootArgs, RequestArg};
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -104,11 +105,12 @@ pub(super) fn boot(args: &BootArgs) -> Result<Exit, CliError> {
             trace,
             flash: hash(&after),
         };
-        if args.json {
-            println!("{}", json_line(&boot)?);
+        // Nobody reading is no reason to stop: the flash is still to be written.
+        say(if args.json {
+            json_line(&boot)?
         } else {
-            print_boot(&boot, &step);
-        }
+            boot.text(&step)
+        })?;
     }
     if let Some(folder) = &args.out {
         model.write(&board.flash(), folder)?;
@@ -116,30 +118,35 @@ pub(super) fn boot(args: &BootArgs) -> Result<Exit, CliError> {
     Ok(Exit::Passed)
 }
 
-fn print_boot(boot: &Boot, step: &Step) {
-    for action in &boot.actions {
-        match &action.error {
-            None => println!("{}: done", action.action),
-            Some(error) => println!("{}: refused, {error}", action.action),
+impl Boot {
+    /// The boot for people.
+    fn text(&self, step: &Step) -> String {
+        let mut lines = Vec::new();
+        for action in &self.actions {
+            lines.push(match &action.error {
+                None => format!("{}: done", action.action),
+                Some(error) => format!("{}: refused, {error}", action.action),
+            });
         }
+        lines.push(format!("boot {}: {step}", self.boot));
+        lines.push(format!(
+            "  swap type {}, afterwards {}",
+            self.swap_types_before.join(", "),
+            self.swap_types_after.join(", ")
+        ));
+        lines.push(format!(
+            "  {} flash operations: {} writes, {} erases",
+            self.ops, self.writes, self.erases
+        ));
+        for (slot, trailer) in &self.trailers {
+            lines.push(format!("  trailer of {slot}: {trailer}"));
+        }
+        for operation in self.trace.iter().flatten() {
+            lines.push(format!("  {operation}"));
+        }
+        lines.push(format!("  flash {}", self.flash));
+        lines.join("\n")
     }
-    println!("boot {}: {step}", boot.boot);
-    println!(
-        "  swap type {}, afterwards {}",
-        boot.swap_types_before.join(", "),
-        boot.swap_types_after.join(", ")
-    );
-    println!(
-        "  {} flash operations: {} writes, {} erases",
-        boot.ops, boot.writes, boot.erases
-    );
-    for (slot, trailer) in &boot.trailers {
-        println!("  trailer of {slot}: {trailer}");
-    }
-    for operation in boot.trace.iter().flatten() {
-        println!("  {operation}");
-    }
-    println!("  flash {}", boot.flash);
 }
 
 /// Lets the application make its requests.

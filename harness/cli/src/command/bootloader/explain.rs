@@ -2,6 +2,7 @@
 
 use super::boot::{request, reset};
 use super::input::{Model, device_name, image_name};
+use super::say;
 use crate::args::ModelArgs;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -74,7 +75,7 @@ pub(super) fn explain(args: &ModelArgs) -> Result<Exit, CliError> {
     for said in &step.console {
         line(&mut text, 1, &said.text);
     }
-    print!("{text}");
+    say(text.trim_end())?;
     Ok(Exit::Passed)
 }
 

@@ -1,5 +1,6 @@
 //! `dfu-hil bootloader golden`: replays recordings of the real MCUboot.
 
+use super::say;
 use crate::args::GoldenArgs;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -33,7 +34,7 @@ pub(super) fn replay(args: &GoldenArgs) -> Result<Exit, CliError> {
         jobs,
         sampling: Sampling::Full,
     });
-    println!("{summary}");
+    say(&summary)?;
     Ok(if summary.cases.iter().all(CaseReport::passed) {
         Exit::Passed
     } else {

@@ -2,6 +2,7 @@
 
 use super::boot::{booted, decisions, ended, hash, json_line, request, reset, swap_types, version};
 use super::input::Model;
+use super::{Reader, say};
 use crate::args::SweepArgs;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -52,7 +53,9 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<Exit, CliError> {
             version: booted(&step).map(version),
             decision: decisions(&step),
         };
-        println!("{}", json_line(&line)?);
+        if say(json_line(&line)?)? == Reader::Gone {
+            break;
+        }
     }
     Ok(Exit::Passed)
 }
