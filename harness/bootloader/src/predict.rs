@@ -235,7 +235,7 @@ impl<'a> Board<'a> {
                 self.edit(
                     *device,
                     *offset,
-                    &vec![crate::sim::ERASED; *length as usize],
+                    &vec![crate::pages::ERASED; *length as usize],
                 )?;
                 Ok(Step::quiet(format!(
                     "{length} bytes erased at {offset:#010x} of {device}"
@@ -276,7 +276,7 @@ impl<'a> Board<'a> {
     fn edit(&self, device: DeviceId, offset: u32, bytes: &[u8]) -> Result<(), PredictError> {
         let flash = &mut self.parts.borrow_mut().flash;
         let end = (offset as usize).checked_add(bytes.len());
-        if end.is_none_or(|end| end > flash.bytes(device).len()) {
+        if end.is_none_or(|end| end > flash.size(device)) {
             return Err(PredictError::OutOfRange {
                 device,
                 offset,

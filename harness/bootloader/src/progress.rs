@@ -7,7 +7,7 @@ use crate::config::Mode;
 use crate::header::{HEADER_LEN, Header};
 use crate::io::{AreaId, Driver, FlashArea, OrAssert, Step, Stop};
 use crate::outcome::SwapType;
-use crate::sim::ERASED;
+use crate::pages::ERASED;
 use crate::state::{Loader, Op, PRIMARY, Progress, SECONDARY, Source};
 use crate::trailer::{Flag, Magic, SwapState};
 

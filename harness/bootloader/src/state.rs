@@ -10,8 +10,8 @@ use crate::header::Header;
 use crate::io::{AreaId, FlashArea, Io, Step, Stop};
 use crate::marks::Decided;
 use crate::outcome::{Decision, SwapType};
+use crate::pages::ERASED;
 use crate::pcd::PcdBoard;
-use crate::sim::ERASED;
 
 /// Number of the slot that runs.
 pub(crate) const PRIMARY: usize = 0;

@@ -7,7 +7,7 @@ use std::fmt;
 use crate::config::{Config, Encryption, Mode};
 use crate::io::{AreaId, Driver, EraseOrder, FlashArea, Io, Step, insist};
 use crate::outcome::SwapType;
-use crate::sim::ERASED;
+use crate::pages::ERASED;
 
 /// Length of the magic in bytes.
 pub(crate) const MAGIC_SIZE: u32 = 16;

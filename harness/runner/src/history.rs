@@ -243,7 +243,7 @@ pub(crate) fn flash_of(app: Vec<u8>, net: Vec<u8>) -> SimFlash {
             Core::App => (DeviceId::AppFlash, 0x1000),
             Core::Net => (DeviceId::NetFlash, 0x800),
         };
-        flash.with_contents(id, bytes, 4, page)
+        flash.with_contents(id, &bytes, 4, page)
     };
     device(device(SimFlash::new(), Core::App, app), Core::Net, net)
 }

@@ -102,9 +102,8 @@ fn slot(text: &mut String, config: &Config, flash: &SimFlash, name: &str, area: 
         ),
     );
     // That the slot lies in its device was checked when the files were read.
-    let start = area.offset as usize;
-    let device = flash.bytes(area.device);
-    let bytes = device.get(start..start + area.size as usize).unwrap_or(&[]);
+    let bytes = flash.bytes_at(area.device, area.offset as usize, area.size as usize);
+    let bytes = bytes.as_slice();
     image(text, bytes, 0);
     if config.mode == Mode::SwapOffset && role == Role::Secondary {
         // An update lies one sector up, what was swapped out at the start.

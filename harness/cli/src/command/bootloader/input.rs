@@ -311,11 +311,11 @@ fn read_flash(
                 bytes.len()
             )));
         }
-        flash = flash.with_contents(file.device, bytes, config.write_size, config.sector_size);
+        flash = flash.with_contents(file.device, &bytes, config.write_size, config.sector_size);
     }
     for (name, area) in named_slots(config) {
         let end = u64::from(area.offset) + u64::from(area.size);
-        let size = flash.bytes(area.device).len();
+        let size = flash.size(area.device);
         if end > size as u64 {
             let device = device_name(area.device);
             return Err(CliError::usage(format_args!(
