@@ -284,7 +284,7 @@ pub struct ImageSlots {
 }
 
 /// The keys that are compiled into a bootloader.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Keys {
     /// Keys whose signatures are accepted.
     pub signing: Vec<PublicKey>,

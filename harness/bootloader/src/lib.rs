@@ -27,11 +27,13 @@ mod pages;
 pub mod pcd;
 pub mod predict;
 mod progress;
+mod recall;
 mod sim;
 mod state;
 mod swap_move;
 mod swap_offset;
 mod swap_scratch;
+pub mod sweep;
 mod tlv;
 mod trailer;
 mod validate;
@@ -41,10 +43,11 @@ pub use config::{
     NetworkCore, NetworkSlot, Signature,
 };
 pub use flash::{Area, DeviceId, Flash, FlashError};
-pub use loader::{boot, boot_with_network};
+pub use loader::{boot, boot_recalling, boot_with_network};
 pub use log::{Level, LogLine};
 pub use marks::{MarkError, Pending, set_confirmed, set_pending, swap_state, swap_type};
 pub use outcome::{BootResult, BootedImage, Decision, Outcome, SwapType};
 pub use pages::ERASED;
+pub use recall::Recall;
 pub use sim::{Counts, Cut, Operation, OperationKind, SimFlash};
 pub use trailer::{Flag, Magic, SwapState};

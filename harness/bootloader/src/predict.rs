@@ -34,11 +34,12 @@ use thiserror::Error;
 use crate::b0n::{self, AppMemory, B0nConfig, B0nOutcome};
 use crate::config::{Config, Keys, NetworkCore};
 use crate::flash::{DeviceId, Flash, FlashError};
-use crate::loader::boot_with_network;
+use crate::loader::boot_recalling;
 use crate::log::LogLine;
 use crate::marks::{MarkError, Pending, set_confirmed, set_pending};
 use crate::outcome::Outcome;
 use crate::pcd::{NetworkPower, PcdBoard};
+use crate::recall::Recall;
 use crate::sim::{Counts, Cut, SimFlash};
 
 /// Something that is done to a board.
@@ -159,6 +160,7 @@ pub enum PredictError {
 pub struct Board<'a> {
     config: &'a Config,
     keys: Keys,
+    recall: Recall,
     parts: Rc<RefCell<Parts>>,
 }
 
@@ -193,6 +195,7 @@ impl<'a> Board<'a> {
         Self {
             config,
             keys,
+            recall: Recall::new(),
             parts: Rc::new(RefCell::new(parts)),
         }
     }
@@ -201,6 +204,12 @@ impl<'a> Board<'a> {
     #[must_use]
     pub fn flash(&self) -> SimFlash {
         self.parts.borrow().flash.clone()
+    }
+
+    /// Takes the flash away; the board has none until [`load`](Self::load).
+    #[must_use]
+    pub fn take_flash(&mut self) -> SimFlash {
+        std::mem::take(&mut self.parts.borrow_mut().flash)
     }
 
     /// Puts other flash on the board, which has been without power meanwhile.
@@ -303,9 +312,14 @@ impl<'a> Board<'a> {
         let mut flash = Shared(Rc::clone(&self.parts));
         let mut network = Shared(Rc::clone(&self.parts));
         let network = with_network.then_some(&mut network as &mut dyn PcdBoard);
-        let booted = boot_with_network(self.config, &self.keys, &mut flash, network, &mut |line| {
-            console.push(line);
-        });
+        let booted = boot_recalling(
+            self.config,
+            &self.keys,
+            &mut flash,
+            network,
+            &mut self.recall,
+            &mut |line| console.push(line),
+        );
         let outcome = match booted {
             Ok(outcome) => Some(outcome),
             Err(FlashError::PowerLost) => None,

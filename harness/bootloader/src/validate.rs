@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use hil_image::{Digest, HashAlgorithm, Hasher};
+use hil_image::{Digest, HashAlgorithm};
 
 use crate::config::{DowngradePrevention, Line, Mode, Signature};
 use crate::encrypt::KeyLoad;
@@ -36,8 +36,9 @@ const UNPROTECTED_ALLOWED: [u16; 14] = [
     0x01, 0x02, 0x10, 0x11, 0x12, 0x20, 0x21, 0x22, 0x23, 0x24, 0x30, 0x31, 0x32, 0x33,
 ];
 
-/// The loader's read buffer (`BOOT_TMPBUF_SZ`).
-const READ_BUFFER: u32 = 256;
+/// Bytes that are hashed at a time. The loader takes 256 (`BOOT_TMPBUF_SZ`); what is read in one go changes nothing in
+/// flash, and larger pieces save a tenth of the time of a sweep.
+const READ_BUFFER: u32 = 4096;
 
 /// Length of a SHA-256 digest.
 const DIGEST_LEN: u16 = 32;
@@ -210,7 +211,7 @@ impl Loader<'_> {
         let tlvs = header.tlv_offset();
         let size = tlvs.wrapping_add(u32::from(header.protected_size));
         let start = self.image_start(area);
-        let mut hasher = Hasher::new(HashAlgorithm::Sha256);
+        let mut hasher = std::mem::take(&mut self.recall).hasher();
         let mut buffer = [0; READ_BUFFER as usize];
         let mut offset = 0;
         while offset < size {
@@ -237,7 +238,9 @@ impl Loader<'_> {
             hasher.update(chunk);
             offset += length;
         }
-        Ok(Ok(hasher.finish()))
+        let (digest, recall) = hasher.finish();
+        self.recall = recall;
+        Ok(Ok(digest))
     }
 
     /// `bootutil_img_validate` after the hash: all TLVs in order.
@@ -295,9 +298,8 @@ impl Loader<'_> {
                     Ok(value) => value,
                     Err(why) => return Ok(Err(why)),
                 };
-                verdict = self.keys.signing[known]
-                    .verify(digest, &value)
-                    .map_err(|error| error.to_string());
+                let signing = &self.keys.signing[known];
+                verdict = self.recall.verify(known, signing, digest, &value);
             }
         }
         if !hash_matched {
