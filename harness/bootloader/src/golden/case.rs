@@ -55,6 +55,8 @@ pub(crate) struct RecordedConfig {
     pub(crate) mode: String,
     signature: String,
     encryption: String,
+    /// `aes-128` (also when absent) or `aes-256`.
+    content_key: Option<String>,
     save_enctlv: bool,
     downgrade_prevention: String,
     validate_primary: bool,
@@ -255,7 +257,11 @@ fn model_config(recorded: &RecordedConfig, layout: &Layout) -> Result<Config, St
             "aes-kw" => Encryption::AesKw,
             other => return Err(unknown("encryption", other)),
         },
-        content_key: ContentKeySize::Aes128,
+        content_key: match recorded.content_key.as_deref() {
+            None | Some("aes-128") => ContentKeySize::Aes128,
+            Some("aes-256") => ContentKeySize::Aes256,
+            Some(other) => return Err(unknown("content key", other)),
+        },
         save_enctlv: recorded.save_enctlv,
         downgrade_prevention: match recorded.downgrade_prevention.as_str() {
             "none" => DowngradePrevention::None,
