@@ -177,6 +177,9 @@ pub enum Encryption {
     Ec256,
     /// ECIES on X25519 with SHA-256.
     X25519,
+    /// ECIES on X25519 with SHA-512 (`MCUBOOT_HMAC_SHA512`).
+    #[serde(rename = "x25519-sha512")]
+    X25519Sha512,
     /// RSA-2048 OAEP.
     #[serde(rename = "rsa-2048")]
     Rsa2048,

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use hil_image::{Digest, HashAlgorithm};
 
-use crate::config::{DowngradePrevention, Line, Mode, Signature};
+use crate::config::{DowngradePrevention, Encryption, Line, Mode, Signature};
 use crate::encrypt::KeyLoad;
 use crate::header::{HEADER_LEN, Header};
 use crate::io::{FlashArea, Step};
@@ -264,7 +264,7 @@ impl Loader<'_> {
                 Found::End => break,
                 Found::Broken(why) => return Ok(Err(why)),
             };
-            if !entry.is_protected && !UNPROTECTED_ALLOWED.contains(&entry.kind) {
+            if !entry.is_protected && !self.may_stand_unprotected(entry.kind) {
                 return Ok(Err(format!(
                     "TLV {:#06x} must not stand in the unprotected area",
                     entry.kind
@@ -310,6 +310,17 @@ impl Loader<'_> {
         } else {
             verdict
         })
+    }
+
+    /// `allowed_unprot_tlvs`: of the two kinds of ECIES on X25519 only the one that the build understands is in it.
+    fn may_stand_unprotected(&self, kind: u16) -> bool {
+        let x25519 = [Encryption::X25519, Encryption::X25519Sha512].map(Encryption::tlv_type);
+        if x25519.contains(&kind) {
+            (kind == Encryption::X25519Sha512.tlv_type())
+                == (self.io.config.encryption == Encryption::X25519Sha512)
+        } else {
+            UNPROTECTED_ALLOWED.contains(&kind)
+        }
     }
 
     fn check_hash(&mut self, area: FlashArea, entry: Entry, digest: &Digest) -> Step<Checked> {

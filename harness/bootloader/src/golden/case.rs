@@ -253,6 +253,7 @@ fn model_config(recorded: &RecordedConfig, layout: &Layout) -> Result<Config, St
             "none" => Encryption::None,
             "ec256" => Encryption::Ec256,
             "x25519" => Encryption::X25519,
+            "x25519-sha512" => Encryption::X25519Sha512,
             "rsa-2048" => Encryption::Rsa2048,
             "aes-kw" => Encryption::AesKw,
             other => return Err(unknown("encryption", other)),
