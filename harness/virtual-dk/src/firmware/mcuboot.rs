@@ -54,7 +54,14 @@ fn keys(model: &McubootModel) -> Result<Keys, KeyError> {
     let encryption = model
         .encryption_key
         .as_ref()
-        .map(|pem| DecryptionKey::from_pem(pem.reveal()))
+        .map(|key| {
+            let text = key.reveal();
+            if text.contains("-----BEGIN") {
+                DecryptionKey::from_pem(text)
+            } else {
+                DecryptionKey::from_base64(text)
+            }
+        })
         .transpose()?;
     Ok(Keys {
         signing,
