@@ -370,7 +370,13 @@ impl Loader<'_> {
             let mut largest = 0;
             for slot in [PRIMARY, SECONDARY] {
                 if self.header(slot).is_image() {
-                    match self.image_size(slot)? {
+                    // The header of a simulated slot is made up: no image stands there yet.
+                    let measured = if self.io.config.is_virtual(self.current) {
+                        SECONDARY
+                    } else {
+                        slot
+                    };
+                    match self.image_size(measured)? {
                         Ok(size) => largest = largest.max(size),
                         Err(why) => {
                             return Err(Stop::Assert(format!(
@@ -410,6 +416,10 @@ impl Loader<'_> {
             self.io
                 .warn(format!("{fails} status write fails performing the swap"));
         }
+        if self.io.config.is_virtual(self.current) {
+            // The C code does not look at what came of it.
+            let _ignored_by_the_c_code = self.hand_over_network_image()?;
+        }
         Ok(())
     }
 
@@ -434,7 +444,7 @@ impl Loader<'_> {
 
     /// `check_downgrade_prevention`: only swap modes, only before a test or permanent update.
     fn downgrade_prevented(&mut self) -> Step<bool> {
-        if self.mode() == Mode::OverwriteOnly {
+        if self.mode() == Mode::OverwriteOnly || self.io.config.is_virtual(self.current) {
             return Ok(false);
         }
         let why = match self.io.config.downgrade_prevention {

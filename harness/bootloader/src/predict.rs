@@ -37,6 +37,7 @@ use crate::flash::{DeviceId, Flash, FlashError};
 use crate::loader::boot_recalling;
 use crate::log::LogLine;
 use crate::marks::{MarkError, Pending, set_confirmed, set_pending};
+use crate::network::RAM_FLASH_ADDRESS;
 use crate::outcome::Outcome;
 use crate::pcd::{NetworkPower, PcdBoard};
 use crate::recall::Recall;
@@ -306,9 +307,15 @@ impl<'a> Board<'a> {
             if let Some(cut) = cut {
                 parts.flash.cut_at(cut);
             }
+            if let Some(primary) = self.config.virtual_primary() {
+                let flash = std::mem::take(&mut parts.flash);
+                let size = primary.offset.saturating_add(primary.size);
+                let (write, sector) = (self.config.write_size, self.config.sector_size);
+                parts.flash = flash.with_device(DeviceId::RamFlash, size, write, sector);
+            }
         }
         let mut console = Vec::new();
-        let with_network = self.config.network_core == NetworkCore::Pcd;
+        let with_network = self.config.network_core != NetworkCore::None;
         let mut flash = Shared(Rc::clone(&self.parts));
         let mut network = Shared(Rc::clone(&self.parts));
         let network = with_network.then_some(&mut network as &mut dyn PcdBoard);
@@ -358,6 +365,7 @@ impl<'a> Board<'a> {
             // RAM is lost with the power.
             parts.ram.fill(0);
         }
+        parts.flash = std::mem::take(&mut parts.flash).without_device(DeviceId::RamFlash);
         parts.flash.power_up();
         Ok(step)
     }
@@ -433,7 +441,12 @@ impl AppMemory for Shared {
                 }
                 Ok(())
             }
-            None => parts.flash.read(DeviceId::AppFlash, address, buffer),
+            None => match address.checked_sub(RAM_FLASH_ADDRESS) {
+                Some(offset) if (offset as usize) < parts.flash.size(DeviceId::RamFlash) => {
+                    parts.flash.read(DeviceId::RamFlash, offset, buffer)
+                }
+                _ => parts.flash.read(DeviceId::AppFlash, address, buffer),
+            },
         }
     }
 

@@ -35,6 +35,11 @@ impl Loader<'_> {
         progress: Option<&Progress>,
     ) -> Step<bool> {
         for slot in [PRIMARY, SECONDARY] {
+            if slot == PRIMARY && self.io.config.is_virtual(self.current) {
+                let size = self.io.config.network_slot.size;
+                self.image_mut().headers[PRIMARY] = Header::of_virtual_primary(size);
+                continue;
+            }
             let read = match self.mode() {
                 Mode::SwapMove => self.read_header_move(slot, progress)?,
                 Mode::SwapOffset => self.read_header_offset(slot, progress)?,

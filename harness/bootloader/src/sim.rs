@@ -141,6 +141,13 @@ impl SimFlash {
         self
     }
 
+    /// The same flash without one of its devices.
+    #[must_use]
+    pub fn without_device(mut self, id: DeviceId) -> Self {
+        self.devices.retain(|device| device.id != id);
+        self
+    }
+
     fn find(&self, id: DeviceId) -> Option<&Device> {
         self.devices.iter().find(|device| device.id == id)
     }

@@ -5,6 +5,7 @@
 //! on as many threads.
 
 use crate::config::{Config, Keys};
+use crate::flash::DeviceId;
 use crate::predict::{Action, Board, PredictError, Step};
 use crate::sim::{Cut, Operation, SimFlash};
 
@@ -49,7 +50,11 @@ impl<'a> Sweep<'a> {
         let clean = board.apply(&Action::Reset)?;
         let mut end = board.take_flash();
         let operations = end.take_trace();
-        let moments = end.take_moments();
+        // What was simulated in RAM is lost with the power.
+        let moments = end.take_moments().into_iter();
+        let moments = moments
+            .map(|flash| flash.without_device(DeviceId::RamFlash))
+            .collect();
         Ok(Self {
             config,
             keys,

@@ -105,7 +105,8 @@ impl Loader<'_> {
             _ => false,
         };
         let prevention = self.io.config.downgrade_prevention != DowngradePrevention::None;
-        if slot == SECONDARY && prevention && self.mode() == Mode::OverwriteOnly {
+        let exempt = self.io.config.is_virtual(self.current);
+        if slot == SECONDARY && prevention && !exempt && self.mode() == Mode::OverwriteOnly {
             let primary = self.header(PRIMARY);
             if header.compare_version(&primary) == Ordering::Less && !primary.is_erased() {
                 self.io.error("Insufficient version in secondary slot");
@@ -125,6 +126,9 @@ impl Loader<'_> {
             Err("there is a header in its first sector".to_owned())
         } else if let Some(refusal) = header.refusal(area, self.io.config) {
             Err(refusal)
+        } else if slot == PRIMARY && self.io.config.is_virtual(self.current) {
+            // `boot_image_check_hook`.
+            Ok(())
         } else {
             self.check_image(slot, area, &header, progress)?
         };
@@ -142,6 +146,12 @@ impl Loader<'_> {
             if self.io.config.line == Line::Nordic {
                 self.io.error(complaint);
             }
+            return Ok(Validity::NoImage);
+        }
+        if slot == SECONDARY
+            && let Some(why) = self.refused_for_its_address(area, &header)?
+        {
+            self.decided("secondary slot not for this image", why);
             return Ok(Validity::NoImage);
         }
         Ok(Validity::Valid)

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::config::{
-    Config, ContentKeySize, DowngradePrevention, Encryption, ImageSlots, Line, Mode, NetworkCore,
-    NetworkSlot, Signature,
+    AddressCheck, Config, ContentKeySize, DowngradePrevention, Encryption, ImageSlots, Line, Mode,
+    NetworkCore, NetworkSlot, Signature,
 };
 use crate::flash::{Area, DeviceId};
 
@@ -280,6 +280,7 @@ fn model_config(recorded: &RecordedConfig, layout: &Layout) -> Result<Config, St
         } else {
             Line::Upstream
         },
+        address_check: AddressCheck::None,
         network_core: NetworkCore::None,
         network_slot: NetworkSlot::default(),
         images,
