@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::config::{
-    Config, ContentKeySize, DowngradePrevention, Encryption, ImageSlots, Line, Mode, NetworkCore,
-    NetworkSlot, Signature,
+    AddressCheck, Config, ContentKeySize, DowngradePrevention, Encryption, ImageSlots, Line, Mode,
+    NetworkCore, NetworkSlot, Signature,
 };
 use crate::flash::{Area, DeviceId};
 
@@ -253,6 +253,7 @@ fn model_config(recorded: &RecordedConfig, layout: &Layout) -> Result<Config, St
             "none" => Encryption::None,
             "ec256" => Encryption::Ec256,
             "x25519" => Encryption::X25519,
+            "x25519-sha512" => Encryption::X25519Sha512,
             "rsa-2048" => Encryption::Rsa2048,
             "aes-kw" => Encryption::AesKw,
             other => return Err(unknown("encryption", other)),
@@ -279,6 +280,7 @@ fn model_config(recorded: &RecordedConfig, layout: &Layout) -> Result<Config, St
         } else {
             Line::Upstream
         },
+        address_check: AddressCheck::None,
         network_core: NetworkCore::None,
         network_slot: NetworkSlot::default(),
         images,

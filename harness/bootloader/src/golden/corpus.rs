@@ -156,7 +156,7 @@ impl Corpus {
         let decryption = match config.encryption {
             Encryption::None => None,
             Encryption::Ec256 => Some("enc-ec256-priv.pem"),
-            Encryption::X25519 => Some("enc-x25519-priv.pem"),
+            Encryption::X25519 | Encryption::X25519Sha512 => Some("enc-x25519-priv.pem"),
             Encryption::Rsa2048 => Some("enc-rsa2048-priv.pem"),
             Encryption::AesKw => Some(match config.content_key {
                 ContentKeySize::Aes128 => "enc-aes128kw.b64",
