@@ -38,6 +38,9 @@ pub(crate) enum Command {
     VirtualDk(VirtualDkArgs),
     /// Write the demo firmware set that the virtual rig runs by default
     DemoFirmware(DemoFirmwareArgs),
+    /// Use Bluetooth for another process, through standard input and output
+    #[command(hide = true)]
+    BleWorker,
 }
 
 /// Which scenarios.

@@ -214,6 +214,7 @@ impl<T: Transport> Transport for Stoppable<T> {
             if self.cancel.is_cancelled() {
                 return Err(TransportError::Link {
                     link: self.capabilities().link,
+                    help: None,
                     source: Box::new(Stopped),
                 });
             }
