@@ -193,8 +193,11 @@ impl Inner {
     /// The open link, or why there is none.
     fn current(&self) -> Result<Open, BleError> {
         let open = self.lock().clone().ok_or(BleError::NotConnected)?;
-        open.check(&mut open.process.shared.lock())?;
-        Ok(open)
+        let usable = open.check(&mut open.process.shared.lock());
+        match usable {
+            Ok(()) => Ok(open),
+            Err(error) => Err(open.process.explain(error)),
+        }
     }
 
     fn attempt(&self, deadline: Instant, watch: &mut dyn ConnectWatch) -> Result<Open, BleError> {
@@ -234,10 +237,7 @@ impl Inner {
                 }
                 Some(Err(error)) => {
                     process.shared.change(|state| state.forget(number));
-                    return Err(match error {
-                        gone @ BleError::Gone { .. } => process.ended().unwrap_or(gone),
-                        error => error,
-                    });
+                    return Err(process.explain(error));
                 }
                 None if clock.now() >= hung_at => {
                     return Err(process.hung("connecting", within + SLACK));
@@ -364,10 +364,7 @@ impl BleTransport {
             });
             match brought {
                 None => return Ok(None),
-                Some(Err(gone @ BleError::Gone { .. })) => {
-                    return Err(open.process.ended().unwrap_or(gone));
-                }
-                Some(Err(error)) => return Err(error),
+                Some(Err(error)) => return Err(open.process.explain(error)),
                 Some(Ok(notification)) => reassembler.push(clock.now(), &notification),
             }
         }
@@ -398,7 +395,10 @@ impl BleTransport {
             }
             Some(Ok(()))
         });
-        sent.unwrap_or_else(|| Err(open.process.hung("writing", WRITE_WITHIN)))
+        match sent {
+            Some(sent) => sent.map_err(|error| open.process.explain(error)),
+            None => Err(open.process.hung("writing", WRITE_WITHIN)),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::error::BleError;
 use super::shared::Shared;
-use crate::protocol::{Answer, Request, VERSION, read};
+use crate::protocol::{Answer, FrameError, Request, VERSION, read};
 use hil_clock::SharedClock;
 use std::ffi::OsString;
 use std::io::{BufReader, Write};
@@ -20,6 +20,9 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// The variable by which libdbus finds the system's bus.
 const BUS_VARIABLE: &str = "DBUS_SYSTEM_BUS_ADDRESS";
+
+/// What is known of a worker before it was looked how it ended.
+const CLOSED: &str = "its output was closed";
 
 /// The program that is a worker, usually the running one.
 #[derive(Clone, Debug)]
@@ -163,8 +166,7 @@ impl Process {
             }
         });
         match answered {
-            Some(Err(error @ BleError::Gone { .. })) => Err(self.ended().unwrap_or(error)),
-            Some(result) => result,
+            Some(result) => result.map_err(|error| self.explain(error)),
             None => Err(self.hung("starting", START_WITHIN)),
         }
     }
@@ -177,11 +179,18 @@ impl Process {
         error
     }
 
-    /// How the process ended, when it has.
-    pub(super) fn ended(&self) -> Option<BleError> {
-        // Its output may have closed a moment before it can be reaped.
-        let status = self.wait(Duration::from_millis(500))?;
-        Some(BleError::Gone { cause: status })
+    /// The same, with how the process ended where only its silence was noticed.
+    pub(super) fn explain(&self, error: BleError) -> BleError {
+        match error {
+            BleError::Gone { cause } if cause == CLOSED => {
+                // Its output may have closed a moment before it can be reaped.
+                let status = self.wait(Duration::from_millis(500));
+                BleError::Gone {
+                    cause: status.unwrap_or(cause),
+                }
+            }
+            error => error,
+        }
     }
 
     fn kill(&self) {
@@ -236,7 +245,7 @@ fn listen(shared: &Shared, pipe: ChildStdout) {
     let cause = loop {
         match read::<Answer>(&mut pipe) {
             Ok(Some(answer)) => shared.take(answer),
-            Ok(None) => break "its output was closed".to_owned(),
+            Ok(None) | Err(FrameError::Io(_)) => break CLOSED.to_owned(),
             Err(error) => break error.to_string(),
         }
     };
