@@ -26,6 +26,7 @@ pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
         },
         probe_port: args.probe_port,
         contents,
+        radio: Some(virtual_dk::RadioOptions::default()),
     };
     match virtual_dk::serve(&options) {
         Ok(()) => Ok(Exit::Passed),
