@@ -6,7 +6,7 @@ use hil_ble::{
     AdapterId, Address, BleError, BleLink, BleWorker, DeviceId, Failure, Patient, Peer,
     WorkerLauncher,
 };
-use hil_clock::{Clock, SharedClock, SystemClock};
+use hil_clock::{SharedClock, SystemClock};
 use hil_image::{ImageBuilder, ImageVersion};
 use hil_rig::{Core, ProbeSession, Recover};
 use hil_smp::{Client, ClientError, TransportError, UploadOptions};
