@@ -87,6 +87,9 @@ pub struct LinkParameters {
     pub discover_ms: u64,
     /// How many times it was tried, from 1.
     pub attempts: u32,
+    /// The link before was lost with a request under way, so the server was made to forget half a request.
+    #[serde(default)]
+    pub cleared: bool,
 }
 
 impl fmt::Display for LinkParameters {
@@ -110,6 +113,9 @@ impl fmt::Display for LinkParameters {
         )?;
         if self.attempts > 1 {
             write!(f, ", at attempt {}", self.attempts)?;
+        }
+        if self.cleared {
+            f.write_str(", after the server was made to forget half a request of the link before")?;
         }
         Ok(())
     }

@@ -364,6 +364,9 @@ pub struct LinkConnected {
     pub discover_ms: u64,
     /// How many times it was tried, from 1.
     pub attempts: u32,
+    /// The link before was lost with a request under way, so the server was made to forget half a request.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cleared: bool,
 }
 
 /// How a wireless link ended.

@@ -261,6 +261,7 @@ fn connected(board: &str, parameters: &LinkParameters) -> LinkConnected {
         connect_ms: parameters.connect_ms,
         discover_ms: parameters.discover_ms,
         attempts: parameters.attempts,
+        cleared: parameters.cleared,
     }
 }
 

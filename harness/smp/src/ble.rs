@@ -42,6 +42,41 @@ pub fn fragments(packet: &[u8], mtu: u16) -> impl Iterator<Item = &[u8]> {
     packet.chunks(usize::from(mtu.max(DEFAULT_MTU) - ATT_OVERHEAD))
 }
 
+/// What to write on a new link so that the server forgets half a request of the link before.
+///
+/// Zephyr has one reassembly for all connections, and no timeout in it: what a lost link left there takes the requests of
+/// the next one for its rest, and may be completed by them to a request that nobody sent
+/// (`zephyr subsys/mgmt/mcumgr/transport/src/{smp_bt,smp_reassembly}.c`). These writes overflow it without completing
+/// it, after which the server drops it; a server that has nothing drops each of them as no start of a request.
+///
+/// `packets` are the lengths of the requests that may have been cut, `mtu_before` is what they were cut for, and `mtu`
+/// that of the new link.
+#[must_use]
+pub fn clearing_writes(packets: &[usize], mtu_before: u16, mtu: u16) -> Vec<Vec<u8>> {
+    let carried = |mtu: u16| usize::from(mtu.max(DEFAULT_MTU) - ATT_OVERHEAD);
+    let before = carried(mtu_before);
+    let missing: Vec<usize> = packets
+        .iter()
+        .flat_map(|packet| {
+            (before..*packet)
+                .step_by(before)
+                .map(move |had| packet - had)
+        })
+        .collect();
+    let Some(most) = missing.iter().max() else {
+        return Vec::new();
+    };
+    // A size of which none of the gaps is a multiple: then no write ends exactly where a request does.
+    let fits = |size: &usize| missing.iter().all(|missing| missing % size != 0);
+    let Some(size) = (HEADER_LEN..=carried(mtu)).rev().find(fits) else {
+        return Vec::new();
+    };
+    vec![vec![NO_START; size]; most / size + 1]
+}
+
+/// A byte of which a header says that it announces 32,639 bytes, which no server takes.
+const NO_START: u8 = 0x7F;
+
 /// Puts notifications together to packets. It owns no link: hand in what arrived with [`push`](Self::push), and take
 /// packets with [`next_packet`](Self::next_packet) until it returns `None`. After a link is connected anew, start with
 /// a new one.
@@ -257,7 +292,49 @@ mod tests {
         assert_eq!(reassembler.next_packet(), Some(Ok(packet(1))));
     }
 
+    /// Zephyr's reassembly, as far as it matters here.
+    struct Server {
+        missing: usize,
+        completed: u32,
+    }
+
+    impl Server {
+        fn take(&mut self, write: &[u8]) {
+            match self.missing.checked_sub(write.len()) {
+                _ if self.missing == 0 => {
+                    let header = RawHeader::read(write).expect("clearing writes are long enough");
+                    assert!(
+                        usize::from(header.payload_len) > 2475,
+                        "no start of a request"
+                    );
+                }
+                None => self.missing = 0,
+                Some(0) => self.completed += 1,
+                Some(missing) => self.missing = missing,
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn half_a_request_is_cleared_wherever_it_was_cut(
+            packets in prop::collection::vec(9usize..2476, 1..5), cut in any::<prop::sample::Index>(),
+            mtus in (23u16..=517, 23u16..=517),
+        ) {
+            let packet = packets[0];
+            let fragment = usize::from(mtus.0) - 3;
+            let had = fragment * cut.index(packet.div_ceil(fragment));
+            let mut server = Server {
+                missing: if had == 0 { 0 } else { packet - had },
+                completed: 0,
+            };
+            for write in clearing_writes(&packets, mtus.0, mtus.1) {
+                prop_assert!(write.len() <= usize::from(mtus.1) - 3);
+                server.take(&write);
+            }
+            prop_assert_eq!((server.missing, server.completed), (0, 0));
+        }
+
         #[test]
         fn packets_survive_any_mtu(
             payloads in prop::collection::vec(0usize..3000, 1..6), mtu in any::<u16>(),

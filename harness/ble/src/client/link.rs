@@ -1,12 +1,12 @@
 //! One board's link: connecting with patience, and SMP packets through it.
 
 use super::error::BleError;
-use super::process::{BleWorker, Process};
+use super::process::{BleWorker, HalfSent, Process};
 use super::shared::{Phase, State};
 use crate::peer::{LinkParameters, Peer};
 use crate::protocol::Request;
 use hil_clock::{Instant, SharedClock};
-use hil_smp::ble::{DEFAULT_BUF_SIZE, FragmentError, Reassembler, fragments};
+use hil_smp::ble::{DEFAULT_BUF_SIZE, FragmentError, Reassembler, clearing_writes, fragments};
 use hil_smp::{Capabilities, Transport, TransportError};
 use serde_bytes::ByteBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -125,6 +125,7 @@ impl BleLink {
             match self.0.attempt(deadline, watch) {
                 Ok(mut open) => {
                     open.parameters.attempts = attempt;
+                    self.0.clear(&mut open);
                     let parameters = open.parameters.clone();
                     *self.0.lock() = Some(open);
                     return Ok(parameters);
@@ -146,9 +147,7 @@ impl BleLink {
 
     /// Ends the connection and waits until the system has done so. Nothing happens when there is none.
     pub fn disconnect(&self) {
-        if let Some(open) = self.0.lock().take() {
-            open.close(&self.0.worker.clock);
-        }
+        self.0.close();
     }
 
     /// Waits until the system has taken everything that was sent; `false` when `deadline` came first.
@@ -188,6 +187,46 @@ impl BleLink {
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, Option<Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        let Some(open) = self.lock().take() else {
+            return;
+        };
+        let half = open.process.shared.change(|state| {
+            let link = state.link(open.number)?;
+            Some(link.half_sent()).filter(|packets| !packets.is_empty())
+        });
+        if let Some(packets) = half {
+            let mtu = open.parameters.mtu;
+            self.worker
+                .note_half_sent(&self.peer.device, HalfSent { packets, mtu });
+        }
+        open.close(&self.worker.clock);
+    }
+
+    /// Has the server forget what the link before left in it.
+    fn clear(&self, open: &mut Open) {
+        let Some(half) = self.worker.take_half_sent(&self.peer.device) else {
+            return;
+        };
+        let writes = clearing_writes(&half.packets, half.mtu, open.parameters.mtu);
+        if writes.is_empty() {
+            return;
+        }
+        open.parameters.cleared = true;
+        let number = open.number;
+        open.process.shared.change(|state| {
+            state.send(&Request::Write {
+                link: number,
+                fragments: writes.into_iter().map(ByteBuf::from).collect(),
+            });
+            if let Some(link) = state.link(number) {
+                // Nothing comes back for it.
+                link.writes += 1;
+                link.received += 1;
+            }
+        });
     }
 
     /// The open link, or why there is none.
@@ -258,9 +297,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if let Some(open) = self.lock().take() {
-            open.close(&self.worker.clock);
-        }
+        self.close();
     }
 }
 
@@ -348,7 +385,12 @@ impl BleTransport {
         loop {
             while let Some(found) = reassembler.next_packet() {
                 match found {
-                    Ok(packet) => return Ok(Some(packet)),
+                    Ok(packet) => {
+                        if let Some(link) = open.process.shared.lock().link(open.number) {
+                            link.received += 1;
+                        }
+                        return Ok(Some(packet));
+                    }
                     Err(damage) => (self.damaged)(damage),
                 }
             }
@@ -391,7 +433,7 @@ impl BleTransport {
                 state.send(&request);
             }
             if let Some(link) = state.link(open.number) {
-                link.writes += 1;
+                link.note_sent(packet.len());
             }
             Some(Ok(()))
         });

@@ -2,8 +2,10 @@
 
 use super::error::BleError;
 use super::shared::Shared;
+use crate::peer::DeviceId;
 use crate::protocol::{Answer, FrameError, Request, VERSION, read};
 use hil_clock::SharedClock;
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{BufReader, Write};
 use std::path::PathBuf;
@@ -52,6 +54,17 @@ pub struct BleWorker {
     bus: Option<String>,
     pub(super) clock: SharedClock,
     process: Mutex<Option<Arc<Process>>>,
+    /// What servers may have half of, since a link was lost.
+    half_sent: Mutex<HashMap<DeviceId, HalfSent>>,
+}
+
+/// Requests of which a server may have only the beginning of one.
+#[derive(Debug)]
+pub(super) struct HalfSent {
+    /// Their lengths in bytes.
+    pub(super) packets: Vec<usize>,
+    /// The MTU that they were cut for.
+    pub(super) mtu: u16,
 }
 
 impl BleWorker {
@@ -63,7 +76,26 @@ impl BleWorker {
             bus,
             clock,
             process: Mutex::new(None),
+            half_sent: Mutex::new(HashMap::new()),
         }
+    }
+
+    /// Remembers that a link ended with requests under way.
+    pub(super) fn note_half_sent(&self, device: &DeviceId, half: HalfSent) {
+        let mut all = self
+            .half_sent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.insert(device.clone(), half);
+    }
+
+    /// What the last link to a device left behind, if anything.
+    pub(super) fn take_half_sent(&self, device: &DeviceId) -> Option<HalfSent> {
+        let mut all = self
+            .half_sent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.remove(device)
     }
 
     /// The running process, started if need be.

@@ -11,6 +11,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// Notifications that nobody has fetched. More than any window of requests has answers; the oldest go first.
 const KEPT_NOTIFICATIONS: usize = 4096;
 
+/// Packets that may be under way at a time: a server has a handful of buffers.
+const REMEMBERED_PACKETS: usize = 16;
+
 /// Frames that wait for the pipe. One is a request, and a server takes a few at a time.
 const QUEUED_FRAMES: usize = 256;
 
@@ -42,6 +45,29 @@ pub(super) struct Link {
     /// `Write`s that were handed over, and that the system has taken.
     pub(super) writes: u64,
     pub(super) written: u64,
+    /// Packets that came back.
+    pub(super) received: u64,
+    /// Lengths of the last packets that went out.
+    pub(super) sent: VecDeque<usize>,
+}
+
+impl Link {
+    /// Notes a packet that goes out.
+    pub(super) fn note_sent(&mut self, length: usize) {
+        self.writes += 1;
+        if self.sent.len() >= REMEMBERED_PACKETS {
+            self.sent.pop_front();
+        }
+        self.sent.push_back(length);
+    }
+
+    /// Lengths of packets that the other side may have half of; none when everything was answered.
+    pub(super) fn half_sent(&self) -> Vec<usize> {
+        if self.received >= self.writes {
+            return Vec::new();
+        }
+        self.sent.iter().copied().collect()
+    }
 }
 
 /// How far a link is.

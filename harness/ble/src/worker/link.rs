@@ -113,6 +113,7 @@ impl Task {
                     connect_ms: millis(connected - begun),
                     discover_ms: millis(since - connected),
                     attempts: 1,
+                    cleared: false,
                 };
                 let connection = Connection {
                     events,
