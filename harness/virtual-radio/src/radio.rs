@@ -2,22 +2,23 @@
 
 use crate::address::Address;
 use crate::bluez::{Bluez, Faults, PeripheralId};
-use crate::bus::{self, BusError};
+use crate::bus::{self, Broker, BusError, ClientId, Delivery, SocketEvent, Writer};
 use crate::gatt::GattTable;
 use crate::link::LinkOptions;
 use crate::peripheral::{Advertisement, LinkId, Peripheral, Reason};
 use futures_core::Stream;
 use hil_clock::{Instant, SharedClock, SystemClock};
+use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::task::Poll;
 use std::thread::{self, JoinHandle};
-use zbus::message::Type;
-use zbus::{Message, MessageStream};
+use std::time::Duration;
+use zbus::Message;
 use zruntime::SharedRuntime;
 use zruntime::mpmc::{self, Receiver, Sender};
 
@@ -251,102 +252,142 @@ fn run(
             return;
         }
     };
-    runtime.block_on(async {
-        let bus = match bus::Running::start(place, &runtime).await {
-            Ok(bus) => bus,
-            Err(error) => {
-                let _ = ready.send(Err(error));
-                return;
-            }
-        };
-        let _ = ready.send(Ok(()));
-        let mut radio = Radio {
-            bluez: Bluez::new(options),
-            clock,
-            runtime: &runtime,
-        };
-        radio.serve(&bus, inbox).await;
-        bus.stop().await;
-    });
+    let (events, sockets) = mpmc::unbounded();
+    let listening = match bus::Listening::start(place, &runtime, events) {
+        Ok(listening) => listening,
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    let _ = ready.send(Ok(()));
+    let radio = Radio {
+        bluez: Bluez::new(options),
+        broker: Broker::default(),
+        writers: BTreeMap::new(),
+        clock,
+        runtime: &runtime,
+    };
+    runtime.block_on(radio.serve(listening, sockets, inbox));
 }
 
 /// What woke the radio.
 enum Woken {
-    Message(Message),
+    Socket(SocketEvent),
     Command(Command),
     Timer,
-    BusEnded,
 }
 
 struct Radio<'a> {
     bluez: Bluez,
+    broker: Broker,
+    writers: BTreeMap<ClientId, Writer>,
     clock: &'a SharedClock,
     runtime: &'a SharedRuntime,
 }
 
 impl Radio<'_> {
-    async fn serve(&mut self, bus: &bus::Running, inbox: Receiver<Command>) {
-        let mut messages = pin!(MessageStream::from(bus.connection()));
-        let mut inbox = pin!(inbox);
+    async fn serve(
+        mut self,
+        listening: bus::Listening,
+        mut sockets: Receiver<SocketEvent>,
+        mut inbox: Receiver<Command>,
+    ) {
         loop {
             let timer = self.bluez.poll_timeout();
-            let sleep = timer.map(|due| self.runtime.sleep(self.clock.block_for(due)));
-            let mut sleep = pin!(async {
-                match sleep {
-                    Some(sleep) => {
-                        sleep.await;
-                    }
-                    None => std::future::pending::<()>().await,
-                }
-            });
+            let mut sleep = timer.map(|due| self.runtime.sleep(self.clock.block_for(due)));
             let woken = poll_fn(|context| {
-                match inbox.as_mut().poll_next(context) {
+                match Pin::new(&mut inbox).poll_next(context) {
                     Poll::Ready(Some(command)) => return Poll::Ready(Woken::Command(command)),
                     Poll::Ready(None) => return Poll::Ready(Woken::Command(Command::Stop)),
                     Poll::Pending => {}
                 }
-                match messages.as_mut().poll_next(context) {
-                    Poll::Ready(Some(Ok(message))) => {
-                        return Poll::Ready(Woken::Message(message));
-                    }
-                    Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Woken::BusEnded),
-                    Poll::Pending => {}
+                if let Poll::Ready(Some(event)) = Pin::new(&mut sockets).poll_next(context) {
+                    return Poll::Ready(Woken::Socket(event));
                 }
-                sleep.as_mut().poll(context).map(|()| Woken::Timer)
+                match &mut sleep {
+                    Some(sleep) => Pin::new(sleep).poll(context).map(|_| Woken::Timer),
+                    None => Poll::Pending,
+                }
             })
             .await;
             let now = self.clock.now();
+            let mut deliveries = Vec::new();
             match woken {
-                Woken::Message(message) => self.take(&message, now),
-                Woken::Command(Command::Stop) => return,
+                Woken::Command(Command::Stop) => break,
                 Woken::Command(command) => self.obey(command, now),
+                Woken::Socket(event) => deliveries = self.take(event),
                 Woken::Timer => {}
-                Woken::BusEnded => {
-                    tracing::error!("the bus of the virtual radio has ended");
-                    return;
+            }
+            self.step(deliveries, now);
+        }
+        drop(listening);
+        self.end(sockets).await;
+    }
+
+    /// Lets BlueZ do what is due, and delivers all that comes of it, each client's share in one go.
+    fn step(&mut self, deliveries: Vec<Delivery>, now: Instant) {
+        let mut shares: BTreeMap<ClientId, Vec<Message>> = BTreeMap::new();
+        let mut rest = VecDeque::from(deliveries);
+        loop {
+            while let Some(delivery) = rest.pop_front() {
+                match delivery {
+                    Delivery::Client(id, message) => shares.entry(id).or_default().push(message),
+                    Delivery::Bluez(message) => self.bluez.call(&message, now),
+                    Delivery::Left(client) => self.bluez.client_left(&client, now),
                 }
             }
             self.bluez.handle_timeout(now);
-            let messages = self.bluez.take_messages();
-            if let Err(error) = bus.connection().send_all(&messages).await {
-                tracing::error!(%error, "the virtual BlueZ cannot send");
-                return;
+            for message in self.bluez.take_messages() {
+                rest.extend(self.broker.route_from_bluez(message));
+            }
+            if rest.is_empty() {
+                break;
+            }
+        }
+        for (id, share) in shares {
+            let taken = self
+                .writers
+                .get(&id)
+                .is_some_and(|writer| writer.send(share));
+            if !taken {
+                // It does not read: its connection ends, and `Left` follows.
+                self.writers.remove(&id);
             }
         }
     }
 
-    fn take(&mut self, message: &Message, now: Instant) {
-        match message.message_type() {
-            Type::MethodCall => self.bluez.call(message, now),
-            Type::Signal => {
-                // NameOwnerChanged: name, old owner, new owner.
-                let body = message.body();
-                if let Ok((name, _, "")) = body.deserialize::<(&str, &str, &str)>() {
-                    self.bluez.client_left(name, now);
+    fn take(&mut self, event: SocketEvent) -> Vec<Delivery> {
+        match event {
+            SocketEvent::Joined(id, writer) => {
+                self.broker.join(id);
+                self.writers.insert(id, writer);
+                Vec::new()
+            }
+            SocketEvent::Message(id, message) => self.broker.route(id, &message),
+            SocketEvent::Left(id) => {
+                self.writers.remove(&id);
+                self.broker.leave(id)
+            }
+        }
+    }
+
+    /// Ends all connections, and waits until they are closed.
+    async fn end(mut self, mut sockets: Receiver<SocketEvent>) {
+        self.writers.clear();
+        let mut patience = self.runtime.sleep(FAREWELL);
+        poll_fn(|context| {
+            loop {
+                match Pin::new(&mut sockets).poll_next(context) {
+                    // A client in the middle of its authentication: its writer is dropped here.
+                    Poll::Ready(Some(_)) => {}
+                    Poll::Ready(None) => return Poll::Ready(()),
+                    Poll::Pending => break,
                 }
             }
-            Type::MethodReturn | Type::Error => {}
-        }
+            Pin::new(&mut patience).poll(context).map(|_| ())
+        })
+        .await;
     }
 
     fn obey(&mut self, command: Command, now: Instant) {
@@ -365,3 +406,6 @@ impl Radio<'_> {
         }
     }
 }
+
+/// How long the end of a radio may take at most (ours): clients that do not go are left behind.
+const FAREWELL: Duration = Duration::from_secs(1);

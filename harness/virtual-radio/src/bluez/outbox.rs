@@ -1,6 +1,7 @@
 //! Messages that BlueZ sends: replies, errors and signals, in the order in which they were decided.
 
 use super::error::Error;
+use crate::bus::{BLUEZ_UNIQUE_NAME, wants_no_reply};
 use std::collections::BTreeMap;
 use zbus::Message;
 use zbus::Variant;
@@ -34,7 +35,11 @@ impl Outbox {
     where
         B: serde::Serialize + zbus::DynamicType,
     {
-        self.push(Message::method_return(&call.header()).build(body));
+        if !wants_no_reply(call) {
+            let header = call.header();
+            let answer = Message::method_return(&header).sender(BLUEZ_UNIQUE_NAME);
+            self.push(answer.build(body));
+        }
     }
 
     /// Answers `call` with nothing, or an error.
@@ -46,7 +51,11 @@ impl Outbox {
     }
 
     pub(crate) fn error(&mut self, call: &Message, error: &Error) {
-        self.push(Message::error(&call.header(), error.name).build(&error.text.as_str()));
+        if !wants_no_reply(call) {
+            let header = call.header();
+            let answer = Message::error(&header, error.name).sender(BLUEZ_UNIQUE_NAME);
+            self.push(answer.build(&error.text.as_str()));
+        }
     }
 
     /// `PropertiesChanged`.
@@ -66,7 +75,8 @@ impl Outbox {
         changed: &Properties,
         invalidated: &[&str],
     ) {
-        let signal = Message::signal(path, "org.freedesktop.DBus.Properties", "PropertiesChanged");
+        let signal = Message::signal(path, "org.freedesktop.DBus.Properties", "PropertiesChanged")
+            .sender(BLUEZ_UNIQUE_NAME);
         self.push(signal.build(&(interface, changed, invalidated)));
     }
 
@@ -86,7 +96,8 @@ impl Outbox {
             tracing::error!(path, "not an object path");
             return;
         };
-        let signal = Message::signal("/", "org.freedesktop.DBus.ObjectManager", member);
+        let signal = Message::signal("/", "org.freedesktop.DBus.ObjectManager", member)
+            .sender(BLUEZ_UNIQUE_NAME);
         self.push(signal.build(&(object, body)));
     }
 }

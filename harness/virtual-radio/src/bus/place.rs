@@ -1,10 +1,8 @@
-//! A private D-Bus: busd on the radio's own runtime, with a socket in a folder of its own.
+//! Where the socket of the bus is: in a folder of its own, with a path that fits.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-use zbus::Connection;
-use zruntime::{Shared, SharedRuntime, Task};
 
 /// The longest path of a socket (`sockaddr_un`), bytes.
 const LONGEST_PATH: usize = 107;
@@ -25,14 +23,14 @@ pub enum BusError {
     #[error("cannot make the runtime of the bus")]
     Runtime(#[source] io::Error),
     /// The bus does not listen.
-    #[error("the bus does not listen: {what}")]
+    #[error("the bus cannot listen on {}", socket.display())]
     Listen {
-        /// What it says.
-        what: String,
+        /// Its socket.
+        socket: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
     },
-    /// BlueZ cannot come onto the bus.
-    #[error("`org.bluez` cannot be offered on the bus")]
-    Offer(#[from] zbus::Error),
     /// Its thread ended before it had started.
     #[error("the thread of the bus ended")]
     Ended,
@@ -47,9 +45,8 @@ impl BusError {
                 "is there a folder for temporary files that can be written to (`TMPDIR`)?"
             }
             Self::Runtime(_) => "raise the limit of open files (`ulimit -n`)",
-            Self::Listen { .. } | Self::Offer(_) | Self::Ended => {
-                "start it again with `RUST_LOG=debug`, and report what it says"
-            }
+            Self::Listen { .. } => "set `TMPDIR` to a folder on a file system that has sockets",
+            Self::Ended => "start it again with `DFU_HIL_LOG=debug`, and report what it says",
         }
     }
 }
@@ -81,7 +78,7 @@ impl Place {
             })
     }
 
-    fn socket(&self) -> PathBuf {
+    pub(super) fn socket(&self) -> PathBuf {
         self.folder.path().join("bus")
     }
 
@@ -103,57 +100,6 @@ fn escaped(path: &Path) -> String {
             _ => format!("%{byte:02x}"),
         })
         .collect()
-}
-
-/// A bus that runs, with a connection of BlueZ on it.
-pub(crate) struct Running {
-    serving: Task<(), Shared>,
-    connection: Connection,
-}
-
-impl Running {
-    /// Starts the bus on `runtime` and takes the name `org.bluez` on it.
-    pub(crate) async fn start(place: &Place, runtime: &SharedRuntime) -> Result<Self, BusError> {
-        let address = place.address();
-        let mut bus = busd::bus::Bus::for_address(Some(&address))
-            .await
-            .map_err(|error| BusError::Listen {
-                what: format!("{error:#}"),
-            })?;
-        let serving = runtime.spawn("bus", async move {
-            if let Err(error) = bus.run().await {
-                tracing::error!("the bus of the virtual radio: {error:#}");
-            }
-        });
-        let connection = zbus::connection::Builder::address(address.as_str())
-            .build()
-            .await?;
-        let rule = "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged'";
-        connection
-            .call_method(
-                Some("org.freedesktop.DBus"),
-                "/org/freedesktop/DBus",
-                Some("org.freedesktop.DBus"),
-                "AddMatch",
-                &rule,
-            )
-            .await?;
-        connection.request_name("org.bluez").await?;
-        Ok(Self {
-            serving,
-            connection,
-        })
-    }
-
-    pub(crate) fn connection(&self) -> &Connection {
-        &self.connection
-    }
-
-    /// Ends the bus; its clients lose their connections.
-    pub(crate) async fn stop(self) {
-        let _ = self.connection.close().await;
-        let _ = self.serving.cancel().await;
-    }
 }
 
 #[cfg(test)]
