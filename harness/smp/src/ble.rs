@@ -11,7 +11,7 @@
 
 use crate::header::{HEADER_LEN, Header, HeaderError, RawHeader};
 use hil_clock::Instant;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// The service that an SMP server has, `8d53dc1d-1db7-4cd3-868b-8a527460aa84`.
@@ -55,7 +55,7 @@ pub fn fragments(packet: &[u8], mtu: u16) -> impl Iterator<Item = &[u8]> {
 pub fn clearing_writes(packets: &[usize], mtu_before: u16, mtu: u16) -> Vec<Vec<u8>> {
     let carried = |mtu: u16| usize::from(mtu.max(DEFAULT_MTU) - ATT_OVERHEAD);
     let before = carried(mtu_before);
-    let missing: Vec<usize> = packets
+    let missing: BTreeSet<usize> = packets
         .iter()
         .flat_map(|packet| {
             (before..*packet)
@@ -63,15 +63,19 @@ pub fn clearing_writes(packets: &[usize], mtu_before: u16, mtu: u16) -> Vec<Vec<
                 .map(move |had| packet - had)
         })
         .collect();
-    let Some(most) = missing.iter().max() else {
-        return Vec::new();
-    };
-    // A size of which none of the gaps is a multiple: then no write ends exactly where a request does.
-    let fits = |size: &usize| missing.iter().all(|missing| missing % size != 0);
-    let Some(size) = (HEADER_LEN..=carried(mtu)).rev().find(fits) else {
-        return Vec::new();
-    };
-    vec![vec![NO_START; size]; most / size + 1]
+    let most = missing.iter().max().copied().unwrap_or(0);
+    let mut writes = Vec::new();
+    let mut written = 0;
+    while written < most {
+        // As much as goes into a write, but not so that it ends where one of the requests does.
+        let harmless = |size: &usize| !missing.contains(&(written + size));
+        let size = (HEADER_LEN..=carried(mtu)).rev().find(harmless);
+        // Of requests that were all cut for the same MTU, only a few can end within a write's length of each other.
+        let size = size.unwrap_or(carried(mtu));
+        writes.push(vec![NO_START; size]);
+        written += size;
+    }
+    writes
 }
 
 /// A byte of which a header says that it announces 32,639 bytes, which no server takes.
