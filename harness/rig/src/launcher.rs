@@ -324,6 +324,29 @@ mod tests {
     }
 
     #[test]
+    fn the_air_of_the_rig_file_is_passed_on_and_nothing_else() {
+        assert_eq!(
+            radio_arguments(&BluetoothSpec::default()),
+            Vec::<String>::new()
+        );
+        let bluetooth = BluetoothSpec {
+            link: LinkSpec {
+                mtu: Some(247),
+                interval_us: Some(7500),
+                phy: Some("1m".to_owned()),
+                loss_percent: Some(2),
+                seed: Some(7),
+                timing: Some("realistic".to_owned()),
+            },
+            ..BluetoothSpec::default()
+        };
+        assert_eq!(
+            radio_arguments(&bluetooth).join(" "),
+            "--ble-mtu 247 --ble-interval-us 7500 --ble-phy 1m --ble-loss 2 --ble-seed 7 --ble-timing realistic"
+        );
+    }
+
+    #[test]
     fn the_process_is_gone_when_the_handle_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let mark = folder.path().join("ended");
