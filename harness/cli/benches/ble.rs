@@ -40,7 +40,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut process = Command::new(DFU_HIL)
         .args(["virtual-dk", "--json", "--speed", "instant"])
         .args(["--ble-timing", "realistic", "--ble-phy", "2m"])
-        .args(["--ble-mtu", &MTU.to_string(), "--ble-interval-us", &interval])
+        .args([
+            "--ble-mtu",
+            &MTU.to_string(),
+            "--ble-interval-us",
+            &interval,
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;

@@ -62,7 +62,7 @@ const LIBRARY: &[(&str, Wrong, FailKind)] = &[
     ),
     (
         "ble-second-central",
-        Wrong::Board(Fault::AdvertisesWhileConnected),
+        Wrong::Board(Fault::ForgetsAnIdleCentral),
         FailKind::NotRefused,
     ),
     (

@@ -214,15 +214,24 @@ boards:
     )
     .unwrap();
     let BluetoothSpec { adapters, link, .. } = &file.bluetooth;
-    let limits: Vec<_> = adapters.iter().map(|adapter| adapter.max_connections).collect();
+    let limits: Vec<_> = adapters
+        .iter()
+        .map(|adapter| adapter.max_connections)
+        .collect();
     assert_eq!(limits, [Some(3), None]);
     assert_eq!(
         adapters[1].adapter,
         AdapterId::Address("00:1A:7D:DA:71:13".parse().unwrap())
     );
     assert_eq!(link.interval_us, Some(7500));
-    assert_eq!((link.mtu, link.loss_percent, link.seed), (Some(247), Some(2), Some(7)));
-    assert_eq!((link.phy.as_deref(), link.timing.as_deref()), (Some("1m"), Some("realistic")));
+    assert_eq!(
+        (link.mtu, link.loss_percent, link.seed),
+        (Some(247), Some(2), Some(7))
+    );
+    assert_eq!(
+        (link.phy.as_deref(), link.timing.as_deref()),
+        (Some("1m"), Some("realistic"))
+    );
     let devices: Vec<_> = file
         .boards
         .iter()

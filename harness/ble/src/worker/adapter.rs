@@ -46,8 +46,6 @@ pub(super) struct Adapter {
     events: broadcast::Sender<Told>,
     /// How many searches are under way: the first switches scanning on, the last one off.
     searches: Mutex<usize>,
-    /// A controller makes one connection after the other, and BlueZ aborts one when another is asked for.
-    pub(super) connecting: Mutex<()>,
 }
 
 impl Radio {
@@ -138,7 +136,6 @@ impl Adapter {
             central,
             events,
             searches: Mutex::new(0),
-            connecting: Mutex::new(()),
         }))
     }
 

@@ -1,8 +1,8 @@
 //! One link from the search for the board to the end of the connection.
 
-use super::adapter::{Adapter, Radio, Told};
+use super::adapter::{Radio, Told};
 use super::call::{ASK_WITHIN, CallError, millis, within};
-use super::find::{Found, find};
+use super::find::find;
 use super::{Answers, tell};
 use crate::failure::{Failure, Loss, Stage};
 use crate::peer::{LinkParameters, Peer};
@@ -98,7 +98,7 @@ impl Task {
             .map_or_else(|| peer.device.to_string(), |address| address.to_string());
         let begun = clock.now();
         let events = adapter.subscribe();
-        connect(&adapter, &found, &device, clock.block_for(deadline)).await?;
+        connect(&found.peripheral, &device, clock.block_for(deadline)).await?;
         let connected = clock.now();
         match prepare(&found.peripheral, &device).await {
             Ok((characteristic, notifications)) => {
@@ -240,17 +240,8 @@ impl Task {
     }
 }
 
-/// Makes the connection, one at a time on each adapter.
-async fn connect(
-    adapter: &Adapter,
-    found: &Found,
-    device: &str,
-    limit: Duration,
-) -> Result<(), Failure> {
-    let Ok(_turn) = tokio::time::timeout(limit, adapter.connecting.lock()).await else {
-        return Err(CallError::Slow(limit).of_link(device, Stage::Connecting));
-    };
-    let peripheral = &found.peripheral;
+/// Makes the connection.
+async fn connect(peripheral: &Peripheral, device: &str, limit: Duration) -> Result<(), Failure> {
     // A client that was killed leaves its connection behind, and the server its half of a request in it.
     if within(ASK_WITHIN, peripheral.is_connected())
         .await

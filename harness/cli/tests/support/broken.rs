@@ -25,6 +25,9 @@ const SWAP_STATUS: u32 = PRIMARY_END - 1616;
 const BOOTLOADER_FREE: u32 = 0x0000_B000;
 const SETTINGS: u32 = 0x000F_C000;
 
+/// Of the board's time: a second outside, at twenty times a DK's pace.
+const IDLE: Duration = Duration::from_secs(20);
+
 /// What is wrong.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Fault {
@@ -56,8 +59,8 @@ pub(crate) enum Fault {
     ResetsWhenTheLinkIsLost,
     /// The board is on the air once, and never again after a reset.
     RadioDeadAfterReset,
-    /// The board advertises on while a central is connected, and forgets that one for the next.
-    AdvertisesWhileConnected,
+    /// The board resets itself when a central is connected and says nothing for a while.
+    ForgetsAnIdleCentral,
 }
 
 /// A board within reach of a radio with two adapters.
@@ -103,8 +106,8 @@ pub(crate) fn board_at(fault: Fault, speed: f64) -> Board {
         fault,
         written: AtomicU32::new(0),
     };
-    let dk = VirtualDk::start(options, Arc::new(firmware))
-        .expect("a virtual board can be started here");
+    let dk =
+        VirtualDk::start(options, Arc::new(firmware)).expect("a virtual board can be started here");
     Board { dk, radio }
 }
 
@@ -125,7 +128,7 @@ impl Firmware for Broken {
                 bus,
                 fault,
                 written: &self.written,
-                advertised: None,
+                heard: None,
             }),
         }
     }
@@ -135,7 +138,8 @@ struct FaultyBus<'a> {
     bus: &'a mut dyn CoreBus,
     fault: Fault,
     written: &'a AtomicU32,
-    advertised: Option<Advertisement>,
+    /// When a central that is connected was heard last.
+    heard: Option<Duration>,
 }
 
 impl FaultyBus<'_> {
@@ -214,6 +218,11 @@ impl CoreBus for FaultyBus<'_> {
     }
 
     fn uart_read(&mut self, wait: Duration) -> Result<Vec<u8>, Stopped> {
+        // Not to sleep through a central's silence.
+        let wait = match self.fault {
+            Fault::ForgetsAnIdleCentral => wait.min(Duration::from_secs(1)),
+            _ => wait,
+        };
         self.bus.uart_read(wait)
     }
 
@@ -223,7 +232,6 @@ impl CoreBus for FaultyBus<'_> {
         {
             return Ok(());
         }
-        self.advertised = Some(advertisement.clone());
         self.bus.ble_advertise(advertisement)
     }
 
@@ -234,13 +242,15 @@ impl CoreBus for FaultyBus<'_> {
                 (Fault::ResetsWhenTheLinkIsLost, LinkEvent::Disconnected { .. }) => {
                     return Err(self.bus.system_reset());
                 }
-                (Fault::AdvertisesWhileConnected, LinkEvent::Connected { .. }) => {
-                    if let Some(advertisement) = self.advertised.clone() {
-                        self.bus.ble_advertise(advertisement)?;
-                    }
-                }
+                (Fault::ForgetsAnIdleCentral, LinkEvent::Disconnected { .. }) => self.heard = None,
+                (Fault::ForgetsAnIdleCentral, _) => self.heard = Some(self.bus.uptime()?),
                 _ => {}
             }
+        }
+        if let Some(heard) = self.heard
+            && self.bus.uptime()?.saturating_sub(heard) > IDLE
+        {
+            return Err(self.bus.system_reset());
         }
         Ok(events)
     }

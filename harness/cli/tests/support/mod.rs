@@ -4,12 +4,12 @@
 
 pub(crate) mod broken;
 
+use broken::Board;
 use hil_record::RunRecord;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use broken::Board;
 use virtual_dk::Endpoints;
 
 /// The command under test.
