@@ -5,6 +5,7 @@ use crate::chip::{ForceOffView, Power};
 use std::io;
 use std::str::FromStr;
 use std::time::Duration;
+use virtual_radio::AirHandle;
 
 /// How a board's time passes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -108,6 +109,8 @@ pub struct VirtualDkOptions {
     pub preload: Vec<Preload>,
     /// Whether the board has power at the start.
     pub power: Power,
+    /// The air that the board is on; without one it has no radio.
+    pub air: Option<AirHandle>,
     /// TCP port of the probe on loopback; 0 takes a free one.
     pub probe_port: u16,
     /// TCP port of the power supply on loopback; 0 takes a free one.
@@ -124,6 +127,7 @@ impl Default for VirtualDkOptions {
             accelerators: Accelerators::default(),
             preload: Vec::new(),
             power: Power::On,
+            air: None,
             probe_port: 0,
             power_port: 0,
         }
