@@ -251,6 +251,9 @@ pub(crate) struct VirtualDkArgs {
     /// For tools without a reset sequence that releases FORCEOFF, such as the stock probe-rs command.
     #[arg(long)]
     pub(crate) lenient_forceoff: bool,
+    /// Leave the external flash out, as on a board where none is fitted
+    #[arg(long)]
+    pub(crate) no_external_flash: bool,
     /// How fast the boards' time runs: 1 as on silicon, 20 a twentieth of the time, `instant` none at all
     #[arg(long, value_name = "FACTOR", default_value = "1")]
     pub(crate) speed: Speed,

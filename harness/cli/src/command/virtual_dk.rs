@@ -4,7 +4,7 @@ use crate::args::VirtualDkArgs;
 use crate::error::CliError;
 use crate::exit::Exit;
 use hil_runner::error_chain;
-use virtual_dk::{Accelerators, Contents, ServeOptions};
+use virtual_dk::{Accelerators, Contents, ExternalPart, ServeOptions};
 
 /// Starts the boards and returns when they have stopped.
 pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
@@ -25,6 +25,11 @@ pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
             Accelerators::On
         },
         probe_port: args.probe_port,
+        external: if args.no_external_flash {
+            ExternalPart::None
+        } else {
+            ExternalPart::Mx25r64
+        },
         contents,
     };
     match virtual_dk::serve(&options) {
