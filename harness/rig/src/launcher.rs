@@ -5,7 +5,7 @@
 //! [`rig`](crate::rig) know that a board may be virtual.
 
 use crate::error::RigError;
-use crate::file::VirtualSpec;
+use crate::file::{ExternalFlash, VirtualSpec};
 use crate::process::{Stderr, describe};
 use hil_clock::SharedClock;
 use serde::Deserialize;
@@ -86,6 +86,7 @@ impl VirtualProcess {
         launcher: &VirtualLauncher,
         name: &str,
         spec: &VirtualSpec,
+        external_flash: ExternalFlash,
         clock: &SharedClock,
     ) -> Result<(Self, Vec<VirtualEndpoints>), RigError> {
         let mut command = Command::new(&launcher.program);
@@ -100,6 +101,9 @@ impl VirtualProcess {
             .stderr(Stdio::piped());
         if let Some(speed) = &spec.speed {
             command.arg("--speed").arg(speed);
+        }
+        if external_flash == ExternalFlash::None {
+            command.arg("--no-external-flash");
         }
         // In a group of its own, so that Ctrl-C on the terminal reaches the harness only: it ends the run in good
         // order, and needs the board for that. The board still ends when its standard input is closed.
@@ -240,7 +244,7 @@ mod tests {
             speed: None,
         };
         let clock: SharedClock = Arc::new(SystemClock::new());
-        VirtualProcess::start(&launcher, "dk", &spec, &clock)
+        VirtualProcess::start(&launcher, "dk", &spec, ExternalFlash::default(), &clock)
     }
 
     const LINE: &str = r#"{"boards":[{"name":"dk-1","probe":"1d50:6018:127.0.0.1:4000","uart":{"app":"/dev/pts/8","net":"/dev/pts/9"},"power":"127.0.0.1:4001"}]}"#;
@@ -253,6 +257,26 @@ mod tests {
         assert_eq!(boards[0].probe, "1d50:6018:127.0.0.1:4000");
         assert_eq!(boards[0].uart.net, PathBuf::from("/dev/pts/9"));
         assert_eq!(boards[0].power, "127.0.0.1:4001".parse().unwrap());
+    }
+
+    #[test]
+    fn a_board_without_external_flash_is_told_so() {
+        let launcher = VirtualLauncher {
+            program: "sh".into(),
+            args: vec![
+                "-c".into(),
+                "echo \"$@\" >&2; exit 3".into(),
+                "virtual-dk".into(),
+            ],
+        };
+        let spec = VirtualSpec {
+            count: 2,
+            speed: Some("instant".to_owned()),
+        };
+        let clock: SharedClock = Arc::new(SystemClock::new());
+        let error =
+            VirtualProcess::start(&launcher, "dk", &spec, ExternalFlash::None, &clock).unwrap_err();
+        insta::assert_snapshot!(error, @"virtual board `dk` has ended by itself: status 3; it wrote: --boards 2 --json --blank --speed instant --no-external-flash");
     }
 
     #[test]
@@ -309,6 +333,7 @@ mod tests {
                 count: 1,
                 speed: None,
             },
+            ExternalFlash::default(),
             &clock,
         )
         .unwrap_err();

@@ -21,8 +21,8 @@ mod uart;
 pub use crate::core::Core;
 pub use error::{Operation, RigError, Source};
 pub use file::{
-    BoardKind, BoardSpec, PowerSpec, ProbeSelector, ProbeSpec, RealSpec, Recover, RigFile,
-    RigFileError, UartPortSpec, UartSpec, VirtualSpec,
+    BoardKind, BoardSpec, ExternalFlash, PowerSpec, ProbeSelector, ProbeSpec, RealSpec, Recover,
+    RigFile, RigFileError, UartPortSpec, UartSpec, VirtualSpec,
 };
 pub use image::{FlashImage, ImageError, ImageFormat};
 pub use launcher::VirtualLauncher;

@@ -3,8 +3,8 @@
 use crate::core::Core;
 use crate::error::RigError;
 use crate::file::{
-    BoardKind, BoardSpec, PowerSpec, ProbeSelector, ProbeSpec, RealSpec, RigFile, UartPortSpec,
-    UartSpec,
+    BoardKind, BoardSpec, ExternalFlash, PowerSpec, ProbeSelector, ProbeSpec, RealSpec, RigFile,
+    UartPortSpec, UartSpec,
 };
 use crate::launcher::{VirtualEndpoints, VirtualLauncher, VirtualProcess};
 use crate::lease::{self, Lease};
@@ -122,6 +122,7 @@ pub struct Board {
     description: Option<String>,
     uart_app: Option<UartSpec>,
     uart_net: Option<UartSpec>,
+    external_flash: ExternalFlash,
     power: Arc<dyn PowerSwitch>,
     // In front of the process, so that the probe is closed before the board goes away.
     probe: Arc<ProbeSession>,
@@ -152,6 +153,12 @@ impl Board {
     #[must_use]
     pub fn power(&self) -> Arc<dyn PowerSwitch> {
         Arc::clone(&self.power)
+    }
+
+    /// Whether the board has an external flash, as its rig file says.
+    #[must_use]
+    pub fn has_external_flash(&self) -> bool {
+        self.external_flash != ExternalFlash::None
     }
 
     /// Whether the rig file has a serial port for `core`.
@@ -204,8 +211,13 @@ fn open_board(
             ));
         }
         BoardKind::Virtual(simulated) => {
-            let (process, endpoints) =
-                VirtualProcess::start(&options.launcher, &spec.name, simulated, &options.clock)?;
+            let (process, endpoints) = VirtualProcess::start(
+                &options.launcher,
+                &spec.name,
+                simulated,
+                spec.external_flash,
+                &options.clock,
+            )?;
             let process = Arc::new(process);
             for (index, endpoints) in endpoints.into_iter().enumerate() {
                 let name = match simulated.count {
@@ -278,6 +290,7 @@ impl Board {
             selector: real.probe.selector.clone(),
             speed_khz: real.probe.speed_khz,
             recover: spec.recover,
+            external_flash: spec.external_flash,
             clock: options.clock.clone(),
             process: process.clone(),
         }));
@@ -306,6 +319,7 @@ impl Board {
             description: description(spec, &process),
             uart_app: real.uart_app.clone(),
             uart_net: real.uart_net.clone(),
+            external_flash: spec.external_flash,
             power,
             probe,
             _lease: lease,

@@ -1,8 +1,8 @@
 //! A rig file as the person wrote it, and how it becomes a checked one.
 
 use super::{
-    BoardKind, BoardSpec, PowerSpec, ProbeSelector, ProbeSpec, RealSpec, Recover, RigFile,
-    RigFileError, UartPortSpec, UartSpec, VirtualSpec,
+    BoardKind, BoardSpec, ExternalFlash, PowerSpec, ProbeSelector, ProbeSpec, RealSpec, Recover,
+    RigFile, RigFileError, UartPortSpec, UartSpec, VirtualSpec,
 };
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
@@ -37,6 +37,7 @@ struct Board {
     name: Checked<Name>,
     description: Option<String>,
     recover: Option<RecoverWord>,
+    external_flash: Option<ExternalFlashWord>,
     #[serde(rename = "virtual")]
     simulated: Option<Virtual>,
     probe: Option<Probe>,
@@ -50,6 +51,13 @@ struct Board {
 enum RecoverWord {
     Allowed,
     Forbidden,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ExternalFlashWord {
+    Mx25r64,
+    None,
 }
 
 #[derive(Debug, Deserialize)]
@@ -316,6 +324,10 @@ impl Board {
                 (Some(RecoverWord::Forbidden), _) | (None, BoardKind::Real(_)) => {
                     Recover::Forbidden
                 }
+            },
+            external_flash: match self.external_flash {
+                Some(ExternalFlashWord::None) => ExternalFlash::None,
+                Some(ExternalFlashWord::Mx25r64) | None => ExternalFlash::Mx25r64,
             },
             kind,
         })
