@@ -299,6 +299,8 @@ pub(crate) enum DemoVariant {
     SwapMoveEcdsaEc256,
     /// Overwrite only, RSA-2048, no encryption
     OverwriteRsa2048,
+    /// Swap using move, ECDSA P-256, encryption, with the secondary slot in the external flash
+    SwapMoveExternal,
 }
 
 impl From<DemoVariant> for virtual_dk::demo::Variant {
@@ -306,6 +308,7 @@ impl From<DemoVariant> for virtual_dk::demo::Variant {
         match variant {
             DemoVariant::SwapMoveEcdsaEc256 => Self::SwapMoveEcdsaEc256,
             DemoVariant::OverwriteRsa2048 => Self::OverwriteRsa2048,
+            DemoVariant::SwapMoveExternal => Self::SwapMoveExternal,
         }
     }
 }

@@ -1,10 +1,5 @@
 //! The probe session against the virtual DK, as the runner uses it: through probe-rs and TCP.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of tests: a panic is a failed test"
-)]
-
 mod bench;
 
 use bench::{Bench, DEMCR, DHCSR, FORCEOFF, HEARTBEAT, image, noise, program, word};

@@ -10,7 +10,7 @@ use hil_bootloader::Keys;
 use hil_bootloader::predict::{Forecast, PredictError, Request, Sent};
 use hil_bootloader::{DeviceId, SimFlash};
 use hil_clock::Instant;
-use hil_scenario::{Core, Slot};
+use hil_scenario::Slot;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -236,16 +236,12 @@ fn replay(
     forecast.may_have_confirmed_itself()
 }
 
-/// Flash of both cores for the model.
-pub(crate) fn flash_of(app: Vec<u8>, net: Vec<u8>) -> SimFlash {
-    let device = |flash: SimFlash, core, bytes| {
-        let (id, page) = match core {
-            Core::App => (DeviceId::AppFlash, 0x1000),
-            Core::Net => (DeviceId::NetFlash, 0x800),
-        };
-        flash.with_contents(id, bytes, 4, page)
-    };
-    device(device(SimFlash::new(), Core::App, app), Core::Net, net)
+/// Flash of both cores, and what counts of the external flash, for the model.
+pub(crate) fn flash_of(app: Vec<u8>, net: Vec<u8>, external: Vec<u8>) -> SimFlash {
+    SimFlash::new()
+        .with_contents(DeviceId::AppFlash, app, 4, 0x1000)
+        .with_contents(DeviceId::NetFlash, net, 4, 0x800)
+        .with_contents(DeviceId::External, external, 4, 0x1000)
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! What a scenario needs, what a board with its bootloader has, and why the one cannot run on the other.
 
 use crate::words::Transport;
-use hil_bootloader::{Config, DowngradePrevention, Encryption, Mode, NetworkCore, Signature};
+use hil_bootloader::{
+    Config, DeviceId, DowngradePrevention, Encryption, Mode, NetworkCore, Signature,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -82,6 +84,18 @@ pub enum BoardFeature {
     AppConsole,
     /// The network core's console can be read.
     NetConsole,
+    /// The board has an external flash.
+    ExternalFlash,
+}
+
+impl BoardFeature {
+    /// What stands before its words in a sentence.
+    pub(crate) const fn article(self) -> &'static str {
+        match self {
+            Self::ExternalFlash => "an",
+            Self::Power | Self::PinReset | Self::AppConsole | Self::NetConsole => "a",
+        }
+    }
 }
 
 impl fmt::Display for BoardFeature {
@@ -91,6 +105,7 @@ impl fmt::Display for BoardFeature {
             Self::PinReset => "reset pin",
             Self::AppConsole => "console of the application core",
             Self::NetConsole => "console of the network core",
+            Self::ExternalFlash => "external flash",
         })
     }
 }
@@ -162,6 +177,16 @@ impl BootloaderNeeds {
         );
         unmet
     }
+}
+
+/// Whether the bootloader has a slot, or its scratch area, in the external flash.
+pub(crate) fn uses_external_flash(config: &Config) -> bool {
+    config
+        .images
+        .iter()
+        .flat_map(|slots| [slots.primary, slots.secondary])
+        .chain(config.scratch)
+        .any(|area| area.device == DeviceId::External)
 }
 
 fn differs<T: PartialEq + Serialize>(

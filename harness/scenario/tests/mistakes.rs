@@ -283,7 +283,7 @@ fn bad_needs() {
       |
     3 | needs: { board: [powr] }
       |                  ^^^^
-      = allowed: power, pin_reset, app_console, net_console
+      = allowed: power, pin_reset, app_console, net_console, external_flash
       = help: did you mean `power`?
     ");
 }

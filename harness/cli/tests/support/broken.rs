@@ -23,6 +23,8 @@ const SWAP_STATUS: u32 = PRIMARY_END - 1616;
 /// In the bootloader's partition, behind the bootloader.
 const BOOTLOADER_FREE: u32 = 0x0000_B000;
 const SETTINGS: u32 = 0x000F_C000;
+/// In the external flash of the set that uses it: a partition that no update may touch.
+const EXTERNAL_STORAGE: u32 = 0x0004_0000;
 
 /// What is wrong.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,6 +41,12 @@ pub(crate) enum Fault {
     RevertDoesNotHappen,
     /// Whatever is written to the primary slot is also left in the settings.
     PlainTextLeftBehind,
+    /// The same, in a partition of the external flash.
+    PlainTextLeftInExternalFlash,
+    /// The application writes into a partition of the external flash that is not its own.
+    ExternalStorageTouched,
+    /// One bit of what the bootloader swaps into the external flash is lost.
+    ExternalSlotHoldsOtherBytes,
     /// The application writes into the bootloader's partition.
     BootloaderTouched,
     /// The bootloader's note of how much a swap moves is wrong by a bit, after it was of any use.
@@ -149,6 +157,10 @@ impl CoreBus for FaultyBus<'_> {
                 }
                 self.bus.flash_write(copy, data)?;
             }
+            Fault::PlainTextLeftInExternalFlash if (0xD000..0xE000).contains(&address) => {
+                self.bus
+                    .external_write(EXTERNAL_STORAGE + (address & 0xFFF), data)?;
+            }
             _ => {}
         }
         self.bus.flash_write(address, data)
@@ -162,6 +174,16 @@ impl CoreBus for FaultyBus<'_> {
     }
 
     fn external_write(&mut self, offset: u32, data: &[u8]) -> Result<(), BusError> {
+        let lost = 0x1234;
+        if self.fault == Fault::ExternalSlotHoldsOtherBytes
+            && (offset..offset + data.len() as u32).contains(&lost)
+            && self.written.fetch_add(1, Ordering::SeqCst) > 0
+        {
+            let mut data = data.to_vec();
+            let byte = &mut data[(lost - offset) as usize];
+            *byte &= byte.wrapping_sub(1);
+            return self.bus.external_write(offset, &data);
+        }
         self.bus.external_write(offset, data)
     }
 
@@ -205,6 +227,15 @@ impl CoreBus for FaultyBus<'_> {
             Fault::BootloaderTouched => Some((BOOTLOADER_FREE, [0x12, 0x34, 0x56, 0x78])),
             _ => None,
         };
+        if self.fault == Fault::ExternalStorageTouched
+            && self.bus.core() == Core::App
+            && self
+                .bus
+                .external_write(EXTERNAL_STORAGE, &[0x12, 0x34, 0x56, 0x78])
+                .is_err()
+        {
+            return Stopped;
+        }
         if let Some((address, data)) = extra
             && self.bus.core() == Core::App
             && self.bus.flash_write(address, &data).is_err()

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::Variant;
 use super::releases::Release;
-use super::{LAYOUT, Variant};
 
 /// The text of the file that describes a set.
 pub(super) fn render(variant: Variant, releases: &[Release]) -> String {
@@ -16,7 +16,7 @@ pub(super) fn render(variant: Variant, releases: &[Release]) -> String {
     let mut add = |line: std::fmt::Arguments<'_>| {
         writeln!(text, "{line}").expect("writing to a String cannot fail");
     };
-    for partition in LAYOUT {
+    for partition in variant.layout() {
         let name = format!("{}:", partition.name);
         let (core, address, size) = (partition.core, partition.address, partition.size);
         add(format_args!(
@@ -42,7 +42,9 @@ pub(super) fn render(variant: Variant, releases: &[Release]) -> String {
     ));
     add(format_args!("  max-sectors: {}", config.max_sectors));
     let encryption = match variant {
-        Variant::SwapMoveEcdsaEc256 => ", encryption: keys/encryption.pem",
+        Variant::SwapMoveEcdsaEc256 | Variant::SwapMoveExternal => {
+            ", encryption: keys/encryption.pem"
+        }
         Variant::OverwriteRsa2048 => "",
     };
     add(format_args!(

@@ -30,6 +30,10 @@ fn digest(set: &DemoSet) -> String {
     Variant::OverwriteRsa2048,
     "f68048459786154e510404dab1fd69691413256f03de28e5ab65e069cce8f858"
 )]
+#[case::external(
+    Variant::SwapMoveExternal,
+    "447d8e3603f187cc20404673daaad77670c4a06ee340329064ed6da99fde1666"
+)]
 fn a_set_is_the_same_bytes_every_time(#[case] variant: Variant, #[case] expected: &str) {
     assert_eq!(digest(&DemoSet::generate(variant)), expected);
 }
@@ -42,7 +46,12 @@ fn the_firmware_file_describes_the_set() {
 
 #[rstest]
 fn every_file_that_the_firmware_file_names_is_there(
-    #[values(Variant::SwapMoveEcdsaEc256, Variant::OverwriteRsa2048)] variant: Variant,
+    #[values(
+        Variant::SwapMoveEcdsaEc256,
+        Variant::OverwriteRsa2048,
+        Variant::SwapMoveExternal
+    )]
+    variant: Variant,
 ) {
     let set = DemoSet::generate(variant);
     let yaml: serde_yaml::Value =
@@ -86,7 +95,12 @@ fn collect_files(value: &serde_yaml::Value, files: &mut std::collections::BTreeS
 
 #[rstest]
 fn the_bootloader_in_the_firmware_file_is_the_one_in_flash(
-    #[values(Variant::SwapMoveEcdsaEc256, Variant::OverwriteRsa2048)] variant: Variant,
+    #[values(
+        Variant::SwapMoveEcdsaEc256,
+        Variant::OverwriteRsa2048,
+        Variant::SwapMoveExternal
+    )]
+    variant: Variant,
 ) {
     let set = DemoSet::generate(variant);
     let yaml: serde_yaml::Value =
