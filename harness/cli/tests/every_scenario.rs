@@ -83,6 +83,11 @@ const LIBRARY: &[(&str, Wrong, FailKind)] = &[
         Wrong::Board(Fault::RevertDoesNotHappen),
         FailKind::WrongImage,
     ),
+    (
+        "serial-recovery",
+        Wrong::Board(Fault::RecoveryLosesABit),
+        FailKind::SlotContents,
+    ),
 ];
 
 /// Runs a scenario of the library with less patience.
@@ -138,7 +143,8 @@ fn a_scenario_fails_when_the_firmware_is_wrong(
         "refuse-tampered",
         "refuse-wrong-key",
         "revert-after-crash",
-        "revert-unconfirmed"
+        "revert-unconfirmed",
+        "serial-recovery"
     )]
     scenario: &str,
 ) {
@@ -167,5 +173,5 @@ fn no_scenario_of_the_library_is_left_out() {
         .map(|(name, ..)| (*name).to_owned())
         .collect();
     assert_eq!(tried, files);
-    assert_eq!(LIBRARY.len(), 12, "as many as the test above has values");
+    assert_eq!(LIBRARY.len(), 13, "as many as the test above has values");
 }

@@ -60,6 +60,12 @@ pub(crate) enum What {
         image: Arc<LoadedImage>,
         sent: Sent,
     },
+    /// Its bootloader's recovery server took an image.
+    Recovered {
+        number: u32,
+        image: Arc<LoadedImage>,
+        sent: Sent,
+    },
     /// Its application carried out a request.
     Marked { hash: Vec<u8>, request: Request },
     /// Its application erased a slot.
@@ -212,6 +218,11 @@ fn replay(
                 image,
                 sent,
             } => forecast.upload(*number as usize, image.bytes(), *sent)?,
+            What::Recovered {
+                number,
+                image,
+                sent,
+            } => forecast.recovered(*number, image.bytes(), *sent)?,
             What::Marked { hash, request } => forecast.mark(hash, *request)?,
             What::Erased { slot } => match firmware.set().layout.slot(*slot) {
                 Some(region) => forecast.erase_slot(region.area())?,

@@ -32,6 +32,8 @@ pub struct BootloaderNeeds {
     pub downgrade_prevention: Option<DowngradePrevention>,
     /// What it does with a network core image.
     pub network_core: Option<NetworkCore>,
+    /// Whether it has a recovery server, or must not have one.
+    pub serial_recovery: Option<bool>,
 }
 
 /// A way for an update to get into the primary slot, or a group of them.
@@ -175,6 +177,16 @@ impl BootloaderNeeds {
             self.network_core.as_ref(),
             &has.network_core,
         );
+        match (self.serial_recovery, has.serial_recovery.is_some()) {
+            (Some(true), false) => {
+                unmet.push("needs a bootloader with serial recovery, this one has none".to_owned());
+            }
+            (Some(false), true) => {
+                unmet
+                    .push("needs a bootloader without serial recovery, this one has it".to_owned());
+            }
+            _ => {}
+        }
         unmet
     }
 }

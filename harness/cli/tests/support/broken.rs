@@ -11,6 +11,7 @@ use virtual_dk::firmware::StockFirmware;
 use virtual_dk::{Speed, VirtualDk, VirtualDkOptions};
 
 /// Where things are in the demo firmware's layout.
+const APP_PRIMARY: u32 = 0x0000_C000;
 const APP_SECONDARY: u32 = 0x0004_C000;
 const PRIMARY_END: u32 = 0x0004_C000;
 const SECONDARY_END: u32 = 0x0008_C000;
@@ -31,6 +32,8 @@ const EXTERNAL_STORAGE: u32 = 0x0004_0000;
 pub(crate) enum Fault {
     /// One bit of what the application writes to the update slot is lost.
     UploadLosesABit,
+    /// One bit of what the bootloader's recovery server writes to the primary slot is lost.
+    RecoveryLosesABit,
     /// One bit of what the bootloader swaps into the update slot is lost.
     SlotHoldsOtherBytes,
     /// A confirmation in the update slot is not written, so that a permanent update is only tried.
@@ -109,7 +112,11 @@ struct FaultyBus<'a> {
 impl FaultyBus<'_> {
     fn loses_now(&self) -> bool {
         let by_upload = self.written.fetch_add(1, Ordering::SeqCst) == 0;
-        by_upload == (self.fault == Fault::UploadLosesABit)
+        let first = matches!(
+            self.fault,
+            Fault::UploadLosesABit | Fault::RecoveryLosesABit
+        );
+        by_upload == first
     }
 }
 
@@ -129,8 +136,11 @@ impl CoreBus for FaultyBus<'_> {
     fn flash_write(&mut self, address: u32, data: &[u8]) -> Result<(), BusError> {
         let end = address + data.len() as u32;
         match self.fault {
-            Fault::UploadLosesABit | Fault::SlotHoldsOtherBytes => {
-                let lost = APP_SECONDARY + 0x1234;
+            Fault::UploadLosesABit | Fault::SlotHoldsOtherBytes | Fault::RecoveryLosesABit => {
+                let lost = match self.fault {
+                    Fault::RecoveryLosesABit => APP_PRIMARY + 0x1234,
+                    _ => APP_SECONDARY + 0x1234,
+                };
                 let mut data = data.to_vec();
                 if (address..end).contains(&lost) && self.loses_now() {
                     let byte = &mut data[(lost - address) as usize];

@@ -57,7 +57,7 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
         .bench
         .link()?
         .upload(image.bytes(), options, &mut progress)?;
-    note(context, number, &image, &uploaded, reached);
+    note(context, step, number, &image, &uploaded, reached);
 
     match (uploaded, &step.power_cut) {
         (Uploaded::Stopped { offset }, _) if overdue => Err(Trouble::fail(
@@ -111,6 +111,7 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
 /// Notes what the board has got, for the check of the whole flash. `reached` is the last offset that it acknowledged.
 fn note(
     context: &mut Context<'_>,
+    step: &Upload,
     number: u32,
     image: &Arc<LoadedImage>,
     uploaded: &Uploaded,
@@ -129,10 +130,19 @@ fn note(
             return;
         }
     };
-    context.done(What::Uploaded {
-        number,
-        image: Arc::clone(image),
-        sent,
+    let image = Arc::clone(image);
+    context.done(if step.recovery {
+        What::Recovered {
+            number,
+            image,
+            sent,
+        }
+    } else {
+        What::Uploaded {
+            number,
+            image,
+            sent,
+        }
     });
 }
 

@@ -21,7 +21,7 @@ use std::{fs, io};
 
 use hil_bootloader::{
     Area, Config, DeviceId, DowngradePrevention, Encryption, ImageSlots, Mode, NetworkCore,
-    Signature,
+    SerialRecovery, Signature,
 };
 
 /// Which bootloader the set is built for.
@@ -78,6 +78,13 @@ impl Variant {
                 Self::SwapMoveEcdsaEc256 | Self::OverwriteRsa2048 => NetworkCore::Pcd,
                 Self::SwapMoveExternal => NetworkCore::None,
             },
+            serial_recovery: Some(SerialRecovery {
+                on_boot_mode: true,
+                direct_upload: true,
+                image_state: true,
+                echo: true,
+                ..SerialRecovery::default()
+            }),
             ..Config::new(self.mode(), self.signature(), slots)
         }
     }

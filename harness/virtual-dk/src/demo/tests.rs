@@ -24,15 +24,15 @@ fn digest(set: &DemoSet) -> String {
 #[rstest]
 #[case::swap_move(
     Variant::SwapMoveEcdsaEc256,
-    "731263ddf421328c1ee4c817f27588b0a1596a81fb17ee31a15e8c24760e2df4"
+    "311a3d6eab2c2e67579bf2055960da7740d6fcdccbba7fbd52459ba900a573df"
 )]
 #[case::overwrite(
     Variant::OverwriteRsa2048,
-    "f68048459786154e510404dab1fd69691413256f03de28e5ab65e069cce8f858"
+    "7ddb73827e460d28f324eced14ef876d09cebb061eae2c4af9f822e23df233de"
 )]
 #[case::external(
     Variant::SwapMoveExternal,
-    "447d8e3603f187cc20404673daaad77670c4a06ee340329064ed6da99fde1666"
+    "e4e099f41e80b4a75ef8e5cfc4621b81d6386926e8c84270de50bc426363293e"
 )]
 fn a_set_is_the_same_bytes_every_time(#[case] variant: Variant, #[case] expected: &str) {
     assert_eq!(digest(&DemoSet::generate(variant)), expected);
