@@ -248,7 +248,7 @@ fn replay(
 }
 
 /// Flash of both cores, and what counts of the external flash, for the model.
-pub(crate) fn flash_of(app: Vec<u8>, net: Vec<u8>, external: Vec<u8>) -> SimFlash {
+pub(crate) fn flash_of(app: &[u8], net: &[u8], external: &[u8]) -> SimFlash {
     SimFlash::new()
         .with_contents(DeviceId::AppFlash, app, 4, 0x1000)
         .with_contents(DeviceId::NetFlash, net, 4, 0x800)

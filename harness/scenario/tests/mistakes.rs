@@ -30,7 +30,7 @@ fn unknown_key_of_a_step() {
       |
     5 |   - upload: { image: update.app, ovr: uart }
       |                                  ^^^
-      = allowed: image, over, to, expect, starts_at, power_cut, within
+      = allowed: image, over, to, recovery, expect, starts_at, power_cut, within
       = help: did you mean `over`?
     ");
 }

@@ -6,7 +6,7 @@ use super::PredictError;
 use super::application::{Sent, erase, program};
 use super::forecast::Forecast;
 use crate::config::Mode;
-use crate::sim::ERASED;
+use crate::pages::ERASED;
 
 impl Forecast<'_> {
     /// The recovery server took (a part of) an image with this number (mcuboot `boot/boot_serial/src/boot_serial.c`).

@@ -24,15 +24,15 @@ fn digest(set: &DemoSet) -> String {
 #[rstest]
 #[case::swap_move(
     Variant::SwapMoveEcdsaEc256,
-    "311a3d6eab2c2e67579bf2055960da7740d6fcdccbba7fbd52459ba900a573df"
+    "93e2b854362039d3696cc360917b8ef066d7fa8540ae5224821d246e1636dc55"
 )]
 #[case::overwrite(
     Variant::OverwriteRsa2048,
-    "7ddb73827e460d28f324eced14ef876d09cebb061eae2c4af9f822e23df233de"
+    "3b9b6e3c71a278c9b88f3e7515736903717f6b2d2311e986288e4bc7d2604ad3"
 )]
 #[case::external(
     Variant::SwapMoveExternal,
-    "e4e099f41e80b4a75ef8e5cfc4621b81d6386926e8c84270de50bc426363293e"
+    "808d8aea0fb7b2de921d3ab8fce18ae63f37f3b3bf2005c7dbe484365effefa1"
 )]
 fn a_set_is_the_same_bytes_every_time(#[case] variant: Variant, #[case] expected: &str) {
     assert_eq!(digest(&DemoSet::generate(variant)), expected);
