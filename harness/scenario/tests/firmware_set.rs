@@ -206,6 +206,7 @@ fn file_that_is_no_image() {
        |
     31 |       app: { file: merged.hex }
        |                    ^^^^^^^^^^
+       = help: this is too short to be an image: was the file copied completely?
     ");
 }
 
@@ -220,6 +221,7 @@ fn truncated_image() {
        |
     31 |       app: { file: crashes.bin }
        |                    ^^^^^^^^^^^
+       = help: the file is shorter than its header says: was it copied completely?
     ");
 }
 
