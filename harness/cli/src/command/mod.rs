@@ -3,6 +3,7 @@
 mod bootloader;
 mod check;
 mod demo_firmware;
+mod firmware;
 mod image;
 mod list;
 mod run;
@@ -10,7 +11,7 @@ mod virtual_dk;
 
 pub(crate) use bootloader::FlashFile;
 
-use crate::args::{Command, ImageCommand};
+use crate::args::{Command, FirmwareCommand, ImageCommand};
 use crate::error::CliError;
 use crate::exit::Exit;
 
@@ -21,6 +22,8 @@ pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
         Command::List(args) => list::list(&args),
         Command::Check(args) => check::check(&args),
         Command::Image(ImageCommand::Inspect(args)) => image::inspect(&args),
+        Command::Firmware(FirmwareCommand::Import(args)) => firmware::import(&args),
+        Command::Firmware(FirmwareCommand::Check(args)) => firmware::check(&args),
         Command::Bootloader(command) => bootloader::dispatch(command),
         Command::VirtualDk(args) => virtual_dk::serve(args),
         Command::DemoFirmware(args) => demo_firmware::write(&args),
