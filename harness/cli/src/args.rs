@@ -330,6 +330,11 @@ pub(crate) struct VirtualDkArgs {
     /// Start with empty flash instead of the demo firmware
     #[arg(long, conflicts_with = "load")]
     pub(crate) blank: bool,
+    /// Firmware set whose bootloaders are real ones: where they are in flash, a board behaves as the set describes them
+    ///
+    /// Without --blank and --load its baseline is in the flash from the start.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) firmware: Option<PathBuf>,
 }
 
 /// `dfu-hil demo-firmware`.

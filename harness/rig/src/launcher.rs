@@ -12,7 +12,7 @@ use serde::Deserialize;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
 use std::sync::{Mutex, PoisonError};
@@ -45,6 +45,16 @@ impl VirtualLauncher {
             program: program.into(),
             args: vec!["virtual-dk".into()],
         }
+    }
+
+    /// The same for boards that run the real bootloaders of this firmware set as the set describes them.
+    ///
+    /// A real bootloader does not say how it was built, and a virtual core does not execute it; what it is has to be told
+    /// to the board by whoever starts it. Real boards need no such thing.
+    #[must_use]
+    pub fn with_firmware(mut self, set: &Path) -> Self {
+        self.args.extend(["--firmware".into(), set.into()]);
+        self
     }
 }
 

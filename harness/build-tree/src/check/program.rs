@@ -188,8 +188,12 @@ fn primary(
                     let hash =
                         |image: &Image<'_>| image.stored_hash().map(|(_, tlv)| tlv.value.to_vec());
                     let own = Image::parse(image.bytes()).ok();
-                    // An encrypted image and its plain copy have the same hash: it is over the plain text.
-                    let same = own.is_none_or(|own| hash(&own) == hash(&programmed));
+                    // An encrypted image has flags that its plain copy has not, and so another hash.
+                    let same = if image.encrypted {
+                        image.version == programmed.header().version
+                    } else {
+                        own.is_none_or(|own| hash(&own) == hash(&programmed))
+                    };
                     (!same).then(|| {
                         Finding::warning(
                             file,

@@ -91,7 +91,14 @@ pub fn import(
                 .help("finish the build of the baseline; the update needs no merged files"),
         );
     }
-    if update.application_update.is_none() && update.network_update.is_none() {
+    if [
+        &update.application_update,
+        &update.application_encrypted,
+        &update.network_update,
+    ]
+    .iter()
+    .all(|image| image.is_none())
+    {
         findings.push(
             Finding::error(update.path().display(), "has no image to send")
                 .expected("an update for at least one core")
@@ -107,35 +114,11 @@ pub fn import(
     findings.extend(compare::compare(baseline, update));
     let mut files = BTreeMap::new();
     let keys = keys(baseline, &loader, options, &mut files, &mut findings);
-    let releases = [("baseline", baseline), ("update", update)].map(|(name, tree)| {
-        let program = match name {
-            "baseline" => tree.program.as_slice(),
-            _ => &[],
-        };
-        let images = [
-            (Core::App, &tree.application_update),
-            (Core::Net, &tree.network_update),
-        ];
-        let program = program
-            .iter()
-            .map(|(core, output)| (*core, add(&mut files, name, *core, output)))
-            .collect();
-        let images = images
-            .into_iter()
-            .filter_map(|(core, output)| {
-                let output = output.as_ref()?;
-                // What MCUboot refuses cannot be part of a set; the check of the folder has said so.
-                hil_image::Image::parse(&output.bytes).ok()?;
-                Some((core, add(&mut files, name, core, output)))
-            })
-            .collect();
-        Release {
-            name,
-            comment: tree.description(),
-            program,
-            images,
-        }
-    });
+    let mut releases = vec![
+        release(&mut files, "baseline", baseline, &baseline.program),
+        release(&mut files, "update", update, &[]),
+    ];
+    releases.extend(encrypted(&mut files, update));
     findings.extend(unsigned(baseline));
     findings.extend(unsigned(update));
     let text = text::render(&options.name, &layout, &loader, &keys, &releases);
@@ -143,6 +126,54 @@ pub fn import(
         text,
         files,
         findings,
+    })
+}
+
+/// A release of a build: its signed images in clear, where there are such.
+fn release(
+    files: &mut BTreeMap<String, Vec<u8>>,
+    name: &'static str,
+    tree: &BuildTree,
+    program: &[(Core, Output)],
+) -> Release {
+    let application = tree
+        .application_update
+        .as_ref()
+        .or(tree.application_encrypted.as_ref());
+    let images = [
+        (Core::App, application),
+        (Core::Net, tree.network_update.as_ref()),
+    ];
+    Release {
+        name,
+        comment: tree.description(),
+        program: program
+            .iter()
+            .map(|(core, output)| (*core, add(files, name, *core, output)))
+            .collect(),
+        images: images
+            .into_iter()
+            .filter_map(|(core, output)| {
+                let output = output?;
+                // What MCUboot refuses cannot be part of a set; the check of the folder has said so.
+                hil_image::Image::parse(&output.bytes).ok()?;
+                Some((core, add(files, name, core, output)))
+            })
+            .collect(),
+    }
+}
+
+/// The update as it is sent in secrecy, in a release of its own as the scenarios name it.
+fn encrypted(files: &mut BTreeMap<String, Vec<u8>>, tree: &BuildTree) -> Option<Release> {
+    let output = tree.application_encrypted.as_ref()?;
+    tree.application_update.as_ref()?;
+    hil_image::Image::parse(&output.bytes).ok()?;
+    let name = "encrypted";
+    Some(Release {
+        name,
+        comment: "The update, encrypted".to_owned(),
+        program: Vec::new(),
+        images: vec![(Core::App, add(files, name, Core::App, output))],
     })
 }
 
@@ -173,19 +204,23 @@ fn loader_of(tree: &BuildTree) -> Result<Bootloader, Finding> {
 
 /// Images that are none: the classical mistake is the unsigned `zephyr.bin`.
 fn unsigned(tree: &BuildTree) -> Vec<Finding> {
-    [&tree.application_update, &tree.network_update]
-        .into_iter()
-        .flatten()
-        .filter_map(|output| {
-            let error = hil_image::Image::parse(&output.bytes).err()?;
-            let finding = Finding::error(&output.shown, &error)
-                .expected("an MCUboot image: header 0x96f3b83d, payload, TLVs");
-            Some(match error.help() {
-                Some(help) => finding.help(help),
-                None => finding,
-            })
+    [
+        &tree.application_update,
+        &tree.application_encrypted,
+        &tree.network_update,
+    ]
+    .into_iter()
+    .flatten()
+    .filter_map(|output| {
+        let error = hil_image::Image::parse(&output.bytes).err()?;
+        let finding = Finding::error(&output.shown, &error)
+            .expected("an MCUboot image: header 0x96f3b83d, payload, TLVs");
+        Some(match error.help() {
+            Some(help) => finding.help(help),
+            None => finding,
         })
-        .collect()
+    })
+    .collect()
 }
 
 fn add(

@@ -73,6 +73,7 @@ pub(super) fn recognise(path: &Path) -> Result<BuildTree, TreeError> {
             .text("mcuboot/zephyr/autogen-pubkey.c", MAX_KEY_SOURCE_BYTES)?
             .and_then(|text| key_in_source(&text)),
         application_update: None,
+        application_encrypted: None,
         network_update: None,
         program: Vec::new(),
         package: None,

@@ -1,15 +1,16 @@
 //! What a build folder lacks, and why it usually does.
 
-use super::outputs::{application_names, network_names, package_name};
+use super::outputs::{application_name, network_name, package_name};
 use super::{BuildSystem, BuildTree};
 use crate::finding::Finding;
-use hil_scenario::Core;
+use hil_scenario::{Core, Stored};
 
 pub(super) fn explain(tree: &BuildTree) -> Vec<Finding> {
     [
         bootloader(tree),
         partitions(tree),
         application(tree),
+        encrypted(tree),
         network(tree),
         package(tree),
         multi_image(tree),
@@ -59,16 +60,17 @@ fn application(tree: &BuildTree) -> Option<Finding> {
     if tree.application_update.is_some() {
         return None;
     }
-    let names = application_names(tree);
-    let missing = Finding::error(tree.shown(&names[0]), "is missing");
+    let name = application_name(tree, Stored::Plain);
+    let missing = if tree.application_encrypted.is_some() {
+        // It can be sent; only the comparison with what is programmed is lost.
+        Finding::warning(tree.shown(&name), "is missing")
+    } else {
+        Finding::error(tree.shown(&name), "is missing")
+    };
     let options = &tree.application_options;
     let unsigned = tree.application_folder("zephyr/zephyr.bin");
     let signature = "CONFIG_MCUBOOT_SIGNATURE_KEY_FILE";
-    Some(if tree.encrypts() && tree.folder.has(names.last()?) {
-        missing
-            .expected("an encrypted image: this MCUboot decrypts")
-            .help("set SB_CONFIG_BOOT_ENCRYPTION=y and SB_CONFIG_BOOT_ENCRYPTION_KEY_FILE; before SDK 2.7 encrypt with `imgtool sign -E`")
-    } else if tree.folder.has(&unsigned) {
+    Some(if tree.folder.has(&unsigned) {
         missing
             .expected("the signed application")
             .help(format!(
@@ -88,6 +90,18 @@ fn application(tree: &BuildTree) -> Option<Finding> {
     })
 }
 
+/// The encrypted image, where the bootloader decrypts.
+fn encrypted(tree: &BuildTree) -> Option<Finding> {
+    (tree.encrypts() && tree.application_encrypted.is_none()).then(|| {
+        Finding::warning(
+            tree.shown(&application_name(tree, Stored::Encrypted)),
+            "is missing",
+        )
+        .expected("the encrypted application: this MCUboot decrypts")
+        .help("set SB_CONFIG_BOOT_ENCRYPTION=y and SB_CONFIG_BOOT_ENCRYPTION_KEY_FILE (from SDK 2.7 on); before, sign `app_to_sign.bin` with `imgtool sign -E KEY` and name the file so")
+    })
+}
+
 fn network(tree: &BuildTree) -> Option<Finding> {
     if tree.network_update.is_some() || is_single_core(tree) {
         return None;
@@ -95,8 +109,7 @@ fn network(tree: &BuildTree) -> Option<Finding> {
     let (file, help) = match tree.system {
         BuildSystem::Sysbuild => {
             let options = &tree.sysbuild_options;
-            let file = network_names(tree)
-                .pop()
+            let file = network_name(tree)
                 .unwrap_or_else(|| "signed_by_mcuboot_and_b0_ipc_radio.bin".to_owned());
             let needed = [
                 "SB_CONFIG_BOOTLOADER_MCUBOOT",
@@ -180,7 +193,13 @@ fn single_core(tree: &BuildTree) -> Option<Finding> {
 fn package(tree: &BuildTree) -> Option<Finding> {
     let name = package_name(tree);
     if let Some((shown, package)) = &tree.package {
-        let lacks_network = tree.network_update.is_some()
+        // One image in MCUboot, one in the package: the network core's is sent by itself.
+        let simultaneous = tree
+            .mcuboot_options
+            .as_ref()
+            .is_some_and(|options| options.is_on("CONFIG_NRF53_MULTI_IMAGE_UPDATE"));
+        let lacks_network = simultaneous
+            && tree.network_update.is_some()
             && !package.manifest.files.iter().any(|file| file.is_network());
         return lacks_network.then(|| {
             Finding::warning(shown, "has no image for the network core")
@@ -190,9 +209,7 @@ fn package(tree: &BuildTree) -> Option<Finding> {
                         "set SB_CONFIG_DFU_ZIP_NET=y ({} here)",
                         tree.sysbuild_options.line("SB_CONFIG_DFU_ZIP_NET")
                     ),
-                    BuildSystem::ChildImages => {
-                        "set CONFIG_NRF53_MULTI_IMAGE_UPDATE=y in MCUboot's configuration for packages of both images; without it send the images one after the other".to_owned()
-                    }
+                    BuildSystem::ChildImages => UNFINISHED.to_owned(),
                 })
         });
     }

@@ -133,8 +133,10 @@ pub struct BuildTree {
     pub network_partitions: Option<Partitions>,
     /// The public key that MCUboot was built with, from its generated source.
     pub signing_key: Option<PublicKey>,
-    /// The image to send for the application.
+    /// The signed image of the application, in clear.
     pub application_update: Option<Output>,
+    /// The same encrypted, in builds whose bootloader decrypts.
+    pub application_encrypted: Option<Output>,
     /// The image to send for the network core.
     pub network_update: Option<Output>,
     /// What a programmer puts on the board, application core first.

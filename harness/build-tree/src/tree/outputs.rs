@@ -7,15 +7,20 @@ use crate::kconfig::Kconfig;
 use crate::multi_image::{MAX_MULTI_IMAGE_BYTES, parse_multi_image};
 use crate::package::{MAX_ZIP_BYTES, Package};
 use hil_image::{Image, ImageHeader};
-use hil_scenario::Core;
+use hil_scenario::{Core, Stored};
 
 /// The longest image in bytes (ours): all external flash of the DK.
 const MAX_IMAGE_BYTES: u64 = 8 * 1024 * 1024;
 
 pub(super) fn collect(tree: &mut BuildTree) -> Result<(), FolderError> {
     read_package(tree)?;
-    tree.application_update = first(tree, &application_names(tree))?;
-    tree.network_update = first(tree, &network_names(tree))?;
+    let image = |name: &str| output(tree, name, MAX_IMAGE_BYTES);
+    let plain = image(&application_name(tree, Stored::Plain))?;
+    let encrypted = image(&application_name(tree, Stored::Encrypted))?;
+    let network = network_name(tree).map(|name| image(&name)).transpose()?;
+    tree.application_update = plain;
+    tree.application_encrypted = encrypted;
+    tree.network_update = network.flatten();
     take_from_package(tree);
     compare_with_package(tree);
     check_multi_image(tree)?;
@@ -23,41 +28,32 @@ pub(super) fn collect(tree: &mut BuildTree) -> Result<(), FolderError> {
     Ok(())
 }
 
-/// Names of the application's update, best first. A bootloader that decrypts is sent what is encrypted.
-pub(super) fn application_names(tree: &BuildTree) -> Vec<String> {
+/// Name of the application's signed image, in clear or encrypted.
+pub(super) fn application_name(tree: &BuildTree, stored: Stored) -> String {
+    let suffix = match stored {
+        Stored::Plain => "bin",
+        Stored::Encrypted => "encrypted.bin",
+    };
     match tree.system {
-        BuildSystem::ChildImages => {
-            let mut names = vec!["zephyr/app_update.bin".to_owned()];
-            if tree.encrypts() {
-                names.insert(0, "zephyr/app_update.encrypted.bin".to_owned());
-            }
-            names
-        }
+        BuildSystem::ChildImages => format!("zephyr/app_update.{suffix}"),
         BuildSystem::Sysbuild => {
             let base = tree
                 .application_options
                 .text("CONFIG_KERNEL_BIN_NAME")
                 .unwrap_or("zephyr");
-            let mut names = vec![tree.application_folder(&format!("zephyr/{base}.signed.bin"))];
-            if tree.encrypts() {
-                names.insert(
-                    0,
-                    tree.application_folder(&format!("zephyr/{base}.signed.encrypted.bin")),
-                );
-            }
-            names
+            tree.application_folder(&format!("zephyr/{base}.signed.{suffix}"))
         }
     }
 }
 
-/// Names of the network core's update, best first.
-pub(super) fn network_names(tree: &BuildTree) -> Vec<String> {
+/// Name of the network core's update; nothing when there is no such image.
+pub(super) fn network_name(tree: &BuildTree) -> Option<String> {
     match (tree.system, &tree.network) {
-        (BuildSystem::ChildImages, _) => vec!["zephyr/net_core_app_update.bin".to_owned()],
+        (BuildSystem::ChildImages, _) => Some("zephyr/net_core_app_update.bin".to_owned()),
         (BuildSystem::Sysbuild, Some(network)) => {
-            vec![format!("signed_by_mcuboot_and_b0_{network}.bin")]
+            Some(format!("signed_by_mcuboot_and_b0_{network}.bin"))
         }
-        (BuildSystem::Sysbuild, None) => Vec::new(),
+        (BuildSystem::Sysbuild, None) => None,
     }
 }
 
@@ -88,21 +84,16 @@ impl BuildTree {
     }
 }
 
-fn first(tree: &BuildTree, names: &[String]) -> Result<Option<Output>, FolderError> {
-    for name in names {
-        if let Some(output) = output(tree, name, MAX_IMAGE_BYTES)? {
-            return Ok(Some(output));
-        }
-    }
-    Ok(None)
-}
-
 fn output(tree: &BuildTree, name: &str, limit: u64) -> Result<Option<Output>, FolderError> {
     Ok(tree.folder.read(name, limit)?.map(|bytes| Output {
         shown: tree.shown(name),
         name: name.rsplit('/').next().unwrap_or(name).to_owned(),
         bytes,
     }))
+}
+
+fn is_encrypted(image: &[u8]) -> bool {
+    ImageHeader::parse(image).is_ok_and(|header| header.flags.is_encrypted())
 }
 
 fn read_package(tree: &mut BuildTree) -> Result<(), FolderError> {
@@ -129,12 +120,15 @@ fn take_from_package(tree: &mut BuildTree) {
         if file.kind == "mcuboot" {
             continue;
         }
-        let slot = if file.is_network() {
-            &mut tree.network_update
-        } else if file.image_index.is_none_or(|index| index == 0) {
-            &mut tree.application_update
-        } else {
-            continue;
+        let encrypted = package
+            .members
+            .get(&file.file)
+            .is_some_and(|bytes| is_encrypted(bytes));
+        let slot = match (file.is_network(), file.image_index, encrypted) {
+            (true, _, _) => &mut tree.network_update,
+            (false, None | Some(0), true) => &mut tree.application_encrypted,
+            (false, None | Some(0), false) => &mut tree.application_update,
+            _ => continue,
         };
         if slot.is_none()
             && let Some(bytes) = package.members.get(&file.file)
@@ -162,12 +156,16 @@ fn compare_with_package(tree: &mut BuildTree) {
             );
             continue;
         }
-        let loose = match (file.is_network(), file.image_index) {
-            (true, _) => &tree.network_update,
-            (false, None | Some(0)) => &tree.application_update,
+        let Some(packed) = package.members.get(&file.file) else {
+            continue;
+        };
+        let loose = match (file.is_network(), file.image_index, is_encrypted(packed)) {
+            (true, _, _) => &tree.network_update,
+            (false, None | Some(0), true) => &tree.application_encrypted,
+            (false, None | Some(0), false) => &tree.application_update,
             _ => continue,
         };
-        let (Some(loose), Some(packed)) = (loose, package.members.get(&file.file)) else {
+        let Some(loose) = loose else {
             continue;
         };
         if file.kind != "mcuboot" && loose.bytes != *packed {
@@ -223,6 +221,7 @@ fn check_multi_image(tree: &mut BuildTree) -> Result<(), FolderError> {
     };
     for image in images {
         let (core, slot) = match image.id {
+            0 if is_encrypted(image.bytes) => ("application", &mut tree.application_encrypted),
             0 => ("application", &mut tree.application_update),
             1 => ("network core", &mut tree.network_update),
             _ => continue,

@@ -6,6 +6,7 @@ mod demo_firmware;
 mod firmware;
 mod image;
 mod list;
+mod opaque;
 mod run;
 mod virtual_dk;
 
