@@ -48,6 +48,7 @@ struct Release {
 }
 
 /// A file of a release.
+#[derive(Clone)]
 struct FileEntry {
     path: String,
     sha256: String,
@@ -115,10 +116,28 @@ pub fn import(
     let mut files = BTreeMap::new();
     let keys = keys(baseline, &loader, options, &mut files, &mut findings);
     let mut releases = vec![
-        release(&mut files, "baseline", baseline, &baseline.program),
-        release(&mut files, "update", update, &[]),
+        // What is programmed is in clear: the baseline's image has to be the one that a board shows.
+        release(
+            &mut files,
+            "baseline",
+            baseline,
+            &baseline.program,
+            [
+                &baseline.application_update,
+                &baseline.application_encrypted,
+            ],
+        ),
+        // What is sent to a bootloader that decrypts is encrypted. Its plain text is a secret that scenarios look for in
+        // flash, so the set must not have it.
+        release(
+            &mut files,
+            "update",
+            update,
+            &[],
+            [&update.application_encrypted, &update.application_update],
+        ),
     ];
-    releases.extend(encrypted(&mut files, update));
+    releases.extend(encrypted(&releases, update));
     findings.extend(unsigned(baseline));
     findings.extend(unsigned(update));
     let text = text::render(&options.name, &layout, &loader, &keys, &releases);
@@ -129,17 +148,15 @@ pub fn import(
     })
 }
 
-/// A release of a build: its signed images in clear, where there are such.
+/// A release of a build, with the first of these images of the application that is there.
 fn release(
     files: &mut BTreeMap<String, Vec<u8>>,
     name: &'static str,
     tree: &BuildTree,
     program: &[(Core, Output)],
+    application: [&Option<Output>; 2],
 ) -> Release {
-    let application = tree
-        .application_update
-        .as_ref()
-        .or(tree.application_encrypted.as_ref());
+    let application = application.into_iter().flatten().next();
     let images = [
         (Core::App, application),
         (Core::Net, tree.network_update.as_ref()),
@@ -163,17 +180,16 @@ fn release(
     }
 }
 
-/// The update as it is sent in secrecy, in a release of its own as the scenarios name it.
-fn encrypted(files: &mut BTreeMap<String, Vec<u8>>, tree: &BuildTree) -> Option<Release> {
-    let output = tree.application_encrypted.as_ref()?;
-    tree.application_update.as_ref()?;
-    hil_image::Image::parse(&output.bytes).ok()?;
-    let name = "encrypted";
+/// The encrypted update once more, under the name that scenarios about encryption have for it.
+fn encrypted(releases: &[Release], tree: &BuildTree) -> Option<Release> {
+    tree.application_encrypted.as_ref()?;
+    let update = releases.iter().find(|release| release.name == "update")?;
+    let (core, file) = update.images.iter().find(|(core, _)| *core == Core::App)?;
     Some(Release {
-        name,
-        comment: "The update, encrypted".to_owned(),
+        name: "encrypted",
+        comment: "The update's encrypted application".to_owned(),
         program: Vec::new(),
-        images: vec![(Core::App, add(files, name, Core::App, output))],
+        images: vec![(*core, file.clone())],
     })
 }
 
