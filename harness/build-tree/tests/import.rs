@@ -159,6 +159,20 @@ fn the_set_of_a_simultaneous_sysbuild() {
     });
 }
 
+/// Published build folders: every `.bin` and `.hex` of an RSA image have different signatures.
+#[test]
+fn the_baseline_is_the_image_as_it_is_programmed() {
+    let baseline = Build::new(Sdk::V2_7, Update::Simultaneous);
+    let desk = Desk::new(&baseline, &baseline.successor());
+    desk.import().unwrap();
+    let sent = std::fs::read(desk.path("old/app/zephyr/zephyr.signed.bin")).unwrap();
+    let programmed = std::fs::read(desk.path("set/baseline/app_programmed.bin")).unwrap();
+    assert_ne!(sent, programmed);
+    let signature = 256;
+    let before = sent.len() - signature;
+    assert_eq!(sent[..before], programmed[..before]);
+}
+
 #[test]
 fn a_file_that_changed_after_the_import_is_noticed() {
     let baseline = Build::new(Sdk::V2_7, Update::Swap);

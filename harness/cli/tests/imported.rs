@@ -139,6 +139,32 @@ fn an_imported_set_with_encryption_is_updated_on_a_virtual_board() {
     assert_eq!(ended.code, Some(0), "{}", ended.all());
 }
 
+/// Overwrite-only has no way back, and RSA makes what is programmed differ from what is sent in its signature.
+#[test]
+fn an_imported_set_with_an_external_slot_is_updated_on_a_virtual_board() {
+    let (desk, ended) = imported(Sdk::V3_0, Update::Simultaneous, &[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    desk.write(
+        "overwrite.yaml",
+        "scenario: overwrite\nsummary: An application update is copied over the old application, and stays.\n\
+         needs: { bootloader: { mode: overwrite-only } }\nsteps:\n  - program: baseline\n  \
+         - expect_boot: { app: baseline, net: baseline, state: confirmed, within: 60s }\n  \
+         - upload: { image: update.app, over: uart }\n  - mark: { image: update.app, as: test }\n  - reset: smp\n  \
+         - expect_boot: { app: update, within: 120s }\n  - power_cycle: { off_for: 1s }\n  \
+         - expect_boot: { app: update, net: baseline, within: 60s }\n  \
+         - expect_slot: { slot: app.primary, holds: update.app }\n",
+    );
+    let ended = desk.run(&[
+        "run",
+        "overwrite.yaml",
+        "--rig",
+        "rig.yaml",
+        "--firmware",
+        "set/firmware.yaml",
+    ]);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+}
+
 #[test]
 fn a_virtual_board_without_the_set_does_not_know_its_bootloader() {
     let (desk, _) = imported(Sdk::V2_9, Update::Swap, &[]);

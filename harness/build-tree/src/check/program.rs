@@ -56,6 +56,7 @@ fn check_release(
     }
     findings.extend(bootloader(set, &files, signing));
     findings.extend(primary(set, name, release, &files));
+    findings.extend(network(set, name, release, &files));
     findings
 }
 
@@ -211,4 +212,49 @@ fn primary(
         });
     }
     findings
+}
+
+/// What b0n starts is the release's own firmware, byte for byte: it lies in flash without MCUboot's header.
+fn network(
+    set: &FirmwareSet,
+    name: &str,
+    release: &Release,
+    files: &[(&str, HexFile)],
+) -> Option<Finding> {
+    let region = set.layout.slot(Slot::NetPrimary)?;
+    let image = release.images.get(&Core::Net)?;
+    if image.encrypted {
+        return None;
+    }
+    let Some((file, flash)) = read(files, region) else {
+        return Some(
+            Finding::warning(
+                files[0].0,
+                format_args!(
+                    "programs nothing into `net.primary` at {:#010x}",
+                    region.address
+                ),
+            )
+            .expected("the network core's firmware, for the release has an image of it")
+            .help("program `merged_CPUNET.hex` too"),
+        );
+    };
+    let own = Image::parse(image.bytes()).ok()?;
+    let payload = own.payload();
+    let differs = flash
+        .iter()
+        .zip(payload)
+        .position(|(flashed, sent)| flashed != sent)?;
+    Some(
+        Finding::warning(
+            file,
+            format_args!(
+                "has other network firmware than `{}` of release `{name}`: the first difference is at {:#010x}",
+                image.file.name(),
+                u64::from(region.address) + differs as u64
+            ),
+        )
+        .expected("the same bytes")
+        .help("the firmware was signed for b0n in two runs (only its last 64 bytes differ then), or one of the two is from an earlier build: build again"),
+    )
 }

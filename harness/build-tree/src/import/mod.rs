@@ -9,9 +9,11 @@ mod text;
 use crate::bootloader::{Bootloader, bootloader};
 use crate::finding::Finding;
 use crate::folder::is_plain_name;
+use crate::hex_file::HexFile;
 use crate::keys::to_pem;
 use crate::tree::{BuildTree, Output};
 use hil_bootloader::{Encryption, Signature};
+use hil_image::Image;
 use hil_scenario::Core;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -115,6 +117,7 @@ pub fn import(
     findings.extend(compare::compare(baseline, update));
     let mut files = BTreeMap::new();
     let keys = keys(baseline, &loader, options, &mut files, &mut findings);
+    let programmed = programmed_image(baseline, &layout);
     let mut releases = vec![
         // What is programmed is in clear: the baseline's image has to be the one that a board shows.
         release(
@@ -123,8 +126,9 @@ pub fn import(
             baseline,
             &baseline.program,
             [
-                &baseline.application_update,
-                &baseline.application_encrypted,
+                programmed.as_ref(),
+                baseline.application_update.as_ref(),
+                baseline.application_encrypted.as_ref(),
             ],
         ),
         // What is sent to a bootloader that decrypts is encrypted. Its plain text is a secret that scenarios look for in
@@ -134,10 +138,23 @@ pub fn import(
             "update",
             update,
             &[],
-            [&update.application_encrypted, &update.application_update],
+            [
+                update.application_encrypted.as_ref(),
+                update.application_update.as_ref(),
+                None,
+            ],
         ),
     ];
     releases.extend(encrypted(&releases, update));
+    if loader.simultaneous {
+        findings.push(
+            Finding::note(
+                baseline.shown("mcuboot/zephyr/.config"),
+                "CONFIG_NRF53_MULTI_IMAGE_UPDATE=y: both cores are updated in one boot",
+            )
+            .help("the bootloader model has the application's image only so far: updates of the application are predicted and run on virtual boards, those of the network core need a real one"),
+        );
+    }
     findings.extend(unsigned(baseline));
     findings.extend(unsigned(update));
     let text = text::render(&options.name, &layout, &loader, &keys, &releases);
@@ -154,7 +171,7 @@ fn release(
     name: &'static str,
     tree: &BuildTree,
     program: &[(Core, Output)],
-    application: [&Option<Output>; 2],
+    application: [Option<&Output>; 3],
 ) -> Release {
     let application = application.into_iter().flatten().next();
     let images = [
@@ -173,11 +190,39 @@ fn release(
             .filter_map(|(core, output)| {
                 let output = output?;
                 // What MCUboot refuses cannot be part of a set; the check of the folder has said so.
-                hil_image::Image::parse(&output.bytes).ok()?;
+                Image::parse(&output.bytes).ok()?;
                 Some((core, add(files, name, core, output)))
             })
             .collect(),
     }
+}
+
+/// The application as it lies in the merged file.
+///
+/// `.hex` and `.bin` of one image were signed by two runs of imgtool. An RSA-PSS signature has a random salt, so what a
+/// board shows after it was programmed is not, byte for byte, what the build offers for sending; only the hash is the same.
+fn programmed_image(tree: &BuildTree, layout: &layout::Layout) -> Option<Output> {
+    let slot = layout.get("app.primary")?;
+    let (_, program) = tree
+        .program
+        .iter()
+        .find(|(core, output)| *core == Core::App && !output.name.contains("mcuboot"))?;
+    let hex = HexFile::parse(&String::from_utf8_lossy(&program.bytes)).ok()?;
+    let flash = hex.read(slot.address, slot.address.saturating_add(slot.size))?;
+    let image = Image::parse(&flash).ok()?;
+    let hash = |image: &Image<'_>| image.stored_hash().map(|(_, tlv)| tlv.value.to_vec());
+    if let Some(loose) = &tree.application_update {
+        let same = Image::parse(&loose.bytes).is_ok_and(|loose| hash(&loose) == hash(&image));
+        // A merged file of an earlier build is told of by the check, and takes nobody's place.
+        if !same || loose.bytes == image.as_bytes() {
+            return None;
+        }
+    }
+    Some(Output {
+        shown: format!("{}#{:#010x}", program.shown, slot.address),
+        name: "app_programmed.bin".to_owned(),
+        bytes: image.as_bytes().to_vec(),
+    })
 }
 
 /// The encrypted update once more, under the name that scenarios about encryption have for it.
@@ -228,7 +273,7 @@ fn unsigned(tree: &BuildTree) -> Vec<Finding> {
     .into_iter()
     .flatten()
     .filter_map(|output| {
-        let error = hil_image::Image::parse(&output.bytes).err()?;
+        let error = Image::parse(&output.bytes).err()?;
         let finding = Finding::error(&output.shown, &error)
             .expected("an MCUboot image: header 0x96f3b83d, payload, TLVs");
         Some(match error.help() {

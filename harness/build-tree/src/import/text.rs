@@ -56,9 +56,10 @@ pub(super) fn render(
     ));
     line(format_args!("  max-sectors: {}", config.max_sectors));
     if loader.simultaneous {
-        for slots in images(layout) {
-            line(format_args!("{slots}"));
-        }
+        // One line that says what the set leaves out, where somebody looks who misses it.
+        line(format_args!(
+            "  # The network core's image is image 1, with `net.secondary` as its own slot; the model has image 0 only."
+        ));
     }
     let keys: Vec<_> = [
         ("signing", keys.signing.as_deref()),
@@ -91,36 +92,6 @@ pub(super) fn render(
         }
     }
     text
-}
-
-/// The slots of both images, where the network core's have a place of their own.
-fn images(layout: &Layout) -> Vec<String> {
-    let area = |name: &str| {
-        let entry = layout.get(name)?;
-        let device = match entry.memory {
-            "external" => "external",
-            _ => "app-flash",
-        };
-        Some(format!(
-            "{{ device: {device}, offset: {:#010X}, size: {:#X} }}",
-            entry.address, entry.size
-        ))
-    };
-    let (Some(primary), Some(secondary), Some(network), Some((offset, size))) = (
-        area("app.primary"),
-        area("app.secondary"),
-        area("net.secondary"),
-        layout.ram_slot,
-    ) else {
-        return Vec::new();
-    };
-    vec![
-        "  images:".to_owned(),
-        format!("    - primary: {primary}"),
-        format!("      secondary: {secondary}"),
-        format!("    - primary: {{ device: ram-flash, offset: {offset:#010X}, size: {size:#X} }}"),
-        format!("      secondary: {network}"),
-    ]
 }
 
 fn written(file: &FileEntry) -> String {

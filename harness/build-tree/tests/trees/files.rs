@@ -60,7 +60,7 @@ fn binaries(build: &Build, files: &mut Files) {
     let network = build.sdk.network();
     let encrypted = build.update == Update::SwapEncrypted;
     let payload = build.application_payload();
-    let plain = build.sign(&payload, false);
+    let plain = build.sign(&payload, false, 1);
     let mut put = |name: &str, bytes: Vec<u8>| files.insert(name.to_owned(), bytes);
     let (signed, unsigned, zip, merged) = if sysbuild {
         (
@@ -79,15 +79,19 @@ fn binaries(build: &Build, files: &mut Files) {
     };
     put(unsigned, payload.clone());
     put(signed, plain.clone());
-    let mut sent = plain.clone();
+    let mut sent = plain;
     if encrypted {
-        sent = build.sign(&payload, true);
+        sent = build.sign(&payload, true, 2);
         let name = signed.replace(".bin", ".encrypted.bin");
         put(&name, sent.clone());
     }
     put(
         merged,
-        hex(&[(0, build.mcuboot()), (build.primary(), plain)]),
+        // The SDK signs the `.hex` files in a run of their own.
+        hex(&[
+            (0, build.mcuboot()),
+            (build.primary(), build.sign(&payload, false, 4)),
+        ]),
     );
     let mut images = vec![(
         if sysbuild {
@@ -99,7 +103,7 @@ fn binaries(build: &Build, files: &mut Files) {
     )];
     if build.network {
         let inner = build.network_payload();
-        let update = build.sign(&inner, false);
+        let update = build.sign(&inner, false, 3);
         let provision = vec![0x50; 0x28];
         let pieces = [
             (0x0100_0000, build.b0n()),

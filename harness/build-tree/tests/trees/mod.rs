@@ -198,8 +198,8 @@ impl Build {
         }
     }
 
-    /// An image as `imgtool sign` makes it.
-    pub(crate) fn sign(&self, payload: &[u8], encrypt: bool) -> Vec<u8> {
+    /// An image as `imgtool sign` makes it. Each run has randomness of its own: a salt, a content key.
+    pub(crate) fn sign(&self, payload: &[u8], encrypt: bool, run: u64) -> Vec<u8> {
         if let Some(imgtool) = &self.imgtool {
             return self.sign_by_imgtool(imgtool, payload, encrypt);
         }
@@ -210,7 +210,7 @@ impl Build {
             builder = builder.encrypt(&EncryptionKey::from_pem(ENC).unwrap());
         }
         builder
-            .build(&mut ChaCha8Rng::seed_from_u64(self.seed))
+            .build(&mut ChaCha8Rng::seed_from_u64(self.seed * 100 + run))
             .unwrap()
     }
 
