@@ -6,8 +6,8 @@ use crate::config::Mode;
 use crate::copy::Copy;
 use crate::io::{EraseOrder, FlashArea, OrAssert, Step, Stop};
 use crate::outcome::SwapType;
+use crate::pages::ERASED;
 use crate::progress::HeaderPlace;
-use crate::sim::ERASED;
 use crate::state::{Loader, PRIMARY, Progress, SECONDARY, Source};
 use crate::trailer::{Flag, Magic};
 

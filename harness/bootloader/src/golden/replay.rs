@@ -86,7 +86,7 @@ pub(crate) fn replay(
         Ok(config) => config,
         Err(why) => return Ok(report(Verdict::NotReplayed(why))),
     };
-    let keys = corpus.keys(config.signature, config.encryption)?;
+    let keys = corpus.keys(&config)?;
     let mut replay = Replay {
         corpus,
         case,
