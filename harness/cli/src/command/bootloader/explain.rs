@@ -247,7 +247,8 @@ fn layout(config: &Config) -> TrailerLayout {
         keys: match (config.encryption, config.save_enctlv) {
             (Encryption::None, _) => TrailerKeys::None,
             (_, false) => TrailerKeys::Plain(key_size),
-            (scheme, true) => TrailerKeys::Tlv(scheme.tlv_size(config)),
+            // 256 bytes at the most.
+            (scheme, true) => TrailerKeys::Tlv(scheme.tlv_size(config) as u16),
         },
     }
 }
