@@ -6,8 +6,8 @@
 use crate::finding::Finding;
 use crate::kconfig::Kconfig;
 use hil_bootloader::{
-    Area, Config, ContentKeySize, DeviceId, DowngradePrevention, Encryption, ImageSlots, Mode,
-    NetworkCore, Signature,
+    AddressCheck, Area, Config, ContentKeySize, DeviceId, DowngradePrevention, Encryption,
+    ImageSlots, Mode, NetworkCore, Signature,
 };
 
 /// How a build has MCUboot update.
@@ -72,10 +72,11 @@ pub fn bootloader(
         max_sectors: options
             .number("CONFIG_BOOT_MAX_IMG_SECTORS")
             .unwrap_or(base.max_sectors),
-        network_core: if updates_network && !simultaneous {
-            NetworkCore::Pcd
-        } else {
-            NetworkCore::None
+        address_check: address_check(options, images),
+        network_core: match (simultaneous, updates_network) {
+            (true, _) => NetworkCore::PcdSimultaneous,
+            (false, true) => NetworkCore::Pcd,
+            (false, false) => NetworkCore::None,
         },
         ..base
     };
@@ -155,6 +156,25 @@ fn encryption(options: &Kconfig, signature: Signature) -> Encryption {
     }
 }
 
+/// Builds of one image have nothing to tell apart, and encrypted vectors cannot be read.
+fn address_check(options: &Kconfig, images: u32) -> AddressCheck {
+    let encrypts = [
+        "CONFIG_BOOT_ENCRYPT_IMAGE",
+        "CONFIG_BOOT_ENCRYPT_RSA",
+        "CONFIG_BOOT_ENCRYPT_EC256",
+        "CONFIG_BOOT_ENCRYPT_X25519",
+    ]
+    .into_iter()
+    .any(|name| options.is_on(name));
+    if options.is_on("CONFIG_MCUBOOT_CHECK_HEADER_LOAD_ADDRESS") {
+        AddressCheck::LoadAddress
+    } else if options.is_on("CONFIG_MCUBOOT_VERIFY_IMG_ADDRESS") && images > 1 && !encrypts {
+        AddressCheck::ResetVector
+    } else {
+        AddressCheck::None
+    }
+}
+
 fn downgrade_prevention(options: &Kconfig) -> DowngradePrevention {
     if options.is_on("CONFIG_MCUBOOT_DOWNGRADE_PREVENTION_SECURITY_COUNTER")
         || options.is_on("CONFIG_MCUBOOT_HW_DOWNGRADE_PREVENTION")
@@ -226,7 +246,7 @@ mod tests {
     #[case::sdk_2_4_thingy53(
         "CONFIG_BOOT_UPGRADE_ONLY=y\nCONFIG_BOOT_SIGNATURE_TYPE_RSA=y\nCONFIG_BOOT_SIGNATURE_TYPE_RSA_LEN=2048\n\
          CONFIG_UPDATEABLE_IMAGE_NUMBER=2\nCONFIG_NRF53_MULTI_IMAGE_UPDATE=y\nCONFIG_BOOT_MAX_IMG_SECTORS=2048\nCONFIG_BOOT_VALIDATE_SLOT0=y\nCONFIG_PCD_APP=y\n",
-        "OverwriteOnly Rsa2048 None None validate=true sectors=2048 network=None images=2"
+        "OverwriteOnly Rsa2048 None None validate=true sectors=2048 network=PcdSimultaneous images=2"
     )]
     #[case::encrypted_before_2_6(
         "CONFIG_BOOT_SWAP_USING_MOVE=y\nCONFIG_BOOT_SIGNATURE_TYPE_ECDSA_P256=y\nCONFIG_BOOT_ENCRYPT_EC256=y\nCONFIG_MCUBOOT_DOWNGRADE_PREVENTION=y\n",

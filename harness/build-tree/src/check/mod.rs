@@ -274,7 +274,9 @@ fn check_keys(set: &FirmwareSet, keys: &Keys) -> Vec<Finding> {
     let wanted = match set.bootloader.encryption {
         Encryption::None => None,
         Encryption::Ec256 => Some(matches!(keys.encryption, Some(DecryptionKey::EcP256(_)))),
-        Encryption::X25519 => Some(matches!(keys.encryption, Some(DecryptionKey::X25519(_)))),
+        Encryption::X25519 | Encryption::X25519Sha512 => {
+            Some(matches!(keys.encryption, Some(DecryptionKey::X25519(_))))
+        }
         Encryption::Rsa2048 => Some(matches!(keys.encryption, Some(DecryptionKey::Rsa2048(_)))),
         Encryption::AesKw => Some(matches!(keys.encryption, Some(DecryptionKey::AesKw(_)))),
     };

@@ -107,16 +107,8 @@ fn trailer_size(config: &Config) -> u64 {
     let keys = match (config.encryption, config.save_enctlv) {
         (Encryption::None, _) => TrailerKeys::None,
         (_, false) => TrailerKeys::Plain(size),
-        // Lengths of the TLVs: mcuboot `boot/bootutil/include/bootutil/enc_key_public.h`.
-        (scheme, true) => TrailerKeys::Tlv(match (scheme, size) {
-            (Encryption::Ec256, AesKeySize::Aes128) => 113,
-            (Encryption::Ec256, AesKeySize::Aes256) => 129,
-            (Encryption::X25519, AesKeySize::Aes128) => 80,
-            (Encryption::X25519, AesKeySize::Aes256) => 96,
-            (Encryption::AesKw, AesKeySize::Aes128) => 24,
-            (Encryption::AesKw, AesKeySize::Aes256) => 40,
-            (Encryption::Rsa2048 | Encryption::None, _) => 256,
-        }),
+        // A TLV is never longer than 65,535 bytes.
+        (scheme, true) => TrailerKeys::Tlv(scheme.tlv_size(config).try_into().unwrap_or(u16::MAX)),
     };
     TrailerLayout {
         mode,

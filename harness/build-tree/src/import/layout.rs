@@ -18,6 +18,8 @@ pub(super) struct Entry {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Layout {
     pub(super) entries: Vec<Entry>,
+    /// The primary slot of the network core's image in simultaneous updates: offset and size in `ram_flash`.
+    pub(super) ram_slot: Option<(u32, u32)>,
 }
 
 impl Layout {
@@ -85,6 +87,10 @@ pub(super) fn layout(tree: &BuildTree) -> Result<Layout, Finding> {
             size: partition.size,
         });
     }
+    layout.ram_slot = table
+        .get("mcuboot_primary_1")
+        .filter(|partition| partition.region == "ram_flash")
+        .map(|partition| (partition.address, partition.size));
     if let Some(table) = &tree.network_partitions {
         network(table, &mut layout);
     }

@@ -146,15 +146,6 @@ pub fn import(
         ),
     ];
     releases.extend(encrypted(&releases, update));
-    if loader.simultaneous {
-        findings.push(
-            Finding::note(
-                baseline.shown("mcuboot/zephyr/.config"),
-                "CONFIG_NRF53_MULTI_IMAGE_UPDATE=y: both cores are updated in one boot",
-            )
-            .help("the bootloader model has the application's image only so far: updates of the application are predicted and run on virtual boards, those of the network core need a real one"),
-        );
-    }
     findings.extend(unsigned(baseline));
     findings.extend(unsigned(update));
     let text = text::render(&options.name, &layout, &loader, &keys, &releases);

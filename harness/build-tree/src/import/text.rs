@@ -3,7 +3,7 @@
 use super::layout::Layout;
 use super::{FileEntry, KeyEntries, Release};
 use crate::bootloader::Bootloader;
-use hil_bootloader::ContentKeySize;
+use hil_bootloader::{AddressCheck, ContentKeySize};
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -50,16 +50,21 @@ pub(super) fn render(
         "  validate-primary: {}",
         config.validate_primary
     ));
+    if config.address_check != AddressCheck::None {
+        line(format_args!(
+            "  address-check: {}",
+            word(&config.address_check)
+        ));
+    }
     line(format_args!(
         "  network-core: {}",
         word(&config.network_core)
     ));
     line(format_args!("  max-sectors: {}", config.max_sectors));
     if loader.simultaneous {
-        // One line that says what the set leaves out, where somebody looks who misses it.
-        line(format_args!(
-            "  # The network core's image is image 1, with `net.secondary` as its own slot; the model has image 0 only."
-        ));
+        for slots in images(layout) {
+            line(format_args!("{slots}"));
+        }
     }
     let keys: Vec<_> = [
         ("signing", keys.signing.as_deref()),
@@ -92,6 +97,36 @@ pub(super) fn render(
         }
     }
     text
+}
+
+/// The slots of both images, where the network core's have a place of their own.
+fn images(layout: &Layout) -> Vec<String> {
+    let area = |name: &str| {
+        let entry = layout.get(name)?;
+        let device = match entry.memory {
+            "external" => "external",
+            _ => "app-flash",
+        };
+        Some(format!(
+            "{{ device: {device}, offset: {:#010X}, size: {:#X} }}",
+            entry.address, entry.size
+        ))
+    };
+    let (Some(primary), Some(secondary), Some(network), Some((offset, size))) = (
+        area("app.primary"),
+        area("app.secondary"),
+        area("net.secondary"),
+        layout.ram_slot,
+    ) else {
+        return Vec::new();
+    };
+    vec![
+        "  images:".to_owned(),
+        format!("    - primary: {primary}"),
+        format!("      secondary: {secondary}"),
+        format!("    - primary: {{ device: ram-flash, offset: {offset:#010X}, size: {size:#X} }}"),
+        format!("      secondary: {network}"),
+    ]
 }
 
 fn written(file: &FileEntry) -> String {

@@ -91,6 +91,7 @@ pub(super) fn mcuboot(build: &Build) -> String {
             ("CONFIG_BOOT_ENCRYPTION_SUPPORT", true),
             ("CONFIG_BOOT_VALIDATE_SLOT0", true),
             ("CONFIG_NRF53_MULTI_IMAGE_UPDATE", simultaneous),
+            ("CONFIG_MCUBOOT_VERIFY_IMG_ADDRESS", simultaneous),
             ("CONFIG_PCD_APP", build.network),
         ],
     );
