@@ -52,6 +52,24 @@ fn an_imported_set_passes_its_check() {
 }
 
 #[test]
+fn the_demo_sets_pass_their_check() {
+    for variant in ["swap-move-ecdsa-ec256", "overwrite-rsa2048"] {
+        let desk = Desk::empty();
+        let ended = desk.run(&["demo-firmware", "demo", "--variant", variant]);
+        assert_eq!(ended.code, Some(0), "{}", ended.all());
+        let ended = desk.run(&["firmware", "check", "demo/firmware.yaml"]);
+        assert_eq!(ended.code, Some(0), "{variant}\n{}", ended.all());
+        assert!(
+            ended
+                .stdout
+                .contains("refused, as intended: wrong-key/app_update.bin"),
+            "{}",
+            ended.stdout
+        );
+    }
+}
+
+#[test]
 fn a_set_that_is_there_is_not_written_over() {
     let (desk, _) = imported(Sdk::V2_7, Update::Swap, &[]);
     let args = [

@@ -24,11 +24,11 @@ fn digest(set: &DemoSet) -> String {
 #[rstest]
 #[case::swap_move(
     Variant::SwapMoveEcdsaEc256,
-    "731263ddf421328c1ee4c817f27588b0a1596a81fb17ee31a15e8c24760e2df4"
+    "ef7aab8c3ab1b17ca24aac71b0a27ec44e1a28584af71df3406554cde7c6d955"
 )]
 #[case::overwrite(
     Variant::OverwriteRsa2048,
-    "f68048459786154e510404dab1fd69691413256f03de28e5ab65e069cce8f858"
+    "5d3eadd93162f544253ad1411db9d9bfe01cc35fa720c990b5fa488595ff5c36"
 )]
 fn a_set_is_the_same_bytes_every_time(#[case] variant: Variant, #[case] expected: &str) {
     assert_eq!(digest(&DemoSet::generate(variant)), expected);
