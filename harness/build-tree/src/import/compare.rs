@@ -38,12 +38,15 @@ fn partitions(baseline: &BuildTree, update: &BuildTree) -> Option<Finding> {
         .filter_map(|name| {
             let (old, new) = (before.get(name), after.get(name));
             let place = |partition: Option<&crate::partitions::Partition>| {
-                partition.map_or("none".to_owned(), |partition| {
-                    format!(
-                        "{:#x}+{:#x} in {}",
-                        partition.address, partition.size, partition.region
-                    )
-                })
+                partition.map_or_else(
+                    || "none".to_owned(),
+                    |partition| {
+                        format!(
+                            "{:#x}+{:#x} in {}",
+                            partition.address, partition.size, partition.region
+                        )
+                    },
+                )
             };
             (old != new).then(|| format!("{name} {} instead of {}", place(new), place(old)))
         })

@@ -3,6 +3,7 @@
 use super::outputs::{application_name, network_name, package_name};
 use super::{BuildSystem, BuildTree};
 use crate::finding::Finding;
+use crate::manifest::ManifestFile;
 use hil_scenario::{Core, Stored};
 
 pub(super) fn explain(tree: &BuildTree) -> Vec<Finding> {
@@ -200,7 +201,7 @@ fn package(tree: &BuildTree) -> Option<Finding> {
             .is_some_and(|options| options.is_on("CONFIG_NRF53_MULTI_IMAGE_UPDATE"));
         let lacks_network = simultaneous
             && tree.network_update.is_some()
-            && !package.manifest.files.iter().any(|file| file.is_network());
+            && !package.manifest.files.iter().any(ManifestFile::is_network);
         return lacks_network.then(|| {
             Finding::warning(shown, "has no image for the network core")
                 .expected("both images: phone apps and `mcumgr` packages update from this file")

@@ -184,12 +184,10 @@ impl BuildTree {
     /// `SDK 2.7.0, sysbuild, thingy53/nrf5340/cpuapp/ns`.
     #[must_use]
     pub fn description(&self) -> String {
-        let sdk = self
-            .sdk
-            .as_ref()
-            .map_or("SDK of unknown version".to_owned(), |sdk| {
-                format!("SDK {sdk}")
-            });
+        let sdk = self.sdk.as_ref().map_or_else(
+            || "SDK of unknown version".to_owned(),
+            |sdk| format!("SDK {sdk}"),
+        );
         let board = self.board.as_deref().unwrap_or("unknown board");
         format!("{sdk}, {}, {board}", self.system)
     }

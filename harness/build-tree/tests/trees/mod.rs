@@ -164,7 +164,7 @@ impl Build {
     }
 
     pub(crate) fn application_payload(&self) -> Vec<u8> {
-        let base = self.linked_to.unwrap_or(self.primary() + 0x200);
+        let base = self.linked_to.unwrap_or_else(|| self.primary() + 0x200);
         self.code(1, base, 0x2004_0000, self.application_size)
     }
 
