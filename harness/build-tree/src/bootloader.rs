@@ -5,6 +5,7 @@
 
 use crate::finding::Finding;
 use crate::kconfig::Kconfig;
+use crate::partitions::shortened;
 use hil_bootloader::{
     AddressCheck, Area, Config, ContentKeySize, DeviceId, DowngradePrevention, Encryption,
     ImageSlots, Mode, NetworkCore, Signature,
@@ -218,7 +219,7 @@ const COMPARED: [&str; 24] = [
 /// In what two builds of MCUboot differ, as `OPTION: before, after`.
 #[must_use]
 pub(crate) fn differences(before: &Kconfig, after: &Kconfig) -> Vec<String> {
-    let value = |options: &Kconfig, name: &str| options.text(name).unwrap_or("n").to_owned();
+    let value = |options: &Kconfig, name: &str| shortened(options.text(name).unwrap_or("n"));
     COMPARED
         .iter()
         .filter_map(|name| {

@@ -1,5 +1,6 @@
 //! The `.config` files that Kconfig writes: one option a line.
 
+use crate::partitions::shortened;
 use std::collections::BTreeMap;
 
 /// The longest file in bytes (ours): the largest known has 127 kB.
@@ -84,7 +85,7 @@ impl Kconfig {
         match self.0.get(name) {
             None => format!("no {name}"),
             Some(Setting::Off) => format!("{name} is not set"),
-            Some(Setting::Value(value)) => format!("{name}={value}"),
+            Some(Setting::Value(value)) => format!("{name}={}", shortened(value)),
         }
     }
 }

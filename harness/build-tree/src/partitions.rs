@@ -217,7 +217,7 @@ fn insert(
     let partition = Partition {
         address,
         size,
-        region: region.to_owned(),
+        region: shortened(region),
     };
     partitions.insert(name.to_owned(), partition);
     Ok(())

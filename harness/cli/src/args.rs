@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 use virtual_dk::Speed;
+use virtual_dk::model::UndescribedApplication;
 
 /// Runs firmware update scenarios on nRF5340 boards, or on virtual ones where none is attached.
 #[derive(Debug, Parser)]
@@ -342,6 +343,10 @@ pub(crate) struct VirtualDkArgs {
     /// Without --blank and --load its baseline is in the flash from the start.
     #[arg(long, value_name = "FILE")]
     pub(crate) firmware: Option<PathBuf>,
+    /// What the applications of that set do, which no virtual core can execute: ordinary (an SMP server, confirmed by a
+    /// client), self-confirms, no-server, crashes or hangs [default: ordinary]
+    #[arg(long, value_name = "BEHAVIOUR", requires = "firmware")]
+    pub(crate) application: Option<UndescribedApplication>,
 }
 
 /// `dfu-hil demo-firmware`.

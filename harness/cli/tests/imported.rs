@@ -183,6 +183,32 @@ fn an_imported_set_with_an_external_slot_is_updated_on_a_virtual_board() {
     assert_eq!(ended.code, Some(0), "{}", ended.all());
 }
 
+/// The board cannot execute the real application; the rig file says what it does.
+#[test]
+fn a_rig_file_says_what_real_applications_do() {
+    let (desk, _) = imported(Sdk::V2_7, Update::Swap, &[]);
+    desk.write(
+        "rig.yaml",
+        "rig: test\nboards:\n  - name: dk\n    virtual: { speed: 20, application: self-confirms }\n",
+    );
+    desk.write(
+        "confirms.yaml",
+        "scenario: confirms\nsummary: Confirms itself.\nsteps:\n  - program: baseline\n  \
+         - expect_boot: { app: baseline, within: 60s }\n  - upload: { image: update.app, over: uart }\n  \
+         - mark: { image: update.app, as: test }\n  - reset: smp\n  \
+         - expect_boot: { app: update, state: confirmed, within: 120s }\n",
+    );
+    let ended = desk.run(&[
+        "run",
+        "confirms.yaml",
+        "--rig",
+        "rig.yaml",
+        "--firmware",
+        "set/firmware.yaml",
+    ]);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+}
+
 #[test]
 fn a_virtual_board_without_the_set_does_not_know_its_bootloader() {
     let (desk, _) = imported(Sdk::V2_9, Update::Swap, &[]);

@@ -111,6 +111,14 @@ impl VirtualProcess {
         if let Some(speed) = &spec.speed {
             command.arg("--speed").arg(speed);
         }
+        // Only boards with a firmware set run applications that do not describe themselves.
+        if let Some(application) = spec
+            .application
+            .as_ref()
+            .filter(|_| launcher.args.iter().any(|arg| arg == "--firmware"))
+        {
+            command.arg("--application").arg(application);
+        }
         // In a group of its own, so that Ctrl-C on the terminal reaches the harness only: it ends the run in good
         // order, and needs the board for that. The board still ends when its standard input is closed.
         #[cfg(unix)]
@@ -248,6 +256,7 @@ mod tests {
         let spec = VirtualSpec {
             count: 1,
             speed: None,
+            application: None,
         };
         let clock: SharedClock = Arc::new(SystemClock::new());
         VirtualProcess::start(&launcher, "dk", &spec, &clock)
@@ -318,6 +327,7 @@ mod tests {
             &VirtualSpec {
                 count: 1,
                 speed: None,
+                application: None,
             },
             &clock,
         )

@@ -194,12 +194,15 @@ fn release(
 /// board shows after it was programmed is not, byte for byte, what the build offers for sending; only the hash is the same.
 fn programmed_image(tree: &BuildTree, layout: &layout::Layout) -> Option<Output> {
     let slot = layout.get("app.primary")?;
-    let (_, program) = tree
+    let (program, flash) = tree
         .program
         .iter()
-        .find(|(core, output)| *core == Core::App && !output.name.contains("mcuboot"))?;
-    let hex = HexFile::parse(&String::from_utf8_lossy(&program.bytes)).ok()?;
-    let flash = hex.read(slot.address, slot.address.saturating_add(slot.size))?;
+        .filter(|(core, _)| *core == Core::App)
+        .find_map(|(_, output)| {
+            let hex = HexFile::parse(&String::from_utf8_lossy(&output.bytes)).ok()?;
+            let flash = hex.read(slot.address, slot.address.saturating_add(slot.size))?;
+            Some((output, flash))
+        })?;
     let image = Image::parse(&flash).ok()?;
     let hash = |image: &Image<'_>| image.stored_hash().map(|(_, tlv)| tlv.value.to_vec());
     if let Some(loose) = &tree.application_update {

@@ -6,6 +6,7 @@ use crate::folder::FolderError;
 use crate::kconfig::Kconfig;
 use crate::multi_image::{MAX_MULTI_IMAGE_BYTES, parse_multi_image};
 use crate::package::{MAX_ZIP_BYTES, Package};
+use crate::partitions::shortened;
 use hil_image::{Image, ImageHeader};
 use hil_scenario::{Core, Stored};
 
@@ -151,7 +152,7 @@ fn compare_with_package(tree: &mut BuildTree) {
         let member = format!("{shown}#{}", file.file);
         if !file.is_nrf5340() {
             findings.push(
-                Finding::error(&member, format_args!("is for {}", file.soc))
+                Finding::error(&member, format_args!("is for {}", shortened(&file.soc)))
                     .expected("the nRF5340"),
             );
             continue;
@@ -191,7 +192,7 @@ fn compare_with_package(tree: &mut BuildTree) {
                 )
                 .expected(format_args!(
                     "{} as `manifest.json` says",
-                    crate::partitions::shortened(version)
+                    shortened(version)
                 ))
                 .help("tools show the manifest's version, the device compares the header's: build the package again"),
             );

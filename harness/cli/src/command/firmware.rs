@@ -118,7 +118,7 @@ fn absolute(path: Option<&Path>) -> Result<Option<PathBuf>, CliError> {
 }
 
 fn write(file: &Path, imported: &hil_build_tree::Imported) -> Result<(), CliError> {
-    let folder = file.parent().unwrap_or(Path::new("."));
+    let folder = file.parent().unwrap_or_else(|| Path::new("."));
     let put = |path: &Path, bytes: &[u8]| {
         let made = path.parent().map_or(Ok(()), fs::create_dir_all);
         made.and_then(|()| fs::write(path, bytes)).map_err(|error| {

@@ -10,14 +10,19 @@ use hil_scenario::{FirmwareSet, Memory, Slot};
 use std::fs;
 use std::path::Path;
 use virtual_dk::firmware::KnownBinary;
-use virtual_dk::model::{B0nModel, ConsoleOutput, Feature, McubootModel, Model, Secret};
+use virtual_dk::model::{
+    B0nModel, ConsoleOutput, Feature, McubootModel, Model, Secret, UndescribedApplication,
+};
 
 /// Bytes without code that still belong to a binary (ours): builds leave gaps of a few bytes, and between b0n and the
 /// provisioned data, which changes on a device, there are kilobytes.
 const LARGEST_GAP: u32 = 256;
 
-/// The bootloaders that the set programs, with what they are.
-pub(super) fn known_binaries(set: &FirmwareSet) -> Result<Vec<KnownBinary>, CliError> {
+/// The bootloaders that the set programs, with what they are; `application` is what applications do that they start.
+pub(super) fn known_binaries(
+    set: &FirmwareSet,
+    application: Option<UndescribedApplication>,
+) -> Result<Vec<KnownBinary>, CliError> {
     let mcuboot = Model::Mcuboot(McubootModel {
         version: format!("of firmware set {}", set.name),
         config: set.bootloader.clone(),
@@ -37,6 +42,7 @@ pub(super) fn known_binaries(set: &FirmwareSet) -> Result<Vec<KnownBinary>, CliE
             .transpose()?
             .map(Secret::new),
         console: ConsoleOutput::Log,
+        undescribed: application,
     });
     let b0n = set.layout.slot(Slot::NetPrimary).map(|application| {
         Model::B0n(B0nModel {

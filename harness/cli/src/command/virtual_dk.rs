@@ -40,7 +40,7 @@ pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
         contents,
     };
     let known = match &set {
-        Some(set) => opaque::known_binaries(set)?,
+        Some(set) => opaque::known_binaries(set, args.application)?,
         None => Vec::new(),
     };
     let firmware: Arc<dyn Firmware> = Arc::new(KnownFirmware::new(known));

@@ -70,6 +70,8 @@ pub struct VirtualSpec {
     pub count: usize,
     /// How fast their time passes.
     pub speed: Option<String>,
+    /// What real applications do on them, which they cannot execute.
+    pub application: Option<String>,
 }
 
 /// A board on a bench.

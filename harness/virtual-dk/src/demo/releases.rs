@@ -285,6 +285,7 @@ impl Maker<'_> {
                 .as_ref()
                 .map(|key| Secret::new(key.private_pem().to_owned())),
             console: ConsoleOutput::Log,
+            undescribed: None,
         };
         Binary::new(Model::Mcuboot(model), APP_BOOTLOADER.address, MCUBOOT_SIZE).build()
     }
