@@ -43,16 +43,7 @@ pub fn bootloader(
 ) -> Result<Bootloader, Finding> {
     let mode = mode(options, file)?;
     let signature = signature(options, file)?;
-    let nowhere = Area {
-        device: DeviceId::AppFlash,
-        offset: 0,
-        size: 0,
-    };
-    let slots = ImageSlots {
-        primary: nowhere,
-        secondary: nowhere,
-    };
-    let base = Config::new(mode, signature, slots).with_images(Vec::new());
+    let base = unplaced(mode, signature);
     let images = options
         .number("CONFIG_UPDATEABLE_IMAGE_NUMBER")
         .unwrap_or(1);
@@ -86,6 +77,20 @@ pub fn bootloader(
         images,
         simultaneous,
     })
+}
+
+/// A build whose slots are still to be filled in, with defaults for the rest.
+pub(crate) fn unplaced(mode: Mode, signature: Signature) -> Config {
+    let nowhere = Area {
+        device: DeviceId::AppFlash,
+        offset: 0,
+        size: 0,
+    };
+    let slots = ImageSlots {
+        primary: nowhere,
+        secondary: nowhere,
+    };
+    Config::new(mode, signature, slots).with_images(Vec::new())
 }
 
 fn mode(options: &Kconfig, file: &str) -> Result<Mode, Finding> {

@@ -30,6 +30,18 @@ fn imported(sdk: Sdk, update: Update, rest: &[&str]) -> (Desk, Ended) {
     (desk, ended)
 }
 
+/// Runs a scenario, or a folder of them, with the imported set.
+fn run(desk: &Desk, scenario: &str) -> Ended {
+    desk.run(&[
+        "run",
+        scenario,
+        "--rig",
+        "rig.yaml",
+        "--firmware",
+        "set/firmware.yaml",
+    ])
+}
+
 #[test]
 fn an_imported_set_passes_its_check() {
     let (desk, ended) = imported(Sdk::V2_7, Update::Swap, &[]);
@@ -126,14 +138,7 @@ fn an_imported_set_is_updated_on_a_virtual_board() {
         let name = format!("{name}.yaml");
         fs::copy(library().join(&name), desk.path("mine").join(&name)).expect("it is there");
     }
-    let ended = desk.run(&[
-        "run",
-        "mine",
-        "--rig",
-        "rig.yaml",
-        "--firmware",
-        "set/firmware.yaml",
-    ]);
+    let ended = run(&desk, "mine");
     assert_eq!(ended.code, Some(0), "{}", ended.all());
 }
 
@@ -146,14 +151,7 @@ fn an_imported_set_with_encryption_is_updated_on_a_virtual_board() {
     );
     assert_eq!(ended.code, Some(0), "{}", ended.all());
     let scenario = library().join("encrypted-app.yaml");
-    let ended = desk.run(&[
-        "run",
-        &scenario.to_string_lossy(),
-        "--rig",
-        "rig.yaml",
-        "--firmware",
-        "set/firmware.yaml",
-    ]);
+    let ended = run(&desk, &scenario.to_string_lossy());
     assert_eq!(ended.code, Some(0), "{}", ended.all());
 }
 
@@ -172,14 +170,7 @@ fn an_imported_set_with_an_external_slot_is_updated_on_a_virtual_board() {
          - expect_boot: { app: update, net: baseline, within: 60s }\n  \
          - expect_slot: { slot: app.primary, holds: update.app }\n",
     );
-    let ended = desk.run(&[
-        "run",
-        "overwrite.yaml",
-        "--rig",
-        "rig.yaml",
-        "--firmware",
-        "set/firmware.yaml",
-    ]);
+    let ended = run(&desk, "overwrite.yaml");
     assert_eq!(ended.code, Some(0), "{}", ended.all());
 }
 
@@ -198,14 +189,7 @@ fn a_rig_file_says_what_real_applications_do() {
          - mark: { image: update.app, as: test }\n  - reset: smp\n  \
          - expect_boot: { app: update, state: confirmed, within: 120s }\n",
     );
-    let ended = desk.run(&[
-        "run",
-        "confirms.yaml",
-        "--rig",
-        "rig.yaml",
-        "--firmware",
-        "set/firmware.yaml",
-    ]);
+    let ended = run(&desk, "confirms.yaml");
     assert_eq!(ended.code, Some(0), "{}", ended.all());
 }
 
@@ -226,13 +210,6 @@ fn a_virtual_board_without_the_set_does_not_know_its_bootloader() {
         "boots.yaml",
         "scenario: boots\nsummary: Starts.\nsteps:\n  - program: baseline\n  - expect_boot: { app: baseline, within: 5s }\n",
     );
-    let ended = desk.run(&[
-        "run",
-        "boots.yaml",
-        "--rig",
-        "rig.yaml",
-        "--firmware",
-        "set/firmware.yaml",
-    ]);
+    let ended = run(&desk, "boots.yaml");
     assert_eq!(ended.code, Some(1), "{}", ended.all());
 }

@@ -195,32 +195,25 @@ fn not_refused(role: &ImageRef, file: &str, why: Option<&str>) -> Finding {
 }
 
 fn read_keys(set: &FirmwareSet) -> Result<Keys, CheckError> {
-    let parse = |path: &Path, error| CheckError::Key {
-        path: path.to_owned(),
-        source: error,
-    };
-    let signing = set
-        .keys
-        .signing
-        .as_deref()
-        .map(|path| {
-            let text = key_text(path)?;
-            PublicKey::from_pem(&text).map_err(|error| parse(path, error))
-        })
-        .transpose()?;
-    let encryption = set
-        .keys
-        .encryption
-        .as_deref()
-        .map(|path| {
-            let text = key_text(path)?;
-            DecryptionKey::from_pem(&text).map_err(|error| parse(path, error))
-        })
-        .transpose()?;
     Ok(Keys {
-        signing,
-        encryption,
+        signing: read_key(set.keys.signing.as_deref(), PublicKey::from_pem)?,
+        encryption: read_key(set.keys.encryption.as_deref(), DecryptionKey::from_pem)?,
     })
+}
+
+fn read_key<T>(
+    path: Option<&Path>,
+    parse: fn(&str) -> Result<T, KeyError>,
+) -> Result<Option<T>, CheckError> {
+    let Some(path) = path else {
+        return Ok(None);
+    };
+    parse(&key_text(path)?)
+        .map(Some)
+        .map_err(|source| CheckError::Key {
+            path: path.to_owned(),
+            source,
+        })
 }
 
 /// A key's text, wiped when it is dropped.

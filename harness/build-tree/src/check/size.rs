@@ -145,21 +145,13 @@ pub(super) fn check_slots(set: &FirmwareSet) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hil_bootloader::{Area, DeviceId, ImageSlots, Signature};
+    use crate::bootloader::unplaced;
+    use hil_bootloader::Signature;
     use hil_scenario::Memory;
     use rstest::rstest;
 
     fn config(mode: Mode) -> Config {
-        let area = Area {
-            device: DeviceId::AppFlash,
-            offset: 0,
-            size: 0,
-        };
-        let slots = ImageSlots {
-            primary: area,
-            secondary: area,
-        };
-        Config::new(mode, Signature::None, slots)
+        unplaced(mode, Signature::None)
     }
 
     fn slot(size: u32) -> Region {
