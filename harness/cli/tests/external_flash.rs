@@ -7,6 +7,7 @@ use rstest::rstest;
 use std::fs;
 use support::broken::{self, Fault};
 use support::{Desk, Ended, library};
+use virtual_dk::{ExternalPart, VirtualDkOptions};
 
 /// The demo firmware whose secondary slot lies there.
 const FIRMWARE: &str = "fw/firmware.yaml";
@@ -137,7 +138,10 @@ fn a_board_without_external_flash_skips_what_needs_it_with_the_reason() {
 
 #[test]
 fn a_board_that_only_claims_to_have_one_is_bench_trouble() {
-    let board = broken::board_without_external_flash();
+    let board = broken::sound_board(VirtualDkOptions {
+        external: ExternalPart::None,
+        ..VirtualDkOptions::default()
+    });
     let desk = Desk::empty();
     desk.rig_for(&board);
     let ended = run(&with_firmware(desk), "app-update");

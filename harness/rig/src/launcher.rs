@@ -13,7 +13,7 @@ use serde::Deserialize;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
 use std::sync::{Mutex, PoisonError};
@@ -46,6 +46,16 @@ impl VirtualLauncher {
             program: program.into(),
             args: vec!["virtual-dk".into()],
         }
+    }
+
+    /// The same for boards that run the real bootloaders of this firmware set as the set describes them.
+    ///
+    /// A real bootloader does not say how it was built, and a virtual core does not execute it; what it is has to be told
+    /// to the board by whoever starts it. Real boards need no such thing.
+    #[must_use]
+    pub fn with_firmware(mut self, set: &Path) -> Self {
+        self.args.extend(["--firmware".into(), set.into()]);
+        self
     }
 }
 
@@ -165,6 +175,14 @@ impl VirtualProcess {
         command.args(radio_arguments(bluetooth));
         if external_flash == ExternalFlash::None {
             command.arg("--no-external-flash");
+        }
+        // Only boards with a firmware set run applications that do not describe themselves.
+        if let Some(application) = spec
+            .application
+            .as_ref()
+            .filter(|_| launcher.args.iter().any(|arg| arg == "--firmware"))
+        {
+            command.arg("--application").arg(application);
         }
         // In a group of its own, so that Ctrl-C on the terminal reaches the harness only: it ends the run in good
         // order, and needs the board for that. The board still ends when its standard input is closed.
@@ -309,6 +327,7 @@ mod tests {
         let spec = VirtualSpec {
             count: 1,
             speed: None,
+            application: None,
         };
         let clock: SharedClock = Arc::new(SystemClock::new());
         VirtualProcess::start(
@@ -370,6 +389,7 @@ mod tests {
         let spec = VirtualSpec {
             count: 2,
             speed: Some("instant".to_owned()),
+            application: None,
         };
         let clock: SharedClock = Arc::new(SystemClock::new());
         let error = VirtualProcess::start(
@@ -437,6 +457,7 @@ mod tests {
             &VirtualSpec {
                 count: 1,
                 speed: None,
+                application: None,
             },
             &BluetoothSpec::default(),
             ExternalFlash::default(),

@@ -207,6 +207,7 @@ fn file_that_is_no_image() {
        |
     31 |       app: { file: merged.hex }
        |                    ^^^^^^^^^^
+       = help: this is too short to be an image: was the file copied completely?
     ");
 }
 
@@ -221,6 +222,7 @@ fn truncated_image() {
        |
     31 |       app: { file: crashes.bin }
        |                    ^^^^^^^^^^^
+       = help: the file is shorter than its header says: was it copied completely?
     ");
 }
 

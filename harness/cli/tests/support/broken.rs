@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use virtual_dk::bus::{BusError, Core, CoreBus, Firmware, Stopped};
 use virtual_dk::firmware::StockFirmware;
-use virtual_dk::{Endpoints, ExternalPart, RadioOptions, Speed, VirtualDk, VirtualDkOptions};
+use virtual_dk::{Endpoints, RadioOptions, Speed, VirtualDk, VirtualDkOptions};
 use virtual_radio::{Advertisement, LinkEvent, LinkId, VirtualRadio};
 
 /// Where things are in the demo firmware's layout.
@@ -114,12 +114,8 @@ pub(crate) fn board_at(fault: Fault, speed: f64) -> Board {
     started(options, Arc::new(firmware))
 }
 
-/// A board that lacks its external flash, and is otherwise as it should be.
-pub(crate) fn board_without_external_flash() -> Board {
-    let options = VirtualDkOptions {
-        external: ExternalPart::None,
-        ..VirtualDkOptions::default()
-    };
+/// A board whose firmware does what it should.
+pub(crate) fn sound_board(options: VirtualDkOptions) -> Board {
     started(options, Arc::new(StockFirmware))
 }
 

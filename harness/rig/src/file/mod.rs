@@ -86,6 +86,8 @@ pub struct VirtualSpec {
     pub count: usize,
     /// How fast their time passes.
     pub speed: Option<String>,
+    /// What real applications do on them, which they cannot execute.
+    pub application: Option<String>,
 }
 
 /// The Bluetooth of a rig.

@@ -68,6 +68,7 @@ enum ExternalFlashWord {
 struct Virtual {
     count: Option<usize>,
     speed: Option<Checked<Speed>>,
+    application: Option<Application>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -157,6 +158,29 @@ impl FromStr for Name {
             ));
         }
         Ok(Self(text.to_owned()))
+    }
+}
+
+/// What an application does on a virtual board that cannot execute it: the words of `dfu-hil virtual-dk --application`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Application {
+    Ordinary,
+    SelfConfirms,
+    NoServer,
+    Crashes,
+    Hangs,
+}
+
+impl Application {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Ordinary => "ordinary",
+            Self::SelfConfirms => "self-confirms",
+            Self::NoServer => "no-server",
+            Self::Crashes => "crashes",
+            Self::Hangs => "hangs",
+        }
     }
 }
 
@@ -359,6 +383,7 @@ impl Virtual {
         Ok(VirtualSpec {
             count,
             speed: self.speed.map(|speed| speed.0.0),
+            application: self.application.map(|word| word.word().to_owned()),
         })
     }
 }

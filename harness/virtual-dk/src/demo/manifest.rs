@@ -57,6 +57,11 @@ pub(super) fn render(variant: Variant, releases: &[Release]) -> String {
     for release in releases {
         add(format_args!("  # {}", release.summary));
         add(format_args!("  {}:", release.name));
+        if release.refused {
+            // A JSON text is a YAML text.
+            let why = serde_json::Value::from(release.summary);
+            add(format_args!("    refused: {why}"));
+        }
         if !release.program.is_empty() {
             add(format_args!("    program:"));
             for (core, file, _) in &release.program {

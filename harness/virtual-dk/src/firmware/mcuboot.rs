@@ -223,8 +223,12 @@ fn serve(
 fn jump(bus: &mut dyn CoreBus, model: &McubootModel, image: BootedImage) -> Run {
     match run_address(image.device, image.offset + image.header_size) {
         Ok(address) => {
-            let ordinary = ApplicationModel::ordinary(image.version, model.config.clone());
-            start(bus, address, Some(Model::Application(ordinary)))
+            let undescribed = ApplicationModel::undescribed(
+                image.version,
+                model.config.clone(),
+                model.undescribed.clone().unwrap_or_default(),
+            );
+            start(bus, address, Some(Model::Application(undescribed)))
         }
         Err(error) => {
             tracing::warn!("MCUboot starts what is not in the core's map: {error}");

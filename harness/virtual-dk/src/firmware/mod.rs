@@ -10,6 +10,7 @@ mod ble;
 mod console;
 mod flash;
 mod images;
+mod known;
 mod mcuboot;
 mod network;
 mod recovery;
@@ -28,9 +29,11 @@ mod sim;
 #[cfg(test)]
 mod updates;
 
+pub use known::{KnownBinary, KnownFirmware};
+
 use std::convert::Infallible;
 
-use crate::bus::{BusError, Core, CoreBus, Firmware, Stopped};
+use crate::bus::{BusError, CoreBus, Firmware, Stopped};
 use crate::model::{Model, ModelError, Symptom};
 
 /// Where the network core tells which interface it speaks, in application RAM: start of the RAM that the two cores
@@ -53,10 +56,7 @@ type Run = Result<Infallible, BusError>;
 
 impl Firmware for StockFirmware {
     fn run(&self, bus: &mut dyn CoreBus) -> Stopped {
-        let base = match bus.core() {
-            Core::App => 0,
-            Core::Net => 0x0100_0000,
-        };
+        let base = bus.core().flash_start();
         match start(bus, base, None) {
             Ok(never) => match never {},
             Err(BusError::Stopped(stopped)) => stopped,

@@ -37,6 +37,7 @@ fn with_recovery(set: &DemoSet, board: &SimBoard, recovery: SerialRecovery) {
         signing_keys: vec![String::from_utf8_lossy(key).into_owned()],
         encryption_key: None,
         console: ConsoleOutput::Log,
+        undescribed: None,
     };
     board.program(0, &Binary::new(Model::Mcuboot(model), 0, 0x9000).build());
 }
