@@ -26,6 +26,7 @@ fn roles_lead_to_images_with_their_version_and_encryption() {
     crashes.app 2.0.0 plain
     downgrade.app 0.9.0 plain
     encrypted.app 2.0.0 encrypted
+    net-other-ipc.net 2.0.0 plain
     never-confirms.app 2.0.0 plain
     tampered.app 2.0.0 plain
     update.app 2.0.0 plain
@@ -174,7 +175,7 @@ fn unknown_bootloader_setting() {
        |
     12 |   network_core: pcd
        |   ^^^^^^^^^^^^
-       = allowed: mode, signature, encryption, content-key, save-enctlv, downgrade-prevention, validate-primary, max-sectors, write-size, sector-size, max-align, line, network-core, network-slot, images, scratch
+       = allowed: mode, signature, encryption, content-key, save-enctlv, downgrade-prevention, validate-primary, max-sectors, write-size, sector-size, max-align, line, address-check, network-core, network-slot, images, scratch, serial-recovery
        = help: did you mean `network-core`?
     ");
 }

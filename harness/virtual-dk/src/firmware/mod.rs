@@ -6,11 +6,13 @@
 
 mod application;
 mod b0n;
+mod ble;
 mod console;
 mod flash;
 mod images;
 mod mcuboot;
 mod network;
+mod recovery;
 mod smp;
 
 #[cfg(test)]
@@ -19,6 +21,8 @@ mod client;
 mod corpus_images;
 #[cfg(test)]
 mod on_chip;
+#[cfg(test)]
+mod recoveries;
 #[cfg(test)]
 mod sim;
 #[cfg(test)]
@@ -32,6 +36,10 @@ use crate::model::{Model, ModelError, Symptom};
 /// Where the network core tells which interface it speaks, in application RAM: start of the RAM that the two cores
 /// share (`zephyr dts/common/nordic/nrf5340_shared_sram_partition.dtsi`).
 const IPC_ADDRESS: u32 = 0x2007_0000;
+
+/// Where an application leaves which firmware its reset is to start (ours; the SDK has it in a GPREGRET register, which
+/// like RAM survives a reset and no loss of power).
+const BOOT_MODE_ADDRESS: u32 = 0x2006_FFFC;
 
 /// Begins what the network core leaves at [`IPC_ADDRESS`] (ours); a version of 4 bytes follows.
 const IPC_MAGIC: [u8; 4] = *b"HIPC";

@@ -2,6 +2,7 @@
 
 use super::core_bus::CoreHandle;
 use super::options::Speed;
+use super::radio::Radio;
 use crate::bus::{Core, Firmware};
 use crate::chip::{Chip, Power, Start, index};
 use hil_clock::{Clock, Instant, SystemClock};
@@ -14,6 +15,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+
+/// The largest write of the QSPI peripheral is 2 MiB, in pages of 256 bytes.
+const MOST_STEPS: usize = 10_000;
 
 /// What a UART has in hand between the firmware and the serial port.
 #[derive(Debug, Default)]
@@ -30,6 +34,7 @@ pub(super) struct UartBuffers {
 pub(super) struct State {
     pub(super) chip: Chip,
     pub(super) uarts: [UartBuffers; 2],
+    pub(super) radio: Radio,
     firmware_threads: Vec<JoinHandle<()>>,
     /// When power last came.
     powered_at: Instant,
@@ -71,6 +76,7 @@ impl Board {
             state: Mutex::new(State {
                 chip,
                 uarts: Default::default(),
+                radio: Radio::default(),
                 firmware_threads: Vec::new(),
                 powered_at: clock.now(),
                 skipped: Duration::ZERO,
@@ -136,9 +142,35 @@ impl Board {
     /// Does something to the chip, then starts and wakes whatever firmware that concerns.
     pub(super) fn with_chip<R>(self: &Arc<Self>, action: impl FnOnce(&mut Chip) -> R) -> R {
         let mut state = self.lock();
+        self.set_now(&mut state);
         let result = action(&mut state.chip);
+        if self.speed == Speed::Instant {
+            self.skip_external(&mut state);
+        }
         self.settle(&mut state);
         result
+    }
+
+    /// Tells the chip the board's time.
+    pub(super) fn set_now(&self, state: &mut State) {
+        let now = self.uptime(state);
+        state.chip.set_now(now);
+    }
+
+    /// Lets the external flash end what it does without anybody waiting for it.
+    fn skip_external(&self, state: &mut State) {
+        // A task has at most a step for each page of the flash and some around it.
+        for _ in 0..MOST_STEPS {
+            let left = state
+                .chip
+                .external_idle_at()
+                .saturating_sub(self.uptime(state));
+            if left.is_zero() {
+                break;
+            }
+            state.skipped += left;
+            self.set_now(state);
+        }
     }
 
     /// To be called after each change of the chip.
@@ -146,6 +178,7 @@ impl Board {
         if !state.chip.take_changed() {
             return;
         }
+        state.radio.settle(&state.chip);
         for start in state.chip.take_starts() {
             self.start_firmware(state, start);
         }
