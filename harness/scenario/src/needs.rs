@@ -82,6 +82,8 @@ pub enum BoardFeature {
     AppConsole,
     /// The network core's console can be read.
     NetConsole,
+    /// It can be reached with Bluetooth through two adapters.
+    SecondAdapter,
 }
 
 impl fmt::Display for BoardFeature {
@@ -91,6 +93,7 @@ impl fmt::Display for BoardFeature {
             Self::PinReset => "reset pin",
             Self::AppConsole => "console of the application core",
             Self::NetConsole => "console of the network core",
+            Self::SecondAdapter => "second Bluetooth adapter",
         })
     }
 }

@@ -20,4 +20,4 @@ pub use server::{
     ServeError, ServeOptions, Speed, StartError, UartEndpoints, VirtualDk, VirtualDkOptions, serve,
     serve_with,
 };
-pub use virtual_radio::RadioOptions;
+pub use virtual_radio::{LinkOptions, Phy, RadioOptions, Timing};
