@@ -10,6 +10,7 @@ use virtual_radio::{Address, Advertisement, Port, RadioOptions, VirtualRadio};
 use zbus::{Connection, OwnedObjectPath, OwnedVariant, Variant};
 
 use super::StockFirmware;
+use super::on_chip::preload;
 use crate::bus::Core;
 use crate::demo::{DemoSet, Variant as DemoVariant};
 use crate::model::{Binary, Model, NetworkModel};
@@ -33,24 +34,7 @@ struct Bench {
 
 /// The demo's baseline.
 fn baseline() -> Vec<Preload> {
-    let set = DemoSet::generate(DemoVariant::SwapMoveEcdsaEc256);
-    [
-        (Core::App, "baseline/merged.hex"),
-        (Core::Net, "baseline/merged_CPUNET.hex"),
-    ]
-    .into_iter()
-    .flat_map(|(core, file)| {
-        let text = String::from_utf8_lossy(set.file(file).expect("it is in the set"));
-        crate::demo::hex_segments(&text)
-            .into_iter()
-            .map(move |(address, data)| Preload {
-                core,
-                address,
-                data,
-            })
-            .collect::<Vec<_>>()
-    })
-    .collect()
+    preload(&DemoSet::generate(DemoVariant::SwapMoveEcdsaEc256))
 }
 
 impl Bench {
