@@ -261,6 +261,9 @@ pub(crate) struct VirtualDkArgs {
     /// For tools without a reset sequence that releases FORCEOFF, such as the stock probe-rs command.
     #[arg(long)]
     pub(crate) lenient_forceoff: bool,
+    /// Leave the external flash out, as on a board where none is fitted
+    #[arg(long)]
+    pub(crate) no_external_flash: bool,
     /// How fast the boards' time runs: 1 as on silicon, 20 a twentieth of the time, `instant` none at all
     #[arg(long, value_name = "FACTOR", default_value = "1")]
     pub(crate) speed: Speed,
@@ -335,6 +338,8 @@ pub(crate) enum DemoVariant {
     SwapMoveEcdsaEc256,
     /// Overwrite only, RSA-2048, no encryption
     OverwriteRsa2048,
+    /// Swap using move, ECDSA P-256, encryption, with the secondary slot in the external flash
+    SwapMoveExternal,
 }
 
 impl From<DemoVariant> for virtual_dk::demo::Variant {
@@ -342,6 +347,7 @@ impl From<DemoVariant> for virtual_dk::demo::Variant {
         match variant {
             DemoVariant::SwapMoveEcdsaEc256 => Self::SwapMoveEcdsaEc256,
             DemoVariant::OverwriteRsa2048 => Self::OverwriteRsa2048,
+            DemoVariant::SwapMoveExternal => Self::SwapMoveExternal,
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use hil_runner::error_chain;
 use std::time::Duration;
-use virtual_dk::{Accelerators, Contents, LinkOptions, RadioOptions, ServeOptions};
+use virtual_dk::{Accelerators, Contents, ExternalPart, LinkOptions, RadioOptions, ServeOptions};
 
 /// Starts the boards and returns when they have stopped.
 pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
@@ -26,6 +26,11 @@ pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
             Accelerators::On
         },
         probe_port: args.probe_port,
+        external: if args.no_external_flash {
+            ExternalPart::None
+        } else {
+            ExternalPart::Mx25r64
+        },
         contents,
         radio: Some(radio(args.radio)),
     };

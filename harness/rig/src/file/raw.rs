@@ -2,8 +2,8 @@
 
 use super::bluetooth::{Ble, Bluetooth};
 use super::{
-    BluetoothSpec, BoardKind, BoardSpec, PowerSpec, ProbeSelector, ProbeSpec, RealSpec, Recover,
-    RigFile, RigFileError, UartPortSpec, UartSpec, VirtualSpec,
+    BluetoothSpec, BoardKind, BoardSpec, ExternalFlash, PowerSpec, ProbeSelector, ProbeSpec,
+    RealSpec, Recover, RigFile, RigFileError, UartPortSpec, UartSpec, VirtualSpec,
 };
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
@@ -39,6 +39,7 @@ struct Board {
     name: Checked<Name>,
     description: Option<String>,
     recover: Option<RecoverWord>,
+    external_flash: Option<ExternalFlashWord>,
     #[serde(rename = "virtual")]
     simulated: Option<Virtual>,
     probe: Option<Probe>,
@@ -53,6 +54,13 @@ struct Board {
 enum RecoverWord {
     Allowed,
     Forbidden,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ExternalFlashWord {
+    Mx25r64,
+    None,
 }
 
 #[derive(Debug, Deserialize)]
@@ -329,6 +337,10 @@ impl Board {
                 (Some(RecoverWord::Forbidden), _) | (None, BoardKind::Real(_)) => {
                     Recover::Forbidden
                 }
+            },
+            external_flash: match self.external_flash {
+                Some(ExternalFlashWord::None) => ExternalFlash::None,
+                Some(ExternalFlashWord::Mx25r64) | None => ExternalFlash::Mx25r64,
             },
             kind,
         })

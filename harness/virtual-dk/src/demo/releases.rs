@@ -96,6 +96,18 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
             ]),
         ),
     ];
+    let mut no_app = Release::of(
+        "no-app",
+        "bootloaders and network firmware without an application: only serial recovery answers",
+    );
+    no_app.program = vec![
+        (
+            "app",
+            "mcuboot.hex",
+            hex_file::render(&[(APP_BOOTLOADER.address, &make.mcuboot())]),
+        ),
+        ("net", "merged_CPUNET.hex", baseline.program[1].2.clone()),
+    ];
     let version = ImageVersion::new(2, 0, 0);
     let update_app = make.app(App::new("update", 2, 0));
     let update_net = make.net("2.0.0", 2);
@@ -106,6 +118,7 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
         Release::of("update", "a good update of both cores to 2.0.0")
             .app(make.image(&update_app, version))
             .net(make.image(&update_net, version)),
+        no_app,
     ];
     if keys.encryption.is_some() {
         releases.push(

@@ -24,11 +24,15 @@ fn digest(set: &DemoSet) -> String {
 #[rstest]
 #[case::swap_move(
     Variant::SwapMoveEcdsaEc256,
-    "731263ddf421328c1ee4c817f27588b0a1596a81fb17ee31a15e8c24760e2df4"
+    "93e2b854362039d3696cc360917b8ef066d7fa8540ae5224821d246e1636dc55"
 )]
 #[case::overwrite(
     Variant::OverwriteRsa2048,
-    "f68048459786154e510404dab1fd69691413256f03de28e5ab65e069cce8f858"
+    "3b9b6e3c71a278c9b88f3e7515736903717f6b2d2311e986288e4bc7d2604ad3"
+)]
+#[case::external(
+    Variant::SwapMoveExternal,
+    "808d8aea0fb7b2de921d3ab8fce18ae63f37f3b3bf2005c7dbe484365effefa1"
 )]
 fn a_set_is_the_same_bytes_every_time(#[case] variant: Variant, #[case] expected: &str) {
     assert_eq!(digest(&DemoSet::generate(variant)), expected);
@@ -42,7 +46,12 @@ fn the_firmware_file_describes_the_set() {
 
 #[rstest]
 fn every_file_that_the_firmware_file_names_is_there(
-    #[values(Variant::SwapMoveEcdsaEc256, Variant::OverwriteRsa2048)] variant: Variant,
+    #[values(
+        Variant::SwapMoveEcdsaEc256,
+        Variant::OverwriteRsa2048,
+        Variant::SwapMoveExternal
+    )]
+    variant: Variant,
 ) {
     let set = DemoSet::generate(variant);
     let yaml: serde_yaml::Value =
@@ -86,7 +95,12 @@ fn collect_files(value: &serde_yaml::Value, files: &mut std::collections::BTreeS
 
 #[rstest]
 fn the_bootloader_in_the_firmware_file_is_the_one_in_flash(
-    #[values(Variant::SwapMoveEcdsaEc256, Variant::OverwriteRsa2048)] variant: Variant,
+    #[values(
+        Variant::SwapMoveEcdsaEc256,
+        Variant::OverwriteRsa2048,
+        Variant::SwapMoveExternal
+    )]
+    variant: Variant,
 ) {
     let set = DemoSet::generate(variant);
     let yaml: serde_yaml::Value =

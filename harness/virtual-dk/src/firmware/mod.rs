@@ -12,6 +12,7 @@ mod flash;
 mod images;
 mod mcuboot;
 mod network;
+mod recovery;
 mod smp;
 
 #[cfg(test)]
@@ -22,6 +23,8 @@ mod corpus_images;
 mod on_air;
 #[cfg(test)]
 mod on_chip;
+#[cfg(test)]
+mod recoveries;
 #[cfg(test)]
 mod sim;
 #[cfg(test)]
@@ -35,6 +38,10 @@ use crate::model::{Model, ModelError, Symptom};
 /// Where the network core tells which interface it speaks, in application RAM: start of the RAM that the two cores
 /// share (`zephyr dts/common/nordic/nrf5340_shared_sram_partition.dtsi`).
 const IPC_ADDRESS: u32 = 0x2007_0000;
+
+/// Where an application leaves which firmware its reset is to start (ours; the SDK has it in a GPREGRET register, which
+/// like RAM survives a reset and no loss of power).
+const BOOT_MODE_ADDRESS: u32 = 0x2006_FFFC;
 
 /// Begins what the network core leaves at [`IPC_ADDRESS`] (ours); a version of 4 bytes follows.
 const IPC_MAGIC: [u8; 4] = *b"HIPC";
