@@ -24,15 +24,15 @@ fn digest(set: &DemoSet) -> String {
 #[rstest]
 #[case::swap_move(
     Variant::SwapMoveEcdsaEc256,
-    "93e2b854362039d3696cc360917b8ef066d7fa8540ae5224821d246e1636dc55"
+    "818bc710719076eae9b7a0688f4ef46be94f5853221c31e4f6b6227c17477676"
 )]
 #[case::overwrite(
     Variant::OverwriteRsa2048,
-    "3b9b6e3c71a278c9b88f3e7515736903717f6b2d2311e986288e4bc7d2604ad3"
+    "85f959e10e4bdf53ce15d28ad77d56e453b618645a9f77aba7d5565adf1a7248"
 )]
 #[case::external(
     Variant::SwapMoveExternal,
-    "808d8aea0fb7b2de921d3ab8fce18ae63f37f3b3bf2005c7dbe484365effefa1"
+    "2d82e4a3924ff052779728239c252c815f6f8f168af0b9d7d49c3b6ee2d10006"
 )]
 fn a_set_is_the_same_bytes_every_time(#[case] variant: Variant, #[case] expected: &str) {
     assert_eq!(digest(&DemoSet::generate(variant)), expected);

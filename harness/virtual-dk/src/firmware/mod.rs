@@ -21,6 +21,8 @@ mod client;
 #[cfg(test)]
 mod corpus_images;
 #[cfg(test)]
+mod on_air;
+#[cfg(test)]
 mod on_chip;
 #[cfg(test)]
 mod recoveries;
