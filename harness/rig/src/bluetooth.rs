@@ -155,7 +155,7 @@ mod tests {
         let error = at_once(&third).unwrap_err();
         let text = error.to_string();
         assert!(
-            text.starts_with("adapter `hci0` holds its 2 connections already, none is left for board `third`: process "),
+            text.starts_with("adapter `hci0` holds all the connections that it can (2), none is left for board `third`: process "),
             "{text}"
         );
         assert!(text.contains("`bench/right`"), "{text}");
