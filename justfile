@@ -28,6 +28,7 @@ bench:
     cargo bench -p dfu-hil --bench process
     cargo bench -p dfu-hil --bench ble
     cargo bench -p virtual-dk --bench throughput
+    cargo bench -p hil-bootloader --bench sweep
 
 # Licences, banned crates and sources of the dependencies (needs cargo-deny).
 deny:

@@ -9,8 +9,8 @@ use hil_image::network::{FirmwareInfo, NetworkImage, NetworkRules};
 use crate::config::NetworkSlot;
 use crate::flash::{DeviceId, Flash, FlashError};
 use crate::network::NETWORK_FLASH;
+use crate::pages::ERASED;
 use crate::pcd::{COMMAND_ADDRESS, COMMAND_LEN, PcdCommand, Status};
-use crate::sim::ERASED;
 
 /// How a b0n was built, as far as it changes what it does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

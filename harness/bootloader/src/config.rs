@@ -47,7 +47,10 @@ pub struct Config {
     /// Whose MCUboot it is.
     #[serde(default)]
     pub line: Line,
-    /// What is done with an image for the network core in the application's secondary slot.
+    /// What a candidate must have been linked for.
+    #[serde(default)]
+    pub address_check: AddressCheck,
+    /// How an image for the network core is recognised and handed over.
     #[serde(default)]
     pub network_core: NetworkCore,
     /// Where the network core's application lies, in that core's own addresses. Only looked at when
@@ -79,6 +82,7 @@ impl Config {
             sector_size: default_sector_size(),
             max_align: default_max_align(),
             line: Line::default(),
+            address_check: AddressCheck::None,
             network_core: NetworkCore::None,
             network_slot: NetworkSlot::default(),
             images: vec![image],
@@ -96,7 +100,24 @@ impl Config {
     pub(crate) fn encrypts(&self) -> bool {
         self.encryption != Encryption::None
     }
+
+    /// Whether an image's primary slot is only simulated in RAM: the network core's in simultaneous updates.
+    #[must_use]
+    pub fn is_virtual(&self, image: usize) -> bool {
+        self.network_core == NetworkCore::PcdSimultaneous && image == NETWORK_IMAGE
+    }
+
+    /// The primary slot that is only simulated in RAM, in builds that have one.
+    #[must_use]
+    pub fn virtual_primary(&self) -> Option<Area> {
+        let slots = self.images.get(NETWORK_IMAGE)?;
+        self.is_virtual(NETWORK_IMAGE).then_some(slots.primary)
+    }
 }
+
+/// Number of the network core's image in builds that update both cores at once
+/// (`CONFIG_MCUBOOT_NETWORK_CORE_IMAGE_NUMBER`).
+const NETWORK_IMAGE: usize = 1;
 
 fn yes() -> bool {
     true
@@ -177,6 +198,9 @@ pub enum Encryption {
     Ec256,
     /// ECIES on X25519 with SHA-256.
     X25519,
+    /// ECIES on X25519 with SHA-512 (`MCUBOOT_HMAC_SHA512`).
+    #[serde(rename = "x25519-sha512")]
+    X25519Sha512,
     /// RSA-2048 OAEP.
     #[serde(rename = "rsa-2048")]
     Rsa2048,
@@ -241,6 +265,22 @@ pub enum NetworkCore {
     /// It is recognised in image 0's secondary slot by its reset vector, and handed to b0n through the PCD command
     /// block: one image, not simultaneous.
     Pcd,
+    /// It is image 1, whose primary slot is simulated in RAM (`NRF53_MULTI_IMAGE_UPDATE`): updated like any image, and
+    /// what then lies in RAM is handed to b0n. There is nothing to go back to.
+    PcdSimultaneous,
+}
+
+/// What a candidate must have been linked for: the primary slot that it would go to, or it is erased.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressCheck {
+    /// Nobody looks.
+    #[default]
+    None,
+    /// The reset vector in its payload tells (`MCUBOOT_VERIFY_IMG_ADDRESS`); not in builds with encryption.
+    ResetVector,
+    /// The load address in its header tells (`MCUBOOT_CHECK_HEADER_LOAD_ADDRESS`), and must have been set.
+    LoadAddress,
 }
 
 /// The network core's application partition.
@@ -284,7 +324,7 @@ pub struct ImageSlots {
 }
 
 /// The keys that are compiled into a bootloader.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Keys {
     /// Keys whose signatures are accepted.
     pub signing: Vec<PublicKey>,

@@ -10,6 +10,9 @@ use crate::state::{Loader, PRIMARY, SECONDARY};
 /// The loader's copy buffer (`BUF_SZ`), unless `BOOT_MAX_ALIGN` is larger.
 const COPY_BUFFER: u32 = 1024;
 
+/// Block of the cipher, in bytes.
+const CIPHER_BLOCK: u32 = 16;
+
 /// Where a copy goes from and to; offsets from the start of the areas, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Copy {
@@ -84,7 +87,14 @@ impl Loader<'_> {
         insist(key.is_some(), "a content key is set for an encrypted image")?;
         let part = chunk.get_mut(skip as usize..(skip.saturating_add(size)) as usize);
         if let (Some(key), Some(part)) = (key, part) {
-            key.apply(place + skip - payload, part);
+            let offset = place + skip - payload;
+            // A chunk that begins inside a cipher block, because the header is no multiple of one: the C code has not
+            // computed that block's key stream (it takes what its buffer holds, here nothing), and does not count it.
+            let inside = offset % CIPHER_BLOCK;
+            let without_key_stream = ((CIPHER_BLOCK - inside) % CIPHER_BLOCK) as usize;
+            if let Some(rest) = part.get_mut(without_key_stream..) {
+                key.apply(offset - inside, rest);
+            }
         }
         Ok(())
     }
@@ -111,7 +121,7 @@ impl Loader<'_> {
     }
 
     /// `bootutil_max_image_size`: the largest image a slot takes.
-    pub(crate) fn max_image_size(&self, area: FlashArea) -> Step<u32> {
+    pub(crate) fn max_image_size(&mut self, area: FlashArea) -> Step<u32> {
         match self.mode() {
             Mode::OverwriteOnly => Ok(self.io.config.swap_info_offset(area)),
             Mode::SwapMove => Ok(self.max_size_with_spare_sector(PRIMARY)),

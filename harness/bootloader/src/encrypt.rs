@@ -82,8 +82,18 @@ impl Loader<'_> {
         let value = value
             .get(..self.io.config.encryption.tlv_size(self.io.config) as usize)
             .unwrap_or(value);
-        key.unwrap_content_key(kind, value)
-            .map_err(|error| error.to_string())
+        let content_key = key
+            .unwrap_content_key(kind, value)
+            .map_err(|error| error.to_string())?;
+        // An RSA TLV has the same length for both sizes of content keys: only the unwrapped key tells.
+        let (found, room) = (
+            content_key.expose().len(),
+            self.io.config.content_key.bytes(),
+        );
+        if found > room as usize {
+            return Err(format!("content key has {found} bytes, not {room}"));
+        }
+        Ok(content_key)
     }
 
     /// `boot_enc_set_key`: puts the key of the progress to use.

@@ -7,16 +7,20 @@ use std::cmp::Ordering;
 
 use hil_image::{IMAGE_MAGIC, ImageFlags, ImageVersion};
 
-use crate::config::{Config, Encryption};
+use crate::config::{AddressCheck, Config, Encryption};
 use crate::io::FlashArea;
 
 /// Length of what the loader reads, in bytes.
 pub(crate) const HEADER_LEN: usize = 32;
 
+/// `PM_MCUBOOT_PAD_SIZE`, which every published build leaves at this, in bytes.
+const VIRTUAL_HEADER_SIZE: u16 = 0x200;
+
 /// A header slot of the loader's state; all zero until something was read into it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Header {
     pub(crate) magic: u32,
+    pub(crate) load_address: u32,
     pub(crate) header_size: u16,
     pub(crate) protected_size: u16,
     pub(crate) image_size: u32,
@@ -32,11 +36,23 @@ impl Header {
         version.copy_from_slice(&bytes[0x14..0x1c]);
         Self {
             magic: word(0),
+            load_address: word(0x04),
             header_size: half(0x08),
             protected_size: half(0x0a),
             image_size: word(0x0c),
             flags: word(0x10),
             version,
+        }
+    }
+
+    /// What `boot_read_image_header_hook` makes up for a primary slot that is simulated in RAM and empty (sdk-nrf
+    /// `modules/mcuboot/hooks/nrf53_hooks.c`): version 0.0.0, as large as the network core's partition.
+    pub(crate) fn of_virtual_primary(image_size: u32) -> Self {
+        Self {
+            magic: IMAGE_MAGIC,
+            header_size: VIRTUAL_HEADER_SIZE,
+            image_size,
+            ..Self::default()
         }
     }
 
@@ -99,6 +115,10 @@ impl Header {
                 self.image_size,
                 area.size()
             ));
+        }
+        let placed = ImageFlags::ROM_FIXED | ImageFlags::RAM_LOAD;
+        if config.address_check == AddressCheck::LoadAddress && !self.flags().intersects(placed) {
+            return Some("its header tells no load address".to_owned());
         }
         if config.encryption == Encryption::None {
             if self.is_encrypted() {

@@ -8,6 +8,7 @@
 //! The virtual DK boots with this model, and the runner computes with it the flash that a real DK must end up with. It
 //! knows nothing of probes, links or time; image format and keys come from `hil-image`.
 
+mod address;
 pub mod b0n;
 mod config;
 mod copy;
@@ -23,26 +24,32 @@ mod marks;
 mod network;
 mod outcome;
 mod overwrite;
+mod pages;
 pub mod pcd;
 pub mod predict;
 mod progress;
+mod recall;
 mod sim;
 mod state;
 mod swap_move;
 mod swap_offset;
 mod swap_scratch;
+pub mod sweep;
 mod tlv;
 mod trailer;
 mod validate;
 
 pub use config::{
-    Config, ContentKeySize, DowngradePrevention, Encryption, ImageSlots, Keys, Line, Mode,
-    NetworkCore, NetworkSlot, Signature,
+    AddressCheck, Config, ContentKeySize, DowngradePrevention, Encryption, ImageSlots, Keys, Line,
+    Mode, NetworkCore, NetworkSlot, Signature,
 };
 pub use flash::{Area, DeviceId, Flash, FlashError};
-pub use loader::{boot, boot_with_network};
+pub use loader::{boot, boot_recalling, boot_with_network};
 pub use log::{Level, LogLine};
 pub use marks::{MarkError, Pending, set_confirmed, set_pending, swap_state, swap_type};
+pub use network::RAM_FLASH_ADDRESS;
 pub use outcome::{BootResult, BootedImage, Decision, Outcome, SwapType};
-pub use sim::{Counts, Cut, ERASED, Operation, OperationKind, SimFlash};
+pub use pages::ERASED;
+pub use recall::Recall;
+pub use sim::{Counts, Cut, Operation, OperationKind, SimFlash};
 pub use trailer::{Flag, Magic, SwapState};

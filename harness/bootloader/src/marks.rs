@@ -92,6 +92,10 @@ pub fn set_confirmed(
     image: usize,
 ) -> Result<(), MarkError> {
     let area = slots(config, image)?.primary_area(image);
+    if config.is_virtual(image) {
+        // Simulated in the RAM of the bootloader, which is gone: the application finds an erased trailer.
+        return Ok(());
+    }
     let bad = MarkError::BadMagic {
         image,
         slot: "primary",
@@ -143,7 +147,11 @@ pub fn swap_state(
 ) -> Result<(SwapState, SwapState), MarkError> {
     let slots = slots(config, image)?;
     with_io(config, flash, |io| {
-        let primary = io.swap_state(slots.primary_area(image))?;
+        let primary = if config.is_virtual(image) {
+            Ok(SwapState::EMPTY)
+        } else {
+            io.swap_state(slots.primary_area(image))?
+        };
         let secondary = io.swap_state(slots.secondary_area(image))?;
         Ok(primary
             .and_then(|primary| Ok((primary, secondary?)))
@@ -267,7 +275,12 @@ impl Io<'_> {
         primary: FlashArea,
         secondary: FlashArea,
     ) -> Step<Decided> {
-        let primary: Driver<SwapState> = self.swap_state(primary)?;
+        let primary: Driver<SwapState> = if self.config.is_virtual(image) {
+            // `boot_read_swap_state_primary_slot_hook`.
+            Ok(SwapState::EMPTY)
+        } else {
+            self.swap_state(primary)?
+        };
         let primary = match primary {
             Ok(state) => state,
             Err(error) => {

@@ -1,20 +1,27 @@
-//! MCUboot's side of a network core update that is not simultaneous: the image arrives in the application's secondary
-//! slot, is recognised by its reset vector, and b0n copies it from there.
+//! MCUboot's side of a network core update.
 //!
-//! Source: `boot_validated_swap_type` in sdk-mcuboot `boot/bootutil/src/loader.c`.
+//! Not simultaneous: the image arrives in the application's secondary slot, is recognised by its reset vector, and b0n
+//! copies it from there. Simultaneous: it is an image of its own whose primary slot is simulated in RAM; MCUboot updates
+//! that like any slot, and then b0n copies what lies in RAM.
+//!
+//! Source: `boot_validated_swap_type` in sdk-mcuboot `boot/bootutil/src/loader.c`; `network_core_update` in sdk-nrf
+//! `modules/mcuboot/hooks/nrf53_hooks.c`.
 
+use crate::address::RESET_VECTOR;
 use crate::config::{Mode, NetworkCore};
 use crate::flash::{DeviceId, FlashError};
+use crate::header::{HEADER_LEN, Header};
 use crate::io::{EraseOrder, OrAssert, Step, Stop};
 use crate::outcome::SwapType;
 use crate::pcd::{self, NetworkUpdate};
-use crate::state::{Loader, SECONDARY, reason};
+use crate::state::{Loader, PRIMARY, SECONDARY, reason};
 
 /// First address of the network core's flash, in its own map.
 pub(crate) const NETWORK_FLASH: u32 = 0x0100_0000;
 
-/// The reset vector is the second word of the vector table.
-const RESET_VECTOR: u32 = 4;
+/// Where in application RAM the simulated primary slot of the network core lies (ours: in a build it is wherever the
+/// linker put the flash simulator's buffer). Nothing of it survives a reset, as the simulator erases it when it starts.
+pub const RAM_FLASH_ADDRESS: u32 = 0x2001_0000;
 
 impl Loader<'_> {
     /// Whether the image in the secondary slot runs on the network core; the error says why that cannot be told.
@@ -48,21 +55,9 @@ impl Loader<'_> {
                 "the secondary slot is in memory-mapped flash".to_owned(),
             ));
         };
-        let Some(board) = self.network.as_deref_mut() else {
-            return Err(Stop::Hang(
-                "waiting for a network core that is not there".to_owned(),
-            ));
-        };
-        let offset = self
-            .io
-            .config
-            .network_slot
-            .address
-            .wrapping_sub(NETWORK_FLASH);
-        let updated =
-            pcd::update_network_core(board, source, header.image_size, offset, self.io.log);
+        let updated = self.ask_b0n(source, header.image_size)?;
         let swap_type = match updated {
-            Ok(NetworkUpdate::Done) => {
+            Ok(()) => {
                 self.io.info("Done updating network core");
                 self.decided(
                     "network core updated",
@@ -70,13 +65,8 @@ impl Loader<'_> {
                 );
                 SwapType::None
             }
-            Err(FlashError::PowerLost) => return Err(Stop::PowerLost),
-            Ok(NetworkUpdate::Failed) => {
-                self.decided("network core not updated", "b0n reported a failure");
-                SwapType::Fail
-            }
-            Err(error) => {
-                self.decided("network core not updated", reason(&error));
+            Err(why) => {
+                self.decided("network core not updated", why);
                 SwapType::Fail
             }
         };
@@ -86,6 +76,55 @@ impl Loader<'_> {
             self.erase_trailer_sectors()?;
         }
         Ok(swap_type)
+    }
+
+    /// `boot_copy_region_post_hook`: what lies in the simulated primary slot goes to the network core. The error says
+    /// why it did not.
+    pub(crate) fn hand_over_network_image(&mut self) -> Step<Result<(), String>> {
+        let primary = self.area(PRIMARY);
+        let header = match self.io.read_bytes::<HEADER_LEN>(primary, 0)? {
+            Ok(bytes) => Header::parse(&bytes),
+            Err(error) => return Ok(Err(reason(&error))),
+        };
+        let vector = u32::from(header.header_size) + RESET_VECTOR;
+        let vector = match self.io.read_bytes::<4>(primary, vector)? {
+            Ok(bytes) => u32::from_le_bytes(bytes),
+            Err(error) => return Ok(Err(reason(&error))),
+        };
+        let done = if !header.is_image() {
+            Err("there is no image in RAM".to_owned())
+        } else if vector <= NETWORK_FLASH {
+            Err(format!(
+                "its reset vector {vector:#010x} is not the network core's"
+            ))
+        } else {
+            let source = RAM_FLASH_ADDRESS
+                .wrapping_add(primary.area.offset)
+                .wrapping_add(u32::from(header.header_size));
+            self.ask_b0n(source, header.image_size)?
+        };
+        match &done {
+            Ok(()) => self.decided("network core updated", "its image was put into RAM"),
+            Err(why) => self.decided("network core not updated", why.as_str()),
+        }
+        Ok(done)
+    }
+
+    /// Has b0n copy `length` bytes at `source` to the network core's slot. The error says why it did not.
+    fn ask_b0n(&mut self, source: u32, length: u32) -> Step<Result<(), String>> {
+        let Some(board) = self.network.as_deref_mut() else {
+            return Err(Stop::Hang(
+                "waiting for a network core that is not there".to_owned(),
+            ));
+        };
+        let slot = self.io.config.network_slot.address;
+        let offset = slot.wrapping_sub(NETWORK_FLASH);
+        match pcd::update_network_core(board, source, length, offset, self.io.log) {
+            Ok(NetworkUpdate::Done) => Ok(Ok(())),
+            Ok(NetworkUpdate::Failed) => Ok(Err("b0n reported a failure".to_owned())),
+            Err(FlashError::PowerLost) => Err(Stop::PowerLost),
+            Err(error) => Ok(Err(reason(&error))),
+        }
     }
 
     /// `swap_erase_trailer_sectors` of the secondary slot: one sector at a time, the last one first.

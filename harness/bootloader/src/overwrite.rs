@@ -51,6 +51,11 @@ impl Loader<'_> {
         self.io
             .write_magic(primary)?
             .or_assert("the magic is written")?;
+        if self.io.config.is_virtual(self.current)
+            && let Err(why) = self.hand_over_network_image()?
+        {
+            return Err(Stop::Assert(format!("the network core is updated: {why}")));
+        }
         self.forget_request()
     }
 

@@ -34,11 +34,13 @@ use thiserror::Error;
 use crate::b0n::{self, AppMemory, B0nConfig, B0nOutcome};
 use crate::config::{Config, Keys, NetworkCore};
 use crate::flash::{DeviceId, Flash, FlashError};
-use crate::loader::boot_with_network;
+use crate::loader::boot_recalling;
 use crate::log::LogLine;
 use crate::marks::{MarkError, Pending, set_confirmed, set_pending};
+use crate::network::RAM_FLASH_ADDRESS;
 use crate::outcome::Outcome;
 use crate::pcd::{NetworkPower, PcdBoard};
+use crate::recall::Recall;
 use crate::sim::{Counts, Cut, SimFlash};
 
 /// Something that is done to a board.
@@ -159,6 +161,7 @@ pub enum PredictError {
 pub struct Board<'a> {
     config: &'a Config,
     keys: Keys,
+    recall: Recall,
     parts: Rc<RefCell<Parts>>,
 }
 
@@ -193,6 +196,7 @@ impl<'a> Board<'a> {
         Self {
             config,
             keys,
+            recall: Recall::new(),
             parts: Rc::new(RefCell::new(parts)),
         }
     }
@@ -201,6 +205,12 @@ impl<'a> Board<'a> {
     #[must_use]
     pub fn flash(&self) -> SimFlash {
         self.parts.borrow().flash.clone()
+    }
+
+    /// Takes the flash away; the board has none until [`load`](Self::load).
+    #[must_use]
+    pub fn take_flash(&mut self) -> SimFlash {
+        std::mem::take(&mut self.parts.borrow_mut().flash)
     }
 
     /// Puts other flash on the board, which has been without power meanwhile.
@@ -235,7 +245,7 @@ impl<'a> Board<'a> {
                 self.edit(
                     *device,
                     *offset,
-                    &vec![crate::sim::ERASED; *length as usize],
+                    &vec![crate::pages::ERASED; *length as usize],
                 )?;
                 Ok(Step::quiet(format!(
                     "{length} bytes erased at {offset:#010x} of {device}"
@@ -276,7 +286,7 @@ impl<'a> Board<'a> {
     fn edit(&self, device: DeviceId, offset: u32, bytes: &[u8]) -> Result<(), PredictError> {
         let flash = &mut self.parts.borrow_mut().flash;
         let end = (offset as usize).checked_add(bytes.len());
-        if end.is_none_or(|end| end > flash.bytes(device).len()) {
+        if end.is_none_or(|end| end > flash.size(device)) {
             return Err(PredictError::OutOfRange {
                 device,
                 offset,
@@ -297,15 +307,26 @@ impl<'a> Board<'a> {
             if let Some(cut) = cut {
                 parts.flash.cut_at(cut);
             }
+            if let Some(primary) = self.config.virtual_primary() {
+                let flash = std::mem::take(&mut parts.flash);
+                let size = primary.offset.saturating_add(primary.size);
+                let (write, sector) = (self.config.write_size, self.config.sector_size);
+                parts.flash = flash.with_device(DeviceId::RamFlash, size, write, sector);
+            }
         }
         let mut console = Vec::new();
-        let with_network = self.config.network_core == NetworkCore::Pcd;
+        let with_network = self.config.network_core != NetworkCore::None;
         let mut flash = Shared(Rc::clone(&self.parts));
         let mut network = Shared(Rc::clone(&self.parts));
         let network = with_network.then_some(&mut network as &mut dyn PcdBoard);
-        let booted = boot_with_network(self.config, &self.keys, &mut flash, network, &mut |line| {
-            console.push(line);
-        });
+        let booted = boot_recalling(
+            self.config,
+            &self.keys,
+            &mut flash,
+            network,
+            &mut self.recall,
+            &mut |line| console.push(line),
+        );
         let outcome = match booted {
             Ok(outcome) => Some(outcome),
             Err(FlashError::PowerLost) => None,
@@ -344,6 +365,7 @@ impl<'a> Board<'a> {
             // RAM is lost with the power.
             parts.ram.fill(0);
         }
+        parts.flash = std::mem::take(&mut parts.flash).without_device(DeviceId::RamFlash);
         parts.flash.power_up();
         Ok(step)
     }
@@ -419,7 +441,12 @@ impl AppMemory for Shared {
                 }
                 Ok(())
             }
-            None => parts.flash.read(DeviceId::AppFlash, address, buffer),
+            None => match address.checked_sub(RAM_FLASH_ADDRESS) {
+                Some(offset) if (offset as usize) < parts.flash.size(DeviceId::RamFlash) => {
+                    parts.flash.read(DeviceId::RamFlash, offset, buffer)
+                }
+                _ => parts.flash.read(DeviceId::AppFlash, address, buffer),
+            },
         }
     }
 

@@ -7,7 +7,7 @@ use crate::config::Mode;
 use crate::header::{HEADER_LEN, Header};
 use crate::io::{AreaId, Driver, FlashArea, OrAssert, Step, Stop};
 use crate::outcome::SwapType;
-use crate::sim::ERASED;
+use crate::pages::ERASED;
 use crate::state::{Loader, Op, PRIMARY, Progress, SECONDARY, Source};
 use crate::trailer::{Flag, Magic, SwapState};
 
@@ -35,6 +35,11 @@ impl Loader<'_> {
         progress: Option<&Progress>,
     ) -> Step<bool> {
         for slot in [PRIMARY, SECONDARY] {
+            if slot == PRIMARY && self.io.config.is_virtual(self.current) {
+                let size = self.io.config.network_slot.size;
+                self.image_mut().headers[PRIMARY] = Header::of_virtual_primary(size);
+                continue;
+            }
             let read = match self.mode() {
                 Mode::SwapMove => self.read_header_move(slot, progress)?,
                 Mode::SwapOffset => self.read_header_offset(slot, progress)?,

@@ -4,27 +4,42 @@
 use sha2::{Digest, Sha256};
 
 use crate::flash::{DeviceId, Flash, FlashError};
-
-/// Value of an erased byte.
-pub const ERASED: u8 = 0xff;
+use crate::pages::Pages;
 
 /// Flash devices in memory.
 ///
-/// A write clears bits only, and is refused when it is misaligned; an erase covers whole sectors. Cloning copies the
-/// bytes and the counters, so a sweep starts each cut from the same flash.
+/// A write clears bits only, and is refused when it is misaligned; an erase covers whole sectors. A clone shares the
+/// bytes until one of the two changes them, so it is cheap to keep many moments of one flash.
 #[derive(Clone, Debug, Default)]
 pub struct SimFlash {
     devices: Vec<Device>,
     counts: Counts,
     trace: Option<Vec<Operation>>,
+    moments: Moments,
     cut: Option<Cut>,
     off: bool,
+}
+
+/// The flash as it was before each operation, when that is kept. A clone begins without.
+#[derive(Default)]
+struct Moments(Option<Vec<SimFlash>>);
+
+impl Clone for Moments {
+    fn clone(&self) -> Self {
+        Self(None)
+    }
+}
+
+impl std::fmt::Debug for Moments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Moments({:?})", self.0.as_ref().map(Vec::len))
+    }
 }
 
 #[derive(Clone)]
 struct Device {
     id: DeviceId,
-    bytes: Vec<u8>,
+    bytes: Pages,
     write_size: u32,
     sector_size: u32,
 }
@@ -32,7 +47,7 @@ struct Device {
 impl std::fmt::Debug for Device {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Not the bytes: they are long, and a trailer may hold content keys.
-        write!(f, "Device({}, {} bytes)", self.id, self.bytes.len())
+        write!(f, "Device({}, {} bytes)", self.id, self.bytes.size())
     }
 }
 
@@ -100,18 +115,22 @@ impl SimFlash {
     /// Adds an erased device of `size` bytes.
     #[must_use]
     pub fn with_device(self, id: DeviceId, size: u32, write_size: u32, sector_size: u32) -> Self {
-        self.with_contents(id, vec![ERASED; size as usize], write_size, sector_size)
+        self.with_pages(id, Pages::erased(size as usize), write_size, sector_size)
     }
 
     /// Adds a device that holds `bytes`.
     #[must_use]
     pub fn with_contents(
-        mut self,
+        self,
         id: DeviceId,
-        bytes: Vec<u8>,
+        bytes: &[u8],
         write_size: u32,
         sector_size: u32,
     ) -> Self {
+        self.with_pages(id, Pages::from_bytes(bytes), write_size, sector_size)
+    }
+
+    fn with_pages(mut self, id: DeviceId, bytes: Pages, write_size: u32, sector_size: u32) -> Self {
         self.devices.retain(|device| device.id != id);
         self.devices.push(Device {
             id,
@@ -122,22 +141,52 @@ impl SimFlash {
         self
     }
 
-    /// All bytes of a device; empty when there is none.
+    /// The same flash without one of its devices.
     #[must_use]
-    pub fn bytes(&self, id: DeviceId) -> &[u8] {
-        self.devices
-            .iter()
-            .find(|device| device.id == id)
-            .map_or(&[], |device| &device.bytes)
+    pub fn without_device(mut self, id: DeviceId) -> Self {
+        self.devices.retain(|device| device.id != id);
+        self
+    }
+
+    fn find(&self, id: DeviceId) -> Option<&Device> {
+        self.devices.iter().find(|device| device.id == id)
+    }
+
+    /// How many bytes a device has; 0 when there is none.
+    #[must_use]
+    pub fn size(&self, id: DeviceId) -> usize {
+        self.find(id).map_or(0, |device| device.bytes.size())
+    }
+
+    /// A copy of all bytes of a device; empty when there is none.
+    #[must_use]
+    pub fn bytes(&self, id: DeviceId) -> Vec<u8> {
+        self.bytes_at(id, 0, self.size(id))
+    }
+
+    /// A copy of `length` bytes from `offset` of a device; shorter when they do not all lie in it.
+    #[must_use]
+    pub fn bytes_at(&self, id: DeviceId, offset: usize, length: usize) -> Vec<u8> {
+        self.find(id)
+            .map_or_else(Vec::new, |device| device.bytes.copy(offset, length))
+    }
+
+    /// Whether the same devices hold the same bytes. Quick where the two are copies of each other.
+    #[must_use]
+    pub fn holds_same(&self, other: &Self) -> bool {
+        self.devices.len() == other.devices.len()
+            && self.devices.iter().all(|device| {
+                other
+                    .find(device.id)
+                    .is_some_and(|other| device.bytes == other.bytes)
+            })
     }
 
     /// Sets bytes as an upload or damage does: also from 0 to 1, and without counting as an operation. What does not
     /// fit in the device is ignored.
     pub fn edit(&mut self, id: DeviceId, offset: u32, data: &[u8]) {
         if let Some(device) = self.devices.iter_mut().find(|device| device.id == id) {
-            for (byte, value) in device.bytes.iter_mut().skip(offset as usize).zip(data) {
-                *byte = *value;
-            }
+            device.bytes.set(offset as usize, data);
         }
     }
 
@@ -146,7 +195,9 @@ impl SimFlash {
     pub fn sha256(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         for device in &self.devices {
-            hash.update(&device.bytes);
+            for piece in device.bytes.chunks() {
+                hash.update(piece);
+            }
         }
         hash.finalize().into()
     }
@@ -170,6 +221,26 @@ impl SimFlash {
     /// The operations since [`start_trace`](Self::start_trace), which ends here.
     pub fn take_trace(&mut self) -> Vec<Operation> {
         self.trace.take().unwrap_or_default()
+    }
+
+    /// Keeps the flash as it is before every operation from now on.
+    pub fn keep_moments(&mut self) {
+        self.moments.0 = Some(Vec::new());
+    }
+
+    /// The flash before each operation since [`keep_moments`](Self::keep_moments), which ends here.
+    pub fn take_moments(&mut self) -> Vec<Self> {
+        self.moments.0.take().unwrap_or_default()
+    }
+
+    fn keep_moment(&mut self) {
+        if self.moments.0.is_some() {
+            let moment = Self {
+                devices: self.devices.clone(),
+                ..Self::default()
+            };
+            self.moments.0.get_or_insert_default().push(moment);
+        }
     }
 
     /// Makes the power fail at an operation, counted from the last [`reset_counts`](Self::reset_counts).
@@ -218,16 +289,16 @@ impl SimFlash {
 }
 
 impl Device {
-    fn range(&mut self, offset: u32, length: u32) -> Result<&mut [u8], FlashError> {
-        let id = self.id;
-        (offset as usize)
-            .checked_add(length as usize)
-            .and_then(|end| self.bytes.get_mut(offset as usize..end))
-            .ok_or(FlashError::OutOfRange {
-                device: id,
+    fn check(&self, offset: u32, length: u32) -> Result<(), FlashError> {
+        if self.bytes.holds(offset as usize, length as usize) {
+            Ok(())
+        } else {
+            Err(FlashError::OutOfRange {
+                device: self.id,
                 offset,
                 length,
             })
+        }
     }
 }
 
@@ -236,10 +307,44 @@ fn length_of(data: &[u8]) -> u32 {
     u32::try_from(data.len()).unwrap_or(u32::MAX)
 }
 
+impl SimFlash {
+    /// Does one operation, or as much of it as the power allows; `apply` does its first bytes, and says whether a bit
+    /// could not be set.
+    fn operate(
+        &mut self,
+        operation: Operation,
+        apply: impl FnOnce(&mut Pages, u32) -> bool,
+    ) -> Result<bool, FlashError> {
+        let Operation { device, length, .. } = operation;
+        let torn = self.torn_here(length);
+        self.keep_moment();
+        let done = torn.unwrap_or(length);
+        // Found again because a cut and a moment need all of `self`; a cut has just set `off`, so not by `device`.
+        let found = self
+            .devices
+            .iter_mut()
+            .find(|found| found.id == device)
+            .ok_or(FlashError::NoDevice(device))?;
+        let dirty = apply(&mut found.bytes, done);
+        if torn.is_some() {
+            if done > 0 {
+                self.record(Operation {
+                    torn: true,
+                    ..operation
+                });
+            }
+            return Err(FlashError::PowerLost);
+        }
+        self.record(operation);
+        Ok(dirty)
+    }
+}
+
 impl Flash for SimFlash {
     fn read(&mut self, device: DeviceId, offset: u32, buffer: &mut [u8]) -> Result<(), FlashError> {
-        let bytes = self.device(device)?.range(offset, length_of(buffer))?;
-        buffer.copy_from_slice(bytes);
+        let found = self.device(device)?;
+        found.check(offset, length_of(buffer))?;
+        found.bytes.read(offset as usize, buffer);
         Ok(())
     }
 
@@ -247,7 +352,7 @@ impl Flash for SimFlash {
         let length = length_of(data);
         let found = self.device(device)?;
         let unit = found.write_size;
-        found.range(offset, length)?;
+        found.check(offset, length)?;
         if !offset.is_multiple_of(unit) || !length.is_multiple_of(unit) {
             self.counts.misaligned_writes += 1;
             return Err(FlashError::Misaligned {
@@ -257,41 +362,25 @@ impl Flash for SimFlash {
                 unit,
             });
         }
-        let torn = self.torn_here(length);
         let operation = Operation {
             kind: OperationKind::Write,
             device,
             offset,
             length,
-            torn: torn.is_some(),
+            torn: false,
         };
-        let done = torn.unwrap_or(length);
-        // Borrowed again because `torn_here` needs all of `self`; a cut has just set `off`, so not by `device`.
-        let found = self
-            .devices
-            .iter_mut()
-            .find(|found| found.id == device)
-            .ok_or(FlashError::NoDevice(device))?;
-        let dirty = program(
-            found.range(offset, done)?,
-            data.get(..done as usize).unwrap_or(data),
-        );
-        if torn.is_some() {
-            if done > 0 {
-                self.record(operation);
-            }
-            return Err(FlashError::PowerLost);
-        }
+        let dirty = self.operate(operation, |bytes, done| {
+            bytes.program(offset as usize, data.get(..done as usize).unwrap_or(data))
+        })?;
         self.counts.writes += 1;
         self.counts.dirty_writes += u32::from(dirty);
-        self.record(operation);
         Ok(())
     }
 
     fn erase(&mut self, device: DeviceId, offset: u32, length: u32) -> Result<(), FlashError> {
         let found = self.device(device)?;
         let unit = found.sector_size;
-        found.range(offset, length)?;
+        found.check(offset, length)?;
         if !offset.is_multiple_of(unit) || !length.is_multiple_of(unit) {
             return Err(FlashError::Misaligned {
                 device,
@@ -300,47 +389,20 @@ impl Flash for SimFlash {
                 unit,
             });
         }
-        let torn = self.torn_here(length);
         let operation = Operation {
             kind: OperationKind::Erase,
             device,
             offset,
             length,
-            torn: torn.is_some(),
+            torn: false,
         };
-        let done = torn.unwrap_or(length);
-        let found = self
-            .devices
-            .iter_mut()
-            .find(|found| found.id == device)
-            .ok_or(FlashError::NoDevice(device))?;
-        found.range(offset, done)?.fill(ERASED);
-        if torn.is_some() {
-            if done > 0 {
-                self.record(operation);
-            }
-            return Err(FlashError::PowerLost);
-        }
+        self.operate(operation, |bytes, done| {
+            bytes.erase(offset as usize, done as usize);
+            false
+        })?;
         self.counts.erases += 1;
-        self.record(operation);
         Ok(())
     }
-}
-
-/// Clears bits; tells whether a 0 was asked to become 1.
-fn program(flash: &mut [u8], data: &[u8]) -> bool {
-    static BLANK: [u8; 4096] = [ERASED; 4096];
-    if BLANK.get(..flash.len()).is_some_and(|blank| blank == flash) {
-        // The usual case, and by far the fastest: the target is erased.
-        flash.copy_from_slice(data);
-        return false;
-    }
-    let mut dirty = false;
-    for (cell, value) in flash.iter_mut().zip(data) {
-        dirty |= *value & !*cell != 0;
-        *cell &= *value;
-    }
-    dirty
 }
 
 #[cfg(test)]
@@ -417,5 +479,21 @@ mod tests {
         assert_eq!(flash.bytes(APP)[15..17], [0xff, 0x55]);
         let trace = flash.take_trace();
         assert!(trace.len() == 1 && trace[0].torn, "{trace:?}");
+    }
+
+    #[test]
+    fn moments_are_the_flash_before_each_operation() {
+        let mut flash = flash();
+        flash.edit(APP, 0, &[0x55; 8]);
+        let begun = flash.clone();
+        flash.keep_moments();
+        flash.erase(APP, 0, 0x1000).unwrap();
+        flash.write(APP, 4, &[0xaa; 4]).unwrap();
+        let moments = flash.take_moments();
+        assert_eq!(moments.len(), 2);
+        assert!(moments[0].holds_same(&begun));
+        assert_eq!(moments[1].bytes_at(APP, 0, 8), [0xff; 8]);
+        assert_eq!(flash.bytes_at(APP, 2, 4), [0xff, 0xff, 0xaa, 0xaa]);
+        assert!(flash.take_moments().is_empty());
     }
 }

@@ -10,8 +10,9 @@ use crate::header::Header;
 use crate::io::{AreaId, FlashArea, Io, Step, Stop};
 use crate::marks::Decided;
 use crate::outcome::{Decision, SwapType};
+use crate::pages::ERASED;
 use crate::pcd::PcdBoard;
-use crate::sim::ERASED;
+use crate::recall::Recall;
 
 /// Number of the slot that runs.
 pub(crate) const PRIMARY: usize = 0;
@@ -29,6 +30,8 @@ pub(crate) struct Loader<'a> {
     pub(crate) decisions: Vec<Decision>,
     /// Writes of status words that failed (`boot_status_fails`).
     pub(crate) status_fails: u32,
+    /// What earlier boots found out, in place of doing it again.
+    pub(crate) recall: Recall,
 }
 
 /// What is known of one image.

@@ -7,7 +7,7 @@ use std::fmt;
 use crate::config::{Config, Encryption, Mode};
 use crate::io::{AreaId, Driver, EraseOrder, FlashArea, Io, Step, insist};
 use crate::outcome::SwapType;
-use crate::sim::ERASED;
+use crate::pages::ERASED;
 
 /// Length of the magic in bytes.
 pub(crate) const MAGIC_SIZE: u32 = 16;
@@ -237,25 +237,29 @@ impl Config {
 
 impl Encryption {
     /// Length of the TLV value that holds a wrapped key (`BOOT_ENC_TLV_SIZE`).
-    pub(crate) fn tlv_size(self, config: &Config) -> u32 {
+    #[must_use]
+    pub fn tlv_size(self, config: &Config) -> u32 {
         let key = config.content_key.bytes();
         match self {
             Self::None => 0,
             Self::Ec256 => 65 + 32 + key,
             Self::X25519 => 32 + 32 + key,
+            Self::X25519Sha512 => 32 + 64 + key,
             Self::Rsa2048 => 256,
             Self::AesKw => key + 8,
         }
     }
 
-    /// Type of that TLV.
-    pub(crate) fn tlv_type(self) -> u16 {
+    /// Type of that TLV; the wildcard for a build without encryption.
+    #[must_use]
+    pub fn tlv_type(self) -> u16 {
         match self {
             Self::None => 0xffff,
             Self::Rsa2048 => 0x30,
             Self::AesKw => 0x31,
             Self::Ec256 => 0x32,
             Self::X25519 => 0x33,
+            Self::X25519Sha512 => 0x34,
         }
     }
 }

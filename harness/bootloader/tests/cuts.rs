@@ -104,6 +104,29 @@ fn an_encrypted_update_is_plain_in_the_primary_and_nowhere_else(
     assert_eq!(holds(&flash), [PRIMARY as usize + 0x200]);
 }
 
+/// MCUboot starts every chunk of a copy with a fresh cipher: a chunk that begins inside a block gets the wrong key
+/// stream, and the image is garbage in the primary.
+#[rstest]
+fn an_encrypted_payload_that_begins_inside_a_cipher_block_is_lost_in_the_copy(
+    #[values(
+        Mode::SwapMove,
+        Mode::SwapOffset,
+        Mode::SwapScratch,
+        Mode::OverwriteOnly
+    )]
+    mode: Mode,
+    #[values((0x200, Some(2)), (0x210, Some(2)), (0x20c, None))] header: (u16, Option<u8>),
+) {
+    let (header_size, boots) = header;
+    let config = encrypting(config(mode));
+    let update = encrypted_builder(2, 3000).header_size(header_size);
+    let update = update.build(&mut rng(2)).unwrap();
+    let mut flash = flash_with(mode, &image(1, 5000), &update);
+    set_pending(&config, &mut flash, 0, Pending::Permanent).unwrap();
+
+    assert_eq!(booted_major(&config, &mut flash), boots);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 

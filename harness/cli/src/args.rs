@@ -238,6 +238,13 @@ pub(crate) struct SweepArgs {
     /// Let this many bytes of the operation at each cut be done
     #[arg(long, value_name = "BYTES", default_value_t = 0)]
     pub(crate) torn: u32,
+    /// How many cuts at a time [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+    /// Print what all cuts come to, and the cuts that end otherwise than a boot that nobody cuts, instead of a line of
+    /// JSON for each cut. Much faster, as the flash is compared and not hashed
+    #[arg(long)]
+    pub(crate) summary: bool,
 }
 
 /// `dfu-hil virtual-dk`.

@@ -401,6 +401,39 @@ fn every_cut_of_a_sweep_is_the_recorded_one(#[case] id: &str, #[case] sweep: usi
     assert_eq!(&cuts, recorded);
 }
 
+#[test]
+fn a_summary_of_a_sweep_names_the_cuts_that_end_otherwise() {
+    let case = case("move-ec256/sweep-revert");
+    let (desk, args) = desk_after("move-ec256/sweep-revert", &[]);
+    let sweep = &case["sweeps"][0];
+    assert_eq!(sweep["step"], 1, "the revert follows the test of step 0");
+    let cuts = sweep["cuts"].as_array().expect("a list");
+    let summary = |jobs| {
+        let ended = bootloader(&desk, "sweep", &args, &["--summary", "--jobs", jobs]);
+        assert_eq!(ended.code, Some(0), "{}", ended.all());
+        let lines: Vec<&str> = ended.stdout.lines().collect();
+        assert!(
+            lines[1].starts_with(&format!("{} cut points in ", cuts.len())),
+            "{}",
+            ended.all()
+        );
+        [&lines[..1], &lines[2..]].concat().join("\n")
+    };
+    let alone = summary("1");
+    assert_eq!(alone, summary("3"));
+    insta::assert_snapshot!(alone, @r"
+    uninterrupted: boots 1.0.0+0
+       101 x boots 1.0.0+0
+    6 cuts end in another flash:
+      cut 4: boots 1.0.0+0
+      cut 5: boots 1.0.0+0
+      cut 6: boots 1.0.0+0
+      cut 7: boots 1.0.0+0
+      cut 8: boots 1.0.0+0
+      cut 9: boots 1.0.0+0
+    ");
+}
+
 /// A desk whose flash is the one that step 0 of a case ends with after `more` was given to it.
 fn desk_after(id: &str, more: &[&str]) -> (Desk, Vec<String>) {
     let case = case(id);

@@ -237,8 +237,8 @@ fn replay(
 }
 
 /// Flash of both cores for the model.
-pub(crate) fn flash_of(app: Vec<u8>, net: Vec<u8>) -> SimFlash {
-    let device = |flash: SimFlash, core, bytes| {
+pub(crate) fn flash_of(app: &[u8], net: &[u8]) -> SimFlash {
+    let device = |flash: SimFlash, core, bytes: &[u8]| {
         let (id, page) = match core {
             Core::App => (DeviceId::AppFlash, 0x1000),
             Core::Net => (DeviceId::NetFlash, 0x800),

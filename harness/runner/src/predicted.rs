@@ -29,7 +29,7 @@ pub(crate) fn run(context: &mut Context<'_>, waived: &BTreeMap<StandingCheck, St
             "no step programmed the board, so what it held before is not known".to_owned(),
         ));
     };
-    let programmed = history::flash_of(programmed.app.clone(), programmed.net.clone());
+    let programmed = history::flash_of(&programmed.app, &programmed.net);
     let except = left_out(context, waived);
     let deadline = context.deadline(SETTLES_WITHIN);
     // A second look, in case the first met the board in the middle of something.
@@ -38,7 +38,7 @@ pub(crate) fn run(context: &mut Context<'_>, waived: &BTreeMap<StandingCheck, St
         let found = {
             let app = context.read(Region::whole_flash(Core::App))?;
             let net = context.read(Region::whole_flash(Core::Net))?;
-            history::flash_of(app, net)
+            history::flash_of(&app, &net)
         };
         let (forecast, rest) = history::forecast(
             context.firmware,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::config::{
-    Config, ContentKeySize, DowngradePrevention, Encryption, ImageSlots, Line, Mode, NetworkCore,
-    NetworkSlot, Signature,
+    AddressCheck, Config, ContentKeySize, DowngradePrevention, Encryption, ImageSlots, Line, Mode,
+    NetworkCore, NetworkSlot, Signature,
 };
 use crate::flash::{Area, DeviceId};
 
@@ -55,6 +55,8 @@ pub(crate) struct RecordedConfig {
     pub(crate) mode: String,
     signature: String,
     encryption: String,
+    /// `aes-128` (also when absent) or `aes-256`.
+    content_key: Option<String>,
     save_enctlv: bool,
     downgrade_prevention: String,
     validate_primary: bool,
@@ -251,11 +253,16 @@ fn model_config(recorded: &RecordedConfig, layout: &Layout) -> Result<Config, St
             "none" => Encryption::None,
             "ec256" => Encryption::Ec256,
             "x25519" => Encryption::X25519,
+            "x25519-sha512" => Encryption::X25519Sha512,
             "rsa-2048" => Encryption::Rsa2048,
             "aes-kw" => Encryption::AesKw,
             other => return Err(unknown("encryption", other)),
         },
-        content_key: ContentKeySize::Aes128,
+        content_key: match recorded.content_key.as_deref() {
+            None | Some("aes-128") => ContentKeySize::Aes128,
+            Some("aes-256") => ContentKeySize::Aes256,
+            Some(other) => return Err(unknown("content key", other)),
+        },
         save_enctlv: recorded.save_enctlv,
         downgrade_prevention: match recorded.downgrade_prevention.as_str() {
             "none" => DowngradePrevention::None,
@@ -273,6 +280,7 @@ fn model_config(recorded: &RecordedConfig, layout: &Layout) -> Result<Config, St
         } else {
             Line::Upstream
         },
+        address_check: AddressCheck::None,
         network_core: NetworkCore::None,
         network_slot: NetworkSlot::default(),
         images,

@@ -9,7 +9,7 @@ use hil_image::{DecryptionKey, KeyError, PublicKey};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::config::{Encryption, Keys, Signature};
+use crate::config::{Config, ContentKeySize, Encryption, Keys, Signature};
 use crate::golden::case::Case;
 
 /// Largest blob that is read, in bytes: a damaged gzip file must not fill the memory.
@@ -145,24 +145,23 @@ impl Corpus {
     }
 
     /// The test keys that recordings are made with.
-    pub(crate) fn keys(
-        &self,
-        signature: Signature,
-        encryption: Encryption,
-    ) -> Result<Keys, CorpusError> {
-        let signing = match signature {
+    pub(crate) fn keys(&self, config: &Config) -> Result<Keys, CorpusError> {
+        let signing = match config.signature {
             Signature::EcdsaP256 => Some("root-ec-p256.pem"),
             Signature::Rsa2048 => Some("root-rsa-2048.pem"),
             Signature::Rsa3072 => Some("root-rsa-3072.pem"),
             Signature::Ed25519 => Some("root-ed25519.pem"),
             Signature::None => None,
         };
-        let decryption = match encryption {
+        let decryption = match config.encryption {
             Encryption::None => None,
             Encryption::Ec256 => Some("enc-ec256-priv.pem"),
-            Encryption::X25519 => Some("enc-x25519-priv.pem"),
+            Encryption::X25519 | Encryption::X25519Sha512 => Some("enc-x25519-priv.pem"),
             Encryption::Rsa2048 => Some("enc-rsa2048-priv.pem"),
-            Encryption::AesKw => Some("enc-aes128kw.b64"),
+            Encryption::AesKw => Some(match config.content_key {
+                ContentKeySize::Aes128 => "enc-aes128kw.b64",
+                ContentKeySize::Aes256 => "enc-aes256kw.b64",
+            }),
         };
         let mut keys = Keys::default();
         if let Some(name) = signing {
@@ -173,7 +172,7 @@ impl Corpus {
         }
         if let Some(name) = decryption {
             let (path, text) = self.key_file(name)?;
-            let key = if encryption == Encryption::AesKw {
+            let key = if config.encryption == Encryption::AesKw {
                 DecryptionKey::from_base64(&text)
             } else {
                 DecryptionKey::from_pem(&text)

@@ -13,7 +13,8 @@ use crate::config::{Config, Encryption, Mode};
 use crate::flash::Area;
 use crate::marks::swap_type;
 use crate::outcome::SwapType;
-use crate::sim::{ERASED, SimFlash};
+use crate::pages::ERASED;
+use crate::sim::SimFlash;
 
 /// Bytes that a server may have acknowledged and not written yet. Ours: a page; `CONFIG_IMG_BLOCK_BUF_SIZE` is 512 unless
 /// set.
@@ -215,7 +216,7 @@ impl Forecast<'_> {
         let images = self.config.images.clone();
         self.each(|forecast, state, next| {
             let holds = |area: Area| {
-                Image::parse(contents(&state.flash, area)).is_ok_and(|image| {
+                Image::parse(&contents(&state.flash, area)).is_ok_and(|image| {
                     image
                         .stored_hash()
                         .is_some_and(|(_, tlv)| tlv.value == hash)
@@ -266,12 +267,8 @@ impl Forecast<'_> {
     }
 }
 
-fn contents(flash: &SimFlash, area: Area) -> &[u8] {
-    let start = area.offset as usize;
-    flash
-        .bytes(area.device)
-        .get(start..start + area.size as usize)
-        .unwrap_or_default()
+fn contents(flash: &SimFlash, area: Area) -> Vec<u8> {
+    flash.bytes_at(area.device, area.offset as usize, area.size as usize)
 }
 
 fn mark(image: usize, mark: Mark) -> Action {

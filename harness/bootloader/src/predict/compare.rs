@@ -88,7 +88,7 @@ impl Forecast<'_> {
         for state in &self.states {
             if DEVICES
                 .iter()
-                .any(|device| state.flash.bytes(*device).len() != found.bytes(*device).len())
+                .any(|device| state.flash.size(*device) != found.size(*device))
             {
                 return Comparison::NotKnown("flash of another size was read".to_owned());
             }
@@ -122,7 +122,7 @@ impl Forecast<'_> {
         for device in DEVICES {
             let expected = state.flash.bytes(device);
             let found = found.bytes(device);
-            for offset in differing(expected, found) {
+            for offset in differing(&expected, &found) {
                 let at = offset as usize;
                 let excused = except.iter().any(|area| area.contains(device, offset))
                     || state

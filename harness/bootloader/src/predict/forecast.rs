@@ -6,7 +6,6 @@
 
 use std::ops::RangeInclusive;
 
-use super::compare::DEVICES;
 use super::unsure::{self, Cause, Unsure};
 use super::{Action, Board, PredictError};
 use crate::config::{Config, Keys};
@@ -53,7 +52,7 @@ impl<'a> Forecast<'a> {
     pub fn new(config: &'a Config, keys: Keys, flash: SimFlash) -> Self {
         let outside = areas(config).any(|area| {
             let end = area.offset as usize + area.size as usize;
-            end > flash.bytes(area.device).len()
+            end > flash.size(area.device)
         });
         let unknown = if config.images.is_empty() {
             Some("the bootloader's slots are not known".to_owned())
@@ -292,12 +291,10 @@ pub(super) struct States(Vec<State>);
 
 impl States {
     pub(super) fn add(&mut self, state: State) {
-        let known = self.0.iter_mut().find(|known| {
-            known.unsure == state.unsure
-                && DEVICES
-                    .iter()
-                    .all(|device| known.flash.bytes(*device) == state.flash.bytes(*device))
-        });
+        let known = self
+            .0
+            .iter_mut()
+            .find(|known| known.unsure == state.unsure && known.flash.holds_same(&state.flash));
         match known {
             // Either way leads here, so only what both ways assume has to be assumed.
             Some(known) => known
@@ -320,13 +317,12 @@ impl State {
 
 /// The bytes of an operation that may have been under way.
 fn torn(operation: &Operation, before: &SimFlash, after: &SimFlash) -> Unsure {
-    let range = operation.offset as usize..(operation.offset + operation.length) as usize;
     let bytes = |flash: &SimFlash| {
-        flash
-            .bytes(operation.device)
-            .get(range.clone())
-            .unwrap_or_default()
-            .to_vec()
+        flash.bytes_at(
+            operation.device,
+            operation.offset as usize,
+            operation.length as usize,
+        )
     };
     let old = bytes(before);
     Unsure {

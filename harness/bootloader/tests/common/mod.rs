@@ -78,11 +78,15 @@ pub(crate) fn image(major: u8, size: u32) -> Vec<u8> {
         .unwrap()
 }
 
-pub(crate) fn encrypted_image(major: u8, size: u32) -> Vec<u8> {
+pub(crate) fn encrypted_builder(major: u8, size: u32) -> ImageBuilder {
     let key = DecryptionKey::from_pem(ENCRYPTION_PEM).unwrap().public();
-    builder(major, size)
-        .encrypt(&key)
-        .build(&mut rng(u64::from(major)))
+    builder(major, size).encrypt(&key)
+}
+
+pub(crate) fn encrypted_image(major: u8, size: u32) -> Vec<u8> {
+    encrypted_builder(major, size)
+        // Another stream than the payload's: its first bytes would be the content key.
+        .build(&mut rng(u64::from(major) + 100))
         .unwrap()
 }
 

@@ -1,4 +1,4 @@
-//! Programs an emulated chip through QEMU's GDB stub.
+//! Programs an emulated chip, and reads its memory, through QEMU's GDB stub.
 //!
 //! QEMU's own loader writes its file again at every reset, so a bootloader that moves images about would find them
 //! moved back. Written through the stub, the flash stays what the chip made of it.
@@ -10,14 +10,28 @@ use std::time::Duration;
 /// Bytes of one write; hex doubles them, and the stub takes 4096 characters.
 const WRITE_LEN: usize = 1024;
 
+/// Reads memory of a chip that stops as somebody connects, and lets it run on.
+pub(crate) fn read(stub: &UnixStream, address: u32, length: u32) -> Vec<u8> {
+    let mut session = Session::new(stub);
+    let mut bytes = Vec::new();
+    while bytes.len() < length as usize {
+        let at = address + bytes.len() as u32;
+        let count = (length as usize - bytes.len()).min(WRITE_LEN);
+        session.send(&format!("m{at:x},{count:x}"));
+        // A chip that was running first says that it stopped (`T…`).
+        let mut answer = session.packet();
+        while answer.starts_with('T') {
+            answer = session.packet();
+        }
+        bytes.extend(hex::decode(answer).unwrap());
+    }
+    session.ask("D");
+    bytes
+}
+
 /// Writes the Intel HEX file to the memory of a stopped chip, resets it, and lets it run.
 pub(crate) fn program(stub: &UnixStream, hex_file: &str) {
-    stub.set_read_timeout(Some(Duration::from_secs(60)))
-        .unwrap();
-    let mut session = Session {
-        input: BufReader::new(stub),
-        output: stub,
-    };
+    let mut session = Session::new(stub);
     let mut base = 0;
     for record in ihex::Reader::new(hex_file) {
         match record.unwrap() {
@@ -42,11 +56,24 @@ struct Session<'a> {
     output: &'a UnixStream,
 }
 
-impl Session<'_> {
-    /// Sends one packet and expects `OK`, after any output that comes first.
-    fn ask(&mut self, command: &str) {
+impl<'a> Session<'a> {
+    fn new(stub: &'a UnixStream) -> Self {
+        stub.set_read_timeout(Some(Duration::from_secs(60)))
+            .unwrap();
+        Self {
+            input: BufReader::new(stub),
+            output: stub,
+        }
+    }
+
+    fn send(&mut self, command: &str) {
         let sum = command.bytes().fold(0u8, u8::wrapping_add);
         write!(self.output, "${command}#{sum:02x}").unwrap();
+    }
+
+    /// Sends one packet and expects `OK`, after any output that comes first.
+    fn ask(&mut self, command: &str) {
+        self.send(command);
         loop {
             let answer = self.packet();
             if answer == "OK" {

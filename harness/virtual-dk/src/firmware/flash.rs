@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hil_bootloader::b0n::AppMemory;
 use hil_bootloader::pcd::{NetworkPower, PcdBoard};
-use hil_bootloader::{DeviceId, Flash, FlashError};
+use hil_bootloader::{DeviceId, ERASED, Flash, FlashError, RAM_FLASH_ADDRESS};
 
 use crate::bus::{BusError, CoreBus, Stopped};
 
@@ -17,6 +17,9 @@ const NET_START: u32 = 0x0100_0000;
 const NET_SIZE: u32 = 0x0004_0000;
 /// MX25R6435F: 8 MiB.
 const EXTERNAL_SIZE: u32 = 0x0080_0000;
+
+/// What of application RAM can stand for a primary slot: up to the RAM that the cores share.
+const RAM_FLASH_SIZE: u32 = 0x0006_0000;
 
 /// A bus that flash driver, console and network core access share, as they do on silicon.
 pub(super) type SharedBus<'a> = RefCell<&'a mut dyn CoreBus>;
@@ -38,7 +41,7 @@ impl<'a, 'b> BusFlash<'a, 'b> {
             DeviceId::AppFlash => (0, APP_SIZE),
             DeviceId::NetFlash => (NET_START, NET_SIZE),
             DeviceId::External => (EXTERNAL_WINDOW, EXTERNAL_SIZE),
-            DeviceId::RamFlash => return Err(FlashError::NoDevice(device)),
+            DeviceId::RamFlash => (RAM_FLASH_ADDRESS, RAM_FLASH_SIZE),
         };
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         match offset.checked_add(length) {
@@ -69,9 +72,8 @@ impl Flash for BusFlash<'_, '_> {
         let mut bus = self.bus.borrow_mut();
         let done = match device {
             DeviceId::External => bus.external_write(offset, data),
-            DeviceId::AppFlash | DeviceId::NetFlash | DeviceId::RamFlash => {
-                bus.flash_write(address, data)
-            }
+            DeviceId::AppFlash | DeviceId::NetFlash => bus.flash_write(address, data),
+            DeviceId::RamFlash => program_ram(*bus, address, data),
         };
         done.map_err(|error| flash_error(error, device, offset))
     }
@@ -81,12 +83,21 @@ impl Flash for BusFlash<'_, '_> {
         let mut bus = self.bus.borrow_mut();
         let done = match device {
             DeviceId::External => bus.external_erase(offset, length),
-            DeviceId::AppFlash | DeviceId::NetFlash | DeviceId::RamFlash => {
-                bus.flash_erase(address, length)
-            }
+            DeviceId::AppFlash | DeviceId::NetFlash => bus.flash_erase(address, length),
+            DeviceId::RamFlash => bus.write_ram(address, &vec![ERASED; length as usize]),
         };
         done.map_err(|error| flash_error(error, device, offset))
     }
+}
+
+/// Zephyr's flash simulator: bits only fall.
+fn program_ram(bus: &mut dyn CoreBus, address: u32, data: &[u8]) -> Result<(), BusError> {
+    let mut bytes = vec![0; data.len()];
+    bus.read(address, &mut bytes)?;
+    for (cell, value) in bytes.iter_mut().zip(data) {
+        *cell &= value;
+    }
+    bus.write_ram(address, &bytes)
 }
 
 impl PcdBoard for BusFlash<'_, '_> {

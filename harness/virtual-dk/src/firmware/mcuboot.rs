@@ -2,7 +2,9 @@
 
 use std::cell::RefCell;
 
-use hil_bootloader::{BootResult, BootedImage, FlashError, Keys, LogLine, boot_with_network};
+use hil_bootloader::{
+    Area, BootResult, BootedImage, Flash as _, FlashError, Keys, LogLine, boot_with_network,
+};
 use hil_image::{DecryptionKey, KeyError, PublicKey};
 
 use super::flash::{BusFlash, SharedBus, run_address};
@@ -54,7 +56,14 @@ fn keys(model: &McubootModel) -> Result<Keys, KeyError> {
     let encryption = model
         .encryption_key
         .as_ref()
-        .map(|pem| DecryptionKey::from_pem(pem.reveal()))
+        .map(|key| {
+            let text = key.reveal();
+            if text.contains("-----BEGIN") {
+                DecryptionKey::from_pem(text)
+            } else {
+                DecryptionKey::from_base64(text)
+            }
+        })
         .transpose()?;
     Ok(Keys {
         signing,
@@ -72,6 +81,19 @@ fn boot(bus: &mut dyn CoreBus, model: &McubootModel, keys: &Keys) -> Result<Boot
     };
     let mut flash = BusFlash::new(&shared);
     let mut network = BusFlash::new(&shared);
+    if let Some(Area {
+        device,
+        offset,
+        size,
+    }) = model.config.virtual_primary()
+    {
+        // The flash simulator erases its RAM when it starts.
+        match flash.erase(device, offset, size) {
+            Ok(()) => {}
+            Err(FlashError::PowerLost) => return Err(Stopped.into()),
+            Err(error) => tracing::warn!("MCUboot cannot simulate a slot in RAM: {error}"),
+        }
+    }
     let outcome = boot_with_network(
         &model.config,
         keys,

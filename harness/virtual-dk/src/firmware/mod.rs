@@ -17,6 +17,8 @@ mod smp;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod corpus_images;
+#[cfg(test)]
 mod on_chip;
 #[cfg(test)]
 mod sim;

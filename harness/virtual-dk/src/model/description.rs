@@ -35,7 +35,7 @@ pub enum ConsoleOutput {
     Silent,
 }
 
-/// Text that must not be shown: a private key in PEM.
+/// Text that must not be shown: a private key in PEM, or a symmetric one in base64.
 ///
 /// A bootloader that decrypts has its key in flash, so the model has it too; it never appears in `Debug` output.
 #[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
@@ -76,7 +76,7 @@ pub struct McubootModel {
     pub config: Config,
     /// Public keys that images may be signed with, PEM.
     pub signing_keys: Vec<String>,
-    /// The private key that decrypts images, PEM.
+    /// The key that decrypts images: a private key in PEM, or a key to unwrap with (AES-KW) in base64.
     pub encryption_key: Option<Secret>,
     /// Whether it logs.
     pub console: ConsoleOutput,

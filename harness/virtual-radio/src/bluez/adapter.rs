@@ -352,9 +352,14 @@ impl Bluez {
     /// A client has left the bus: its discovery and its subscriptions end, its connections stay.
     pub(crate) fn client_left(&mut self, client: &str, now: Instant) {
         for index in 0..self.adapters.len() {
-            self.adapters[index].filters.remove(client);
+            let had_filter = self.adapters[index].filters.remove(client).is_some();
             if self.adapters[index].sessions.remove(client).is_some() {
                 self.after_discovery(index, now);
+            } else if had_filter && !self.adapters[index].is_discovering() {
+                // It says so although nothing has changed.
+                let changed = Properties::from([("Discovering", false.into())]);
+                self.outbox
+                    .changed(&self.adapters[index].path, ADAPTER, &changed);
             }
             let ids: Vec<PeripheralId> = self.adapters[index].devices.keys().copied().collect();
             for id in ids {

@@ -97,3 +97,6 @@ impl Bluez {
 
 /// Steps of one call of [`Bluez::handle_timeout`]; what is left over is due at once.
 const MOST_STEPS: usize = 1000;
+
+#[cfg(test)]
+mod tests;

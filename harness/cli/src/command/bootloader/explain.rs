@@ -102,9 +102,8 @@ fn slot(text: &mut String, config: &Config, flash: &SimFlash, name: &str, area: 
         ),
     );
     // That the slot lies in its device was checked when the files were read.
-    let start = area.offset as usize;
-    let device = flash.bytes(area.device);
-    let bytes = device.get(start..start + area.size as usize).unwrap_or(&[]);
+    let bytes = flash.bytes_at(area.device, area.offset as usize, area.size as usize);
+    let bytes = bytes.as_slice();
     image(text, bytes, 0);
     if config.mode == Mode::SwapOffset && role == Role::Secondary {
         // An update lies one sector up, what was swapped out at the start.
@@ -248,22 +247,8 @@ fn layout(config: &Config) -> TrailerLayout {
         keys: match (config.encryption, config.save_enctlv) {
             (Encryption::None, _) => TrailerKeys::None,
             (_, false) => TrailerKeys::Plain(key_size),
-            (scheme, true) => TrailerKeys::Tlv(tlv_size(scheme, key_size)),
+            // 256 bytes at the most.
+            (scheme, true) => TrailerKeys::Tlv(scheme.tlv_size(config) as u16),
         },
-    }
-}
-
-/// Length of the TLV value that holds a wrapped key (mcuboot `boot/bootutil/include/bootutil/enc_key_public.h`).
-fn tlv_size(scheme: Encryption, key: AesKeySize) -> u16 {
-    let key = match key {
-        AesKeySize::Aes128 => 16,
-        AesKeySize::Aes256 => 32,
-    };
-    match scheme {
-        Encryption::None => 0,
-        Encryption::Ec256 => 65 + 32 + key,
-        Encryption::X25519 => 32 + 32 + key,
-        Encryption::Rsa2048 => 256,
-        Encryption::AesKw => key + 8,
     }
 }

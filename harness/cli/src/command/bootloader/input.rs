@@ -103,19 +103,13 @@ impl Model {
                 "add --key PEM with the public key that it was built with",
             )));
         }
-        let kind = match self.config.encryption {
-            Encryption::None => None,
-            Encryption::Ec256 => Some(TlvKind::ENC_EC256),
-            Encryption::X25519 => Some(TlvKind::ENC_X25519),
-            Encryption::Rsa2048 => Some(TlvKind::ENC_RSA2048),
-            Encryption::AesKw => Some(TlvKind::ENC_KW),
-        };
-        let Some(kind) = kind else {
+        if self.config.encryption == Encryption::None {
             return Ok(Keys {
                 signing,
                 encryption: None,
             });
-        };
+        }
+        let kind = TlvKind(self.config.encryption.tlv_type());
         let fitting: Vec<_> = self
             .ring
             .decryption()
@@ -311,11 +305,11 @@ fn read_flash(
                 bytes.len()
             )));
         }
-        flash = flash.with_contents(file.device, bytes, config.write_size, config.sector_size);
+        flash = flash.with_contents(file.device, &bytes, config.write_size, config.sector_size);
     }
     for (name, area) in named_slots(config) {
         let end = u64::from(area.offset) + u64::from(area.size);
-        let size = flash.bytes(area.device).len();
+        let size = flash.size(area.device);
         if end > size as u64 {
             let device = device_name(area.device);
             return Err(CliError::usage(format_args!(
