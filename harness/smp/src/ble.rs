@@ -71,7 +71,7 @@ pub fn clearing_writes(packets: &[usize], mtu_before: u16, mtu: u16) -> Vec<Vec<
         let harmless = |size: &usize| !missing.contains(&(written + size));
         let size = (HEADER_LEN..=carried(mtu)).rev().find(harmless);
         // Of requests that were all cut for the same MTU, only a few can end within a write's length of each other.
-        let size = size.unwrap_or(carried(mtu));
+        let size = size.unwrap_or_else(|| carried(mtu));
         writes.push(vec![NO_START; size]);
         written += size;
     }
