@@ -322,6 +322,38 @@ fn two_hundred_disconnects_leave_the_right_bytes_and_nothing_else() {
 }
 
 #[test]
+fn a_worker_that_hangs_in_mid_upload_is_killed_and_is_trouble_of_the_bench() {
+    let air = Air::of(1, 1);
+    let link = air.link_to(0);
+    air.connect(&link);
+    let stopped = air.worker.pid().expect("it runs");
+    let mut client = air.client(&link);
+    let mut steps = 0;
+    let error = client
+        .upload(&image_for(4), UploadOptions::default(), &mut |_| {
+            steps += 1;
+            if steps == 3 {
+                let stop = Command::new("kill")
+                    .args(["-STOP", &stopped.to_string()])
+                    .status();
+                assert!(stop.expect("there is a `kill` command").success());
+            }
+            ControlFlow::Continue(())
+        })
+        .expect_err("the worker does nothing any more");
+    let ClientError::Transport(TransportError::Link { source, .. }) = &error else {
+        panic!("it is the bench: {error:?}");
+    };
+    assert_eq!(
+        source.to_string(),
+        "the Bluetooth worker has not reacted for 7s while writing a request, and was killed"
+    );
+    assert!(!Path::new("/proc").join(stopped.to_string()).exists());
+    drop((client, link));
+    air.end();
+}
+
+#[test]
 fn a_worker_that_is_killed_in_mid_upload_is_trouble_of_the_bench_and_replaced() {
     let air = Air::of(1, 1);
     let link = air.link_to(0);

@@ -14,7 +14,7 @@ use support::{Desk, wait_for_line};
 const SPEED: u32 = 1;
 
 fn start(desk: &Desk) -> Child {
-    desk.command(&["run", "--rig", "rig.yaml", "--filter", "app-update"])
+    desk.command(&["run", "--rig", "rig.yaml", "--filter", "app-update[ble]"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -28,8 +28,8 @@ fn send(signal: &str, to: &Child) {
     assert!(sent.expect("there is a `kill` command").success());
 }
 
-/// Virtual boards whose parent was the command with this id, or that it left behind: found by the folder they run in.
-fn boards_running_in(desk: &Desk) -> Vec<String> {
+/// Processes of virtual boards and of Bluetooth that the command has or left behind: found by the folder they run in.
+fn helpers_running_in(desk: &Desk) -> Vec<String> {
     let folder = desk
         .folder
         .path()
@@ -40,7 +40,7 @@ fn boards_running_in(desk: &Desk) -> Vec<String> {
         let path = entry.path();
         let here = fs::read_link(path.join("cwd")).is_ok_and(|cwd| cwd == folder);
         let command = fs::read_to_string(path.join("cmdline")).unwrap_or_default();
-        if here && command.contains("virtual-dk") {
+        if here && (command.contains("virtual-dk") || command.contains("ble-worker")) {
             found.push(command.replace('\0', " "));
         }
     }
@@ -74,7 +74,7 @@ fn ctrl_c_ends_the_run_in_good_order_with_a_report() {
         record.scenarios[0].outcome
     );
     assert!(folder.junit().is_file());
-    assert_eq!(boards_running_in(&desk), Vec::<String>::new());
+    assert_eq!(helpers_running_in(&desk), Vec::<String>::new());
 }
 
 #[test]
@@ -83,9 +83,9 @@ fn a_run_that_is_killed_leaves_a_readable_journal_and_no_board_behind() {
     let mut child = start(&desk);
     let rest = wait_for_line(&mut child, "upload");
     assert_eq!(
-        boards_running_in(&desk).len(),
-        1,
-        "the board runs while the run does"
+        helpers_running_in(&desk).len(),
+        2,
+        "the board and the Bluetooth worker run while the run does"
     );
     send("-KILL", &child);
     child.wait().unwrap();
@@ -99,8 +99,8 @@ fn a_run_that_is_killed_leaves_a_readable_journal_and_no_board_behind() {
     // The board ends when it finds its standard input closed; nobody is left who waits for that.
     let clock = SystemClock::new();
     let limit = clock.now() + Duration::from_secs(120);
-    while !boards_running_in(&desk).is_empty() && clock.now() < limit {
+    while !helpers_running_in(&desk).is_empty() && clock.now() < limit {
         clock.sleep(Duration::from_millis(20));
     }
-    assert_eq!(boards_running_in(&desk), Vec::<String>::new());
+    assert_eq!(helpers_running_in(&desk), Vec::<String>::new());
 }

@@ -9,7 +9,7 @@ use crate::lease::Lease;
 use hil_ble::{AdapterId, BleLink, BleWorker, DeviceId, Peer};
 use hil_clock::{Instant, SharedClock};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,11 +34,37 @@ pub struct Radio {
 #[derive(Clone, Debug)]
 pub(crate) struct Seats {
     /// Where leases are.
-    pub(crate) folder: PathBuf,
+    pub(crate) folder: Arc<SeatFolder>,
     /// What the adapter's leases are called.
     pub(crate) key: String,
     /// How many.
     pub(crate) count: usize,
+}
+
+/// Where leases of connections are.
+#[derive(Debug)]
+pub(crate) enum SeatFolder {
+    /// With those of probes: the adapter is the host's.
+    Host(PathBuf),
+    /// Apart, as nobody else can use the adapters of these virtual boards. Goes with the last of them.
+    Own(PathBuf),
+}
+
+impl SeatFolder {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Host(path) | Self::Own(path) => path,
+        }
+    }
+}
+
+impl Drop for SeatFolder {
+    fn drop(&mut self) {
+        if let Self::Own(path) = self {
+            // It is only there when a connection was ever waited for.
+            let _ = std::fs::remove_dir_all(path);
+        }
+    }
 }
 
 /// The right to one connection of an adapter; given back when dropped.
@@ -89,7 +115,13 @@ impl Radio {
             let mut holders = Vec::new();
             for number in 1..=seats.count {
                 let name = format!("{}-{number}", seats.key);
-                match Lease::take(&seats.folder, &self.board, &self.rig, &name, &*self.clock) {
+                match Lease::take(
+                    seats.folder.path(),
+                    &self.board,
+                    &self.rig,
+                    &name,
+                    &*self.clock,
+                ) {
                     Ok(lease) => {
                         return Ok(Seat {
                             _lease: Some(lease),
@@ -134,7 +166,7 @@ mod tests {
             device: DeviceId::Name(board.to_owned()),
             others: Vec::new(),
             seats: Some(Seats {
-                folder: folder.to_owned(),
+                folder: Arc::new(SeatFolder::Host(folder.to_owned())),
                 key: "bluetooth-hci0".to_owned(),
                 count,
             }),
@@ -155,12 +187,33 @@ mod tests {
         let error = at_once(&third).unwrap_err();
         let text = error.to_string();
         assert!(
-            text.starts_with("adapter `hci0` holds its 2 connections already, none is left for board `third`: process "),
+            text.starts_with("adapter `hci0` holds all the connections that it can (2), none is left for board `third`: process "),
             "{text}"
         );
         assert!(text.contains("`bench/right`"), "{text}");
         drop(left);
         drop(at_once(&third).unwrap());
+    }
+
+    #[test]
+    fn leases_of_adapters_that_are_not_the_hosts_go_with_the_last_board() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().join("own");
+        let seats = Arc::new(SeatFolder::Own(own.clone()));
+        let boards = ["left", "right"].map(|board| {
+            let mut radio = radio(board, folder.path(), 2);
+            if let Some(known) = &mut radio.seats {
+                known.folder = Arc::clone(&seats);
+            }
+            radio
+        });
+        drop(seats);
+        drop(at_once(&boards[0]).unwrap());
+        let [left, right] = boards;
+        drop(left);
+        assert!(own.is_dir());
+        drop(right);
+        assert!(!own.exists());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A rig that is open: its boards can be used until it is dropped.
 
-use crate::bluetooth::{Radio, Seats};
+use crate::bluetooth::{Radio, SeatFolder, Seats};
 use crate::core::Core;
 use crate::error::RigError;
 use crate::file::{
@@ -266,6 +266,9 @@ impl Opening<'_> {
                     ))
                 });
                 let adapters = radio.map(|radio| radio.adapters).unwrap_or_default();
+                // Nobody else can use these adapters, but others have adapters of the same name.
+                let own = format!("bluetooth-{}-{}", std::process::id(), spec.name);
+                let folder = Arc::new(SeatFolder::Own(self.lease_folder().join(own)));
                 for (index, endpoints) in offered.into_iter().enumerate() {
                     let name = match simulated.count {
                         1 => spec.name.clone(),
@@ -277,11 +280,11 @@ impl Opening<'_> {
                     let radio = match (&worker, address, adapter) {
                         (Some(worker), Some(address), Some(adapter)) => Some(self.virtual_radio(
                             &name,
-                            &spec.name,
                             worker,
                             DeviceId::Address(address),
                             adapter,
                             &adapters,
+                            &folder,
                         )),
                         _ => None,
                     };
@@ -320,7 +323,11 @@ impl Opening<'_> {
             adapter: ble.adapter.clone(),
             device: ble.device.clone(),
             others,
-            seats: count.map(|count| self.seats(key, count)),
+            seats: count.map(|count| Seats {
+                folder: Arc::new(SeatFolder::Host(self.lease_folder())),
+                key,
+                count,
+            }),
             clock: self.options.clock.clone(),
         }
     }
@@ -328,11 +335,11 @@ impl Opening<'_> {
     fn virtual_radio(
         &self,
         board: &str,
-        entry: &str,
         worker: &Arc<BleWorker>,
         device: DeviceId,
         adapter: &str,
         adapters: &[String],
+        folder: &Arc<SeatFolder>,
     ) -> Radio {
         let id = AdapterId::from(adapter);
         let count = self
@@ -347,8 +354,6 @@ impl Opening<'_> {
             .filter(|other| *other != adapter)
             .map(|other| AdapterId::from(other.as_str()))
             .collect();
-        // Nobody else can use these adapters, but others have adapters of the same name.
-        let key = format!("bluetooth-{}-{entry}-{adapter}", std::process::id());
         Radio {
             board: board.to_owned(),
             rig: self.file.name.clone(),
@@ -356,16 +361,12 @@ impl Opening<'_> {
             adapter: id,
             device,
             others,
-            seats: count.map(|count| self.seats(key, count)),
+            seats: count.map(|count| Seats {
+                folder: Arc::clone(folder),
+                key: adapter.to_owned(),
+                count,
+            }),
             clock: self.options.clock.clone(),
-        }
-    }
-
-    fn seats(&self, key: String, count: usize) -> Seats {
-        Seats {
-            folder: self.lease_folder(),
-            key,
-            count,
         }
     }
 

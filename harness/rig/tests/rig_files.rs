@@ -275,7 +275,7 @@ fn bluetooth_that_makes_no_sense_is_refused() {
     rigs/bench.yaml:3:11: boards[0].ble: found neither `address` nor `name`, expected one of them
     help: `bluetoothctl scan le` shows both; the address tells boards with the same firmware apart
     ");
-    insta::assert_snapshot!(board("{ adapter: hci0, address: C0-01 }"), @"rigs/bench.yaml:5:27: boards[0].ble.address: `C0-01` is not a Bluetooth address: expected six bytes in hex, for example `C0:00:00:00:00:01`");
+    insta::assert_snapshot!(board("{ adapter: hci0, address: C0-01 }"), @"rigs/bench.yaml:5:36: boards[0].ble.address: `C0-01` is not a Bluetooth address: expected six bytes in hex, for example `C0:00:00:00:00:01`");
     let air = |bluetooth: &str| {
         mistake(&format!(
             "rig: b\nbluetooth: {bluetooth}\nboards:\n  - {{ name: dk, virtual: {{}} }}\n"
@@ -285,9 +285,9 @@ fn bluetooth_that_makes_no_sense_is_refused() {
     rigs/bench.yaml:2:22: bluetooth.link.mtu: found 1000, expected 23 to 517
     help: 498 is what Nordic's settings for fast updates have
     ");
-    insta::assert_snapshot!(air("{ link: { interval: 8ms } }"), @"rigs/bench.yaml:2:31: bluetooth.link.interval: `8ms` is not a connection interval: expected a multiple of 1.25 ms from `7.5ms` to `4000ms`");
+    insta::assert_snapshot!(air("{ link: { interval: 8ms } }"), @"rigs/bench.yaml:2:32: bluetooth.link.interval: `8ms` is not a connection interval: expected a multiple of 1.25 ms from `7.5ms` to `4000ms`");
     insta::assert_snapshot!(air("{ adapters: [{ name: hci0, max-connections: 0 }] }"), @r"
-    rigs/bench.yaml:2:40: bluetooth.adapters[0].max-connections: found 0, expected at least 1
+    rigs/bench.yaml:2:39: bluetooth.adapters[0].max-connections: found 0, expected at least 1
     help: leave the key out for an adapter without a known limit
     ");
 }

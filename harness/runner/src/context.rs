@@ -37,6 +37,13 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(30);
 /// is a pattern.
 const LINK_ATTEMPTS: u32 = 3;
 
+/// Lines with which a boot begins: MCUboot's, and Zephyr's banner.
+pub(crate) const BOOT_BANNERS: [&str; 2] = ["*** Booting ", "Starting bootloader"];
+
+/// How long after a reset command without an answer a boot may begin. Zephyr resets 250 ms after its answer; the rest is
+/// for the lines to arrive.
+const BOOT_BEGINS_WITHIN: Duration = Duration::from_secs(5);
+
 /// What a step works with.
 pub(crate) struct Context<'a> {
     pub(crate) bench: &'a mut Bench,
@@ -397,12 +404,31 @@ impl<'a> Context<'a> {
     /// Has the board reset itself.
     pub(crate) fn reset_over_smp(&mut self) -> Checked<Reply<()>> {
         let over = self.transport;
-        let deadline = self.deadline(CONNECT_WITHIN);
-        // Connected first: the time of the start is that of the request.
-        self.connect(over, deadline)?;
-        self.starting(StartedBy::Smp);
-        // Not asked again when the link is lost: the board may have reset.
-        let reply = self.bench.link(over)?.reset()?;
+        let mut attempt = 1;
+        let reply = loop {
+            // Connected first: the time of the start is that of the request.
+            self.connect(over, self.deadline(CONNECT_WITHIN))?;
+            if attempt == 1 {
+                self.starting(StartedBy::Smp);
+            }
+            match self.bench.link(over)?.reset() {
+                Ok(reply) => break reply,
+                Err(Trouble::Lost(cause)) => {
+                    self.lost(&cause);
+                    // The answer takes two connection events, and the reset ends the link: it may not have made it.
+                    // Asked again only when the board has not reset.
+                    let boots = |line: &str| BOOT_BANNERS.iter().any(|text| line.contains(text));
+                    let deadline = self.deadline(BOOT_BEGINS_WITHIN);
+                    if let Some(line) = self.wait_for_line(Core::App, deadline, boots)? {
+                        let seen = format!("no answer, but `{}`: {cause}", line.text);
+                        self.see(Evidence::seen("reset", seen));
+                        break Reply::Done(());
+                    }
+                    attempt = self.again(attempt, cause)?;
+                }
+                Err(trouble) => return Err(trouble),
+            }
+        };
         if matches!(reply, Reply::Refused(_)) {
             // It goes on running.
             self.history.pop();
@@ -505,30 +531,35 @@ impl<'a> Context<'a> {
             match ask(self.bench.link(over)?) {
                 Err(Trouble::Lost(cause)) => {
                     self.lost(&cause);
-                    if attempt >= LINK_ATTEMPTS {
-                        return Err(Trouble::error(
-                            ErrorKind::Radio,
-                            format_args!(
-                                "the link to board `{}` was lost {attempt} times in one step, the last time: {cause}",
-                                self.bench.name
-                            ),
-                        )
-                        .with_help(
-                            "look for resets in the board's console log; if there is none, look at distance and interference",
-                        ));
-                    }
-                    attempt += 1;
-                    self.events.emit(EventKind::Retry {
-                        board: self.bench.name.clone(),
-                        what: "make the link".to_owned(),
-                        attempt,
-                        limit: LINK_ATTEMPTS,
-                        cause,
-                    });
+                    attempt = self.again(attempt, cause)?;
                 }
                 asked => return asked,
             }
         }
+    }
+
+    /// The number of the next attempt after the link was lost, which is told; an error when it was lost too often.
+    fn again(&self, attempt: u32, cause: String) -> Checked<u32> {
+        if attempt >= LINK_ATTEMPTS {
+            return Err(Trouble::error(
+                ErrorKind::Radio,
+                format_args!(
+                    "the link to board `{}` was lost {attempt} times in one step, the last time: {cause}",
+                    self.bench.name
+                ),
+            )
+            .with_help(
+                "look for resets in the board's console log; if there is none, look at distance and interference",
+            ));
+        }
+        self.events.emit(EventKind::Retry {
+            board: self.bench.name.clone(),
+            what: "make the link".to_owned(),
+            attempt: attempt + 1,
+            limit: LINK_ATTEMPTS,
+            cause,
+        });
+        Ok(attempt + 1)
     }
 
     /// Makes the link of a step, and keeps what it is like as evidence.

@@ -27,6 +27,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 /// How often a wait looks whether it should go on.
 const POLL: Duration = Duration::from_millis(50);
 
+/// How long the worker may have something to write and write nothing, before it is taken for hung. It gives the system 5 s
+/// for a write, and tells when that was too short; a client gives up after 7.5 s and would blame the board.
+const HUNG_AFTER: Duration = Duration::from_secs(7);
+
 /// How long a request may wait for the worker to take it.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -243,14 +247,14 @@ impl Inner {
         let clock = &self.worker.clock;
         let process = self.worker.process()?;
         let within = deadline.saturating_since(clock.now()).min(ATTEMPT);
-        let number = process.shared.change(|state| {
-            let link = state.new_link();
+        let number = self.worker.new_link();
+        process.shared.change(|state| {
+            state.new_link(number);
             state.send(&Request::Open {
-                link,
+                link: number,
                 peer: self.peer.clone(),
                 within_ms: u64::try_from(within.as_millis()).unwrap_or(u64::MAX),
             });
-            link
         });
         let hung_at = clock.now() + within + SLACK;
         loop {
@@ -350,9 +354,18 @@ fn wait(clock: &SharedClock, until: Instant, watch: &mut dyn ConnectWatch) -> Re
 /// The SMP half of a [`BleLink`].
 pub struct BleTransport {
     link: BleLink,
-    /// The link that is received from, and what of a packet it has brought.
-    receiving: Option<(u32, Reassembler)>,
+    receiving: Option<Receiving>,
     damaged: DamageSink,
+}
+
+/// The link that is received from.
+struct Receiving {
+    number: u32,
+    /// What it has brought of a packet.
+    reassembler: Reassembler,
+    /// How many packets had been written when that last changed, and when it did.
+    written: u64,
+    since: Instant,
 }
 
 impl BleTransport {
@@ -375,15 +388,15 @@ impl BleTransport {
 
     fn receive(&mut self, open: &Open, deadline: Instant) -> Result<Option<Vec<u8>>, BleError> {
         let clock = self.link.0.worker.clock.clone();
-        let (number, reassembler) = self
-            .receiving
-            .get_or_insert_with(|| (open.number, Reassembler::default()));
-        if *number != open.number {
-            *number = open.number;
-            *reassembler = Reassembler::default();
-        }
+        self.receiving.take_if(|old| old.number != open.number);
+        let receiving = self.receiving.get_or_insert_with(|| Receiving {
+            number: open.number,
+            reassembler: Reassembler::default(),
+            written: 0,
+            since: clock.now(),
+        });
         loop {
-            while let Some(found) = reassembler.next_packet() {
+            while let Some(found) = receiving.reassembler.next_packet() {
                 match found {
                     Ok(packet) => {
                         if let Some(link) = open.process.shared.lock().link(open.number) {
@@ -405,9 +418,14 @@ impl BleTransport {
                 }
             });
             match brought {
+                None if receiving.writing_hangs(open, clock.now()) => {
+                    return Err(open.process.hung("writing a request", HUNG_AFTER));
+                }
                 None => return Ok(None),
                 Some(Err(error)) => return Err(open.process.explain(error)),
-                Some(Ok(notification)) => reassembler.push(clock.now(), &notification),
+                Some(Ok(notification)) => {
+                    receiving.reassembler.push(clock.now(), &notification);
+                }
             }
         }
     }
@@ -441,6 +459,21 @@ impl BleTransport {
             Some(sent) => sent.map_err(|error| open.process.explain(error)),
             None => Err(open.process.hung("writing", WRITE_WITHIN)),
         }
+    }
+}
+
+impl Receiving {
+    /// Whether the worker has had something to write for longer than it gives itself for that.
+    fn writing_hangs(&mut self, open: &Open, now: Instant) -> bool {
+        let mut state = open.process.shared.lock();
+        let Some(link) = state.link(open.number) else {
+            return false;
+        };
+        if link.written >= link.writes || link.written != self.written {
+            self.written = link.written;
+            self.since = now;
+        }
+        now.saturating_since(self.since) >= HUNG_AFTER
     }
 }
 

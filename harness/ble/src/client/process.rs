@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::io::{BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -54,6 +55,8 @@ pub struct BleWorker {
     bus: Option<String>,
     pub(super) clock: SharedClock,
     process: Mutex<Option<Arc<Process>>>,
+    /// Numbers of links are not used twice, not even in another process.
+    next_link: AtomicU32,
     /// What servers may have half of, since a link was lost.
     half_sent: Mutex<HashMap<DeviceId, HalfSent>>,
 }
@@ -76,8 +79,14 @@ impl BleWorker {
             bus,
             clock,
             process: Mutex::new(None),
+            next_link: AtomicU32::new(0),
             half_sent: Mutex::new(HashMap::new()),
         }
+    }
+
+    /// A number for a new link.
+    pub(super) fn new_link(&self) -> u32 {
+        self.next_link.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Remembers that a link ended with requests under way.

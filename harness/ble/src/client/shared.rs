@@ -34,7 +34,6 @@ pub(super) struct State {
     pub(super) stop: bool,
     outgoing: VecDeque<Vec<u8>>,
     links: HashMap<u32, Link>,
-    next_link: u32,
 }
 
 /// One link as far as the worker told.
@@ -168,12 +167,9 @@ impl State {
         self.outgoing.push_back(frame(request));
     }
 
-    /// A number for a new link.
-    pub(super) fn new_link(&mut self) -> u32 {
-        let number = self.next_link;
-        self.next_link = number.wrapping_add(1);
+    /// Expects answers about a link with this number.
+    pub(super) fn new_link(&mut self, number: u32) {
         self.links.insert(number, Link::default());
-        number
     }
 
     pub(super) fn link(&mut self, number: u32) -> Option<&mut Link> {

@@ -3,9 +3,9 @@
 //! Why a process: `docs/decisions/0007-bluetooth-in-a-worker.md`. It has one connection to the bus that its environment
 //! names, opens links when it is told to, and ends when its standard input does, after it has hung up.
 //!
-//! Each adapter has one task that listens to its events for as long as the worker lives ([`adapter`]): only they tell that
-//! a link was lost, since a stream of notifications just stays silent. Each link has one task ([`link`]). Every call into
-//! btleplug has a deadline of ours ([`call`]): its own is 30 s and fixed.
+//! Each adapter has one task that listens to its events for as long as the worker lives (`adapter.rs`): only they tell that
+//! a link was lost, since a stream of notifications just stays silent. Each link has one task (`link.rs`). Every call into
+//! btleplug has a deadline of ours (`call.rs`): its own is 30 s and fixed.
 
 mod adapter;
 mod call;

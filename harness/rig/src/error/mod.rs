@@ -106,7 +106,7 @@ pub enum RigError {
     },
     /// An adapter cannot hold another connection.
     #[error(
-        "adapter {adapter} holds its {connections} connections already, none is left for board `{board}`: {holders}"
+        "adapter {adapter} holds all the connections that it can ({connections}), none is left for board `{board}`: {holders}"
     )]
     AdapterFull {
         /// The board.

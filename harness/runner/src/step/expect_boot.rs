@@ -5,7 +5,7 @@
 //! probe, byte for byte. An answer from before the restart is not taken for one after it.
 
 use crate::console::Waited;
-use crate::context::{Context, LoadedImage};
+use crate::context::{BOOT_BANNERS, Context, LoadedImage};
 use crate::holding::Form;
 use crate::step::expect_net;
 use crate::trouble::{Checked, Trouble};
@@ -91,7 +91,7 @@ fn boot_began(context: &mut Context<'_>, deadline: Instant) -> Checked {
     let long_enough = context.start_time() + BOOT_WITHOUT_BANNER;
     let log = context.console(Core::App).clone();
     let waited = log.wait_for(mark, deadline.min(long_enough), &context.cancel, |line| {
-        line.contains("*** Booting ") || line.contains("Starting bootloader")
+        BOOT_BANNERS.iter().any(|text| line.contains(text))
     });
     match waited {
         Waited::Cancelled => Err(Trouble::Cancelled),
