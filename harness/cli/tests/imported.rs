@@ -205,7 +205,17 @@ fn a_virtual_board_without_the_set_does_not_know_its_bootloader() {
         std::sync::Arc::new(virtual_dk::firmware::StockFirmware),
     )
     .expect("the board starts");
-    desk.rig_for(&board);
+    let virtual_dk::Endpoints {
+        probe, uart, power, ..
+    } = board.endpoints();
+    let (app, net) = (uart.app.display(), uart.net.display());
+    desk.write(
+        "rig.yaml",
+        &format!(
+            "rig: test\nboards:\n  - name: dk\n    probe: {{ selector: \"{probe}\" }}\n    uart:\n      \
+             app: {{ path: \"{app}\" }}\n      net: {{ path: \"{net}\" }}\n    power: {{ scpi: {{ address: \"{power}\" }} }}\n"
+        ),
+    );
     desk.write(
         "boots.yaml",
         "scenario: boots\nsummary: Starts.\nsteps:\n  - program: baseline\n  - expect_boot: { app: baseline, within: 5s }\n",
