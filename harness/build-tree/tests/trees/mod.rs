@@ -255,6 +255,11 @@ impl Build {
     }
 }
 
+/// Intel HEX as the SDK writes it.
+pub(crate) fn hex(pieces: &[(u32, Vec<u8>)]) -> Vec<u8> {
+    files::hex(pieces)
+}
+
 /// Writes files below a folder.
 pub(crate) fn write_files(folder: &Path, files: &BTreeMap<String, Vec<u8>>) {
     for (name, bytes) in files {
