@@ -88,6 +88,11 @@ const LIBRARY: &[(&str, Wrong, FailKind)] = &[
         Wrong::Board(Fault::RecoveryLosesABit),
         FailKind::SlotContents,
     ),
+    (
+        "serial-recovery-encrypted",
+        Wrong::Board(Fault::PlainTextLeftBehind),
+        FailKind::PlainText,
+    ),
 ];
 
 /// Runs a scenario of the library with less patience.
@@ -144,7 +149,8 @@ fn a_scenario_fails_when_the_firmware_is_wrong(
         "refuse-wrong-key",
         "revert-after-crash",
         "revert-unconfirmed",
-        "serial-recovery"
+        "serial-recovery",
+        "serial-recovery-encrypted"
     )]
     scenario: &str,
 ) {
@@ -173,5 +179,5 @@ fn no_scenario_of_the_library_is_left_out() {
         .map(|(name, ..)| (*name).to_owned())
         .collect();
     assert_eq!(tried, files);
-    assert_eq!(LIBRARY.len(), 13, "as many as the test above has values");
+    assert_eq!(LIBRARY.len(), 14, "as many as the test above has values");
 }
