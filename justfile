@@ -26,6 +26,7 @@ bench:
     cargo bench -p hil-smp --bench upload
     cargo bench -p hil-rig --bench program
     cargo bench -p dfu-hil --bench process
+    cargo bench -p dfu-hil --bench ble
     cargo bench -p virtual-dk --bench throughput
     cargo bench -p hil-bootloader --bench sweep
 

@@ -121,7 +121,7 @@ impl Loader<'_> {
     }
 
     /// `bootutil_max_image_size`: the largest image a slot takes.
-    pub(crate) fn max_image_size(&self, area: FlashArea) -> Step<u32> {
+    pub(crate) fn max_image_size(&mut self, area: FlashArea) -> Step<u32> {
         match self.mode() {
             Mode::OverwriteOnly => Ok(self.io.config.swap_info_offset(area)),
             Mode::SwapMove => Ok(self.max_size_with_spare_sector(PRIMARY)),

@@ -55,7 +55,8 @@ impl Loader<'_> {
         slot: usize,
         progress: Option<&Progress>,
     ) -> Step<bool> {
-        let sector = self.sector_size();
+        // Nothing where the sectors of the slot could not be read: the update is then looked for in the first one.
+        let sector = self.table_sector_size(SECONDARY, 0)?;
         let running = progress.filter(|progress| !progress.is_reset(Mode::SwapOffset));
         let (mut held_by, mut offset) = (slot, 0);
         if let Some(progress) = running {

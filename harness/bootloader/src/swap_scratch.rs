@@ -66,8 +66,8 @@ impl Loader<'_> {
             for slot in grown {
                 match self.table_sector_size(*slot, ends[*slot]) {
                     Ok(size) => sizes[*slot] += size,
-                    // What lies behind the table is not known; whatever it is, the counts will not fit.
-                    Err(_) => return Ok(Err("Cannot upgrade: slots are not compatible")),
+                    // What lies behind the table is not known: bytes that are hardly ever the sector that is missing.
+                    Err(_) => return Ok(Err("Cannot upgrade: slots have non-compatible sectors")),
                 }
                 ends[*slot] += 1;
             }
@@ -86,9 +86,13 @@ impl Loader<'_> {
     }
 
     /// `app_max_size`.
-    pub(crate) fn max_size_with_scratch(&self) -> Step<u32> {
-        let Ok(matched) = self.match_sectors()? else {
-            return Ok(0);
+    pub(crate) fn max_size_with_scratch(&mut self) -> Step<u32> {
+        let matched = match self.match_sectors()? {
+            Ok(matched) => matched,
+            Err(warning) => {
+                self.io.warn(warning);
+                return Ok(0);
+            }
         };
         let config = self.io.config;
         let end_of_first = |slot: usize| -> Step<u32> {

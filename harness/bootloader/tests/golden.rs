@@ -133,3 +133,39 @@ fn a_mode_that_the_model_does_not_know_is_listed_as_not_replayed() {
     1 cases, 0 passed, 0 failed, 1 not replayed
     ");
 }
+
+#[derive(serde::Deserialize)]
+struct RecordedConsole {
+    corpus: String,
+    id: String,
+    consoles: Vec<Option<Vec<String>>>,
+}
+
+#[test]
+fn model_prints_what_mcuboot_was_recorded_printing() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let file = std::fs::File::open(data.join("golden-consoles/consoles.jsonl.gz")).unwrap();
+    let recorded = std::io::read_to_string(flate2::read::GzDecoder::new(file)).unwrap();
+    let recorded: Vec<RecordedConsole> = recorded
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let mut boots = 0;
+    for name in ["golden", "golden-extended"] {
+        let corpus = Corpus::load(&data.join(name)).unwrap();
+        let mut of_corpus = recorded.iter().filter(|case| case.corpus == name);
+        for model in corpus.consoles() {
+            let (id, model) = model.unwrap();
+            let case = of_corpus.next().unwrap();
+            assert_eq!(case.id, id, "same cases in the same order");
+            assert_eq!(case.consoles.len(), model.len(), "{id}");
+            for (step, (recorded, model)) in case.consoles.iter().zip(&model).enumerate() {
+                let Some(recorded) = recorded else { continue };
+                assert_eq!(model, recorded, "{name}, {id}, step {step}");
+                boots += 1;
+            }
+        }
+        assert!(of_corpus.next().is_none());
+    }
+    assert!(boots > 2500, "{boots} boots");
+}

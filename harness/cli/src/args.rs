@@ -7,7 +7,7 @@ use hil_bootloader::predict::Mark;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
-use virtual_dk::Speed;
+use virtual_dk::{Phy, Speed, Timing};
 
 /// Runs firmware update scenarios on nRF5340 boards, or on virtual ones where none is attached.
 #[derive(Debug, Parser)]
@@ -38,6 +38,9 @@ pub(crate) enum Command {
     VirtualDk(VirtualDkArgs),
     /// Write the demo firmware set that the virtual rig runs by default
     DemoFirmware(DemoFirmwareArgs),
+    /// Use Bluetooth for another process, through standard input and output
+    #[command(hide = true)]
+    BleWorker,
 }
 
 /// Which scenarios.
@@ -285,6 +288,35 @@ pub(crate) struct VirtualDkArgs {
     /// Start with empty flash instead of the demo firmware
     #[arg(long, conflicts_with = "load")]
     pub(crate) blank: bool,
+    #[command(flatten)]
+    pub(crate) radio: RadioArgs,
+}
+
+/// The air of virtual boards.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Bluetooth options")]
+pub(crate) struct RadioArgs {
+    /// How many Bluetooth adapters can hear the boards: hci0 and so on
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub(crate) ble_adapters: u16,
+    /// ATT MTU of links, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 498, value_parser = clap::value_parser!(u16).range(23..=517))]
+    pub(crate) ble_mtu: u16,
+    /// Connection interval of links, in microseconds: a multiple of 1250
+    #[arg(long, value_name = "US", default_value_t = 15_000, value_parser = clap::value_parser!(u32).range(7_500..=4_000_000))]
+    pub(crate) ble_interval_us: u32,
+    /// Rate of the radio: 1m or 2m
+    #[arg(long, value_name = "PHY", default_value = "2m")]
+    pub(crate) ble_phy: Phy,
+    /// How much of what is sent is lost and has to be sent again, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=99))]
+    pub(crate) ble_loss: u8,
+    /// Decides what is lost
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub(crate) ble_seed: u64,
+    /// Whether the air takes its time: instant or realistic
+    #[arg(long, value_name = "TIMING", default_value = "instant")]
+    pub(crate) ble_timing: Timing,
 }
 
 /// `dfu-hil demo-firmware`.

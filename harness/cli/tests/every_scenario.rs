@@ -19,6 +19,8 @@ enum Wrong {
     SlowBoard(Fault),
     /// The image of the first release is secretly that of the second.
     Image(&'static str, &'static str),
+    /// The same with the network core's images.
+    NetworkImage(&'static str, &'static str),
 }
 
 /// The scenarios and what breaks each.
@@ -37,6 +39,36 @@ const LIBRARY: &[(&str, Wrong, FailKind)] = &[
         "app-update",
         Wrong::Board(Fault::SlotHoldsOtherBytes),
         FailKind::SlotContents,
+    ),
+    (
+        "ble-last-answer-lost",
+        Wrong::Board(Fault::UploadLosesABit),
+        FailKind::SlotContents,
+    ),
+    (
+        "ble-link-lost",
+        Wrong::Board(Fault::ResetsWhenTheLinkIsLost),
+        FailKind::Protocol,
+    ),
+    (
+        "ble-net-ipc-mismatch",
+        Wrong::NetworkImage("net-other-ipc", "update"),
+        FailKind::Radio,
+    ),
+    (
+        "ble-reset-while-connected",
+        Wrong::Board(Fault::RadioDeadAfterReset),
+        FailKind::NotBooted,
+    ),
+    (
+        "ble-second-central",
+        Wrong::Board(Fault::ForgetsAnIdleCentral),
+        FailKind::NotRefused,
+    ),
+    (
+        "ble-upload-continued-over-uart",
+        Wrong::Board(Fault::ResetsWhenTheLinkIsLost),
+        FailKind::Protocol,
     ),
     (
         "encrypted-app",
@@ -103,7 +135,14 @@ fn run(desk: &Desk, name: &str, firmware: Option<&str>) -> Ended {
         .replace("within: 120s", "within: 15s")
         .replace("within: 60s", "within: 15s");
     desk.write("impatient.yaml", &patience);
+    // What is wrong is wrong over every link: one variant is enough, over the wire where there is one.
+    let variant = if text.contains("transport: [uart, ble]") {
+        format!("{name}[uart]")
+    } else {
+        name.to_owned()
+    };
     let mut args = vec!["run", "impatient.yaml", "--rig", "rig.yaml", "--json"];
+    args.extend(["--filter", &variant]);
     if let Some(firmware) = firmware {
         args.extend(["--firmware", firmware]);
     }
@@ -123,11 +162,15 @@ fn with_wrong(wrong: &Wrong, name: &str) -> Ended {
             desk.rig_for(&board);
             run(&desk, name, None)
         }
-        Wrong::Image(release, secretly) => {
+        Wrong::Image(release, secretly) | Wrong::NetworkImage(release, secretly) => {
+            let file = match wrong {
+                Wrong::NetworkImage(..) => "net_core_app_update.bin",
+                _ => "app_update.bin",
+            };
             let desk = Desk::new(1, 20);
             let made = desk.run(&["demo-firmware", "fw"]);
             assert_eq!(made.code, Some(0), "{}", made.all());
-            let image = |release: &str| desk.path(&format!("fw/{release}/app_update.bin"));
+            let image = |release: &str| desk.path(&format!("fw/{release}/{file}"));
             fs::copy(image(secretly), image(release)).expect("both are there");
             run(&desk, name, Some("fw/firmware.yaml"))
         }
@@ -140,6 +183,12 @@ fn a_scenario_fails_when_the_firmware_is_wrong(
         "app-confirm-only",
         "app-then-net",
         "app-update",
+        "ble-last-answer-lost",
+        "ble-link-lost",
+        "ble-net-ipc-mismatch",
+        "ble-reset-while-connected",
+        "ble-second-central",
+        "ble-upload-continued-over-uart",
         "encrypted-app",
         "interrupted-swap",
         "interrupted-upload",
@@ -179,5 +228,5 @@ fn no_scenario_of_the_library_is_left_out() {
         .map(|(name, ..)| (*name).to_owned())
         .collect();
     assert_eq!(tried, files);
-    assert_eq!(LIBRARY.len(), 14, "as many as the test above has values");
+    assert_eq!(LIBRARY.len(), 20, "as many as the test above has values");
 }

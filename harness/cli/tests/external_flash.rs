@@ -137,14 +137,7 @@ fn a_board_without_external_flash_skips_what_needs_it_with_the_reason() {
 
 #[test]
 fn a_board_that_only_claims_to_have_one_is_bench_trouble() {
-    use std::sync::Arc;
-    use virtual_dk::firmware::StockFirmware;
-    use virtual_dk::{ExternalPart, VirtualDk, VirtualDkOptions};
-    let options = VirtualDkOptions {
-        external: ExternalPart::None,
-        ..VirtualDkOptions::default()
-    };
-    let board = VirtualDk::start(options, Arc::new(StockFirmware)).expect("it starts");
+    let board = broken::board_without_external_flash();
     let desk = Desk::empty();
     desk.rig_for(&board);
     let ended = run(&with_firmware(desk), "app-update");

@@ -27,7 +27,7 @@ fn a_board_that_was_just_started_answers_with_the_demo_firmware_and_ends_with_it
     assert_eq!(boards.len(), 2);
     for board in boards {
         let keys: Vec<&String> = board.as_object().expect("an object").keys().collect();
-        assert_eq!(keys, ["name", "power", "probe", "uart"]);
+        assert_eq!(keys, ["ble", "name", "power", "probe", "uart"]);
         let clock: SharedClock = Arc::new(SystemClock::new());
         let path = board["uart"]["app"].as_str().expect("the path of a port");
         let port = UartPort::open(

@@ -21,6 +21,8 @@ fn of_library(fault: Fault, name: &str) -> ScenarioRecord {
         &file.to_string_lossy(),
         "--rig",
         "rig.yaml",
+        "--filter",
+        "[uart]",
         "--json",
     ]);
     only(&ended)

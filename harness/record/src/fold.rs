@@ -119,6 +119,8 @@ impl Folding {
                 None => text.clone(),
             }),
             EventKind::Smp(_)
+            | EventKind::LinkConnected(_)
+            | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
             | EventKind::Probe { .. }
             | EventKind::UploadProgress { .. } => {}

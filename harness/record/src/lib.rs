@@ -17,8 +17,8 @@ mod run;
 pub use console_log::ConsoleLogs;
 pub use directory::{RunDirectory, RunDirectoryError};
 pub use event::{
-    BoardInfo, CoreName, Direction, Event, EventKind, Evidence, FirmwareInfo, PowerAction, RigInfo,
-    RunStarted, ScenarioStarted, SmpPacket, StepInfo, Tool,
+    BoardInfo, CoreName, Direction, Event, EventKind, Evidence, FirmwareInfo, LinkConnected,
+    LinkEnd, PowerAction, RigInfo, RunStarted, ScenarioStarted, SmpPacket, StepInfo, Tool,
 };
 pub use journal::{Journal, JournalContents, JournalError, read_journal};
 pub use outcome::{ErrorKind, FailKind, Outcome, SkipKind, Verdict};

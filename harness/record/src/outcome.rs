@@ -60,6 +60,8 @@ pub enum FailKind {
     Console,
     /// The network core runs other firmware than it must, or none.
     NetworkCore,
+    /// The board is off the air where it must be on it, or the other way round.
+    Radio,
     /// The board refused what it must accept.
     Refused,
     /// The board accepted what it must refuse.

@@ -123,6 +123,8 @@ impl<W: Write + Send> Reporter for ProgressLines<W> {
             EventKind::RunFinished { stopped: false }
             | EventKind::Console { .. }
             | EventKind::Smp(_)
+            | EventKind::LinkConnected(_)
+            | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
             | EventKind::Probe { .. } => Ok(()),
         }

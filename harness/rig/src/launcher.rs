@@ -5,8 +5,9 @@
 //! [`rig`](crate::rig) know that a board may be virtual.
 
 use crate::error::RigError;
-use crate::file::{ExternalFlash, VirtualSpec};
+use crate::file::{BluetoothSpec, ExternalFlash, LinkSpec, VirtualSpec};
 use crate::process::{Stderr, describe};
+use hil_ble::Address;
 use hil_clock::SharedClock;
 use serde::Deserialize;
 use std::ffi::OsString;
@@ -48,10 +49,59 @@ impl VirtualLauncher {
     }
 }
 
+/// The air that the rig file wants, as arguments of the virtual DK.
+fn radio_arguments(bluetooth: &BluetoothSpec) -> Vec<String> {
+    let LinkSpec {
+        mtu,
+        interval_us,
+        phy,
+        loss_percent,
+        seed,
+        timing,
+    } = &bluetooth.link;
+    let adapters = Some(bluetooth.adapters.len()).filter(|&adapters| adapters > 0);
+    [
+        (
+            "--ble-adapters",
+            adapters.map(|adapters| adapters.to_string()),
+        ),
+        ("--ble-mtu", mtu.map(|mtu| mtu.to_string())),
+        (
+            "--ble-interval-us",
+            interval_us.map(|interval| interval.to_string()),
+        ),
+        ("--ble-phy", phy.clone()),
+        ("--ble-loss", loss_percent.map(|loss| loss.to_string())),
+        ("--ble-seed", seed.map(|seed| seed.to_string())),
+        ("--ble-timing", timing.clone()),
+    ]
+    .into_iter()
+    .filter_map(|(option, value)| Some([option.to_owned(), value?]))
+    .flatten()
+    .collect()
+}
+
 /// What a virtual DK prints when it is ready.
 #[derive(Debug, Deserialize)]
 struct Started {
     boards: Vec<VirtualEndpoints>,
+    #[serde(default)]
+    radio: Option<VirtualRadio>,
+}
+
+/// The air of the boards of one process.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+pub(crate) struct VirtualRadio {
+    /// The D-Bus address of the bus that has BlueZ.
+    pub(crate) bus: String,
+    /// Names of its adapters.
+    pub(crate) adapters: Vec<String>,
+}
+
+/// A virtual board on the air.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+pub(crate) struct VirtualBle {
+    pub(crate) address: Address,
 }
 
 /// Where one virtual board can be reached.
@@ -60,6 +110,8 @@ pub(crate) struct VirtualEndpoints {
     pub(crate) probe: String,
     pub(crate) uart: VirtualUarts,
     pub(crate) power: SocketAddr,
+    #[serde(default)]
+    pub(crate) ble: Option<VirtualBle>,
 }
 
 /// The pseudo-terminals of one virtual board.
@@ -67,6 +119,13 @@ pub(crate) struct VirtualEndpoints {
 pub(crate) struct VirtualUarts {
     pub(crate) app: PathBuf,
     pub(crate) net: PathBuf,
+}
+
+/// What a process offers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Offer {
+    pub(crate) boards: Vec<VirtualEndpoints>,
+    pub(crate) radio: Option<VirtualRadio>,
 }
 
 /// A process that offers virtual boards. Stopped and reaped when dropped.
@@ -86,9 +145,10 @@ impl VirtualProcess {
         launcher: &VirtualLauncher,
         name: &str,
         spec: &VirtualSpec,
+        bluetooth: &BluetoothSpec,
         external_flash: ExternalFlash,
         clock: &SharedClock,
-    ) -> Result<(Self, Vec<VirtualEndpoints>), RigError> {
+    ) -> Result<(Self, Offer), RigError> {
         let mut command = Command::new(&launcher.program);
         command
             .args(&launcher.args)
@@ -102,6 +162,7 @@ impl VirtualProcess {
         if let Some(speed) = &spec.speed {
             command.arg("--speed").arg(speed);
         }
+        command.args(radio_arguments(bluetooth));
         if external_flash == ExternalFlash::None {
             command.arg("--no-external-flash");
         }
@@ -137,7 +198,13 @@ impl VirtualProcess {
                 found: started.boards.len(),
             });
         }
-        Ok((process, started.boards))
+        Ok((
+            process,
+            Offer {
+                boards: started.boards,
+                radio: started.radio,
+            },
+        ))
     }
 
     fn first_line(
@@ -244,7 +311,15 @@ mod tests {
             speed: None,
         };
         let clock: SharedClock = Arc::new(SystemClock::new());
-        VirtualProcess::start(&launcher, "dk", &spec, ExternalFlash::default(), &clock)
+        VirtualProcess::start(
+            &launcher,
+            "dk",
+            &spec,
+            &BluetoothSpec::default(),
+            ExternalFlash::default(),
+            &clock,
+        )
+        .map(|(process, offer)| (process, offer.boards))
     }
 
     const LINE: &str = r#"{"boards":[{"name":"dk-1","probe":"1d50:6018:127.0.0.1:4000","uart":{"app":"/dev/pts/8","net":"/dev/pts/9"},"power":"127.0.0.1:4001"}]}"#;
@@ -257,6 +332,29 @@ mod tests {
         assert_eq!(boards[0].probe, "1d50:6018:127.0.0.1:4000");
         assert_eq!(boards[0].uart.net, PathBuf::from("/dev/pts/9"));
         assert_eq!(boards[0].power, "127.0.0.1:4001".parse().unwrap());
+    }
+
+    #[test]
+    fn the_air_of_the_rig_file_is_passed_on_and_nothing_else() {
+        assert_eq!(
+            radio_arguments(&BluetoothSpec::default()),
+            Vec::<String>::new()
+        );
+        let bluetooth = BluetoothSpec {
+            link: LinkSpec {
+                mtu: Some(247),
+                interval_us: Some(7500),
+                phy: Some("1m".to_owned()),
+                loss_percent: Some(2),
+                seed: Some(7),
+                timing: Some("realistic".to_owned()),
+            },
+            ..BluetoothSpec::default()
+        };
+        assert_eq!(
+            radio_arguments(&bluetooth).join(" "),
+            "--ble-mtu 247 --ble-interval-us 7500 --ble-phy 1m --ble-loss 2 --ble-seed 7 --ble-timing realistic"
+        );
     }
 
     #[test]
@@ -274,8 +372,15 @@ mod tests {
             speed: Some("instant".to_owned()),
         };
         let clock: SharedClock = Arc::new(SystemClock::new());
-        let error =
-            VirtualProcess::start(&launcher, "dk", &spec, ExternalFlash::None, &clock).unwrap_err();
+        let error = VirtualProcess::start(
+            &launcher,
+            "dk",
+            &spec,
+            &BluetoothSpec::default(),
+            ExternalFlash::None,
+            &clock,
+        )
+        .unwrap_err();
         insta::assert_snapshot!(error, @"virtual board `dk` has ended by itself: status 3; it wrote: --boards 2 --json --blank --speed instant --no-external-flash");
     }
 
@@ -333,6 +438,7 @@ mod tests {
                 count: 1,
                 speed: None,
             },
+            &BluetoothSpec::default(),
             ExternalFlash::default(),
             &clock,
         )

@@ -1,11 +1,12 @@
 //! Rigs: boards, probes, power, serial ports, and starting virtual DKs.
 //!
 //! A [`RigFile`] says which boards there are; [`Rig::open`] makes them usable. From a [`Board`] the runner gets
-//! its [probe](Board::probe), its [power switch](Board::power) and its [serial ports](Board::uart), the same for
+//! its [probe](Board::probe), its [power switch](Board::power), its [serial ports](Board::uart) and its [radio](Board::radio), the same for
 //! a board on a bench and for a virtual one, which is a child process that offers the same endpoints.
 //!
 //! Everything that goes wrong here is a [`RigError`]: trouble of the bench, never a verdict about firmware.
 
+mod bluetooth;
 mod core;
 mod error;
 mod file;
@@ -18,11 +19,13 @@ mod process;
 mod rig;
 mod uart;
 
+pub use crate::bluetooth::{Radio, Seat};
 pub use crate::core::Core;
 pub use error::{Operation, RigError, Source};
 pub use file::{
-    BoardKind, BoardSpec, ExternalFlash, PowerSpec, ProbeSelector, ProbeSpec, RealSpec, Recover,
-    RigFile, RigFileError, UartPortSpec, UartSpec, VirtualSpec,
+    AdapterSpec, BleSpec, BluetoothSpec, BoardKind, BoardSpec, ExternalFlash, LinkSpec, PowerSpec,
+    ProbeSelector, ProbeSpec, RealSpec, Recover, RigFile, RigFileError, UartPortSpec, UartSpec,
+    VirtualSpec,
 };
 pub use image::{FlashImage, ImageError, ImageFormat};
 pub use launcher::VirtualLauncher;

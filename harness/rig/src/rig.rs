@@ -1,16 +1,18 @@
 //! A rig that is open: its boards can be used until it is dropped.
 
+use crate::bluetooth::{Radio, Seats};
 use crate::core::Core;
 use crate::error::RigError;
 use crate::file::{
-    BoardKind, BoardSpec, ExternalFlash, PowerSpec, ProbeSelector, ProbeSpec, RealSpec, RigFile,
-    UartPortSpec, UartSpec,
+    BleSpec, BoardKind, BoardSpec, ExternalFlash, PowerSpec, ProbeSelector, ProbeSpec, RealSpec,
+    RigFile, UartPortSpec, UartSpec,
 };
-use crate::launcher::{VirtualEndpoints, VirtualLauncher, VirtualProcess};
+use crate::launcher::{Offer, VirtualEndpoints, VirtualLauncher, VirtualProcess};
 use crate::lease::{self, Lease};
 use crate::power::{Ask, CommandSwitch, ManualSwitch, PowerSwitch, ResetOnly, ScpiSwitch};
 use crate::probe::{ProbeConfig, ProbeSession};
 use crate::uart::{self, UartEndpoint};
+use hil_ble::{AdapterId, BleWorker, DeviceId, WorkerLauncher};
 use hil_clock::SharedClock;
 use std::fmt;
 use std::path::PathBuf;
@@ -24,6 +26,8 @@ pub struct RigOptions {
     pub clock: SharedClock,
     /// The program that is a virtual DK.
     pub launcher: VirtualLauncher,
+    /// The program in which Bluetooth is used.
+    pub bluetooth: WorkerLauncher,
     /// Asks a person, for boards with `power: manual`; without it they cannot be switched.
     pub ask: Option<Ask>,
     /// Where leases are; the host's folder when absent.
@@ -36,6 +40,7 @@ impl RigOptions {
     pub fn new(clock: SharedClock, launcher: VirtualLauncher) -> Self {
         Self {
             clock,
+            bluetooth: WorkerLauncher::new(&launcher.program),
             launcher,
             ask: None,
             lease_folder: None,
@@ -66,9 +71,20 @@ impl Rig {
     /// When another process uses a board, or a virtual board cannot be started. What was started until then is
     /// stopped.
     pub fn open(file: &RigFile, options: &RigOptions) -> Result<Self, RigError> {
+        // All boards on the host's own bus share a worker. It starts when one of them is first connected.
+        let host = Arc::new(BleWorker::new(
+            options.bluetooth.clone(),
+            file.bluetooth.bus.clone(),
+            options.clock.clone(),
+        ));
+        let opening = Opening {
+            file,
+            options,
+            host,
+        };
         let mut boards = Vec::new();
         for spec in &file.boards {
-            open_board(file, spec, options, &mut boards)?;
+            opening.board(spec, &mut boards)?;
         }
         Ok(Self {
             name: file.name.clone(),
@@ -124,6 +140,8 @@ pub struct Board {
     uart_net: Option<UartSpec>,
     external_flash: ExternalFlash,
     power: Arc<dyn PowerSwitch>,
+    // In front of the process too: its worker hangs up before the air goes away.
+    radio: Option<Radio>,
     // In front of the process, so that the probe is closed before the board goes away.
     probe: Arc<ProbeSession>,
     _lease: Option<Lease>,
@@ -179,6 +197,12 @@ impl Board {
         uart::find(&self.name, core, spec)
     }
 
+    /// How it is reached with Bluetooth, if it is.
+    #[must_use]
+    pub const fn radio(&self) -> Option<&Radio> {
+        self.radio.as_ref()
+    }
+
     fn uart_spec(&self, core: Core) -> Option<&UartSpec> {
         match core {
             Core::App => self.uart_app.as_ref(),
@@ -187,56 +211,170 @@ impl Board {
     }
 }
 
-fn open_board(
-    file: &RigFile,
-    spec: &BoardSpec,
-    options: &RigOptions,
-    boards: &mut Vec<Board>,
-) -> Result<(), RigError> {
-    match &spec.kind {
-        BoardKind::Real(real) => {
-            let folder = options
-                .lease_folder
-                .clone()
-                .unwrap_or_else(lease::default_folder);
-            let serial = real.probe.selector.serial();
-            let lease = Lease::take(&folder, &spec.name, &file.name, serial, &*options.clock)?;
-            boards.push(Board::new(
-                spec.name.clone(),
-                spec,
-                real,
-                options,
-                Some(lease),
-                None,
-            ));
-        }
-        BoardKind::Virtual(simulated) => {
-            let (process, endpoints) = VirtualProcess::start(
-                &options.launcher,
-                &spec.name,
-                simulated,
-                spec.external_flash,
-                &options.clock,
-            )?;
-            let process = Arc::new(process);
-            for (index, endpoints) in endpoints.into_iter().enumerate() {
-                let name = match simulated.count {
-                    1 => spec.name.clone(),
-                    _ => format!("{}-{}", spec.name, index + 1),
-                };
-                let real = as_real(&name, endpoints)?;
+/// A rig that is being opened.
+struct Opening<'a> {
+    file: &'a RigFile,
+    options: &'a RigOptions,
+    /// The worker for the host's own Bluetooth.
+    host: Arc<BleWorker>,
+}
+
+impl Opening<'_> {
+    fn board(&self, spec: &BoardSpec, boards: &mut Vec<Board>) -> Result<(), RigError> {
+        match &spec.kind {
+            BoardKind::Real(real) => {
+                let serial = real.probe.selector.serial();
+                let lease = Lease::take(
+                    &self.lease_folder(),
+                    &spec.name,
+                    &self.file.name,
+                    serial,
+                    &*self.options.clock,
+                )?;
+                let radio = real.ble.as_ref().map(|ble| self.radio(&spec.name, ble));
                 boards.push(Board::new(
-                    name,
+                    spec.name.clone(),
                     spec,
-                    &real,
-                    options,
+                    real,
+                    radio,
+                    self.options,
+                    Some(lease),
                     None,
-                    Some(Arc::clone(&process)),
                 ));
             }
+            BoardKind::Virtual(simulated) => {
+                let (
+                    process,
+                    Offer {
+                        boards: offered,
+                        radio,
+                    },
+                ) = VirtualProcess::start(
+                    &self.options.launcher,
+                    &spec.name,
+                    simulated,
+                    &self.file.bluetooth,
+                    spec.external_flash,
+                    &self.options.clock,
+                )?;
+                let process = Arc::new(process);
+                let worker = radio.as_ref().map(|radio| {
+                    Arc::new(BleWorker::new(
+                        self.options.bluetooth.clone(),
+                        Some(radio.bus.clone()),
+                        self.options.clock.clone(),
+                    ))
+                });
+                let adapters = radio.map(|radio| radio.adapters).unwrap_or_default();
+                for (index, endpoints) in offered.into_iter().enumerate() {
+                    let name = match simulated.count {
+                        1 => spec.name.clone(),
+                        _ => format!("{}-{}", spec.name, index + 1),
+                    };
+                    let address = endpoints.ble.as_ref().map(|ble| ble.address);
+                    // The boards take the adapters in turn.
+                    let adapter = adapters.get(index % adapters.len().max(1));
+                    let radio = match (&worker, address, adapter) {
+                        (Some(worker), Some(address), Some(adapter)) => Some(self.virtual_radio(
+                            &name,
+                            &spec.name,
+                            worker,
+                            DeviceId::Address(address),
+                            adapter,
+                            &adapters,
+                        )),
+                        _ => None,
+                    };
+                    let real = as_real(&name, endpoints)?;
+                    boards.push(Board::new(
+                        name,
+                        spec,
+                        &real,
+                        radio,
+                        self.options,
+                        None,
+                        Some(Arc::clone(&process)),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn radio(&self, board: &str, ble: &BleSpec) -> Radio {
+        let adapters = &self.file.bluetooth.adapters;
+        let count = adapters
+            .iter()
+            .find(|known| known.adapter == ble.adapter)
+            .and_then(|known| known.max_connections);
+        let others = adapters
+            .iter()
+            .map(|known| known.adapter.clone())
+            .filter(|other| *other != ble.adapter)
+            .collect();
+        let key = format!("bluetooth-{}", ble.adapter).replace('`', "");
+        Radio {
+            board: board.to_owned(),
+            rig: self.file.name.clone(),
+            worker: Arc::clone(&self.host),
+            adapter: ble.adapter.clone(),
+            device: ble.device.clone(),
+            others,
+            seats: count.map(|count| self.seats(key, count)),
+            clock: self.options.clock.clone(),
         }
     }
-    Ok(())
+
+    fn virtual_radio(
+        &self,
+        board: &str,
+        entry: &str,
+        worker: &Arc<BleWorker>,
+        device: DeviceId,
+        adapter: &str,
+        adapters: &[String],
+    ) -> Radio {
+        let id = AdapterId::from(adapter);
+        let count = self
+            .file
+            .bluetooth
+            .adapters
+            .iter()
+            .find(|known| known.adapter == id)
+            .and_then(|known| known.max_connections);
+        let others = adapters
+            .iter()
+            .filter(|other| *other != adapter)
+            .map(|other| AdapterId::from(other.as_str()))
+            .collect();
+        // Nobody else can use these adapters, but others have adapters of the same name.
+        let key = format!("bluetooth-{}-{entry}-{adapter}", std::process::id());
+        Radio {
+            board: board.to_owned(),
+            rig: self.file.name.clone(),
+            worker: Arc::clone(worker),
+            adapter: id,
+            device,
+            others,
+            seats: count.map(|count| self.seats(key, count)),
+            clock: self.options.clock.clone(),
+        }
+    }
+
+    fn seats(&self, key: String, count: usize) -> Seats {
+        Seats {
+            folder: self.lease_folder(),
+            key,
+            count,
+        }
+    }
+
+    fn lease_folder(&self) -> PathBuf {
+        self.options
+            .lease_folder
+            .clone()
+            .unwrap_or_else(lease::default_folder)
+    }
 }
 
 /// A virtual board with the endpoints that it has said: from here on a board like any other.
@@ -261,6 +399,7 @@ fn as_real(name: &str, endpoints: VirtualEndpoints) -> Result<RealSpec, RigError
         },
         uart_app: uart(endpoints.uart.app),
         uart_net: uart(endpoints.uart.net),
+        ble: None,
         power: PowerSpec::Scpi {
             address: endpoints.power,
         },
@@ -281,6 +420,7 @@ impl Board {
         name: String,
         spec: &BoardSpec,
         real: &RealSpec,
+        radio: Option<Radio>,
         options: &RigOptions,
         lease: Option<Lease>,
         process: Option<Arc<VirtualProcess>>,
@@ -321,6 +461,7 @@ impl Board {
             uart_net: real.uart_net.clone(),
             external_flash: spec.external_flash,
             power,
+            radio,
             probe,
             _lease: lease,
             _process: process,

@@ -5,7 +5,10 @@
     reason = "helpers of tests: a panic is a failed test"
 )]
 
-use hil_rig::{BoardKind, Core, ExternalFlash, PowerSpec, Recover, RigFile, UartPortSpec};
+use hil_ble::AdapterId;
+use hil_rig::{
+    BluetoothSpec, BoardKind, Core, ExternalFlash, PowerSpec, Recover, RigFile, UartPortSpec,
+};
 use std::path::Path;
 use std::time::Duration;
 
@@ -148,7 +151,7 @@ fn the_rig_files_of_the_project_are_right() {
 #[test]
 fn an_unknown_key_is_shown_with_the_known_ones_and_the_nearest() {
     insta::assert_snapshot!(mistake("rig: bench\nboards:\n  - name: left\n    virtaul: {}\n"), @r#"
-    rigs/bench.yaml:4:5: boards[0]: unknown field `virtaul`, expected one of `name`, `description`, `recover`, `external-flash`, `virtual`, `probe`, `uart`, `power`
+    rigs/bench.yaml:4:5: boards[0]: unknown field `virtaul`, expected one of `name`, `description`, `recover`, `external-flash`, `virtual`, `probe`, `uart`, `ble`, `power`
     help: did you mean `virtual`?
     "#);
 }
@@ -212,9 +215,81 @@ fn a_board_is_either_virtual_or_real() {
     "#
     );
     insta::assert_snapshot!(mistake("rig: b\nboards:\n  - name: left\n    virtual: {}\n    power: manual\n"), @r#"
-    rigs/bench.yaml:3:11: boards[0]: found `uart` or `power` beside `virtual`, expected neither
+    rigs/bench.yaml:3:11: boards[0]: found `uart`, `ble` or `power` beside `virtual`, expected none of them
     help: a virtual board says its own endpoints when it starts
     "#);
+}
+
+#[test]
+fn bluetooth_can_be_written() {
+    let file = parse(
+        r#"
+rig: bench
+bluetooth:
+  adapters: [{ name: hci0, max-connections: 3 }, { name: "00:1A:7D:DA:71:13" }]
+  link: { mtu: 247, interval: 7.5ms, phy: 1m, loss: 2%, seed: 7, timing: realistic }
+boards:
+  - { name: left, probe: { selector: "1366:1051:1" }, ble: { adapter: hci0, address: "c0:00:00:00:00:01" } }
+  - { name: right, probe: { selector: "1366:1051:2" }, ble: { adapter: hci0, name: right } }
+"#,
+    )
+    .unwrap();
+    let BluetoothSpec { adapters, link, .. } = &file.bluetooth;
+    let limits: Vec<_> = adapters
+        .iter()
+        .map(|adapter| adapter.max_connections)
+        .collect();
+    assert_eq!(limits, [Some(3), None]);
+    assert_eq!(
+        adapters[1].adapter,
+        AdapterId::Address("00:1A:7D:DA:71:13".parse().unwrap())
+    );
+    assert_eq!(link.interval_us, Some(7500));
+    assert_eq!(
+        (link.mtu, link.loss_percent, link.seed),
+        (Some(247), Some(2), Some(7))
+    );
+    assert_eq!(
+        (link.phy.as_deref(), link.timing.as_deref()),
+        (Some("1m"), Some("realistic"))
+    );
+    let devices: Vec<_> = file
+        .boards
+        .iter()
+        .map(|board| match &board.kind {
+            BoardKind::Real(real) => real.ble.as_ref().unwrap().device.to_string(),
+            BoardKind::Virtual(_) => panic!("both are real"),
+        })
+        .collect();
+    assert_eq!(devices, ["C0:00:00:00:00:01", "`right`"]);
+}
+
+#[test]
+fn bluetooth_that_makes_no_sense_is_refused() {
+    let board = |ble: &str| {
+        mistake(&format!(
+            "rig: b\nboards:\n  - name: left\n    probe: {{ selector: '1366:1051:1' }}\n    ble: {ble}\n"
+        ))
+    };
+    insta::assert_snapshot!(board("{ adapter: hci0 }"), @r"
+    rigs/bench.yaml:3:11: boards[0].ble: found neither `address` nor `name`, expected one of them
+    help: `bluetoothctl scan le` shows both; the address tells boards with the same firmware apart
+    ");
+    insta::assert_snapshot!(board("{ adapter: hci0, address: C0-01 }"), @"rigs/bench.yaml:5:27: boards[0].ble.address: `C0-01` is not a Bluetooth address: expected six bytes in hex, for example `C0:00:00:00:00:01`");
+    let air = |bluetooth: &str| {
+        mistake(&format!(
+            "rig: b\nbluetooth: {bluetooth}\nboards:\n  - {{ name: dk, virtual: {{}} }}\n"
+        ))
+    };
+    insta::assert_snapshot!(air("{ link: { mtu: 1000 } }"), @r"
+    rigs/bench.yaml:2:22: bluetooth.link.mtu: found 1000, expected 23 to 517
+    help: 498 is what Nordic's settings for fast updates have
+    ");
+    insta::assert_snapshot!(air("{ link: { interval: 8ms } }"), @"rigs/bench.yaml:2:31: bluetooth.link.interval: `8ms` is not a connection interval: expected a multiple of 1.25 ms from `7.5ms` to `4000ms`");
+    insta::assert_snapshot!(air("{ adapters: [{ name: hci0, max-connections: 0 }] }"), @r"
+    rigs/bench.yaml:2:40: bluetooth.adapters[0].max-connections: found 0, expected at least 1
+    help: leave the key out for an adapter without a known limit
+    ");
 }
 
 #[test]

@@ -9,8 +9,9 @@ use crate::context::Programmed;
 use crate::events::Events;
 use crate::firmware::Region;
 use crate::link::Link;
+use crate::radio::RadioLink;
 use crate::trouble::{Checked, Trouble, error_chain};
-use hil_clock::SharedClock;
+use hil_clock::{Instant, SharedClock};
 use hil_record::{BoardInfo, CoreName, ErrorKind, EventKind, PowerAction};
 use hil_rig::{Board, FlashImage, PowerLoss, PowerSwitch, ProgramOptions, Rest, Rig, RigError};
 use hil_scenario::{BoardFeature, Core, Transport};
@@ -62,6 +63,7 @@ pub(crate) struct Bench {
     app: Console,
     net: Console,
     link: Option<Link>,
+    radio: Option<RadioLink>,
     power: Arc<dyn PowerSwitch>,
     // Last, so that the ports are closed before the board goes away.
     board: Board,
@@ -122,6 +124,13 @@ impl FoundBoard {
                 });
             }
         }
+        if self
+            .board
+            .radio()
+            .is_some_and(|radio| radio.second_link().is_some())
+        {
+            features.insert(BoardFeature::SecondAdapter);
+        }
         if self.board.has_external_flash() {
             features.insert(BoardFeature::ExternalFlash);
         }
@@ -132,7 +141,11 @@ impl FoundBoard {
     #[must_use]
     pub fn transports(&self) -> BTreeSet<Transport> {
         let uart = self.board.has_uart(hil_rig::Core::App);
-        uart.then_some(Transport::Uart).into_iter().collect()
+        let ble = self.board.radio().is_some();
+        uart.then_some(Transport::Uart)
+            .into_iter()
+            .chain(ble.then_some(Transport::Ble))
+            .collect()
     }
 
     /// Opens its consoles, whose lines are events from here on.
@@ -153,6 +166,7 @@ impl FoundBoard {
             .port
             .as_ref()
             .map(|port| Link::new(port.transport(), &info.name, clock, cancel, events));
+        let radio = RadioLink::of(&self.board, clock, cancel, events);
         Ok(Bench {
             name: info.name,
             clock: clock.clone(),
@@ -161,6 +175,7 @@ impl FoundBoard {
             app,
             net,
             link,
+            radio,
             power: self.board.power(),
             board: self.board,
         })
@@ -237,15 +252,57 @@ impl Bench {
         }
     }
 
-    /// SMP with the board.
-    pub(crate) fn link(&mut self) -> Checked<&mut Link> {
+    /// SMP with the board, over a link that has been [connected](Self::connect).
+    pub(crate) fn link(&mut self, over: Transport) -> Checked<&mut Link> {
         let name = &self.name;
-        self.link.as_mut().ok_or_else(|| {
-            Trouble::error(
-                ErrorKind::Port,
-                format_args!("board `{name}` has no serial port for its application core"),
-            )
-        })
+        match over {
+            Transport::Uart => self.link.as_mut().ok_or_else(|| {
+                Trouble::error(
+                    ErrorKind::Port,
+                    format_args!("board `{name}` has no serial port for its application core"),
+                )
+            }),
+            Transport::Ble => self.radio.as_mut().map(RadioLink::link).ok_or_else(|| {
+                Trouble::error(
+                    ErrorKind::Radio,
+                    format_args!("board `{name}` has no `ble` in its rig file"),
+                )
+            }),
+        }
+    }
+
+    /// Makes a link, unless it is there; what it is like, when it is a new one. A serial port is always there.
+    pub(crate) fn connect(
+        &mut self,
+        over: Transport,
+        deadline: Instant,
+    ) -> Checked<Option<String>> {
+        match (over, &mut self.radio) {
+            (Transport::Ble, Some(radio)) => radio.connect(deadline),
+            (Transport::Ble, None) | (Transport::Uart, _) => Ok(None),
+        }
+    }
+
+    /// Waits until the radio's adapter has a connection for this board, if `links` has a wireless one.
+    pub(crate) fn reserve(&mut self, links: &BTreeSet<Transport>, within: Duration) -> Checked {
+        match &mut self.radio {
+            Some(radio) if links.contains(&Transport::Ble) => {
+                radio.reserve(&self.board, self.clock.now() + within)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The wireless link, where there is one.
+    pub(crate) const fn radio(&mut self) -> Option<&mut RadioLink> {
+        self.radio.as_mut()
+    }
+
+    /// Ends the wireless link, if there is one.
+    pub(crate) fn hang_up(&mut self, why: &str) {
+        if let Some(radio) = &mut self.radio {
+            radio.hang_up(why);
+        }
     }
 
     /// Resets the chip and keeps it from running, so that nothing of what it ran before is seen any more.
@@ -339,6 +396,9 @@ impl Bench {
 
     /// Leaves the board as it was found: powered, running, with nothing of a debugger on it.
     pub(crate) fn put_back(&mut self) -> Checked {
+        if let Some(radio) = &mut self.radio {
+            radio.end();
+        }
         let powered = self.power_on();
         let detached = self.board.probe().detach().map_err(|error| trouble(&error));
         powered.and(detached)

@@ -1,20 +1,20 @@
 //! What a step has to work with: one board, the firmware set, the time that is left, and a place for evidence.
 
 use crate::bench::{Bench, rig_core};
-use crate::cancel::CancelToken;
+use crate::cancel::{CancelToken, POLL};
 use crate::console::{ConsoleLog, Line, Mark, Waited};
 use crate::events::Events;
 use crate::firmware::{EXTERNAL_WINDOW, Firmware, Region};
 use crate::history::{Event, StartedBy, What};
 use crate::holding::{Expected, Form, Mismatch};
-use crate::link::Reply;
+use crate::link::{Link, Reply};
 use crate::step::slot_numbers;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::DeviceId;
 use hil_bootloader::predict::Request;
 use hil_clock::{Instant, SharedClock};
 use hil_image::{Image, network};
-use hil_record::{ErrorKind, Evidence, PowerAction};
+use hil_record::{ErrorKind, EventKind, Evidence, PowerAction};
 use hil_scenario::{Core, ImageRef, Slot, Transport, Variant};
 use hil_smp::message::ImageState;
 use std::collections::BTreeSet;
@@ -28,6 +28,14 @@ pub(crate) const POLL_FLASH: Duration = Duration::from_millis(500);
 
 /// How long a request over SMP that needs no flash work may take with all its retries.
 pub(crate) const SMP_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long making a wireless link may take. We chose it: a board that is up is connected within a second or two, one that
+/// boots within ten.
+const CONNECT_WITHIN: Duration = Duration::from_secs(30);
+
+/// How often a wireless link may be lost in one step before the bench is at fault. We chose it: once is life, three times
+/// is a pattern.
+const LINK_ATTEMPTS: u32 = 3;
 
 /// What a step works with.
 pub(crate) struct Context<'a> {
@@ -44,6 +52,8 @@ pub(crate) struct Context<'a> {
     /// What was done since.
     history: Vec<Event>,
     sent: BTreeSet<ImageRef>,
+    /// The upload that was broken off last, and how far it was.
+    broken_off: Option<(ImageRef, u64)>,
     evidence: Vec<Evidence>,
 }
 
@@ -130,6 +140,7 @@ impl<'a> Context<'a> {
             programmed: None,
             history: Vec::new(),
             sent: BTreeSet::new(),
+            broken_off: None,
             evidence: Vec::new(),
             bench,
         }
@@ -385,8 +396,13 @@ impl<'a> Context<'a> {
 
     /// Has the board reset itself.
     pub(crate) fn reset_over_smp(&mut self) -> Checked<Reply<()>> {
+        let over = self.transport;
+        let deadline = self.deadline(CONNECT_WITHIN);
+        // Connected first: the time of the start is that of the request.
+        self.connect(over, deadline)?;
         self.starting(StartedBy::Smp);
-        let reply = self.bench.link()?.reset()?;
+        // Not asked again when the link is lost: the board may have reset.
+        let reply = self.bench.link(over)?.reset()?;
         if matches!(reply, Reply::Refused(_)) {
             // It goes on running.
             self.history.pop();
@@ -402,14 +418,30 @@ impl<'a> Context<'a> {
         self.image_list_over(None, deadline)
     }
 
-    /// The image list.
+    /// The image list. A link that is lost, or cannot be made, is tried again until `deadline`: a board may be booting.
     pub(crate) fn image_list_over(
         &mut self,
         over: Option<Transport>,
         deadline: Instant,
     ) -> Checked<Option<ImageState>> {
-        self.over(over)?;
-        let list = self.bench.link()?.image_list(deadline)?;
+        let over = over.unwrap_or(self.transport);
+        let list = loop {
+            let asked = self
+                .connect(over, deadline)
+                .and_then(|()| self.bench.link(over)?.image_list(deadline));
+            match asked {
+                Ok(list) => break list,
+                Err(Trouble::Lost(cause)) => {
+                    self.lost(&cause);
+                    if self.clock.now() >= deadline {
+                        self.see(Evidence::seen("no link", cause));
+                        break None;
+                    }
+                    self.wait_at_most(POLL, deadline)?;
+                }
+                Err(trouble) => return Err(trouble),
+            }
+        };
         if let Some(list) = &list {
             let confirmed = list
                 .images
@@ -431,8 +463,7 @@ impl<'a> Context<'a> {
         hash: &[u8],
         confirm: bool,
     ) -> Checked<Reply<ImageState>> {
-        self.over(over)?;
-        let reply = self.bench.link()?.mark(hash, confirm)?;
+        let reply = self.ask(over, SMP_WITHIN, |link| link.mark(hash, confirm))?;
         self.done(match reply {
             Reply::Done(_) => What::Marked {
                 hash: hash.to_vec(),
@@ -449,9 +480,8 @@ impl<'a> Context<'a> {
 
     /// Erases a slot.
     pub(crate) fn erase(&mut self, over: Option<Transport>, slot: Slot) -> Checked<Reply<()>> {
-        self.over(over)?;
         let (image, number) = slot_numbers(slot);
-        let reply = self.bench.link()?.erase(2 * image + number)?;
+        let reply = self.ask(over, SMP_WITHIN, |link| link.erase(2 * image + number))?;
         self.done(match reply {
             Reply::Done(()) => What::Erased { slot },
             Reply::Refused(_) => What::Answered,
@@ -459,17 +489,72 @@ impl<'a> Context<'a> {
         Ok(reply)
     }
 
-    /// The link of a step; only the serial port exists so far.
-    pub(crate) fn over(&self, over: Option<Transport>) -> Checked {
-        match over.unwrap_or(self.transport) {
-            Transport::Uart => Ok(()),
-            Transport::Ble => Err(Trouble::error(
-                ErrorKind::Radio,
-                format_args!(
-                    "board `{}` cannot be reached with SMP over BLE",
-                    self.bench.name
-                ),
-            )),
+    /// Asks over a step's link, or the variant's own. A link that is lost on the way is made again, and what was asked is
+    /// asked again: so it has to be something that may be asked twice. `within` is for making a link the second time.
+    pub(crate) fn ask<T>(
+        &mut self,
+        over: Option<Transport>,
+        within: Duration,
+        mut ask: impl FnMut(&mut Link) -> Checked<T>,
+    ) -> Checked<T> {
+        let over = over.unwrap_or(self.transport);
+        let mut attempt = 1;
+        loop {
+            let deadline = self.deadline(within.max(CONNECT_WITHIN));
+            self.connect(over, deadline)?;
+            match ask(self.bench.link(over)?) {
+                Err(Trouble::Lost(cause)) => {
+                    self.lost(&cause);
+                    if attempt >= LINK_ATTEMPTS {
+                        return Err(Trouble::error(
+                            ErrorKind::Radio,
+                            format_args!(
+                                "the link to board `{}` was lost {attempt} times in one step, the last time: {cause}",
+                                self.bench.name
+                            ),
+                        )
+                        .with_help(
+                            "look for resets in the board's console log; if there is none, look at distance and interference",
+                        ));
+                    }
+                    attempt += 1;
+                    self.events.emit(EventKind::Retry {
+                        board: self.bench.name.clone(),
+                        what: "make the link".to_owned(),
+                        attempt,
+                        limit: LINK_ATTEMPTS,
+                        cause,
+                    });
+                }
+                asked => return asked,
+            }
         }
+    }
+
+    /// Makes the link of a step, and keeps what it is like as evidence.
+    pub(crate) fn connect(&mut self, over: Transport, deadline: Instant) -> Checked {
+        if let Some(link) = self.bench.connect(over, deadline)? {
+            self.see(Evidence::seen("link", link));
+        }
+        Ok(())
+    }
+
+    fn lost(&mut self, cause: &str) {
+        if let Some(radio) = self.bench.radio() {
+            radio.tell_loss(cause);
+        }
+    }
+
+    /// Remembers how far an upload was when its link went.
+    pub(crate) fn broken_off(&mut self, role: &ImageRef, offset: u64) {
+        self.broken_off = Some((role.clone(), offset));
+    }
+
+    /// How far the last upload of an image was when its link went.
+    pub(crate) fn broken_off_at(&self, role: &ImageRef) -> Option<u64> {
+        self.broken_off
+            .as_ref()
+            .filter(|(broken_off, _)| broken_off == role)
+            .map(|(_, offset)| *offset)
     }
 }

@@ -153,14 +153,22 @@ impl Link {
         }
     }
 
-    /// Silence and nonsense are the firmware's: the port works, or it would have said so.
+    /// Silence and nonsense are the firmware's: the port works, or it would have said so. A wireless link that is gone may
+    /// be either's.
     fn trouble(&self, error: &ClientError) -> Trouble {
         if self.cancel.is_cancelled() {
             return Trouble::Cancelled;
         }
         match error {
+            ClientError::Transport(lost @ TransportError::Lost { .. }) => {
+                Trouble::Lost(error_chain(lost))
+            }
             ClientError::Transport(transport) => {
-                let trouble = Trouble::error(ErrorKind::Port, error_chain(transport));
+                let kind = match transport {
+                    TransportError::Link { .. } => ErrorKind::Radio,
+                    _ => ErrorKind::Port,
+                };
+                let trouble = Trouble::error(kind, error_chain(transport));
                 match transport.help() {
                     Some(help) => trouble.with_help(help),
                     None => trouble,
@@ -214,6 +222,7 @@ impl<T: Transport> Transport for Stoppable<T> {
             if self.cancel.is_cancelled() {
                 return Err(TransportError::Link {
                     link: self.capabilities().link,
+                    help: None,
                     source: Box::new(Stopped),
                 });
             }

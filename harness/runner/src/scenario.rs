@@ -31,7 +31,16 @@ pub(crate) fn run(
     }));
     // The bench is only put back after a panic, which works on whatever state it is in.
     let ran = catch_unwind(AssertUnwindSafe(|| {
-        Sequence::new(&events, job).run(&mut Context::new(bench, firmware, &job.variant, limit))
+        // Waiting for others is not part of the scenario's time.
+        match bench.reserve(&job.variant.transports(), limit) {
+            Ok(()) => Sequence::new(&events, job).run(&mut Context::new(
+                bench,
+                firmware,
+                &job.variant,
+                limit,
+            )),
+            Err(trouble) => trouble.into_outcome(),
+        }
     }));
     let mut outcome = ran.unwrap_or_else(|panic| {
         let message = panic

@@ -13,6 +13,9 @@ pub(crate) enum Trouble {
     Fail(FailKind, String),
     /// The bench could not do its part: the verdict is *error*, and says nothing of the firmware.
     Error(ErrorKind, String, Option<String>),
+    /// A wireless link was lost or could not be made, which may be the board's doing: whoever asked may try again. Where
+    /// nobody does, the board did not answer, and the verdict is *fail*.
+    Lost(String),
     /// It cannot be made here, for this reason: the verdict is *skip*, which is recorded and is no pass.
     NotPossible(String),
     /// The run was told to stop: the verdict is *error*, since the scenario has no result.
@@ -37,7 +40,7 @@ impl Trouble {
     pub(crate) fn with_help(self, advice: impl Into<String>) -> Self {
         match self {
             Self::Error(kind, sentence, _) => Self::Error(kind, sentence, Some(advice.into())),
-            Self::Fail(..) | Self::NotPossible(_) | Self::Cancelled => self,
+            Self::Fail(..) | Self::Lost(_) | Self::NotPossible(_) | Self::Cancelled => self,
         }
     }
 
@@ -45,6 +48,7 @@ impl Trouble {
     pub(crate) fn into_outcome(self) -> Outcome {
         match self {
             Self::Fail(kind, sentence) => Outcome::fail(kind, sentence),
+            Self::Lost(sentence) => Outcome::fail(FailKind::Protocol, sentence),
             Self::Error(kind, sentence, None) => Outcome::error(kind, sentence),
             Self::Error(kind, sentence, Some(help)) => {
                 Outcome::error(kind, sentence).with_help(help)

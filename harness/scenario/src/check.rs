@@ -127,6 +127,12 @@ fn impossible(step: &Step, firmware: &FirmwareSet) -> Option<(&'static str, Prob
                 step.of
             )),
         )),
+        Step::Upload(step) if step.link_lost.is_some() && step.power_cut.is_some() => Some((
+            "link_lost",
+            Problem::new(
+                "an upload ends with `power_cut` or with `link_lost`, not with both".to_owned(),
+            ),
+        )),
         Step::Upload(step) if step.expect == Answer::Accepted => {
             let secondary = firmware.layout.slot(Slot::AppSecondary)?;
             let length = firmware.image(&step.image).ok()?.bytes().len();

@@ -12,6 +12,7 @@ mod locate;
 mod matrix;
 mod needs;
 mod node;
+mod radio;
 mod scenario;
 mod source;
 mod step;
@@ -31,6 +32,7 @@ pub use firmware::{
 };
 pub use library::load_scenarios;
 pub use needs::{BoardFeature, BootloaderNeeds, Capabilities, ModeNeed, Needs, Unmet};
+pub use radio::{ExpectRadio, LinkLoss, LossPoint, SecondCentral, StartsAt};
 pub use scenario::{RequirementId, Scenario, StandingCheck};
 pub use source::{FileError, Place};
 pub use step::{

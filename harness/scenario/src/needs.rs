@@ -86,6 +86,8 @@ pub enum BoardFeature {
     AppConsole,
     /// The network core's console can be read.
     NetConsole,
+    /// It can be reached with Bluetooth through two adapters.
+    SecondAdapter,
     /// The board has an external flash.
     ExternalFlash,
 }
@@ -95,7 +97,11 @@ impl BoardFeature {
     pub(crate) const fn article(self) -> &'static str {
         match self {
             Self::ExternalFlash => "an",
-            Self::Power | Self::PinReset | Self::AppConsole | Self::NetConsole => "a",
+            Self::Power
+            | Self::PinReset
+            | Self::AppConsole
+            | Self::NetConsole
+            | Self::SecondAdapter => "a",
         }
     }
 }
@@ -107,6 +113,7 @@ impl fmt::Display for BoardFeature {
             Self::PinReset => "reset pin",
             Self::AppConsole => "console of the application core",
             Self::NetConsole => "console of the network core",
+            Self::SecondAdapter => "second Bluetooth adapter",
             Self::ExternalFlash => "external flash",
         })
     }

@@ -6,6 +6,7 @@
 use crate::expect::{
     ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet, ExpectPlainText, ExpectSlot,
 };
+use crate::radio::{ExpectRadio, LinkLoss, SecondCentral, StartsAt};
 use crate::units::{self, Percent};
 use crate::words::{Core, ImageRef, Slot, Transport};
 use serde::Deserialize;
@@ -43,9 +44,11 @@ pub enum Step {
     ExpectConsole(ExpectConsole),
     /// What the network core runs.
     ExpectNet(ExpectNet),
+    /// Whether the board is on the air.
+    ExpectRadio(ExpectRadio),
 }
 
-/// Sends an image over SMP; with a `power_cut`, only part of it.
+/// Sends an image over SMP; with a `power_cut` or a `link_lost`, only part of it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Upload {
@@ -63,11 +66,15 @@ pub struct Upload {
     /// Whether the board has to take it.
     #[serde(default)]
     pub expect: Answer,
-    /// The offset in bytes at which the board must take the upload up; 0 means from the start. Not given: any.
-    pub starts_at: Option<u32>,
+    /// Where the board must take the upload up; 0 means from the start. Not given: anywhere.
+    pub starts_at: Option<StartsAt>,
     /// Cuts the power when this much has been sent. The step then ends with the power back on; the upload is
     /// not finished.
     pub power_cut: Option<UploadCut>,
+    /// Loses the link at this moment. The step then ends without a link; the upload is not finished here.
+    pub link_lost: Option<LinkLoss>,
+    /// Another central wants the board at this moment. The upload goes on.
+    pub second_central: Option<SecondCentral>,
     /// How long it may take.
     #[serde(default = "units::upload_within", deserialize_with = "units::duration")]
     pub within: Duration,

@@ -8,7 +8,7 @@ use std::fmt;
 
 impl Step {
     /// The names of all steps, as files say them.
-    pub const NAMES: [&str; 13] = [
+    pub const NAMES: [&str; 14] = [
         "program",
         "upload",
         "mark",
@@ -22,6 +22,7 @@ impl Step {
         "expect_image_state",
         "expect_console",
         "expect_net",
+        "expect_radio",
     ];
 
     /// Its name as files say it, such as `expect_slot`.
@@ -41,6 +42,7 @@ impl Step {
             Self::ExpectImageState(_) => "expect_image_state",
             Self::ExpectConsole(_) => "expect_console",
             Self::ExpectNet(_) => "expect_net",
+            Self::ExpectRadio(_) => "expect_radio",
         }
     }
 
@@ -52,6 +54,10 @@ impl Step {
             | Self::Upload(Upload {
                 power_cut: Some(_), ..
             }) => vec![BoardFeature::Power],
+            Self::Upload(Upload {
+                second_central: Some(_),
+                ..
+            }) => vec![BoardFeature::SecondAdapter],
             Self::PowerCut(step) => vec![BoardFeature::Power, console_of(step.at.core)],
             Self::Reset(Reset::Pin) => vec![BoardFeature::PinReset],
             Self::ExpectConsole(step) => vec![console_of(step.core)],
@@ -67,7 +73,8 @@ impl Step {
             | Self::ExpectSlot(_)
             | Self::ExpectPlainText(_)
             | Self::ExpectImageState(_)
-            | Self::ExpectNet(_) => Vec::new(),
+            | Self::ExpectNet(_)
+            | Self::ExpectRadio(_) => Vec::new(),
         }
     }
 
@@ -79,6 +86,7 @@ impl Step {
             Self::Mark(step) => step.over,
             Self::Erase(step) => step.over,
             Self::ExpectImageState(step) => step.over,
+            Self::ExpectRadio(_) => Some(Transport::Ble),
             Self::Program(_)
             | Self::Reset(_)
             | Self::PowerCycle(_)
@@ -125,7 +133,8 @@ impl Step {
             | Self::Reset(_)
             | Self::PowerCycle(_)
             | Self::PowerCut(_)
-            | Self::ExpectConsole(_) => Vec::new(),
+            | Self::ExpectConsole(_)
+            | Self::ExpectRadio(_) => Vec::new(),
         }
     }
 
@@ -146,7 +155,8 @@ impl Step {
             | Self::PowerCut(_)
             | Self::ExpectBoot(_)
             | Self::ExpectConsole(_)
-            | Self::ExpectNet(_) => Vec::new(),
+            | Self::ExpectNet(_)
+            | Self::ExpectRadio(_) => Vec::new(),
         }
     }
 }
@@ -267,6 +277,12 @@ impl fmt::Display for Step {
                 let parts: Vec<_> = parts.into_iter().flatten().collect();
                 write!(f, "network core {}", parts.join(" and "))
             }
+            Self::ExpectRadio(step) if step.alive => f.write_str("answers over ble"),
+            Self::ExpectRadio(step) => write!(
+                f,
+                "is off the air for {}",
+                humantime::format_duration(step.within)
+            ),
         }
     }
 }
@@ -282,11 +298,21 @@ fn upload(f: &mut fmt::Formatter<'_>, step: &Upload) -> fmt::Result {
     if step.recovery {
         f.write_str(" through serial recovery")?;
     }
-    if let Some(offset) = step.starts_at {
-        write!(f, " from byte {offset}")?;
+    if let Some(start) = step.starts_at {
+        write!(f, " {start}")?;
     }
     if let Some(cut) = &step.power_cut {
         write!(f, ", cut the power at {}", cut.at)?;
+    }
+    if let Some(loss) = &step.link_lost {
+        write!(f, ", lose the link at {}", loss.at)?;
+    }
+    if let Some(second) = &step.second_central {
+        let how = match second.expect {
+            Answer::Accepted => "gets in",
+            Answer::Refused => "is kept out",
+        };
+        write!(f, ", a second central {how} at {}", second.at)?;
     }
     refused(f, step.expect)
 }

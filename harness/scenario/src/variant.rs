@@ -70,7 +70,31 @@ impl Variant {
                 ));
             }
         }
+        unmet.extend(
+            self.steps
+                .iter()
+                .filter_map(|planned| self.not_wireless(planned)),
+        );
         Unmet::of(unmet)
+    }
+
+    /// What a step asks of a link that has no wire.
+    fn not_wireless(&self, planned: &PlannedStep) -> Option<String> {
+        let Step::Upload(upload) = &planned.step else {
+            return None;
+        };
+        let key = match (&upload.link_lost, &upload.second_central) {
+            (Some(_), _) => "link_lost",
+            (None, Some(_)) => "second_central",
+            (None, None) => return None,
+        };
+        let over = self.link_of(&planned.step)?;
+        (over != Transport::Ble).then(|| {
+            format!(
+                "`{key}` (step {} `upload`) needs SMP over `ble`, it goes over `{over}`",
+                planned.number
+            )
+        })
     }
 
     /// The links that it goes over.
@@ -98,7 +122,8 @@ impl Variant {
             | Step::ExpectSlot(_)
             | Step::ExpectPlainText(_)
             | Step::ExpectConsole(_)
-            | Step::ExpectNet(_) => None,
+            | Step::ExpectNet(_)
+            | Step::ExpectRadio(_) => None,
         })
     }
 

@@ -29,7 +29,7 @@ fn unknown_release() {
       |
     4 |   - program: base-line
       |              ^^^^^^^^^
-      = allowed: baseline, crashes, downgrade, encrypted, never-confirms, tampered, update, wrong-key
+      = allowed: baseline, crashes, downgrade, encrypted, net-other-ipc, never-confirms, tampered, update, wrong-key
       = help: did you mean `baseline`?
     ");
     insta::assert_snapshot!(mistakes("  - expect_boot: { app: updated }"), @r"
@@ -37,7 +37,7 @@ fn unknown_release() {
       |
     4 |   - expect_boot: { app: updated }
       |                         ^^^^^^^
-      = allowed: baseline, crashes, downgrade, encrypted, never-confirms, tampered, update, wrong-key
+      = allowed: baseline, crashes, downgrade, encrypted, net-other-ipc, never-confirms, tampered, update, wrong-key
       = help: did you mean `update`?
     ");
 }
@@ -49,7 +49,7 @@ fn unknown_image() {
       |
     4 |   - upload: { image: crashes.net }
       |                      ^^^^^^^^^^^
-      = allowed: baseline.app, baseline.net, crashes.app, downgrade.app, encrypted.app, never-confirms.app, tampered.app, update.app, update.net, wrong-key.app
+      = allowed: baseline.app, baseline.net, crashes.app, downgrade.app, encrypted.app, net-other-ipc.net, never-confirms.app, tampered.app, update.app, update.net, wrong-key.app
       = help: did you mean `crashes.app`?
     ");
 }
@@ -66,7 +66,7 @@ fn every_mistake_of_a_scenario_is_told() {
       |
     5 |   - mark: { image: updaet.app, as: test }
       |                    ^^^^^^^^^^
-      = allowed: baseline, crashes, downgrade, encrypted, never-confirms, tampered, update, wrong-key
+      = allowed: baseline, crashes, downgrade, encrypted, net-other-ipc, never-confirms, tampered, update, wrong-key
       = help: did you mean `update`?
     ");
 }

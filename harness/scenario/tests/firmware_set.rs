@@ -26,6 +26,7 @@ fn roles_lead_to_images_with_their_version_and_encryption() {
     crashes.app 2.0.0 plain
     downgrade.app 0.9.0 plain
     encrypted.app 2.0.0 encrypted
+    net-other-ipc.net 2.0.0 plain
     never-confirms.app 2.0.0 plain
     tampered.app 2.0.0 plain
     update.app 2.0.0 plain

@@ -32,8 +32,9 @@ fn every_scenario_fits_a_firmware_set_with_the_roles_and_a_whole_dk() {
             BoardFeature::Power,
             BoardFeature::AppConsole,
             BoardFeature::NetConsole,
+            BoardFeature::SecondAdapter,
         ]),
-        transports: BTreeSet::from([Transport::Uart]),
+        transports: BTreeSet::from([Transport::Uart, Transport::Ble]),
         bootloader: &set.bootloader,
     };
     let report = check(&library(), &set, &[dk]);

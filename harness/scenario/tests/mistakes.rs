@@ -30,7 +30,7 @@ fn unknown_key_of_a_step() {
       |
     5 |   - upload: { image: update.app, ovr: uart }
       |                                  ^^^
-      = allowed: image, over, to, recovery, expect, starts_at, power_cut, within
+      = allowed: image, over, to, recovery, expect, starts_at, power_cut, link_lost, second_central, within
       = help: did you mean `over`?
     ");
 }
@@ -42,7 +42,7 @@ fn unknown_step() {
       |
     5 |   - uplaod: { image: update.app }
       |     ^^^^^^
-      = allowed: program, upload, mark, erase, reset, power_cycle, power_cut, expect_boot, expect_slot, expect_plain_text, expect_image_state, expect_console, expect_net
+      = allowed: program, upload, mark, erase, reset, power_cycle, power_cut, expect_boot, expect_slot, expect_plain_text, expect_image_state, expect_console, expect_net, expect_radio
       = help: did you mean `upload`?
     ");
 }
@@ -283,7 +283,7 @@ fn bad_needs() {
       |
     3 | needs: { board: [powr] }
       |                  ^^^^
-      = allowed: power, pin_reset, app_console, net_console, external_flash
+      = allowed: power, pin_reset, app_console, net_console, second_adapter, external_flash
       = help: did you mean `power`?
     ");
 }

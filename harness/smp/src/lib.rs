@@ -4,8 +4,9 @@
 //! [`frame`], one request and its answer in [`Exchange`], a whole image in [`Upload`]. They are given bytes and the
 //! time, and own neither; so what happens after ten lost answers is tested in no time.
 //!
-//! Around that core: [`Transport`] is a link that carries packets ([`UartPort`] has one), [`Traced`] and [`Faulty`] wrap
-//! a link to record or break it, and [`Client`] drives the core over a link.
+//! Around that core: [`Transport`] is a link that carries packets ([`UartPort`] has one; over Bluetooth the crate `hil-ble`
+//! has one, with the fragments of [`ble`]), [`Traced`] and [`Faulty`] wrap a link to record or break it, and [`Client`]
+//! drives the core over a link.
 //!
 //! The other side of the protocol is here as far as the virtual DK needs it: [`RawHeader`], [`frame::Decoder::server`],
 //! [`Refused::answer`], and payloads in the indefinite form that Zephyr sends ([`Lengths::Indefinite`]).
@@ -34,6 +35,7 @@
 //! # }
 //! ```
 
+pub mod ble;
 pub mod cbor;
 mod client;
 mod code;

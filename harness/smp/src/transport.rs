@@ -52,7 +52,7 @@ pub struct Capabilities {
     pub default_buf_size: usize,
 }
 
-/// Why a link cannot be used. This is trouble of the bench, never of the firmware.
+/// Why a link cannot be used. This is trouble of the bench, never of the firmware, but for [`Self::Lost`].
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
     /// Another program has it.
@@ -115,6 +115,20 @@ pub enum TransportError {
     Link {
         /// The link in words.
         link: String,
+        /// Something to try, when the link knows.
+        help: Option<&'static str>,
+        /// What happened.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A link that ends by itself has ended, or the board cannot be heard: it may be the board's doing (a reset, a crash, a
+    /// radio that is off), and connecting anew may help.
+    #[error("{link} is not there")]
+    Lost {
+        /// The link in words.
+        link: String,
+        /// Something to try, when the link knows.
+        help: Option<&'static str>,
         /// What happened.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -137,7 +151,8 @@ impl TransportError {
             }
             Self::Gone { .. } => "check the cable and the board's power",
             Self::Stalled { .. } => "switch hardware flow control off, or connect its lines",
-            Self::Open { .. } | Self::TooLong { .. } | Self::Link { .. } => return None,
+            Self::Link { help, .. } | Self::Lost { help, .. } => return *help,
+            Self::Open { .. } | Self::TooLong { .. } => return None,
         })
     }
 }

@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use virtual_radio::{Advertisement, LinkEvent, LinkId};
+
 /// One of the two cores of an nRF5340.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Core {
@@ -64,8 +66,29 @@ pub trait CoreBus: Send {
     fn uart_write(&mut self, bytes: &[u8]) -> Result<(), Stopped>;
 
     /// Takes what has arrived on the core's UART, waiting at most `wait` for the first byte. Empty when
-    /// nothing came.
+    /// nothing came, and at once when [`ble_events`](Self::ble_events) has something.
     fn uart_read(&mut self, wait: Duration) -> Result<Vec<u8>, Stopped>;
+
+    /// Advertises, until a central connects: through the controller on the network core, which must run. Application
+    /// core only. Without a radio nothing happens, in this and the next two.
+    fn ble_advertise(&mut self, _advertisement: Advertisement) -> Result<(), Stopped> {
+        Ok(())
+    }
+
+    /// Takes what has happened on the air since the last call.
+    fn ble_events(&mut self) -> Result<Vec<LinkEvent>, Stopped> {
+        Ok(Vec::new())
+    }
+
+    /// Notifies a value of the characteristic that is declared at this handle, at most the MTU less 3 bytes.
+    fn ble_notify(
+        &mut self,
+        _link: LinkId,
+        _characteristic: u16,
+        _value: Vec<u8>,
+    ) -> Result<(), Stopped> {
+        Ok(())
+    }
 
     /// Lets `duration` of the board's time pass.
     fn wait(&mut self, duration: Duration) -> Result<(), Stopped>;

@@ -16,6 +16,8 @@ pub use chip::{ExternalPart, ExternalWear, FlashWear, ForceOffView, Power};
 #[doc(hidden)]
 pub use server::RemoteProbe;
 pub use server::{
-    Accelerators, Contents, Endpoints, LoadError, ParseSpeedError, Preload, ServeError,
-    ServeOptions, Speed, StartError, UartEndpoints, VirtualDk, VirtualDkOptions, serve, serve_with,
+    Accelerators, BleEndpoint, Contents, Endpoints, LoadError, ParseSpeedError, Preload,
+    ServeError, ServeOptions, Speed, StartError, UartEndpoints, VirtualDk, VirtualDkOptions, serve,
+    serve_with,
 };
+pub use virtual_radio::{LinkOptions, Phy, RadioOptions, Timing};

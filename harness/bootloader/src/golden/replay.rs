@@ -7,6 +7,7 @@ use crate::golden::compare::{Differences, Places};
 use crate::golden::corpus::{Corpus, CorpusError};
 use crate::golden::summary::{CaseReport, Verdict};
 use crate::loader::boot;
+use crate::log::LogLine;
 use crate::marks::{Pending, area_swap_state, set_confirmed, set_pending, swap_type};
 use crate::outcome::{BootResult, BootedImage};
 use crate::sim::{Cut, SimFlash};
@@ -38,6 +39,25 @@ impl Sampling {
 /// Largest flash device that is replayed, in bytes: a damaged recording must not fill the memory.
 const LARGEST_DEVICE: u32 = 64 << 20;
 
+/// What the model's MCUboot prints in the boots of a case's steps: the lines of MCUboot's library, without those that
+/// Zephyr's port puts before and after them.
+pub(crate) fn consoles(corpus: &Corpus, case: &Case) -> Result<Vec<Vec<String>>, CorpusError> {
+    let Ok(config) = case.config() else {
+        return Ok(Vec::new());
+    };
+    let keys = corpus.keys(&config)?;
+    let mut replay = Replay {
+        corpus,
+        case,
+        config,
+        keys,
+        differences: Differences::default(),
+        consoles: Vec::new(),
+    };
+    replay.steps()?;
+    Ok(replay.consoles)
+}
+
 /// A case with what all its boots share.
 struct Replay<'a> {
     corpus: &'a Corpus,
@@ -45,6 +65,8 @@ struct Replay<'a> {
     config: Config,
     keys: Keys,
     differences: Differences,
+    /// What was printed in each boot of a step.
+    consoles: Vec<Vec<String>>,
 }
 
 /// How a boot ended, as recordings write it.
@@ -93,6 +115,7 @@ pub(crate) fn replay(
         config,
         keys,
         differences: Differences::default(),
+        consoles: Vec::new(),
     };
     let starts = replay.steps()?;
     let (mut cuts, mut variants) = (0, 0);
@@ -245,7 +268,17 @@ impl Replay<'_> {
         if step.expect.trace.is_some() {
             flash.start_trace();
         }
-        let ended = self.boot(flash);
+        let mut console = Vec::new();
+        let ended = self.boot_with_console(flash, &mut |line| console.push(line));
+        // Zephyr's port prints a line before, and one or three after.
+        let after = match ended.result {
+            "boot" => 3,
+            "noboot" => 1,
+            _ => 0,
+        };
+        console.truncate(console.len().saturating_sub(after));
+        let lines = console.iter().skip(1).map(ToString::to_string);
+        self.consoles.push(lines.collect());
         self.compare_step(place, &step.expect, &ended, flash)
     }
 
@@ -447,7 +480,11 @@ impl Replay<'_> {
     }
 
     fn boot(&self, flash: &mut SimFlash) -> Ended {
-        let (result, booted) = match boot(&self.config, &self.keys, flash, &mut |_| {}) {
+        self.boot_with_console(flash, &mut |_| {})
+    }
+
+    fn boot_with_console(&self, flash: &mut SimFlash, log: &mut dyn FnMut(LogLine)) -> Ended {
+        let (result, booted) = match boot(&self.config, &self.keys, flash, log) {
             Err(_) => ("cut", None),
             Ok(outcome) => match outcome.result {
                 BootResult::Boot(image) => ("boot", Some(image)),

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::golden::corpus::Corpus;
-use crate::golden::replay::{Sampling, replay};
+use crate::golden::corpus::{Corpus, CorpusError};
+use crate::golden::replay::{Sampling, consoles, replay};
 
 /// How a corpus is replayed.
 #[derive(Clone, Copy, Debug)]
@@ -185,6 +185,17 @@ impl fmt::Display for Summary {
 }
 
 impl Corpus {
+    /// What the model prints in each boot of every case's steps: id of the case, then the lines of MCUboot's library for
+    /// each boot.
+    ///
+    /// # Errors
+    /// A case cannot be replayed because something is missing in the corpus.
+    pub fn consoles(&self) -> impl Iterator<Item = Result<(&str, Vec<Vec<String>>), CorpusError>> {
+        self.cases
+            .iter()
+            .map(|case| Ok((case.id.as_str(), consoles(self, case)?)))
+    }
+
     /// Replays every case.
     #[must_use]
     pub fn replay(&self, options: &Options) -> Summary {

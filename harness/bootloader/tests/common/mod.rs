@@ -85,7 +85,8 @@ pub(crate) fn encrypted_builder(major: u8, size: u32) -> ImageBuilder {
 
 pub(crate) fn encrypted_image(major: u8, size: u32) -> Vec<u8> {
     encrypted_builder(major, size)
-        .build(&mut rng(u64::from(major)))
+        // Another stream than the payload's: its first bytes would be the content key.
+        .build(&mut rng(u64::from(major) + 100))
         .unwrap()
 }
 

@@ -1,5 +1,6 @@
 //! The commands, one file each; those of `dfu-hil bootloader` in a folder.
 
+mod ble_worker;
 mod bootloader;
 mod check;
 mod demo_firmware;
@@ -23,6 +24,7 @@ pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
         Command::Image(ImageCommand::Inspect(args)) => image::inspect(&args),
         Command::Bootloader(command) => bootloader::dispatch(command),
         Command::VirtualDk(args) => virtual_dk::serve(args),
+        Command::BleWorker => ble_worker::serve(),
         Command::DemoFirmware(args) => demo_firmware::write(&args),
     }
 }

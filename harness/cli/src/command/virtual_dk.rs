@@ -1,10 +1,11 @@
 //! `dfu-hil virtual-dk`: virtual boards that any tool can use, until they are told to stop.
 
-use crate::args::VirtualDkArgs;
+use crate::args::{RadioArgs, VirtualDkArgs};
 use crate::error::CliError;
 use crate::exit::Exit;
 use hil_runner::error_chain;
-use virtual_dk::{Accelerators, Contents, ExternalPart, ServeOptions};
+use std::time::Duration;
+use virtual_dk::{Accelerators, Contents, ExternalPart, LinkOptions, RadioOptions, ServeOptions};
 
 /// Starts the boards and returns when they have stopped.
 pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
@@ -31,6 +32,7 @@ pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
             ExternalPart::Mx25r64
         },
         contents,
+        radio: Some(radio(args.radio)),
     };
     match virtual_dk::serve(&options) {
         Ok(()) => Ok(Exit::Passed),
@@ -38,5 +40,20 @@ pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
             Err(CliError::usage(error_chain(&error)).with_help(error.help()))
         }
         Err(error) => Err(CliError::bench(error_chain(&error)).with_help(error.help())),
+    }
+}
+
+fn radio(args: RadioArgs) -> RadioOptions {
+    RadioOptions {
+        adapters: usize::from(args.ble_adapters),
+        link: LinkOptions {
+            mtu: args.ble_mtu,
+            interval: Duration::from_micros(args.ble_interval_us.into()),
+            phy: args.ble_phy,
+            loss: f64::from(args.ble_loss) / 100.0,
+            seed: args.ble_seed,
+            timing: args.ble_timing,
+            ..LinkOptions::default()
+        },
     }
 }

@@ -125,6 +125,8 @@ impl Reporter for Bars {
             | EventKind::StepFinished { .. }
             | EventKind::Console { .. }
             | EventKind::Smp(_)
+            | EventKind::LinkConnected(_)
+            | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
             | EventKind::Probe { .. } => {}
         }

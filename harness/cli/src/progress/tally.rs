@@ -85,6 +85,8 @@ impl Tally {
             EventKind::RunFinished { .. }
             | EventKind::Console { .. }
             | EventKind::Smp(_)
+            | EventKind::LinkConnected(_)
+            | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
             | EventKind::Probe { .. }
             | EventKind::UploadProgress { .. }

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use virtual_dk::bus::{BusError, Core, CoreBus, Firmware, Stopped};
 use virtual_dk::firmware::StockFirmware;
-use virtual_dk::{Speed, VirtualDk, VirtualDkOptions};
+use virtual_dk::{Endpoints, ExternalPart, RadioOptions, Speed, VirtualDk, VirtualDkOptions};
+use virtual_radio::{Advertisement, LinkEvent, LinkId, VirtualRadio};
 
 /// Where things are in the demo firmware's layout.
 const APP_PRIMARY: u32 = 0x0000_C000;
@@ -26,6 +27,9 @@ const BOOTLOADER_FREE: u32 = 0x0000_B000;
 const SETTINGS: u32 = 0x000F_C000;
 /// In the external flash of the set that uses it: a partition that no update may touch.
 const EXTERNAL_STORAGE: u32 = 0x0004_0000;
+
+/// Of the board's time: a second outside, at twenty times a DK's pace.
+const IDLE: Duration = Duration::from_secs(20);
 
 /// What is wrong.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,29 +66,81 @@ pub(crate) enum Fault {
     NetworkCoreDead,
     /// The application core stops before it has said a word.
     ApplicationCoreDead,
+    /// The board resets itself when a central is gone.
+    ResetsWhenTheLinkIsLost,
+    /// The board is on the air once, and never again after a reset.
+    RadioDeadAfterReset,
+    /// The board resets itself when a central is connected and says nothing for a while.
+    ForgetsAnIdleCentral,
+}
+
+/// A board within reach of a radio with two adapters.
+pub(crate) struct Board {
+    dk: VirtualDk,
+    radio: VirtualRadio,
+}
+
+impl Board {
+    pub(crate) fn endpoints(&self) -> &Endpoints {
+        self.dk.endpoints()
+    }
+
+    /// The bus on which its radio is.
+    pub(crate) fn bus(&self) -> &str {
+        self.radio.address()
+    }
+
+    /// Names of the radio's adapters.
+    pub(crate) fn adapters(&self) -> &[String] {
+        self.radio.adapters()
+    }
 }
 
 /// A board with this fault, at twenty times a DK's pace.
-pub(crate) fn board(fault: Fault) -> VirtualDk {
+pub(crate) fn board(fault: Fault) -> Board {
     board_at(fault, 20.0)
 }
 
 /// A board with this fault, at `speed` times a DK's pace.
-pub(crate) fn board_at(fault: Fault, speed: f64) -> VirtualDk {
-    let options = VirtualDkOptions {
-        speed: Speed::Factor(speed),
-        ..VirtualDkOptions::default()
-    };
+pub(crate) fn board_at(fault: Fault, speed: f64) -> Board {
     let firmware = Broken {
         fault,
         written: AtomicU32::new(0),
     };
-    VirtualDk::start(options, Arc::new(firmware)).expect("a virtual board can be started here")
+    let options = VirtualDkOptions {
+        speed: Speed::Factor(speed),
+        ..VirtualDkOptions::default()
+    };
+    started(options, Arc::new(firmware))
+}
+
+/// A board that lacks its external flash, and is otherwise as it should be.
+pub(crate) fn board_without_external_flash() -> Board {
+    let options = VirtualDkOptions {
+        external: ExternalPart::None,
+        ..VirtualDkOptions::default()
+    };
+    started(options, Arc::new(StockFirmware))
+}
+
+fn started(options: VirtualDkOptions, firmware: Arc<dyn Firmware>) -> Board {
+    let radio = VirtualRadio::start(RadioOptions {
+        adapters: 2,
+        ..RadioOptions::default()
+    })
+    .expect("a virtual radio can be started here");
+    let options = VirtualDkOptions {
+        air: Some(radio.air()),
+        ..options
+    };
+    let dk = VirtualDk::start(options, firmware).expect("a virtual board can be started here");
+    Board { dk, radio }
 }
 
 struct Broken {
     fault: Fault,
-    /// How often the byte was written that loses a bit: by the upload, then by the swap.
+    /// How often the byte was written that loses a bit: by the upload, then by the swap. Or how often the board was put
+    /// on the air.
     written: AtomicU32,
 }
 
@@ -98,6 +154,7 @@ impl Firmware for Broken {
                 bus,
                 fault,
                 written: &self.written,
+                heard: None,
             }),
         }
     }
@@ -107,6 +164,8 @@ struct FaultyBus<'a> {
     bus: &'a mut dyn CoreBus,
     fault: Fault,
     written: &'a AtomicU32,
+    /// When a central that is connected was heard last.
+    heard: Option<Duration>,
 }
 
 impl FaultyBus<'_> {
@@ -206,7 +265,50 @@ impl CoreBus for FaultyBus<'_> {
     }
 
     fn uart_read(&mut self, wait: Duration) -> Result<Vec<u8>, Stopped> {
+        // Not to sleep through a central's silence.
+        let wait = match self.fault {
+            Fault::ForgetsAnIdleCentral => wait.min(Duration::from_secs(1)),
+            _ => wait,
+        };
         self.bus.uart_read(wait)
+    }
+
+    fn ble_advertise(&mut self, advertisement: Advertisement) -> Result<(), Stopped> {
+        if self.fault == Fault::RadioDeadAfterReset
+            && self.written.fetch_add(1, Ordering::SeqCst) > 0
+        {
+            return Ok(());
+        }
+        self.bus.ble_advertise(advertisement)
+    }
+
+    fn ble_events(&mut self) -> Result<Vec<LinkEvent>, Stopped> {
+        let events = self.bus.ble_events()?;
+        for event in &events {
+            match (self.fault, event) {
+                (Fault::ResetsWhenTheLinkIsLost, LinkEvent::Disconnected { .. }) => {
+                    return Err(self.bus.system_reset());
+                }
+                (Fault::ForgetsAnIdleCentral, LinkEvent::Disconnected { .. }) => self.heard = None,
+                (Fault::ForgetsAnIdleCentral, _) => self.heard = Some(self.bus.uptime()?),
+                _ => {}
+            }
+        }
+        if let Some(heard) = self.heard
+            && self.bus.uptime()?.saturating_sub(heard) > IDLE
+        {
+            return Err(self.bus.system_reset());
+        }
+        Ok(events)
+    }
+
+    fn ble_notify(
+        &mut self,
+        link: LinkId,
+        characteristic: u16,
+        value: Vec<u8>,
+    ) -> Result<(), Stopped> {
+        self.bus.ble_notify(link, characteristic, value)
     }
 
     fn wait(&mut self, duration: Duration) -> Result<(), Stopped> {

@@ -4,12 +4,13 @@
 
 pub(crate) mod broken;
 
+use broken::Board;
 use hil_record::RunRecord;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use virtual_dk::{Endpoints, VirtualDk};
+use virtual_dk::Endpoints;
 
 /// The command under test.
 pub(crate) const DFU_HIL: &str = env!("CARGO_BIN_EXE_dfu-hil");
@@ -30,7 +31,7 @@ impl Desk {
         let desk = Self::empty();
         desk.write(
             "rig.yaml",
-            &format!("rig: test\nboards:\n  - name: dk\n    virtual: {{ count: {boards}, speed: {speed} }}\n"),
+            &format!("rig: test\nbluetooth: {{ adapters: [{{ name: hci0 }}, {{ name: hci1 }}] }}\nboards:\n  - name: dk\n    virtual: {{ count: {boards}, speed: {speed} }}\n"),
         );
         desk
     }
@@ -53,15 +54,28 @@ impl Desk {
     }
 
     /// Writes a rig file for a board that somebody else runs: the runner is told no more than of a DK on USB.
-    pub(crate) fn rig_for(&self, board: &VirtualDk) {
+    pub(crate) fn rig_for(&self, board: &Board) {
         let Endpoints {
-            probe, uart, power, ..
+            probe,
+            uart,
+            power,
+            ble,
+            ..
         } = board.endpoints();
+        let address = ble.as_ref().map_or("", |ble| &ble.address);
+        let adapters: Vec<String> = board
+            .adapters()
+            .iter()
+            .map(|name| format!("{{ name: {name} }}"))
+            .collect();
         self.write(
             "rig.yaml",
             &format!(
-                "rig: test\nboards:\n  - name: dk\n    probe: {{ selector: \"{probe}\" }}\n    uart:\n      \
+                "rig: test\nbluetooth: {{ bus: \"{}\", adapters: [{}] }}\nboards:\n  - name: dk\n    \
+                 ble: {{ adapter: hci0, address: \"{address}\" }}\n    probe: {{ selector: \"{probe}\" }}\n    uart:\n      \
                  app: {{ path: \"{}\" }}\n      net: {{ path: \"{}\" }}\n    power: {{ scpi: {{ address: \"{power}\" }} }}\n",
+                board.bus(),
+                adapters.join(", "),
                 uart.app.display(),
                 uart.net.display()
             ),

@@ -26,6 +26,11 @@ impl RigError {
                 "wait for it, stop it, or run on another board; the lease goes with the process that holds it"
                     .into()
             }
+            Self::AdapterFull { .. } => {
+                "wait for those boards, or use another adapter; `max-connections` under `bluetooth.adapters` in the \
+                 rig file says how many the adapter is given"
+                    .into()
+            }
             Self::Lease { path, .. } => {
                 let dir = path.parent().map(|dir| dir.display().to_string()).unwrap_or_default();
                 format!("make sure that you may write to {dir}")
@@ -182,6 +187,12 @@ mod tests {
             RigError::BoardInUse {
                 board: board(),
                 holder,
+            },
+            RigError::AdapterFull {
+                board: board(),
+                adapter: "`hci0`".into(),
+                connections: 1,
+                holders: "process 42 as `bench/right`".into(),
             },
             RigError::Lease {
                 board: board(),

@@ -104,6 +104,20 @@ pub enum RigError {
         /// Who uses it.
         holder: Holder,
     },
+    /// An adapter cannot hold another connection.
+    #[error(
+        "adapter {adapter} holds its {connections} connections already, none is left for board `{board}`: {holders}"
+    )]
+    AdapterFull {
+        /// The board.
+        board: String,
+        /// The adapter.
+        adapter: String,
+        /// How many it can hold.
+        connections: usize,
+        /// Who holds them, for people.
+        holders: String,
+    },
     /// The lease file cannot be used.
     #[error("cannot take the lease of board `{board}` with `{path}`")]
     Lease {

@@ -4,12 +4,14 @@
 //! which cannot hold nonsense. Hardware is named by what does not change: a probe by its selector, a serial
 //! port by USB serial number and interface, never by the name that the system gave it today.
 
+mod bluetooth;
 mod error;
 mod raw;
 
 pub use error::RigFileError;
 
 use crate::core::Core;
+use hil_ble::{AdapterId, DeviceId};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -25,6 +27,8 @@ pub struct RigFile {
     pub name: String,
     /// What it is, in the words of its owner.
     pub description: Option<String>,
+    /// Its Bluetooth.
+    pub bluetooth: BluetoothSpec,
     /// Its boards, at least one. Names are unique; virtual boards with a count are one entry here.
     pub boards: Vec<BoardSpec>,
 }
@@ -84,6 +88,56 @@ pub struct VirtualSpec {
     pub speed: Option<String>,
 }
 
+/// The Bluetooth of a rig.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct BluetoothSpec {
+    /// The D-Bus address of the bus on which real boards' adapters are; the system's bus when absent.
+    pub bus: Option<String>,
+    /// What is known of adapters. Virtual boards get as many adapters as are named here, at least one.
+    pub adapters: Vec<AdapterSpec>,
+    /// What the air of virtual boards is like.
+    pub link: LinkSpec,
+}
+
+/// An adapter of the host.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct AdapterSpec {
+    /// Which one.
+    pub adapter: AdapterId,
+    /// How many connections its controller can hold; not limited when absent.
+    pub max_connections: Option<usize>,
+}
+
+/// What the air of virtual boards is like; what is absent is up to the virtual radio.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct LinkSpec {
+    /// ATT MTU in bytes.
+    pub mtu: Option<u16>,
+    /// Connection interval in microseconds.
+    pub interval_us: Option<u32>,
+    /// `1m` or `2m`.
+    pub phy: Option<String>,
+    /// How much of what is sent is lost, in percent.
+    pub loss_percent: Option<u8>,
+    /// Which packets are lost.
+    pub seed: Option<u64>,
+    /// `instant` or `realistic`.
+    pub timing: Option<String>,
+}
+
+/// A board on the air.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct BleSpec {
+    /// The adapter that hears it.
+    pub adapter: AdapterId,
+    /// Who it is.
+    pub device: DeviceId,
+}
+
 /// A board on a bench.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -94,6 +148,8 @@ pub struct RealSpec {
     pub uart_app: Option<UartSpec>,
     /// The serial port of the network core.
     pub uart_net: Option<UartSpec>,
+    /// How it is reached with Bluetooth.
+    pub ble: Option<BleSpec>,
     /// How its power is switched.
     pub power: PowerSpec,
 }

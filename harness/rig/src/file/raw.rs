@@ -1,8 +1,9 @@
 //! A rig file as the person wrote it, and how it becomes a checked one.
 
+use super::bluetooth::{Ble, Bluetooth};
 use super::{
-    BoardKind, BoardSpec, ExternalFlash, PowerSpec, ProbeSelector, ProbeSpec, RealSpec, Recover,
-    RigFile, RigFileError, UartPortSpec, UartSpec, VirtualSpec,
+    BluetoothSpec, BoardKind, BoardSpec, ExternalFlash, PowerSpec, ProbeSelector, ProbeSpec,
+    RealSpec, Recover, RigFile, RigFileError, UartPortSpec, UartSpec, VirtualSpec,
 };
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
@@ -28,6 +29,7 @@ const MOST_VIRTUAL_BOARDS: usize = 64;
 pub(super) struct Rig {
     rig: Checked<Name>,
     description: Option<String>,
+    bluetooth: Option<Bluetooth>,
     boards: Vec<Board>,
 }
 
@@ -42,6 +44,7 @@ struct Board {
     simulated: Option<Virtual>,
     probe: Option<Probe>,
     uart: Option<Uarts>,
+    ble: Option<Ble>,
     #[serde(default, with = "serde_yaml::with::singleton_map")]
     power: Option<Power>,
 }
@@ -115,7 +118,7 @@ struct Command {
 
 /// A text that is parsed while the file is read, so that an error has the place of the text.
 #[derive(Debug)]
-struct Checked<T>(T);
+pub(super) struct Checked<T>(pub(super) T);
 
 impl<'de, T: FromStr<Err = String>> Deserialize<'de> for Checked<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -206,6 +209,10 @@ impl Rig {
                 help,
             ));
         }
+        let bluetooth = match self.bluetooth {
+            Some(bluetooth) => bluetooth.check(path, text)?,
+            None => BluetoothSpec::default(),
+        };
         let mut boards: Vec<BoardSpec> = Vec::with_capacity(self.boards.len());
         for (index, board) in self.boards.into_iter().enumerate() {
             let name = board.name.0.0.clone();
@@ -232,6 +239,7 @@ impl Rig {
             path: path.to_owned(),
             name: self.rig.0.0,
             description: self.description,
+            bluetooth,
             boards,
         })
     }
@@ -279,9 +287,9 @@ impl Board {
         let at = format!("boards[{index}]");
         let kind = match (self.simulated, self.probe) {
             (Some(simulated), None) => {
-                if self.uart.is_some() || self.power.is_some() {
+                if self.uart.is_some() || self.power.is_some() || self.ble.is_some() {
                     return Err(place.problem(
-                        format!("{at}: found `uart` or `power` beside `virtual`, expected neither"),
+                        format!("{at}: found `uart`, `ble` or `power` beside `virtual`, expected none of them"),
                         "a virtual board says its own endpoints when it starts",
                     ));
                 }
@@ -299,6 +307,11 @@ impl Board {
                     place,
                     &format!("{at}.uart.net"),
                 )?,
+                ble: self
+                    .ble
+                    .map(|ble| ble.check(&at))
+                    .transpose()
+                    .map_err(|(what, help)| place.problem(what, help))?,
                 power: self
                     .power
                     .map_or(Ok(PowerSpec::ResetOnly), |power| power.check(place, &at))?,

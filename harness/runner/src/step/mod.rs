@@ -6,6 +6,7 @@ mod expect_console;
 mod expect_image_state;
 mod expect_net;
 mod expect_plain_text;
+mod expect_radio;
 mod expect_slot;
 mod mark;
 mod power_cut;
@@ -37,5 +38,6 @@ pub(crate) fn run(context: &mut Context<'_>, step: &Step) -> Checked {
         Step::ExpectImageState(step) => expect_image_state::run(context, step),
         Step::ExpectConsole(step) => expect_console::run(context, step),
         Step::ExpectNet(step) => expect_net::run(context, step),
+        Step::ExpectRadio(step) => expect_radio::run(context, step),
     }
 }

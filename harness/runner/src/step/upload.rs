@@ -1,21 +1,25 @@
-//! `upload`: sends an image over SMP, or a part of it before the power goes.
+//! `upload`: sends an image over SMP, or a part of it before the power or the link goes.
 
 use crate::context::{Context, LoadedImage};
+use crate::events::Events;
+use crate::fuse::Fuse;
 use crate::history::What;
 use crate::link::Uploaded;
+use crate::radio::{Intrusion, Second};
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::predict::Sent;
+use hil_clock::{Instant, SharedClock};
 use hil_record::{ErrorKind, EventKind, Evidence, FailKind, PowerAction};
-use hil_scenario::{Answer, Upload, UploadCut};
+use hil_scenario::{Answer, LinkLoss, LossPoint, StartsAt, Upload, UploadCut};
 use hil_smp::{UploadOptions, UploadProgress};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Progress is an event for every so many percent of the image.
 const PROGRESS_STEP: u64 = 5;
 
 pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
-    context.over(step.over)?;
     let image = context.image(&step.image)?;
     context.sent(&step.image);
     let number = u32::from(step.to.unwrap_or(0));
@@ -24,42 +28,33 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
         ..UploadOptions::default()
     };
     let total = image.bytes().len() as u64;
-    let stop_at = step.power_cut.as_ref().map(|cut| cut.at.of(total));
-    let deadline = context.deadline(step.within);
-
-    let events = context.events.clone();
-    let board = context.bench.name.clone();
-    let clock = context.clock.clone();
-    let name = step.image.to_string();
-    let mut reached = None;
-    let mut shown = 0;
-    let mut overdue = false;
-    let mut progress = |at: UploadProgress| {
-        reached = Some(at.offset);
-        let percent = at.offset * 100 / at.total.max(1);
-        if percent >= shown + PROGRESS_STEP || at.offset == at.total {
-            shown = percent;
-            events.emit(EventKind::UploadProgress {
-                board: board.clone(),
-                image: name.clone(),
-                sent: at.offset,
-                total: at.total,
-            });
+    let end = End::of(step);
+    let fuse = context.bench.radio().map(|radio| radio.fuse());
+    if let (Some(fuse), Some(LossPoint::LastAnswer)) = (&fuse, end.loss().map(|loss| loss.at)) {
+        fuse.arm(total);
+    }
+    let mut watch = Watch::new(context, step, total);
+    let uploaded = context.ask(step.over, step.within, |link| {
+        let uploaded = link.upload(image.bytes(), options.clone(), &mut |at| watch.progress(at));
+        match uploaded {
+            // As planned: the end of the image is on its way, and nobody hears the answer.
+            Err(Trouble::Lost(_)) if fuse.as_ref().is_some_and(Fuse::is_blown) => {
+                Ok(Uploaded::Stopped { offset: total })
+            }
+            uploaded => uploaded,
         }
-        overdue = clock.now() >= deadline;
-        if overdue || stop_at.is_some_and(|stop_at| at.offset >= stop_at) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    };
-    let uploaded = context
-        .bench
-        .link()?
-        .upload(image.bytes(), options, &mut progress)?;
+    });
+    let Watch {
+        reached,
+        overdue,
+        intrusion,
+        ..
+    } = watch;
+    let uploaded = uploaded?;
     note(context, step, number, &image, &uploaded, reached);
+    let intrusion = intrusion.transpose()?;
 
-    match (uploaded, &step.power_cut) {
+    match (uploaded, end) {
         (Uploaded::Stopped { offset }, _) if overdue => Err(Trouble::fail(
             FailKind::Protocol,
             format_args!(
@@ -67,23 +62,28 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
                 step.image, step.within
             ),
         )),
-        (Uploaded::Stopped { offset }, Some(cut)) => cut_power(context, cut, offset, total),
-        (Uploaded::Complete(_), Some(_)) => Err(Trouble::error(
+        (Uploaded::Stopped { offset }, End::PowerCut(cut)) => {
+            cut_power(context, cut, offset, total)
+        }
+        (Uploaded::Stopped { offset }, End::LinkLost(loss)) => {
+            lose_link(context, step, loss, offset, total)
+        }
+        (Uploaded::Complete(_), End::PowerCut(_) | End::LinkLost(_)) => Err(Trouble::error(
             ErrorKind::Cut,
             format_args!(
-                "the upload of {} was complete before the power could be cut",
+                "the upload of {} was complete before it could be broken off",
                 step.image
             ),
         )
-        .with_help("cut at a smaller share of the image")),
-        (Uploaded::Stopped { offset }, None) => Err(Trouble::error(
+        .with_help("break it off at a smaller share of the image")),
+        (Uploaded::Stopped { offset }, End::Whole) => Err(Trouble::error(
             ErrorKind::Harness,
             format_args!(
                 "the upload of {} stopped at offset {offset} for no reason",
                 step.image
             ),
         )),
-        (Uploaded::Complete(outcome), None) => {
+        (Uploaded::Complete(outcome), End::Whole) => {
             let start = outcome.resumed_at.unwrap_or(0);
             context.see(Evidence::seen(
                 "upload",
@@ -95,7 +95,8 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
                     outcome.stats.restarts
                 ),
             ));
-            accepted(step, start)
+            accepted(context, step, start)?;
+            check_intrusion(context, step, intrusion)
         }
         (Uploaded::Refused(reason), _) if step.expect == Answer::Refused => {
             context.see(Evidence::seen("upload", format!("refused: {reason}")));
@@ -105,6 +106,105 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
             FailKind::Refused,
             format_args!("the board refused the upload of {}: {reason}", step.image),
         )),
+    }
+}
+
+/// How an upload is to end.
+#[derive(Clone, Copy)]
+enum End<'a> {
+    Whole,
+    PowerCut(&'a UploadCut),
+    LinkLost(&'a LinkLoss),
+}
+
+impl<'a> End<'a> {
+    /// A file has at most one of them.
+    fn of(step: &'a Upload) -> Self {
+        match (&step.power_cut, &step.link_lost) {
+            (Some(cut), _) => Self::PowerCut(cut),
+            (None, Some(loss)) => Self::LinkLost(loss),
+            (None, None) => Self::Whole,
+        }
+    }
+
+    const fn loss(self) -> Option<&'a LinkLoss> {
+        match self {
+            Self::LinkLost(loss) => Some(loss),
+            Self::Whole | Self::PowerCut(_) => None,
+        }
+    }
+
+    /// The offset at which it is stopped.
+    fn stops_at(self, total: u64) -> Option<u64> {
+        match self {
+            Self::PowerCut(cut) => Some(cut.at.of(total)),
+            Self::LinkLost(loss) => match loss.at {
+                LossPoint::Share(share) => Some(share.of(total)),
+                LossPoint::LastAnswer => None,
+            },
+            Self::Whole => None,
+        }
+    }
+}
+
+/// What is done while an upload goes on.
+struct Watch {
+    events: Events,
+    clock: SharedClock,
+    board: String,
+    image: String,
+    deadline: Instant,
+    stop_at: Option<u64>,
+    /// Another central, when it comes, and for how long it tries.
+    second: Option<(Second, u64, Duration)>,
+    reached: Option<u64>,
+    shown: u64,
+    overdue: bool,
+    intrusion: Option<Checked<Intrusion>>,
+}
+
+impl Watch {
+    fn new(context: &mut Context<'_>, step: &Upload, total: u64) -> Self {
+        let second = step.second_central.as_ref().and_then(|wanted| {
+            let second = context.bench.radio()?.second()?;
+            Some((second, wanted.at.of(total), wanted.within))
+        });
+        Self {
+            events: context.events.clone(),
+            clock: context.clock.clone(),
+            board: context.bench.name.clone(),
+            image: step.image.to_string(),
+            deadline: context.deadline(step.within),
+            stop_at: End::of(step).stops_at(total),
+            second,
+            reached: None,
+            shown: 0,
+            overdue: false,
+            intrusion: None,
+        }
+    }
+
+    fn progress(&mut self, at: UploadProgress) -> ControlFlow<()> {
+        self.reached = Some(at.offset);
+        let percent = at.offset * 100 / at.total.max(1);
+        if percent >= self.shown + PROGRESS_STEP || at.offset == at.total {
+            self.shown = percent;
+            self.events.emit(EventKind::UploadProgress {
+                board: self.board.clone(),
+                image: self.image.clone(),
+                sent: at.offset,
+                total: at.total,
+            });
+        }
+        if let Some((second, _, within)) = self.second.take_if(|(_, from, _)| at.offset >= *from) {
+            self.intrusion = Some(second.intrude(within));
+        }
+        self.overdue = self.clock.now() >= self.deadline;
+        if self.overdue || self.stop_at.is_some_and(|stop_at| at.offset >= stop_at) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 }
 
@@ -146,7 +246,7 @@ fn note(
     });
 }
 
-fn accepted(step: &Upload, start: u64) -> Checked {
+fn accepted(context: &Context<'_>, step: &Upload, start: u64) -> Checked {
     if step.expect == Answer::Refused {
         return Err(Trouble::fail(
             FailKind::NotRefused,
@@ -156,16 +256,92 @@ fn accepted(step: &Upload, start: u64) -> Checked {
             ),
         ));
     }
-    match step.starts_at {
-        Some(expected) if u64::from(expected) != start => Err(Trouble::fail(
-            FailKind::Protocol,
+    let expected = match step.starts_at {
+        None => return Ok(()),
+        Some(StartsAt::Byte(expected)) if u64::from(expected) == start => return Ok(()),
+        Some(StartsAt::Byte(expected)) => format!("expected {expected}"),
+        Some(StartsAt::Resumed) => match context.broken_off_at(&step.image) {
+            // More may have been under way than was acknowledged.
+            Some(offset) if start > 0 && start >= offset => return Ok(()),
+            Some(offset) => format!("expected to go on from {offset}, where it was broken off"),
+            None => {
+                return Err(Trouble::error(
+                    ErrorKind::Harness,
+                    format_args!(
+                        "no upload of {} was broken off, so it cannot be resumed",
+                        step.image
+                    ),
+                )
+                .with_help("put an `upload` of the same image with `link_lost` before it"));
+            }
+        },
+    };
+    Err(Trouble::fail(
+        FailKind::Protocol,
+        format_args!(
+            "the board took the upload of {} up at offset {start}, {expected}",
+            step.image
+        ),
+    ))
+}
+
+/// What became of another central, held against what must.
+fn check_intrusion(
+    context: &mut Context<'_>,
+    step: &Upload,
+    intrusion: Option<Intrusion>,
+) -> Checked {
+    let Some(wanted) = &step.second_central else {
+        return Ok(());
+    };
+    match (intrusion, wanted.expect) {
+        (Some(Intrusion::GotIn(how)), Answer::Accepted)
+        | (Some(Intrusion::KeptOut(how)), Answer::Refused) => {
+            context.see(Evidence::seen("second central", how));
+            Ok(())
+        }
+        (Some(Intrusion::GotIn(how)), Answer::Refused) => Err(Trouble::fail(
+            FailKind::NotRefused,
+            format_args!("a second central must be kept out, but was connected: {how}"),
+        )),
+        (Some(Intrusion::KeptOut(how)), Answer::Accepted) => Err(Trouble::fail(
+            FailKind::Radio,
+            format_args!("a second central must get in, but did not: {how}"),
+        )),
+        (None, _) => Err(Trouble::error(
+            ErrorKind::Harness,
             format_args!(
-                "the board took the upload of {} up at offset {start}, expected {expected}",
+                "the upload of {} was complete before the second central came",
                 step.image
             ),
-        )),
-        Some(_) | None => Ok(()),
+        )
+        .with_help("let it come at a smaller share of the image")),
     }
+}
+
+fn lose_link(
+    context: &mut Context<'_>,
+    step: &Upload,
+    loss: &LinkLoss,
+    offset: u64,
+    total: u64,
+) -> Checked {
+    if let (LossPoint::LastAnswer, Some(radio)) = (loss.at, context.bench.radio()) {
+        radio.flush();
+    }
+    context.wait(loss.delay)?;
+    context
+        .bench
+        .hang_up("the scenario wants the link to be lost");
+    context.broken_off(&step.image, offset);
+    let when = match loss.at {
+        LossPoint::Share(_) => format!("when the board had {offset} of {total} bytes"),
+        LossPoint::LastAnswer => {
+            format!("when all {total} bytes had been sent and the last answer had not been heard")
+        }
+    };
+    context.see(Evidence::seen("link lost", when));
+    context.wait(loss.off_for)
 }
 
 fn cut_power(context: &mut Context<'_>, cut: &UploadCut, offset: u64, total: u64) -> Checked {

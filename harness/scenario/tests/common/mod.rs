@@ -59,6 +59,9 @@ impl SetFolder {
                 writeln!(releases, "      net: {{ file: {name}-net.bin }}").unwrap();
             }
         }
+        write_image(&folder.path().join("net-other-ipc.bin"), "2.0.0", None);
+        releases
+            .push_str("  net-other-ipc:\n    images:\n      net: { file: net-other-ipc.bin }\n");
         let text = format!(
             "\
 firmware: sample

@@ -17,8 +17,11 @@ use crate::model::{
 /// Bytes of an image header in SDK builds (`CONFIG_ROM_START_OFFSET`).
 const HEADER: u32 = 0x200;
 
-/// Version of the interface between the cores in all demo firmware.
+/// Version of the interface between the cores in all demo firmware but one.
 const IPC_VERSION: u32 = 1;
+
+/// The other version.
+const OTHER_IPC_VERSION: u32 = 2;
 
 /// A release: files to program through the probe, and images to send.
 #[derive(Clone, Debug)]
@@ -193,6 +196,11 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
             version,
         )),
         Release::of(
+            "net-other-ipc",
+            "good network firmware that the applications of this set cannot talk to: no radio",
+        )
+        .net(make.image(&make.net_with("2.0.0", 2, OTHER_IPC_VERSION), version)),
+        Release::of(
             "net-broken",
             "signed for MCUboot, but with a hash that b0n refuses",
         )
@@ -327,10 +335,15 @@ impl Maker<'_> {
 
     /// Network firmware with validation information behind it, as b0n wants it.
     fn net(&self, version: &str, number: u32) -> Vec<u8> {
+        self.net_with(version, number, IPC_VERSION)
+    }
+
+    /// The same, with a version of the interface between the cores.
+    fn net_with(&self, version: &str, number: u32, ipc_version: u32) -> Vec<u8> {
         let model = NetworkModel {
             name: "dfu-hil demo net".to_owned(),
             version: version.to_owned(),
-            ipc_version: IPC_VERSION,
+            ipc_version,
         };
         let firmware = Binary::new(Model::Network(model), NET_PRIMARY.address, NET_SIZE)
             .seed(number.into())

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use hil_bootloader::{Config, DowngradePrevention, Mode};
 use hil_smp::frame::{self, Decoded, Decoder};
+use virtual_radio::gatt::{SMP_HANDLE, SMP_SERVICE};
+use virtual_radio::{Advertisement, LinkEvent};
 
+use super::ble::{Central, Reassembly};
 use super::console::{self, Level};
 use super::flash::SharedBus;
 use super::images::SlotServices;
@@ -57,6 +60,13 @@ enum Network {
     Settled,
 }
 
+/// Where a request came from, and its answer goes.
+#[derive(Clone, Copy, Debug)]
+enum Origin {
+    Uart,
+    Ble(Central),
+}
+
 /// A running application.
 struct Application<'a> {
     model: &'a ApplicationModel,
@@ -64,8 +74,11 @@ struct Application<'a> {
     started: Duration,
     server: Server,
     decoder: Decoder,
-    /// Requests that wait, each in a buffer of the pool.
-    requests: VecDeque<Vec<u8>>,
+    reassembly: Reassembly,
+    /// The central that is connected.
+    central: Option<Central>,
+    /// Requests that wait, each in a buffer of the pool, and where they came from.
+    requests: VecDeque<(Origin, Vec<u8>)>,
     network: Network,
     /// When a client's reset falls due, in board time.
     reset_at: Option<Duration>,
@@ -93,6 +106,8 @@ impl<'a> Application<'a> {
             started,
             server: Server::new(model.smp.clone(), identity(model, config)),
             decoder: Decoder::server(model.smp.buf_size as usize),
+            reassembly: Reassembly::new(model.smp.ble_reassembly, model.smp.buf_size),
+            central: None,
             requests: VecDeque::new(),
             network: Network::Starting { looks: 0 },
             reset_at: None,
@@ -134,7 +149,8 @@ impl<'a> Application<'a> {
                 Level::Info,
                 "ipc",
                 format_args!("network core ready, IPC version {version}"),
-            )
+            )?;
+            self.advertise(bus)
         } else {
             let text =
                 format!("network core speaks IPC version {version}, expected {expected}: no radio");
@@ -183,6 +199,7 @@ impl<'a> Application<'a> {
         };
         let bytes = bus.uart_read(wait)?;
         self.receive(&bytes);
+        self.receive_ble(bus)?;
         self.answer(bus)
     }
 
@@ -194,17 +211,58 @@ impl<'a> Application<'a> {
         while let Some(decoded) = self.decoder.next() {
             // Damaged frames and text get no answer; neither does a request for which no buffer is left.
             if let Decoded::Packet(packet) = decoded
-                && self.requests.len() < self.model.smp.buf_count as usize
+                && self.free_buffers() > 0
             {
-                self.requests.push_back(packet);
+                self.requests.push_back((Origin::Uart, packet));
             }
         }
     }
 
+    fn free_buffers(&self) -> usize {
+        let used = self.requests.len() + self.reassembly.buffers();
+        (self.model.smp.buf_count as usize).saturating_sub(used)
+    }
+
+    /// Advertises the SMP service under `CONFIG_BT_DEVICE_NAME`, if the application was built with Bluetooth.
+    fn advertise(&self, bus: &mut dyn CoreBus) -> Result<(), Stopped> {
+        if !self.model.links.contains(&Link::Ble) {
+            return Ok(());
+        }
+        bus.ble_advertise(Advertisement {
+            name: Some(self.model.name.clone()),
+            services: vec![SMP_SERVICE],
+        })
+    }
+
+    fn receive_ble(&mut self, bus: &mut dyn CoreBus) -> Result<(), Stopped> {
+        for event in bus.ble_events()? {
+            match event {
+                LinkEvent::Connected { link, mtu } => self.central = Some(Central { link, mtu }),
+                LinkEvent::Disconnected { .. } => {
+                    self.central = None;
+                    self.advertise(bus)?;
+                }
+                LinkEvent::Written {
+                    characteristic: SMP_HANDLE,
+                    value,
+                    ..
+                } => {
+                    let free = self.free_buffers();
+                    let collected = self.reassembly.collect(&value, free);
+                    if let (Ok(Some(packet)), Some(central)) = (collected, self.central) {
+                        self.requests.push_back((Origin::Ble(central), packet));
+                    }
+                }
+                LinkEvent::Written { .. } | LinkEvent::Subscribed { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
     fn answer(&mut self, bus: &mut dyn CoreBus) -> Result<(), BusError> {
         // The answer needs a buffer of the same pool.
-        let exhausted = self.requests.len() >= self.model.smp.buf_count as usize;
-        let Some(request) = self.requests.pop_front() else {
+        let exhausted = self.free_buffers() == 0;
+        let Some((origin, request)) = self.requests.pop_front() else {
             return Ok(());
         };
         let responses = if exhausted {
@@ -221,9 +279,18 @@ impl<'a> Application<'a> {
             handled.responses
         };
         for response in responses {
-            let frame =
-                frame::encode(&response).expect("an answer fits the buffer, so it fits a frame");
-            bus.uart_write(&frame)?;
+            match origin {
+                Origin::Uart => {
+                    let frame = frame::encode(&response)
+                        .expect("an answer fits the buffer, so it fits a frame");
+                    bus.uart_write(&frame)?;
+                }
+                Origin::Ble(central) => {
+                    for fragment in central.fragments(&response) {
+                        bus.ble_notify(central.link, SMP_HANDLE, fragment)?;
+                    }
+                }
+            }
         }
         Ok(())
     }

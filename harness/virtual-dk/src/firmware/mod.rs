@@ -6,6 +6,7 @@
 
 mod application;
 mod b0n;
+mod ble;
 mod console;
 mod flash;
 mod images;

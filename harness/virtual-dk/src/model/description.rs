@@ -230,6 +230,9 @@ pub struct SmpModel {
     pub buf_size: u32,
     /// `MCUMGR_TRANSPORT_NETBUF_COUNT`: requests and answers that can exist at once.
     pub buf_count: u32,
+    /// `MCUMGR_TRANSPORT_BT_REASSEMBLY`: requests over Bluetooth may be larger than a write.
+    #[serde(default, skip_serializing_if = "is_built_in")]
+    pub ble_reassembly: Feature,
     /// OS echo.
     pub echo: Feature,
     /// OS params.
@@ -252,12 +255,18 @@ pub struct SmpModel {
     pub version_1: Feature,
 }
 
+/// What a description need not say.
+fn is_built_in(feature: &Feature) -> bool {
+    feature.is_on()
+}
+
 impl Default for SmpModel {
     /// Zephyr's defaults, with echo, params, OS and bootloader information on.
     fn default() -> Self {
         Self {
             buf_size: 384,
             buf_count: 4,
+            ble_reassembly: Feature::On,
             echo: Feature::On,
             params: Feature::On,
             task_statistics: Feature::Off,

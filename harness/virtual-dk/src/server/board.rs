@@ -2,6 +2,7 @@
 
 use super::core_bus::CoreHandle;
 use super::options::Speed;
+use super::radio::Radio;
 use crate::bus::{Core, Firmware};
 use crate::chip::{Chip, Power, Start, index};
 use hil_clock::{Clock, Instant, SystemClock};
@@ -33,6 +34,7 @@ pub(super) struct UartBuffers {
 pub(super) struct State {
     pub(super) chip: Chip,
     pub(super) uarts: [UartBuffers; 2],
+    pub(super) radio: Radio,
     firmware_threads: Vec<JoinHandle<()>>,
     /// When power last came.
     powered_at: Instant,
@@ -74,6 +76,7 @@ impl Board {
             state: Mutex::new(State {
                 chip,
                 uarts: Default::default(),
+                radio: Radio::default(),
                 firmware_threads: Vec::new(),
                 powered_at: clock.now(),
                 skipped: Duration::ZERO,
@@ -175,6 +178,7 @@ impl Board {
         if !state.chip.take_changed() {
             return;
         }
+        state.radio.settle(&state.chip);
         for start in state.chip.take_starts() {
             self.start_firmware(state, start);
         }

@@ -9,6 +9,7 @@ use crate::chip::{
 use hil_clock::Clock;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
+use virtual_radio::{Advertisement, LinkEvent, LinkId};
 
 /// Programming a word (nRF5340 product specification, `t_WRITE`, typical).
 const WORD_WRITE: Duration = Duration::from_micros(41);
@@ -289,12 +290,33 @@ impl CoreBus for CoreHandle {
                 return Ok(std::mem::take(&mut uart.to_board).into());
             }
             let patience = board.clock.block_for(deadline);
-            if patience.is_zero() {
+            let called = self.core == Core::App && state.radio.has_events();
+            if patience.is_zero() || called {
                 return Ok(Vec::new());
             }
             state = board.wait(state, Some(patience));
             state = self.resume(state)?;
         }
+    }
+
+    fn ble_advertise(&mut self, advertisement: Advertisement) -> Result<(), Stopped> {
+        let state = &mut *self.enter()?;
+        state.radio.advertise(&state.chip, advertisement);
+        Ok(())
+    }
+
+    fn ble_events(&mut self) -> Result<Vec<LinkEvent>, Stopped> {
+        Ok(self.enter()?.radio.take_events())
+    }
+
+    fn ble_notify(
+        &mut self,
+        link: LinkId,
+        characteristic: u16,
+        value: Vec<u8>,
+    ) -> Result<(), Stopped> {
+        self.enter()?.radio.notify(link, characteristic, value);
+        Ok(())
     }
 
     fn wait(&mut self, duration: Duration) -> Result<(), Stopped> {

@@ -10,6 +10,7 @@ mod hex;
 mod options;
 mod power;
 mod probe;
+mod radio;
 mod remote;
 mod scpi;
 mod serve;
@@ -21,4 +22,4 @@ pub use options::{Accelerators, ParseSpeedError, Preload, Speed, StartError, Vir
 #[doc(hidden)]
 pub use remote::RemoteProbe;
 pub use serve::{Contents, ServeError, ServeOptions, serve, serve_with};
-pub use virtual_dk::{Endpoints, UartEndpoints, VirtualDk};
+pub use virtual_dk::{BleEndpoint, Endpoints, UartEndpoints, VirtualDk};

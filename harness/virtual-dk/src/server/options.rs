@@ -5,6 +5,7 @@ use crate::chip::{ExternalPart, ForceOffView, Power};
 use std::io;
 use std::str::FromStr;
 use std::time::Duration;
+use virtual_radio::AirHandle;
 
 /// How a board's time passes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -110,6 +111,8 @@ pub struct VirtualDkOptions {
     pub external: ExternalPart,
     /// Whether the board has power at the start.
     pub power: Power,
+    /// The air that the board is on; without one it has no radio.
+    pub air: Option<AirHandle>,
     /// TCP port of the probe on loopback; 0 takes a free one.
     pub probe_port: u16,
     /// TCP port of the power supply on loopback; 0 takes a free one.
@@ -127,6 +130,7 @@ impl Default for VirtualDkOptions {
             preload: Vec::new(),
             external: ExternalPart::default(),
             power: Power::On,
+            air: None,
             probe_port: 0,
             power_port: 0,
         }

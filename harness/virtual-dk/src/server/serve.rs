@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::thread;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
+use virtual_radio::{AirHandle, RadioError, RadioOptions, VirtualRadio};
 
 /// What the command was asked for.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct ServeOptions {
     pub external: ExternalPart,
     /// What is in the flash of every board from the start.
     pub contents: Contents,
+    /// The Bluetooth adapters that reach all boards, and the links to them; `None` is no radio.
+    pub radio: Option<RadioOptions>,
 }
 
 /// What is in a board's flash when it is first powered.
@@ -62,6 +65,7 @@ impl Default for ServeOptions {
             probe_port: 0,
             external: ExternalPart::default(),
             contents: Contents::default(),
+            radio: Some(RadioOptions::default()),
         }
     }
 }
@@ -75,6 +79,9 @@ pub enum ServeError {
     /// A file to load could not be used.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The radio did not start.
+    #[error(transparent)]
+    Radio(#[from] RadioError),
     /// The endpoints could not be printed.
     #[error("cannot write the endpoints to standard output")]
     Print(#[source] io::Error),
@@ -90,14 +97,24 @@ impl ServeError {
         match self {
             Self::Start(error) => Some(error.help()),
             Self::Load(error) => Some(error.help()),
+            Self::Radio(error) => Some(error.help()),
             Self::Print(_) | Self::Wait(_) => None,
         }
     }
 }
 
 #[derive(Serialize)]
-struct Boards<'a> {
+struct Started<'a> {
     boards: &'a [&'a Endpoints],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    radio: Option<RadioEndpoint<'a>>,
+}
+
+/// Where clients of BlueZ find the boards.
+#[derive(Clone, Copy, Serialize)]
+struct RadioEndpoint<'a> {
+    bus: &'a str,
+    adapters: &'a [String],
 }
 
 /// Starts boards that boot whatever their flash holds, as [`serve_with`] does.
@@ -130,9 +147,19 @@ pub fn serve_with(options: &ServeOptions, firmware: &Arc<dyn Firmware>) -> Resul
             signal(SignalKind::interrupt()).map_err(ServeError::Wait)?,
         )
     };
-    let boards = start(options, firmware)?;
+    let radio = options.radio.map(VirtualRadio::start).transpose()?;
+    let air = radio.as_ref().map(VirtualRadio::air);
+    let boards = start(options, air.as_ref(), firmware)?;
     let endpoints: Vec<&Endpoints> = boards.iter().map(VirtualDk::endpoints).collect();
-    print(&mut io::stdout().lock(), &endpoints, json).map_err(ServeError::Print)?;
+    let radio_endpoint = radio.as_ref().map(|radio| RadioEndpoint {
+        bus: radio.address(),
+        adapters: radio.adapters(),
+    });
+    let started = Started {
+        boards: &endpoints,
+        radio: radio_endpoint,
+    };
+    print(&mut io::stdout().lock(), &started, json).map_err(ServeError::Print)?;
     runtime.block_on(async {
         tokio::select! {
             _ = signals.0.recv() => {}
@@ -145,6 +172,7 @@ pub fn serve_with(options: &ServeOptions, firmware: &Arc<dyn Firmware>) -> Resul
 
 fn start(
     options: &ServeOptions,
+    air: Option<&AirHandle>,
     firmware: &Arc<dyn Firmware>,
 ) -> Result<Vec<VirtualDk>, ServeError> {
     let preload = preload(&options.contents)?;
@@ -168,6 +196,7 @@ fn start(
             external: options.external,
             probe_port,
             preload: preload.clone(),
+            air: air.cloned(),
             ..VirtualDkOptions::default()
         };
         boards.push(VirtualDk::start(board, Arc::clone(firmware))?);
@@ -192,23 +221,40 @@ fn preload(contents: &Contents) -> Result<Vec<Preload>, LoadError> {
     }
 }
 
-fn print(out: &mut impl Write, boards: &[&Endpoints], json: bool) -> io::Result<()> {
+fn print(out: &mut impl Write, started: &Started<'_>, json: bool) -> io::Result<()> {
+    let Started { boards, radio } = started;
     if json {
-        let line = serde_json::to_string(&Boards { boards })?;
+        let line = serde_json::to_string(started)?;
         writeln!(out, "{line}")?;
     } else {
-        for board in boards {
+        for board in *boards {
             writeln!(out, "{}", board.name)?;
             writeln!(out, "  probe     {}", board.probe)?;
             writeln!(out, "  uart app  {}", board.uart.app.display())?;
             writeln!(out, "  uart net  {}", board.uart.net.display())?;
             writeln!(out, "  power     {}", board.power)?;
+            if let Some(ble) = &board.ble {
+                writeln!(out, "  ble       {}", ble.address)?;
+            }
+        }
+        if let Some(radio) = radio {
+            writeln!(out, "radio")?;
+            writeln!(out, "  bus       {}", radio.bus)?;
+            writeln!(out, "  adapters  {}", radio.adapters.join(", "))?;
         }
         let first = boards.first().map_or("", |board| &board.probe);
         writeln!(
             out,
-            "\nFor instance: probe-rs info --probe {first} --protocol swd\nCtrl-C stops."
+            "\nFor instance: probe-rs info --probe {first} --protocol swd"
         )?;
+        if let Some(radio) = radio {
+            writeln!(
+                out,
+                "          or: DBUS_SYSTEM_BUS_ADDRESS={} bluetoothctl scan on",
+                radio.bus
+            )?;
+        }
+        writeln!(out, "Ctrl-C stops.")?;
     }
     out.flush()
 }
@@ -235,7 +281,7 @@ async fn end_of_stdin() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::UartEndpoints;
+    use crate::server::{BleEndpoint, UartEndpoints};
 
     fn endpoints() -> Endpoints {
         Endpoints {
@@ -246,12 +292,22 @@ mod tests {
                 net: "/dev/pts/2".into(),
             },
             power: "127.0.0.1:5025".to_owned(),
+            ble: Some(BleEndpoint {
+                address: "C0:12:34:56:78:9A".to_owned(),
+            }),
         }
     }
 
     fn printed(json: bool) -> String {
         let mut out = Vec::new();
-        print(&mut out, &[&endpoints()], json).unwrap();
+        let started = Started {
+            boards: &[&endpoints()],
+            radio: Some(RadioEndpoint {
+                bus: "unix:path=/tmp/dfu-hil-radio-x/bus",
+                adapters: &["hci0".to_owned()],
+            }),
+        };
+        print(&mut out, &started, json).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -259,7 +315,7 @@ mod tests {
     fn json_is_one_line_that_other_tools_rely_on() {
         insta::assert_snapshot!(
             printed(true),
-            @r#"{"boards":[{"name":"dk1","probe":"1d50:6018:127.0.0.1:4444","uart":{"app":"/dev/pts/1","net":"/dev/pts/2"},"power":"127.0.0.1:5025"}]}"#
+            @r#"{"boards":[{"name":"dk1","probe":"1d50:6018:127.0.0.1:4444","uart":{"app":"/dev/pts/1","net":"/dev/pts/2"},"power":"127.0.0.1:5025","ble":{"address":"C0:12:34:56:78:9A"}}],"radio":{"bus":"unix:path=/tmp/dfu-hil-radio-x/bus","adapters":["hci0"]}}"#
         );
     }
 
@@ -271,8 +327,13 @@ mod tests {
           uart app  /dev/pts/1
           uart net  /dev/pts/2
           power     127.0.0.1:5025
+          ble       C0:12:34:56:78:9A
+        radio
+          bus       unix:path=/tmp/dfu-hil-radio-x/bus
+          adapters  hci0
 
         For instance: probe-rs info --probe 1d50:6018:127.0.0.1:4444 --protocol swd
+                  or: DBUS_SYSTEM_BUS_ADDRESS=unix:path=/tmp/dfu-hil-radio-x/bus bluetoothctl scan on
         Ctrl-C stops.
         ");
     }

@@ -4,7 +4,7 @@ use super::board::Board;
 use super::options::{StartError, VirtualDkOptions};
 use super::probe::Probe;
 use super::uart::Pty;
-use super::{power, uart};
+use super::{power, radio, uart};
 use crate::bus::{Core, Firmware};
 use crate::chip::{Chip, ExternalWear, FlashWear, Power};
 use serde::Serialize;
@@ -31,6 +31,16 @@ pub struct Endpoints {
     pub uart: UartEndpoints,
     /// Address of the power supply: SCPI on TCP.
     pub power: String,
+    /// What its radio is known by, when it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ble: Option<BleEndpoint>,
+}
+
+/// What is known of a board's radio before anything runs on it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct BleEndpoint {
+    /// The address of its controller: `C0:12:34:56:78:9A`.
+    pub address: String,
 }
 
 /// The serial ports of a virtual DK.
@@ -98,6 +108,9 @@ impl VirtualDk {
                 net: net_uart.path().to_owned(),
             },
             power: format!("127.0.0.1:{power_port}"),
+            ble: options.air.as_ref().map(|_| BleEndpoint {
+                address: radio::address(&chip).to_string(),
+            }),
         };
 
         let uart_buffer = match options.uart_baud {
@@ -110,6 +123,9 @@ impl VirtualDk {
         };
         let board = Board::new(name.clone(), chip, options.speed, uart_buffer, firmware);
         let board = Arc::new(board.map_err(no_thread)?);
+        if let Some(air) = &options.air {
+            radio::attach(&board, air);
+        }
         let probe = Arc::new(Probe::new(Arc::clone(&board), options.accelerators));
         let (stop, stopped) = oneshot::channel::<()>();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -191,6 +207,7 @@ impl Drop for VirtualDk {
         }
         self.probe.close();
         self.board.shut_down();
+        self.board.lock().radio.detach();
         self.board.stop();
         for uart in self.uarts.drain(..) {
             let _ = uart.join();

@@ -37,6 +37,7 @@ fn recorded() -> SerialRecovery {
         image_state: true,
         slot_info: true,
         echo: true,
+        params: true,
         ..SerialRecovery::default()
     }
 }
