@@ -56,7 +56,7 @@ impl Default for SerialRecovery {
             image_state: false,
             slot_info: false,
             echo: false,
-            params: true,
+            params: false,
             buf_size: 1024,
         }
     }

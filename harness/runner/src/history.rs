@@ -222,7 +222,7 @@ fn replay(
                 number,
                 image,
                 sent,
-            } => forecast.recovered(*number, image.bytes(), *sent)?,
+            } => forecast.recovered(*number, image.bytes(), image.plain(), *sent)?,
             What::Marked { hash, request } => forecast.mark(hash, *request)?,
             What::Erased { slot } => match firmware.set().layout.slot(*slot) {
                 Some(region) => forecast.erase_slot(region.area())?,

@@ -10,10 +10,17 @@ use crate::pages::ERASED;
 
 impl Forecast<'_> {
     /// The recovery server took (a part of) an image with this number (mcuboot `boot/boot_serial/src/boot_serial.c`).
+    /// `plain` is its payload in clear, where it is encrypted: in the primary slot of the first image it is decrypted.
     ///
     /// # Errors
     /// The slot does not lie in the device.
-    pub fn recovered(&mut self, number: u32, file: &[u8], sent: Sent) -> Result<(), PredictError> {
+    pub fn recovered(
+        &mut self,
+        number: u32,
+        file: &[u8],
+        plain: Option<&[u8]>,
+        sent: Sent,
+    ) -> Result<(), PredictError> {
         let Some(build) = self.config.serial_recovery.clone() else {
             self.give_up("the bootloader has no recovery server");
             return Ok(());
@@ -36,7 +43,9 @@ impl Forecast<'_> {
                 let flags: ImageFlags = image.header().flags;
                 flags.is_encrypted()
             });
-        if sent != Sent::Whole || decrypted || length > area.size {
+        let mut file = file.to_vec();
+        let known = !decrypted || plain.is_some_and(|plain| put_plain(&mut file, plain).is_some());
+        if sent != Sent::Whole || !known || length > area.size {
             self.give_up("what recovery makes of such an upload is not modelled");
             return Ok(());
         }
@@ -51,7 +60,6 @@ impl Forecast<'_> {
         } else {
             (area.size, None)
         };
-        let mut file = file.to_vec();
         let align = self.config.write_size.max(1) as usize;
         file.resize(file.len().next_multiple_of(align), ERASED);
         self.each(|forecast, mut state, next| {
@@ -67,4 +75,12 @@ impl Forecast<'_> {
             Ok(())
         })
     }
+}
+
+/// Puts the payload of an image there in clear.
+fn put_plain(file: &mut [u8], plain: &[u8]) -> Option<()> {
+    let start = Image::parse(file).ok()?.header_bytes().len();
+    let payload = file.get_mut(start..start.checked_add(plain.len())?)?;
+    payload.copy_from_slice(plain);
+    Some(())
 }

@@ -83,6 +83,7 @@ impl Variant {
                 direct_upload: true,
                 image_state: true,
                 echo: true,
+                params: true,
                 ..SerialRecovery::default()
             }),
             ..Config::new(self.mode(), self.signature(), slots)

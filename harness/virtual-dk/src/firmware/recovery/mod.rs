@@ -6,6 +6,8 @@
 
 mod images;
 #[cfg(test)]
+mod real;
+#[cfg(test)]
 mod tests;
 mod upload;
 

@@ -37,6 +37,7 @@ fn recorded() -> SerialRecovery {
         image_state: true,
         slot_info: true,
         echo: true,
+        params: true,
         ..SerialRecovery::default()
     }
 }
@@ -54,7 +55,7 @@ fn image(payload: &[u8], version: ImageVersion) -> Vec<u8> {
         .unwrap()
 }
 
-fn request(op: u8, group: u8, sequence: u8, command: u8, body: &Map) -> Vec<u8> {
+pub(super) fn request(op: u8, group: u8, sequence: u8, command: u8, body: &Map) -> Vec<u8> {
     let body = body.encode(Lengths::Definite);
     let length = u16::try_from(body.len()).unwrap().to_be_bytes();
     let mut packet = vec![
@@ -85,15 +86,15 @@ fn recording(name: &str) -> String {
 }
 
 /// A server and what it works on.
-struct Bench {
-    config: Config,
-    build: SerialRecovery,
-    keys: Keys,
-    flash: SimFlash,
+pub(super) struct Bench {
+    pub(super) config: Config,
+    pub(super) build: SerialRecovery,
+    pub(super) keys: Keys,
+    pub(super) flash: SimFlash,
 }
 
 impl Bench {
-    fn new(build: SerialRecovery) -> Self {
+    pub(super) fn new(build: SerialRecovery) -> Self {
         Self {
             config: config(),
             build,
@@ -125,7 +126,7 @@ fn offset(answer: &Answer) -> Option<u32> {
         .unwrap()
 }
 
-fn chunk(offset: usize, data: &[u8]) -> Map {
+pub(super) fn chunk(offset: usize, data: &[u8]) -> Map {
     Map::new().with("off", offset as u64).with("data", data)
 }
 
