@@ -155,7 +155,7 @@ mod tests {
     use hil_ble::WorkerLauncher;
     use hil_clock::SimClock;
 
-    fn radio(board: &str, folder: &std::path::Path, count: usize) -> Radio {
+    fn radio(board: &str, folder: &Path, count: usize) -> Radio {
         let clock: SharedClock = Arc::new(SimClock::new());
         let launcher = WorkerLauncher::new("/nonexistent/dfu-hil");
         Radio {
