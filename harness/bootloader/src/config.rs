@@ -4,6 +4,7 @@ use hil_image::{DecryptionKey, PublicKey};
 use serde::{Deserialize, Serialize};
 
 use crate::flash::Area;
+use crate::recovery::SerialRecovery;
 
 /// How an MCUboot was built, and where its slots are.
 ///
@@ -63,6 +64,9 @@ pub struct Config {
     /// The scratch area of swap-using-scratch.
     #[serde(default)]
     pub scratch: Option<Area>,
+    /// Its recovery server, in builds that have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial_recovery: Option<SerialRecovery>,
 }
 
 impl Config {
@@ -87,6 +91,7 @@ impl Config {
             network_slot: NetworkSlot::default(),
             images: vec![image],
             scratch: None,
+            serial_recovery: None,
         }
     }
 

@@ -17,6 +17,7 @@ mod application;
 mod compare;
 mod forecast;
 mod place;
+mod recovery;
 mod unsure;
 
 pub use application::{Request, Sent};

@@ -171,25 +171,25 @@ impl Config {
     }
 
     pub(crate) fn magic_offset(&self, area: FlashArea) -> u32 {
-        area.size().saturating_sub(MAGIC_SIZE)
+        area.size().wrapping_sub(MAGIC_SIZE)
     }
 
     pub(crate) fn image_ok_offset(&self, area: FlashArea) -> u32 {
-        let before_magic = self.magic_offset(area).saturating_sub(self.align());
+        let before_magic = self.magic_offset(area).wrapping_sub(self.align());
         before_magic - before_magic % self.align()
     }
 
     pub(crate) fn copy_done_offset(&self, area: FlashArea) -> u32 {
-        self.image_ok_offset(area).saturating_sub(self.align())
+        self.image_ok_offset(area).wrapping_sub(self.align())
     }
 
     pub(crate) fn swap_info_offset(&self, area: FlashArea) -> u32 {
-        self.copy_done_offset(area).saturating_sub(self.align())
+        self.copy_done_offset(area).wrapping_sub(self.align())
     }
 
     /// Only with swap-using-offset.
     pub(crate) fn tlv_sizes_offset(&self, area: FlashArea) -> u32 {
-        self.swap_info_offset(area).saturating_sub(self.align())
+        self.swap_info_offset(area).wrapping_sub(self.align())
     }
 
     pub(crate) fn swap_size_offset(&self, area: FlashArea) -> u32 {
@@ -197,7 +197,7 @@ impl Config {
             Mode::SwapOffset => self.tlv_sizes_offset(area),
             Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly => self.swap_info_offset(area),
         };
-        above.saturating_sub(self.align())
+        above.wrapping_sub(self.align())
     }
 
     /// Key field of the image that was in slot `slot` (0 primary, 1 secondary) when the swap began.
@@ -207,7 +207,7 @@ impl Config {
         } else {
             2 * self.key_field_size()
         };
-        self.swap_size_offset(area).saturating_sub(below)
+        self.swap_size_offset(area).wrapping_sub(below)
     }
 
     /// Start of the status words; `None` when the trailer is longer than the area.

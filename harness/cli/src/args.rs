@@ -7,6 +7,7 @@ use hil_bootloader::predict::Mark;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
+use virtual_dk::model::UndescribedApplication;
 use virtual_dk::{Phy, Speed, Timing};
 
 /// Runs firmware update scenarios on nRF5340 boards, or on virtual ones where none is attached.
@@ -29,6 +30,9 @@ pub(crate) enum Command {
     /// Look into MCUboot image files
     #[command(subcommand)]
     Image(ImageCommand),
+    /// Make firmware sets of what the nRF Connect SDK built, and check them
+    #[command(subcommand)]
+    Firmware(FirmwareCommand),
     /// Compute what MCUboot does to flash, without a board
     #[command(subcommand)]
     Bootloader(BootloaderCommand),
@@ -120,6 +124,58 @@ pub(crate) struct InspectArgs {
     /// Public key to check the signature with, or private key to decrypt with; may be given several times
     #[arg(long, value_name = "PEM")]
     pub(crate) key: Vec<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `dfu-hil firmware …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum FirmwareCommand {
+    /// Make a firmware set of two build folders of the nRF Connect SDK
+    ///
+    /// Child images (SDK 2.3 to 2.6) and sysbuild (2.7 on) are recognised. What a folder lacks is told with the option
+    /// that it usually is for. The files are copied beside the set's file; private keys are only referred to.
+    Import(ImportArgs),
+    /// Check a firmware set without a board: every image against the bootloader that the set describes
+    Check(FirmwareCheckArgs),
+}
+
+/// `dfu-hil firmware import`.
+#[derive(Args, Debug)]
+pub(crate) struct ImportArgs {
+    /// Build folder of what devices have before they are updated
+    #[arg(long, value_name = "DIR")]
+    pub(crate) baseline: PathBuf,
+    /// Build folder of the update
+    #[arg(long, value_name = "DIR")]
+    pub(crate) update: PathBuf,
+    /// Where the set is written: a folder, which gets firmware.yaml, or a file that ends in .yaml or .yml
+    #[arg(long, value_name = "DIR|FILE", default_value = "firmware")]
+    pub(crate) out: PathBuf,
+    /// Name of the set [default: that of the baseline's application]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Key that images are signed for, when the build folder does not have its public half
+    #[arg(long, value_name = "PEM")]
+    pub(crate) signing_key: Option<PathBuf>,
+    /// Private key that images are encrypted for; only its path is written down
+    #[arg(long, value_name = "PEM")]
+    pub(crate) encryption_key: Option<PathBuf>,
+    /// Write over a set that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Print JSON: the set's file and the findings
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `dfu-hil firmware check`.
+#[derive(Args, Debug)]
+pub(crate) struct FirmwareCheckArgs {
+    /// Firmware set
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -261,6 +317,9 @@ pub(crate) struct VirtualDkArgs {
     /// For tools without a reset sequence that releases FORCEOFF, such as the stock probe-rs command.
     #[arg(long)]
     pub(crate) lenient_forceoff: bool,
+    /// Leave the external flash out, as on a board where none is fitted
+    #[arg(long)]
+    pub(crate) no_external_flash: bool,
     /// How fast the boards' time runs: 1 as on silicon, 20 a twentieth of the time, `instant` none at all
     #[arg(long, value_name = "FACTOR", default_value = "1")]
     pub(crate) speed: Speed,
@@ -285,6 +344,15 @@ pub(crate) struct VirtualDkArgs {
     /// Start with empty flash instead of the demo firmware
     #[arg(long, conflicts_with = "load")]
     pub(crate) blank: bool,
+    /// Firmware set whose bootloaders are real ones: where they are in flash, a board behaves as the set describes them
+    ///
+    /// Without --blank and --load its baseline is in the flash from the start.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) firmware: Option<PathBuf>,
+    /// What the applications of that set do, which no virtual core can execute: ordinary (an SMP server, confirmed by a
+    /// client), self-confirms, no-server, crashes or hangs [default: ordinary]
+    #[arg(long, value_name = "BEHAVIOUR", requires = "firmware")]
+    pub(crate) application: Option<UndescribedApplication>,
     #[command(flatten)]
     pub(crate) radio: RadioArgs,
 }
@@ -335,6 +403,8 @@ pub(crate) enum DemoVariant {
     SwapMoveEcdsaEc256,
     /// Overwrite only, RSA-2048, no encryption
     OverwriteRsa2048,
+    /// Swap using move, ECDSA P-256, encryption, with the secondary slot in the external flash
+    SwapMoveExternal,
 }
 
 impl From<DemoVariant> for virtual_dk::demo::Variant {
@@ -342,6 +412,7 @@ impl From<DemoVariant> for virtual_dk::demo::Variant {
         match variant {
             DemoVariant::SwapMoveEcdsaEc256 => Self::SwapMoveEcdsaEc256,
             DemoVariant::OverwriteRsa2048 => Self::OverwriteRsa2048,
+            DemoVariant::SwapMoveExternal => Self::SwapMoveExternal,
         }
     }
 }

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// 0: everything that was asked for ran and passed.
     Passed,
-    /// 1: at least one scenario failed (`run`), the image is refused (`image inspect`), or the model differs from a
-    /// recording (`bootloader golden`).
+    /// 1: at least one scenario failed (`run`), the image is refused (`image inspect`), a firmware set has an image that
+    /// cannot work (`firmware import`, `firmware check`), or the model differs from a recording (`bootloader golden`).
     ///
     /// Wins over [`Exit::BenchError`] when both happened: that the firmware is wrong is certain, and stays so
     /// when the bench has been repaired. The summary and `result.json` name both.

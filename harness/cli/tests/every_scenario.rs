@@ -115,6 +115,16 @@ const LIBRARY: &[(&str, Wrong, FailKind)] = &[
         Wrong::Board(Fault::RevertDoesNotHappen),
         FailKind::WrongImage,
     ),
+    (
+        "serial-recovery",
+        Wrong::Board(Fault::RecoveryLosesABit),
+        FailKind::SlotContents,
+    ),
+    (
+        "serial-recovery-encrypted",
+        Wrong::Board(Fault::PlainTextLeftBehind),
+        FailKind::PlainText,
+    ),
 ];
 
 /// Runs a scenario of the library with less patience.
@@ -187,7 +197,9 @@ fn a_scenario_fails_when_the_firmware_is_wrong(
         "refuse-tampered",
         "refuse-wrong-key",
         "revert-after-crash",
-        "revert-unconfirmed"
+        "revert-unconfirmed",
+        "serial-recovery",
+        "serial-recovery-encrypted"
     )]
     scenario: &str,
 ) {
@@ -216,5 +228,5 @@ fn no_scenario_of_the_library_is_left_out() {
         .map(|(name, ..)| (*name).to_owned())
         .collect();
     assert_eq!(tried, files);
-    assert_eq!(LIBRARY.len(), 18, "as many as the test above has values");
+    assert_eq!(LIBRARY.len(), 20, "as many as the test above has values");
 }

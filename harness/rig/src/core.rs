@@ -86,11 +86,29 @@ pub(crate) enum Region {
     Flash(Core),
     /// UICR: programmed by words, erased only together with everything else.
     Uicr(Core),
+    /// The flash on the board, erased by sectors.
+    External,
+}
+
+/// Where the application core sees the board's external flash: the QSPI window (nRF5340 product specification, memory
+/// map), as far as an MX25R6435F reaches.
+pub(crate) const EXTERNAL_FLASH: Range<u32> = 0x1000_0000..0x1080_0000;
+
+/// The memory that an address of a core's map lies in, for messages.
+pub(crate) fn memory_name(core: Core, address: u32) -> &'static str {
+    match core {
+        Core::App if EXTERNAL_FLASH.contains(&address) => "external flash",
+        Core::App => "flash of the application core",
+        Core::Net => "flash of the network core",
+    }
 }
 
 impl Region {
     /// The region that `address` lies in.
     pub(crate) fn of(address: u32) -> Option<Self> {
+        if EXTERNAL_FLASH.contains(&address) {
+            return Some(Self::External);
+        }
         Core::ALL.into_iter().find_map(|core| {
             if core.flash().contains(&address) {
                 Some(Self::Flash(core))
@@ -106,6 +124,7 @@ impl Region {
         match self {
             Self::Flash(core) => core.flash(),
             Self::Uicr(core) => core.uicr(),
+            Self::External => EXTERNAL_FLASH,
         }
     }
 }
@@ -124,7 +143,8 @@ mod tests {
     #[case::behind_net_flash(0x0104_0000, None)]
     #[case::net_uicr(0x01FF_8000, Some(Region::Uicr(Core::Net)))]
     #[case::app_ram(0x2000_0000, None)]
-    #[case::external_flash(0x1000_0000, None)]
+    #[case::external_flash(0x1000_0000, Some(Region::External))]
+    #[case::behind_external_flash(0x1080_0000, None)]
     fn an_address_belongs_to_one_region(#[case] address: u32, #[case] expected: Option<Region>) {
         assert_eq!(Region::of(address), expected);
     }

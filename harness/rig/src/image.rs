@@ -88,7 +88,8 @@ pub enum ImageError {
     },
     /// Bytes that belong nowhere on the chip.
     #[error(
-        "`{path}` has {length} bytes for {address:#010x}, of which some are neither in flash nor in UICR of an nRF5340"
+        "`{path}` has {length} bytes for {address:#010x}, of which some are neither in flash nor in UICR of an nRF5340, nor in \
+         the external flash of its DK"
     )]
     OutsideFlash {
         /// The file.
@@ -130,8 +131,8 @@ impl ImageError {
                 "build the file again, or copy it again: it is damaged or not what its name says"
             }
             Self::OutsideFlash { .. } => {
-                "application flash is 0x00000000..0x00100000, network flash 0x01000000..0x01040000; was the \
-                 file built for another chip, or does it hold a part for the external flash?"
+                "application flash is 0x00000000..0x00100000, network flash 0x01000000..0x01040000, external flash \
+                 0x10000000..0x10800000; was the file built for another chip?"
             }
             Self::Conflict { .. } => {
                 "program the merged file of the build only, or files that do not overlap"

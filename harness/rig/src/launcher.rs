@@ -5,7 +5,7 @@
 //! [`rig`](crate::rig) know that a board may be virtual.
 
 use crate::error::RigError;
-use crate::file::{BluetoothSpec, LinkSpec, VirtualSpec};
+use crate::file::{BluetoothSpec, ExternalFlash, LinkSpec, VirtualSpec};
 use crate::process::{Stderr, describe};
 use hil_ble::Address;
 use hil_clock::SharedClock;
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
 use std::sync::{Mutex, PoisonError};
@@ -46,6 +46,16 @@ impl VirtualLauncher {
             program: program.into(),
             args: vec!["virtual-dk".into()],
         }
+    }
+
+    /// The same for boards that run the real bootloaders of this firmware set as the set describes them.
+    ///
+    /// A real bootloader does not say how it was built, and a virtual core does not execute it; what it is has to be told
+    /// to the board by whoever starts it. Real boards need no such thing.
+    #[must_use]
+    pub fn with_firmware(mut self, set: &Path) -> Self {
+        self.args.extend(["--firmware".into(), set.into()]);
+        self
     }
 }
 
@@ -146,6 +156,7 @@ impl VirtualProcess {
         name: &str,
         spec: &VirtualSpec,
         bluetooth: &BluetoothSpec,
+        external_flash: ExternalFlash,
         clock: &SharedClock,
     ) -> Result<(Self, Offer), RigError> {
         let mut command = Command::new(&launcher.program);
@@ -162,6 +173,17 @@ impl VirtualProcess {
             command.arg("--speed").arg(speed);
         }
         command.args(radio_arguments(bluetooth));
+        if external_flash == ExternalFlash::None {
+            command.arg("--no-external-flash");
+        }
+        // Only boards with a firmware set run applications that do not describe themselves.
+        if let Some(application) = spec
+            .application
+            .as_ref()
+            .filter(|_| launcher.args.iter().any(|arg| arg == "--firmware"))
+        {
+            command.arg("--application").arg(application);
+        }
         // In a group of its own, so that Ctrl-C on the terminal reaches the harness only: it ends the run in good
         // order, and needs the board for that. The board still ends when its standard input is closed.
         #[cfg(unix)]
@@ -305,10 +327,18 @@ mod tests {
         let spec = VirtualSpec {
             count: 1,
             speed: None,
+            application: None,
         };
         let clock: SharedClock = Arc::new(SystemClock::new());
-        VirtualProcess::start(&launcher, "dk", &spec, &BluetoothSpec::default(), &clock)
-            .map(|(process, offer)| (process, offer.boards))
+        VirtualProcess::start(
+            &launcher,
+            "dk",
+            &spec,
+            &BluetoothSpec::default(),
+            ExternalFlash::default(),
+            &clock,
+        )
+        .map(|(process, offer)| (process, offer.boards))
     }
 
     const LINE: &str = r#"{"boards":[{"name":"dk-1","probe":"1d50:6018:127.0.0.1:4000","uart":{"app":"/dev/pts/8","net":"/dev/pts/9"},"power":"127.0.0.1:4001"}]}"#;
@@ -344,6 +374,34 @@ mod tests {
             radio_arguments(&bluetooth).join(" "),
             "--ble-mtu 247 --ble-interval-us 7500 --ble-phy 1m --ble-loss 2 --ble-seed 7 --ble-timing realistic"
         );
+    }
+
+    #[test]
+    fn a_board_without_external_flash_is_told_so() {
+        let launcher = VirtualLauncher {
+            program: "sh".into(),
+            args: vec![
+                "-c".into(),
+                "echo \"$@\" >&2; exit 3".into(),
+                "virtual-dk".into(),
+            ],
+        };
+        let spec = VirtualSpec {
+            count: 2,
+            speed: Some("instant".to_owned()),
+            application: None,
+        };
+        let clock: SharedClock = Arc::new(SystemClock::new());
+        let error = VirtualProcess::start(
+            &launcher,
+            "dk",
+            &spec,
+            &BluetoothSpec::default(),
+            ExternalFlash::None,
+            &clock,
+        )
+        .unwrap_err();
+        insta::assert_snapshot!(error, @"virtual board `dk` has ended by itself: status 3; it wrote: --boards 2 --json --blank --speed instant --no-external-flash");
     }
 
     #[test]
@@ -399,8 +457,10 @@ mod tests {
             &VirtualSpec {
                 count: 1,
                 speed: None,
+                application: None,
             },
             &BluetoothSpec::default(),
+            ExternalFlash::default(),
             &clock,
         )
         .unwrap_err();

@@ -23,8 +23,9 @@ pub use crate::bluetooth::{Radio, Seat};
 pub use crate::core::Core;
 pub use error::{Operation, RigError, Source};
 pub use file::{
-    AdapterSpec, BleSpec, BluetoothSpec, BoardKind, BoardSpec, LinkSpec, PowerSpec, ProbeSelector,
-    ProbeSpec, RealSpec, Recover, RigFile, RigFileError, UartPortSpec, UartSpec, VirtualSpec,
+    AdapterSpec, BleSpec, BluetoothSpec, BoardKind, BoardSpec, ExternalFlash, LinkSpec, PowerSpec,
+    ProbeSelector, ProbeSpec, RealSpec, Recover, RigFile, RigFileError, UartPortSpec, UartSpec,
+    VirtualSpec,
 };
 pub use image::{FlashImage, ImageError, ImageFormat};
 pub use launcher::VirtualLauncher;

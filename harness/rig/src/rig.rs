@@ -4,8 +4,8 @@ use crate::bluetooth::{Radio, SeatFolder, Seats};
 use crate::core::Core;
 use crate::error::RigError;
 use crate::file::{
-    BleSpec, BoardKind, BoardSpec, PowerSpec, ProbeSelector, ProbeSpec, RealSpec, RigFile,
-    UartPortSpec, UartSpec,
+    BleSpec, BoardKind, BoardSpec, ExternalFlash, PowerSpec, ProbeSelector, ProbeSpec, RealSpec,
+    RigFile, UartPortSpec, UartSpec,
 };
 use crate::launcher::{Offer, VirtualEndpoints, VirtualLauncher, VirtualProcess};
 use crate::lease::{self, Lease};
@@ -138,6 +138,7 @@ pub struct Board {
     description: Option<String>,
     uart_app: Option<UartSpec>,
     uart_net: Option<UartSpec>,
+    external_flash: ExternalFlash,
     power: Arc<dyn PowerSwitch>,
     // In front of the process too: its worker hangs up before the air goes away.
     radio: Option<Radio>,
@@ -170,6 +171,12 @@ impl Board {
     #[must_use]
     pub fn power(&self) -> Arc<dyn PowerSwitch> {
         Arc::clone(&self.power)
+    }
+
+    /// Whether the board has an external flash, as its rig file says.
+    #[must_use]
+    pub fn has_external_flash(&self) -> bool {
+        self.external_flash != ExternalFlash::None
     }
 
     /// Whether the rig file has a serial port for `core`.
@@ -247,6 +254,7 @@ impl Opening<'_> {
                     &spec.name,
                     simulated,
                     &self.file.bluetooth,
+                    spec.external_flash,
                     &self.options.clock,
                 )?;
                 let process = Arc::new(process);
@@ -423,6 +431,7 @@ impl Board {
             selector: real.probe.selector.clone(),
             speed_khz: real.probe.speed_khz,
             recover: spec.recover,
+            external_flash: spec.external_flash,
             clock: options.clock.clone(),
             process: process.clone(),
         }));
@@ -451,6 +460,7 @@ impl Board {
             description: description(spec, &process),
             uart_app: real.uart_app.clone(),
             uart_net: real.uart_net.clone(),
+            external_flash: spec.external_flash,
             power,
             radio,
             probe,

@@ -6,7 +6,9 @@
 )]
 
 use hil_ble::AdapterId;
-use hil_rig::{BluetoothSpec, BoardKind, Core, PowerSpec, Recover, RigFile, UartPortSpec};
+use hil_rig::{
+    BluetoothSpec, BoardKind, Core, ExternalFlash, PowerSpec, Recover, RigFile, UartPortSpec,
+};
 use std::path::Path;
 use std::time::Duration;
 
@@ -115,6 +117,25 @@ fn a_real_board_is_erased_to_unlock_it_only_when_its_file_says_so() {
 }
 
 #[test]
+fn a_board_has_the_external_flash_of_a_dk_unless_its_file_says_otherwise() {
+    let external = |word: &str| {
+        let text = format!("rig: r\nboards: [{{ name: a, virtual: {{}}{word} }}]\n");
+        parse(&text).unwrap().boards[0].external_flash
+    };
+    assert_eq!(external(""), ExternalFlash::Mx25r64);
+    assert_eq!(
+        external(", external-flash: mx25r64"),
+        ExternalFlash::Mx25r64
+    );
+    assert_eq!(external(", external-flash: none"), ExternalFlash::None);
+    let found = mistake("rig: r\nboards: [{ name: a, virtual: {}, external-flash: w25q }]\n");
+    assert!(
+        found.contains("`w25q`") && found.contains("mx25r64"),
+        "{found}"
+    );
+}
+
+#[test]
 fn the_rig_files_of_the_project_are_right() {
     let rigs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rigs");
     let kinds: Vec<(String, usize)> = ["virtual.yaml", "one-dk.yaml"]
@@ -130,7 +151,7 @@ fn the_rig_files_of_the_project_are_right() {
 #[test]
 fn an_unknown_key_is_shown_with_the_known_ones_and_the_nearest() {
     insta::assert_snapshot!(mistake("rig: bench\nboards:\n  - name: left\n    virtaul: {}\n"), @r#"
-    rigs/bench.yaml:4:5: boards[0]: unknown field `virtaul`, expected one of `name`, `description`, `recover`, `virtual`, `probe`, `uart`, `ble`, `power`
+    rigs/bench.yaml:4:5: boards[0]: unknown field `virtaul`, expected one of `name`, `description`, `recover`, `external-flash`, `virtual`, `probe`, `uart`, `ble`, `power`
     help: did you mean `virtual`?
     "#);
 }

@@ -1,162 +1,20 @@
 //! The probe session against the virtual DK, as the runner uses it: through probe-rs and TCP.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of tests: a panic is a failed test"
-)]
+mod bench;
 
+use bench::{Bench, DEMCR, DHCSR, FORCEOFF, HEARTBEAT, image, noise, program, word};
 use hil_clock::{SharedClock, SimClock, SystemClock};
-use hil_rig::{
-    Core, FlashImage, ProbeSession, ProgramOptions, ProgramPhase, Programmed, Recover, Rest,
-    RigError,
-};
+use hil_rig::{Core, ProbeSession, ProgramOptions, ProgramPhase, Recover, Rest, RigError};
 use probe_rs::Permissions;
 use probe_rs::flashing::DownloadOptions;
 use probe_rs::probe::list::Lister;
 use probe_rs::probe::{DebugProbeSelector, WireProtocol};
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use virtual_dk::bus::{self, BusError, CoreBus, Firmware, Stopped};
-use virtual_dk::{Power, Preload, VirtualDk, VirtualDkOptions};
+use virtual_dk::{Power, bus};
 
-const DHCSR: u32 = 0xE000_EDF0;
-const DEMCR: u32 = 0xE000_EDFC;
-const FORCEOFF: u32 = 0x5000_5614;
 const UICR_APPROTECT: u32 = 0x00FF_8000;
-/// Where the firmware of these tests counts.
-const HEARTBEAT: u32 = 0x2000_1000;
-
-/// Firmware that counts its starts, and beats in RAM as long as it runs.
-#[derive(Debug, Default)]
-struct Beating {
-    app_starts: AtomicU32,
-    net_starts: AtomicU32,
-}
-
-impl Beating {
-    fn starts(&self) -> (u32, u32) {
-        (
-            self.app_starts.load(Ordering::SeqCst),
-            self.net_starts.load(Ordering::SeqCst),
-        )
-    }
-}
-
-impl Firmware for Beating {
-    fn run(&self, bus: &mut dyn CoreBus) -> Stopped {
-        let (starts, at) = match bus.core() {
-            bus::Core::App => (&self.app_starts, HEARTBEAT),
-            bus::Core::Net => (&self.net_starts, 0x2100_1000),
-        };
-        starts.fetch_add(1, Ordering::SeqCst);
-        for beat in 0u32.. {
-            match bus.write_ram(at, &beat.to_le_bytes()) {
-                Ok(()) => {}
-                Err(BusError::Stopped(stopped)) => return stopped,
-                Err(BusError::Fault { .. }) => return bus.lock_up(),
-            }
-            if let Err(stopped) = bus.wait(Duration::from_millis(1)) {
-                return stopped;
-            }
-        }
-        bus.hang()
-    }
-}
-
-struct Bench {
-    firmware: Arc<Beating>,
-    dk: VirtualDk,
-    clock: SharedClock,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let firmware = Arc::new(Beating::default());
-        // Without a vector table a core locks up and runs nothing.
-        let vectors = |core, address, [stack, entry]: [u32; 2]| Preload {
-            core,
-            address,
-            data: [stack.to_le_bytes(), entry.to_le_bytes()].concat(),
-        };
-        let options = VirtualDkOptions {
-            preload: vec![
-                vectors(bus::Core::App, 0, [0x2001_0000, 0x101]),
-                vectors(bus::Core::Net, 0x0100_0000, [0x2101_0000, 0x0100_0101]),
-            ],
-            ..VirtualDkOptions::default()
-        };
-        let dk = VirtualDk::start(options, Arc::clone(&firmware) as Arc<dyn Firmware>).unwrap();
-        let clock: SharedClock = Arc::new(SystemClock::new());
-        Self {
-            firmware,
-            dk,
-            clock,
-        }
-    }
-
-    fn probe(&self) -> ProbeSession {
-        self.probe_with(Recover::Forbidden)
-    }
-
-    fn probe_with(&self, recover: Recover) -> ProbeSession {
-        let selector = self.dk.endpoints().probe.parse().unwrap();
-        ProbeSession::with_probe("dk", selector, recover, Arc::clone(&self.clock))
-    }
-
-    /// Waits until something is so; a broken one ends the test after a minute instead of never.
-    fn wait_until(&self, what: &str, mut is: impl FnMut() -> bool) {
-        let deadline = self.clock.now() + Duration::from_secs(60);
-        while !is() {
-            assert!(self.clock.now() < deadline, "{what} within a minute");
-            self.clock.sleep(Duration::from_millis(1));
-        }
-    }
-
-    fn wait_for_starts(&self, app: u32, net: u32) {
-        self.wait_until(
-            &format!("{app} starts of the application and {net} of the network core"),
-            || self.firmware.starts() == (app, net),
-        );
-    }
-
-    fn wears(&self) -> [virtual_dk::FlashWear; 2] {
-        [
-            self.dk.flash_wear(bus::Core::App),
-            self.dk.flash_wear(bus::Core::Net),
-        ]
-    }
-}
-
-fn noise(length: usize, seed: u32) -> Vec<u8> {
-    let mut state = seed;
-    (0..length)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 24) as u8
-        })
-        .collect()
-}
-
-fn image(segments: &[(u32, &[u8])]) -> FlashImage {
-    let mut image = FlashImage::new();
-    for (address, data) in segments {
-        image.add_segment(*address, data).unwrap();
-    }
-    image
-}
-
-fn program(probe: &ProbeSession, image: &FlashImage) -> Programmed {
-    probe
-        .program(image, &ProgramOptions::default(), &mut |_| {})
-        .unwrap()
-}
-
-fn word(probe: &ProbeSession, core: Core, address: u32) -> u32 {
-    let bytes = probe.read(core, address, 4).unwrap();
-    u32::from_le_bytes(bytes.try_into().unwrap())
-}
 
 #[test]
 fn both_cores_hold_the_image_and_the_chip_boots_once() {

@@ -131,6 +131,9 @@ impl FoundBoard {
         {
             features.insert(BoardFeature::SecondAdapter);
         }
+        if self.board.has_external_flash() {
+            features.insert(BoardFeature::ExternalFlash);
+        }
         features
     }
 
@@ -311,11 +314,16 @@ impl Bench {
             .map_err(|error| trouble(&error))
     }
 
-    /// Makes both flashes hold `image` and nothing else, and starts the chip. What it did, in words.
-    pub(crate) fn program(&mut self, image: &FlashImage) -> Checked<String> {
+    /// Makes both flashes hold `image` and nothing else, and so parts of the external flash, and starts the chip. What it
+    /// did, in words.
+    pub(crate) fn program(&mut self, image: &FlashImage, external: &[Region]) -> Checked<String> {
         self.probe_event("program", &format!("{} bytes", image.len()));
         let options = ProgramOptions {
             rest: Rest::Erase,
+            external: external
+                .iter()
+                .map(|region| region.address..region.address + region.size)
+                .collect(),
             within: None,
         };
         let done = self
@@ -329,12 +337,14 @@ impl Bench {
         ))
     }
 
-    /// What the memories hold when they have been programmed with `image`: that, and nothing else.
-    pub(crate) fn contents_of(&mut self, image: &FlashImage) -> Checked<Programmed> {
+    /// What the memories hold when they have been programmed with `image`: that, and nothing else. `external` is how
+    /// much of the external flash counts.
+    pub(crate) fn contents_of(&mut self, image: &FlashImage, external: u32) -> Checked<Programmed> {
         let blank = |core| vec![0xFF; Region::whole_flash(core).size as usize];
         let mut contents = Programmed {
             app: blank(Core::App),
             net: blank(Core::Net),
+            external: vec![0xFF; external as usize],
             app_uicr: self.read_uicr(Core::App)?,
             net_uicr: self.read_uicr(Core::Net)?,
         };
@@ -428,7 +438,10 @@ fn trouble(error: &RigError) -> Trouble {
         | RigError::VirtualAnswer { .. }
         | RigError::VirtualCount { .. }
         | RigError::VirtualExited { .. }
-        | RigError::BoardInUse { .. } => ErrorKind::Board,
+        | RigError::BoardInUse { .. }
+        | RigError::NoExternalFlash { .. }
+        | RigError::ExternalFlashSilent { .. }
+        | RigError::ExternalFlashOther { .. } => ErrorKind::Board,
         _ => ErrorKind::Probe,
     };
     Trouble::error(kind, error_chain(error)).with_help(error.help())

@@ -4,12 +4,13 @@ use crate::bench::{Bench, rig_core};
 use crate::cancel::{CancelToken, POLL};
 use crate::console::{ConsoleLog, Line, Mark, Waited};
 use crate::events::Events;
-use crate::firmware::{Firmware, Region};
+use crate::firmware::{EXTERNAL_WINDOW, Firmware, Region};
 use crate::history::{Event, StartedBy, What};
 use crate::holding::{Expected, Form, Mismatch};
 use crate::link::{Link, Reply};
 use crate::step::slot_numbers;
 use crate::trouble::{Checked, Trouble};
+use hil_bootloader::DeviceId;
 use hil_bootloader::predict::Request;
 use hil_clock::{Instant, SharedClock};
 use hil_image::{Image, network};
@@ -75,6 +76,8 @@ struct Start {
 pub(crate) struct Programmed {
     pub(crate) app: Vec<u8>,
     pub(crate) net: Vec<u8>,
+    /// From its start to the end of the last partition there.
+    pub(crate) external: Vec<u8>,
     pub(crate) app_uicr: Vec<u8>,
     pub(crate) net_uicr: Vec<u8>,
 }
@@ -82,15 +85,18 @@ pub(crate) struct Programmed {
 impl Programmed {
     /// The flash in a region.
     pub(crate) fn flash(&self, region: Region) -> &[u8] {
-        region.of_dump(match region.core {
-            Core::App => &self.app,
-            Core::Net => &self.net,
+        region.of_dump(match region.device() {
+            DeviceId::External => &self.external,
+            DeviceId::NetFlash => &self.net,
+            DeviceId::AppFlash | DeviceId::RamFlash => &self.app,
         })
     }
 
     /// Puts programmed bytes where they belong. UICR bits only fall; flash was blank before.
     pub(crate) fn put(&mut self, address: u32, bytes: &[u8]) {
+        let external = EXTERNAL_WINDOW..EXTERNAL_WINDOW + self.external.len() as u32;
         let memories = [
+            (external, &mut self.external),
             (rig_core(Core::App).flash(), &mut self.app),
             (rig_core(Core::Net).flash(), &mut self.net),
             (rig_core(Core::App).uicr(), &mut self.app_uicr),
@@ -286,15 +292,18 @@ impl<'a> Context<'a> {
         self.programmed.as_ref()
     }
 
-    /// Programs a release on both cores, erases the rest of flash, and starts the board.
+    /// Programs a release on both cores, erases the rest of their flash and the partitions in the external flash, and starts
+    /// the board.
     pub(crate) fn program(&mut self, release: &str) -> Checked {
         let image = self.firmware.program(release)?;
         // What the board ran before must not be taken for what it runs after.
         self.bench.hold()?;
-        self.programmed = Some(self.bench.contents_of(image)?);
+        let external = self.firmware.external_partitions();
+        let used = self.firmware.external_size();
+        self.programmed = Some(self.bench.contents_of(image, used)?);
         self.history.clear();
         self.starting(StartedBy::Program);
-        let report = self.bench.program(image)?;
+        let report = self.bench.program(image, &external)?;
         self.see(Evidence::seen("programmed", report));
         Ok(())
     }
@@ -302,6 +311,17 @@ impl<'a> Context<'a> {
     /// The bytes of a region, read through the probe.
     pub(crate) fn read(&mut self, region: Region) -> Checked<Vec<u8>> {
         self.bench.read(region.core, region.address, region.size)
+    }
+
+    /// The external flash as the model of the bootloaders has it: partitions as they are, blank in between.
+    pub(crate) fn read_external(&mut self) -> Checked<Vec<u8>> {
+        let mut flash = vec![0xFF; self.firmware.external_size() as usize];
+        for region in self.firmware.external_partitions() {
+            let start = (region.address - EXTERNAL_WINDOW) as usize;
+            let bytes = self.read(region)?;
+            flash[start..start + bytes.len()].copy_from_slice(&bytes);
+        }
+        Ok(flash)
     }
 
     /// The UICR of a core, read through the probe.

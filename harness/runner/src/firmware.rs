@@ -1,7 +1,7 @@
 //! The firmware set as the steps need it: images with their hash and plain payload, regions of flash, what to program.
 
 use crate::trouble::{Checked, Trouble};
-use hil_bootloader::{Keys, Signature};
+use hil_bootloader::{Area, DeviceId, Keys, Signature};
 use hil_image::{DecryptionKey, Image, PublicKey};
 use hil_record::ErrorKind;
 use hil_rig::FlashImage;
@@ -90,7 +90,10 @@ pub(crate) struct LoadedImage {
     plain: Option<Zeroizing<Vec<u8>>>,
 }
 
-/// A part of the flash of one core.
+/// Where the application core sees the external flash (nRF5340 product specification, memory map).
+pub(crate) const EXTERNAL_WINDOW: u32 = 0x1000_0000;
+
+/// A part of the flash of one core, or of the external flash, which is in the application core's map.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Region {
     pub(crate) core: Core,
@@ -114,16 +117,56 @@ impl Region {
         }
     }
 
+    /// The device that it lies in, as the bootloader model names it.
+    pub(crate) const fn device(&self) -> DeviceId {
+        match self.core {
+            Core::App if self.address >= EXTERNAL_WINDOW => DeviceId::External,
+            Core::App => DeviceId::AppFlash,
+            Core::Net => DeviceId::NetFlash,
+        }
+    }
+
+    /// Its memory, for messages.
+    pub(crate) const fn memory(&self) -> &'static str {
+        memory_name(self.device())
+    }
+
+    /// Where its memory starts, in its core's map.
+    const fn memory_start(&self) -> u32 {
+        match self.device() {
+            DeviceId::External => EXTERNAL_WINDOW,
+            _ => Self::whole_flash(self.core).address,
+        }
+    }
+
+    /// The same for the bootloader model, which counts from the start of the memory.
+    pub(crate) const fn area(&self) -> Area {
+        Area {
+            device: self.device(),
+            offset: self.address - self.memory_start(),
+            size: self.size,
+        }
+    }
+
     /// Whether an address of its core lies in it.
     pub(crate) const fn contains(&self, address: u32) -> bool {
         address >= self.address && address - self.address < self.size
     }
 
-    /// Its bytes in a dump of its core's whole flash.
+    /// Its bytes in a dump of its whole memory.
     pub(crate) fn of_dump<'a>(&self, dump: &'a [u8]) -> &'a [u8] {
-        let start = (self.address - Self::whole_flash(self.core).address) as usize;
+        let start = (self.address - self.memory_start()) as usize;
         let end = start + self.size as usize;
         dump.get(start..end.min(dump.len())).unwrap_or_default()
+    }
+}
+
+/// A device of the bootloader model, for messages.
+pub(crate) const fn memory_name(device: DeviceId) -> &'static str {
+    match device {
+        DeviceId::External => "external flash",
+        DeviceId::NetFlash => "net core",
+        DeviceId::AppFlash | DeviceId::RamFlash => "app core",
     }
 }
 
@@ -338,7 +381,7 @@ impl Firmware {
             Trouble::error(
                 ErrorKind::File,
                 format_args!(
-                    "slot `{slot}` is not in the layout of firmware set `{}`, or not in a flash that the probe reads",
+                    "slot `{slot}` is not in the layout of firmware set `{}`",
                     self.set.name
                 ),
             )
@@ -350,17 +393,41 @@ impl Firmware {
         self.region(&format!("{core}.bootloader"))
     }
 
-    /// Flash that no update may touch: everything but the slots, the scratch area and the bootloaders, which have a
-    /// check of their own.
+    /// The partitions in the external flash, by address. Nothing is known of the rest of it.
+    pub(crate) fn external_partitions(&self) -> Vec<Region> {
+        let layout = self.set.layout.iter();
+        let mut regions: Vec<Region> = layout
+            .filter_map(|(name, _)| self.region(name))
+            .filter(|region| region.device() == DeviceId::External)
+            .collect();
+        regions.sort_by_key(|region| region.address);
+        regions
+    }
+
+    /// Bytes of the external flash up to the end of its last partition.
+    pub(crate) fn external_size(&self) -> u32 {
+        let last = self.external_partitions().pop();
+        last.map_or(0, |region| region.address - EXTERNAL_WINDOW + region.size)
+    }
+
+    /// Flash that no update may touch: everything but the slots, the scratch areas and the bootloaders, which have a
+    /// check of their own. Of the external flash, the other partitions.
     pub(crate) fn untouchable(&self) -> Vec<Region> {
-        let mut untouchable = Vec::new();
+        let changing: Vec<Region> = Slot::ALL
+            .iter()
+            .map(|slot| slot.word())
+            .chain(["app.scratch"])
+            .filter_map(|name| self.region(name))
+            .collect();
+        let mut untouchable = self.external_partitions();
+        untouchable.retain(|region| !changing.contains(region));
         for core in Core::ALL {
             let mut taken: Vec<Region> = Slot::ALL
                 .iter()
                 .map(|slot| slot.word().to_owned())
                 .chain([format!("{core}.bootloader"), format!("{core}.scratch")])
                 .filter_map(|name| self.region(&name))
-                .filter(|region| region.core == core)
+                .filter(|region| region.device() == Region::whole_flash(core).device())
                 .collect();
             taken.sort_by_key(|region| region.address);
             let whole = Region::whole_flash(core);
@@ -413,14 +480,14 @@ impl Firmware {
 
     fn region(&self, name: &str) -> Option<Region> {
         let region = self.set.layout.region(name)?;
-        let core = match region.memory {
-            Memory::App => Core::App,
-            Memory::Net => Core::Net,
-            Memory::External => return None,
+        let (core, base) = match region.memory {
+            Memory::App => (Core::App, 0),
+            Memory::Net => (Core::Net, 0),
+            Memory::External => (Core::App, EXTERNAL_WINDOW),
         };
         Some(Region {
             core,
-            address: region.address,
+            address: base + region.address,
             size: region.size,
         })
     }

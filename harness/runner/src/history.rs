@@ -10,7 +10,7 @@ use hil_bootloader::Keys;
 use hil_bootloader::predict::{Forecast, PredictError, Request, Sent};
 use hil_bootloader::{DeviceId, SimFlash};
 use hil_clock::Instant;
-use hil_scenario::{Core, Slot};
+use hil_scenario::Slot;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,6 +56,12 @@ pub(crate) enum What {
     ListedConfirmed,
     /// Its application took an image.
     Uploaded {
+        number: u32,
+        image: Arc<LoadedImage>,
+        sent: Sent,
+    },
+    /// Its bootloader's recovery server took an image.
+    Recovered {
         number: u32,
         image: Arc<LoadedImage>,
         sent: Sent,
@@ -212,6 +218,11 @@ fn replay(
                 image,
                 sent,
             } => forecast.upload(*number as usize, image.bytes(), *sent)?,
+            What::Recovered {
+                number,
+                image,
+                sent,
+            } => forecast.recovered(*number, image.bytes(), image.plain(), *sent)?,
             What::Marked { hash, request } => forecast.mark(hash, *request)?,
             What::Erased { slot } => match firmware.set().layout.slot(*slot) {
                 Some(region) => forecast.erase_slot(region.area())?,
@@ -236,16 +247,12 @@ fn replay(
     forecast.may_have_confirmed_itself()
 }
 
-/// Flash of both cores for the model.
-pub(crate) fn flash_of(app: &[u8], net: &[u8]) -> SimFlash {
-    let device = |flash: SimFlash, core, bytes: &[u8]| {
-        let (id, page) = match core {
-            Core::App => (DeviceId::AppFlash, 0x1000),
-            Core::Net => (DeviceId::NetFlash, 0x800),
-        };
-        flash.with_contents(id, bytes, 4, page)
-    };
-    device(device(SimFlash::new(), Core::App, app), Core::Net, net)
+/// Flash of both cores, and what counts of the external flash, for the model.
+pub(crate) fn flash_of(app: &[u8], net: &[u8], external: &[u8]) -> SimFlash {
+    SimFlash::new()
+        .with_contents(DeviceId::AppFlash, app, 4, 0x1000)
+        .with_contents(DeviceId::NetFlash, net, 4, 0x800)
+        .with_contents(DeviceId::External, external, 4, 0x1000)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! The standing check *flash as predicted*: the whole flash of both cores, byte for byte, against what the model of the
-//! bootloaders makes of everything that was done to the board.
+//! The standing check *flash as predicted*: the whole flash of both cores and the partitions in the external flash, byte for
+//! byte, against what the model of the bootloaders makes of everything that was done to the board.
 //!
 //! Bytes of which nobody can know the value are compared with all values that they may have, and the evidence names
 //! them; so are assumptions, such as that the application confirmed itself.
 
 use crate::context::{Context, POLL_FLASH};
-use crate::firmware::Region;
+use crate::firmware::{EXTERNAL_WINDOW, Region, memory_name};
 use crate::history::{self, Rest};
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::predict::{Comparison, Match, Mismatch, PredictError};
@@ -29,7 +29,7 @@ pub(crate) fn run(context: &mut Context<'_>, waived: &BTreeMap<StandingCheck, St
             "no step programmed the board, so what it held before is not known".to_owned(),
         ));
     };
-    let programmed = history::flash_of(&programmed.app, &programmed.net);
+    let programmed = history::flash_of(&programmed.app, &programmed.net, &programmed.external);
     let except = left_out(context, waived);
     let deadline = context.deadline(SETTLES_WITHIN);
     // A second look, in case the first met the board in the middle of something.
@@ -38,7 +38,7 @@ pub(crate) fn run(context: &mut Context<'_>, waived: &BTreeMap<StandingCheck, St
         let found = {
             let app = context.read(Region::whole_flash(Core::App))?;
             let net = context.read(Region::whole_flash(Core::Net))?;
-            history::flash_of(&app, &net)
+            history::flash_of(&app, &net, &context.read_external()?)
         };
         let (forecast, rest) = history::forecast(
             context.firmware,
@@ -78,14 +78,7 @@ fn left_out(context: &Context<'_>, waived: &BTreeMap<StandingCheck, String>) -> 
     if waived.contains_key(&StandingCheck::OtherPartitionsUnchanged) {
         regions.extend(context.firmware.untouchable());
     }
-    regions
-        .iter()
-        .map(|region| Area {
-            device: device(region.core),
-            offset: region.address - Region::whole_flash(region.core).address,
-            size: region.size,
-        })
-        .collect()
+    regions.iter().map(Region::area).collect()
 }
 
 fn tell(context: &mut Context<'_>, matched: &Match, except: &[Area]) {
@@ -93,10 +86,19 @@ fn tell(context: &mut Context<'_>, matched: &Match, except: &[Area]) {
         .iter()
         .map(|core| Region::whole_flash(*core).size)
         .sum();
+    let external = context.firmware.external_partitions();
+    let external: u32 = external.iter().map(|region| region.size).sum();
     let out: u32 = except.iter().map(|area| area.size).sum();
+    let what = match external {
+        0 => "flash of both cores",
+        _ => "flash of both cores and external flash",
+    };
     context.see(Evidence::seen(
-        "flash of both cores",
-        format!("{} bytes as the bootloader model predicts", whole - out),
+        what,
+        format!(
+            "{} bytes as the bootloader model predicts",
+            whole + external - out
+        ),
     ));
     if out > 0 {
         context.see(Evidence::seen(
@@ -117,11 +119,12 @@ fn tell(context: &mut Context<'_>, matched: &Match, except: &[Area]) {
 
 fn different(context: &Context<'_>, mismatch: &Mismatch) -> Trouble {
     let first = &mismatch.first;
-    let core = match first.device {
-        DeviceId::NetFlash => Core::Net,
-        DeviceId::AppFlash | DeviceId::External | DeviceId::RamFlash => Core::App,
+    let (core, start) = match first.device {
+        DeviceId::NetFlash => (Core::Net, Region::whole_flash(Core::Net).address),
+        DeviceId::External => (Core::App, EXTERNAL_WINDOW),
+        DeviceId::AppFlash | DeviceId::RamFlash => (Core::App, 0),
     };
-    let address = Region::whole_flash(core).address + first.offset;
+    let address = start + first.offset;
     let place = first.place.as_ref().map_or_else(
         || context.firmware.place(core, address),
         ToString::to_string,
@@ -157,8 +160,9 @@ fn different(context: &Context<'_>, mismatch: &Mismatch) -> Trouble {
     Trouble::fail(
         FailKind::StandingCheck,
         format_args!(
-            "flash is not as predicted: {count} at {address:#010x} of the {core} core, {place}: {bytes}; predicted \
+            "flash is not as predicted: {count} at {address:#010x} of the {}, {place}: {bytes}; predicted \
              from: {}{choice}",
+            memory_name(first.device),
             mismatch.story[from..].join(" | ")
         ),
     )
@@ -170,11 +174,4 @@ fn not_modelled(error: &PredictError) -> Trouble {
         ErrorKind::Harness,
         format_args!("the bootloader model cannot follow what was done: {error}"),
     )
-}
-
-const fn device(core: Core) -> DeviceId {
-    match core {
-        Core::App => DeviceId::AppFlash,
-        Core::Net => DeviceId::NetFlash,
-    }
 }

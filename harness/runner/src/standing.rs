@@ -132,9 +132,9 @@ fn unchanged(context: &mut Context<'_>, region: Region, what: &str) -> Checked {
     Err(Trouble::fail(
         FailKind::StandingCheck,
         format_args!(
-            "{what} of the {} core has changed: {count} bytes differ in {:#010x}..{:#010x}, the first at {address:#010x} \
+            "{what} of the {} has changed: {count} bytes differ in {:#010x}..{:#010x}, the first at {address:#010x} \
              ({:#04x} when programmed, {:#04x} now)",
-            region.core,
+            region.memory(),
             region.address,
             u64::from(region.address) + u64::from(region.size),
             before[first],
@@ -154,7 +154,8 @@ fn no_plain_text(context: &mut Context<'_>) -> Checked {
     Ok(())
 }
 
-/// Looks for the plain payload of `image` in the flash of both cores outside `slots`; how many blocks it looked for.
+/// Looks for the plain payload of `image` in the flash of both cores and in the partitions of the external flash, outside
+/// `slots`; how many blocks it looked for.
 pub(crate) fn plain_text_only_in(
     context: &mut Context<'_>,
     image: &Arc<LoadedImage>,
@@ -179,8 +180,10 @@ pub(crate) fn plain_text_only_in(
         .iter()
         .filter_map(|slot| context.firmware.slot(*slot).ok())
         .collect();
-    for core in Core::ALL {
-        let whole = Region::whole_flash(core);
+    let mut regions: Vec<Region> = Core::ALL.map(Region::whole_flash).to_vec();
+    regions.extend(context.firmware.external_partitions());
+    for whole in regions {
+        let core = whole.core;
         let bytes = context.read(whole)?;
         let stray: Vec<u32> = tell_tales
             .offsets(&bytes)
@@ -196,9 +199,10 @@ pub(crate) fn plain_text_only_in(
             return Err(Trouble::fail(
                 FailKind::PlainText,
                 format_args!(
-                    "plain text of the encrypted image ({}) lies at {first:#010x} of the {core} core, in {}: {} blocks \
+                    "plain text of the encrypted image ({}) lies at {first:#010x} of the {}, in {}: {} blocks \
                      of 16 bytes",
                     image.label(),
+                    whole.memory(),
                     context.firmware.place(core, *first),
                     stray.len()
                 ),

@@ -4,6 +4,7 @@
 //! set says which files play the roles. Both are parsed here into types that hold nothing meaningless, so that
 //! whoever runs them has nothing left to validate; how a step is run is not known here.
 
+mod bounded;
 mod check;
 mod expect;
 mod firmware;
@@ -21,6 +22,7 @@ mod units;
 mod variant;
 mod words;
 
+pub use bounded::{MAX_YAML_BYTES, MAX_YAML_DEPTH, MAX_YAML_NODES, bounded_yaml};
 pub use check::{CheckReport, SkippedVariant, check};
 pub use expect::{
     BootState, ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet, ExpectPlainText, ExpectSlot,

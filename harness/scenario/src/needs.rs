@@ -1,7 +1,9 @@
 //! What a scenario needs, what a board with its bootloader has, and why the one cannot run on the other.
 
 use crate::words::Transport;
-use hil_bootloader::{Config, DowngradePrevention, Encryption, Mode, NetworkCore, Signature};
+use hil_bootloader::{
+    Config, DeviceId, DowngradePrevention, Encryption, Mode, NetworkCore, Signature,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -30,6 +32,8 @@ pub struct BootloaderNeeds {
     pub downgrade_prevention: Option<DowngradePrevention>,
     /// What it does with a network core image.
     pub network_core: Option<NetworkCore>,
+    /// Whether it has a recovery server, or must not have one.
+    pub serial_recovery: Option<bool>,
 }
 
 /// A way for an update to get into the primary slot, or a group of them.
@@ -84,6 +88,22 @@ pub enum BoardFeature {
     NetConsole,
     /// It can be reached with Bluetooth through two adapters.
     SecondAdapter,
+    /// The board has an external flash.
+    ExternalFlash,
+}
+
+impl BoardFeature {
+    /// What stands before its words in a sentence.
+    pub(crate) const fn article(self) -> &'static str {
+        match self {
+            Self::ExternalFlash => "an",
+            Self::Power
+            | Self::PinReset
+            | Self::AppConsole
+            | Self::NetConsole
+            | Self::SecondAdapter => "a",
+        }
+    }
 }
 
 impl fmt::Display for BoardFeature {
@@ -94,6 +114,7 @@ impl fmt::Display for BoardFeature {
             Self::AppConsole => "console of the application core",
             Self::NetConsole => "console of the network core",
             Self::SecondAdapter => "second Bluetooth adapter",
+            Self::ExternalFlash => "external flash",
         })
     }
 }
@@ -163,8 +184,28 @@ impl BootloaderNeeds {
             self.network_core.as_ref(),
             &has.network_core,
         );
+        match (self.serial_recovery, has.serial_recovery.is_some()) {
+            (Some(true), false) => {
+                unmet.push("needs a bootloader with serial recovery, this one has none".to_owned());
+            }
+            (Some(false), true) => {
+                unmet
+                    .push("needs a bootloader without serial recovery, this one has it".to_owned());
+            }
+            _ => {}
+        }
         unmet
     }
+}
+
+/// Whether the bootloader has a slot, or its scratch area, in the external flash.
+pub(crate) fn uses_external_flash(config: &Config) -> bool {
+    config
+        .images
+        .iter()
+        .flat_map(|slots| [slots.primary, slots.secondary])
+        .chain(config.scratch)
+        .any(|area| area.device == DeviceId::External)
 }
 
 fn differs<T: PartialEq + Serialize>(

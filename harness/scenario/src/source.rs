@@ -1,7 +1,9 @@
 //! Mistakes in files, shown with the line they are in.
 
+use crate::bounded::{MAX_YAML_BYTES, check_bounds};
 use crate::locate::{Part, Segment, duplicate_key, locate};
 use std::fmt;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// A mistake in a file that a person wrote.
@@ -140,7 +142,19 @@ impl Source {
     }
 
     pub(crate) fn read(path: &Path) -> Result<Self, FileError> {
-        match std::fs::read_to_string(path) {
+        let limit = MAX_YAML_BYTES as u64 + 1;
+        let read = || {
+            let mut text = String::new();
+            std::fs::File::open(path)?
+                .take(limit)
+                .read_to_string(&mut text)?;
+            Ok::<_, std::io::Error>(text)
+        };
+        match read() {
+            Ok(text) if text.len() > MAX_YAML_BYTES => Err(FileError::new(
+                path,
+                format!("is longer than {MAX_YAML_BYTES} bytes: nobody wrote that by hand"),
+            )),
             Ok(text) => Ok(Self::new(path, text)),
             Err(error) => Err(FileError::new(path, format!("cannot be read: {error}"))),
         }
@@ -148,6 +162,8 @@ impl Source {
 
     /// The YAML in it; `what` is what the file should be.
     pub(crate) fn parse_yaml(&self, what: &str) -> Result<serde_yaml::Value, FileError> {
+        // First, because everything else here assumes a text of reasonable size.
+        check_bounds(&self.text).map_err(|error| self.yaml_error(&error))?;
         if let Some((key, place)) = duplicate_key(self) {
             return Err(
                 FileError::new(&self.path, format!("key `{key}` is there twice")).at(Some(place)),
@@ -192,6 +208,8 @@ impl Source {
     /// The place at `line` and `column` (both from 1), wide enough for what stands there.
     pub(crate) fn place(&self, line: usize, column: usize) -> Option<Place> {
         let text = self.text.lines().nth(line.checked_sub(1)?)?.trim_end();
+        // The parser may point behind the last character, where only blanks were.
+        let column = column.min(text.chars().count() + 1);
         let rest: Vec<char> = text.chars().skip(column.checked_sub(1)?).collect();
         Some(Place {
             line: u32::try_from(line).ok()?,

@@ -59,6 +59,10 @@ pub struct Upload {
     /// SMP image number (0 for the application; a network core image goes to 0 as well where the bootloader has
     /// one image). Not given: the number that the firmware set's bootloader wants for this image.
     pub to: Option<u8>,
+    /// Whether it goes to the bootloader's recovery server instead of the application: straight into the slot that the
+    /// number in `to` means there, unchecked.
+    #[serde(default)]
+    pub recovery: bool,
     /// Whether the board has to take it.
     #[serde(default)]
     pub expect: Answer,

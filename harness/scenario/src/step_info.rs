@@ -295,6 +295,9 @@ fn upload(f: &mut fmt::Formatter<'_>, step: &Upload) -> fmt::Result {
     if let Some(image) = step.to {
         write!(f, " to image {image}")?;
     }
+    if step.recovery {
+        f.write_str(" through serial recovery")?;
+    }
     if let Some(start) = step.starts_at {
         write!(f, " {start}")?;
     }

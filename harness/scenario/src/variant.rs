@@ -1,6 +1,6 @@
 //! A scenario with one combination of its matrix, and whether a board can run it.
 
-use crate::needs::{BoardFeature, Capabilities, Needs, Unmet};
+use crate::needs::{BoardFeature, Capabilities, Needs, Unmet, uses_external_flash};
 use crate::step::{Reset, Step};
 use crate::words::Transport;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,14 +38,29 @@ impl Variant {
             if !has.features.contains(&feature) {
                 unmet.push(match because {
                     Some(step) => format!(
-                        "needs a {feature} (step {} `{}`), board `{}` has none",
+                        "needs {} {feature} (step {} `{}`), board `{}` has none",
+                        feature.article(),
                         step.number,
                         step.step.name(),
                         has.board
                     ),
-                    None => format!("needs a {feature}, board `{}` has none", has.board),
+                    None => format!(
+                        "needs {} {feature}, board `{}` has none",
+                        feature.article(),
+                        has.board
+                    ),
                 });
             }
+        }
+        let needs_external = self.needs.board.contains(&BoardFeature::ExternalFlash);
+        if !needs_external
+            && uses_external_flash(has.bootloader)
+            && !has.features.contains(&BoardFeature::ExternalFlash)
+        {
+            unmet.push(format!(
+                "the firmware set has a slot in the external flash, board `{}` has none",
+                has.board
+            ));
         }
         for transport in self.transports() {
             if !has.transports.contains(&transport) {

@@ -175,7 +175,7 @@ fn unknown_bootloader_setting() {
        |
     12 |   network_core: pcd
        |   ^^^^^^^^^^^^
-       = allowed: mode, signature, encryption, content-key, save-enctlv, downgrade-prevention, validate-primary, max-sectors, write-size, sector-size, max-align, line, network-core, network-slot, images, scratch
+       = allowed: mode, signature, encryption, content-key, save-enctlv, downgrade-prevention, validate-primary, max-sectors, write-size, sector-size, max-align, line, address-check, network-core, network-slot, images, scratch, serial-recovery
        = help: did you mean `network-core`?
     ");
 }
@@ -207,6 +207,7 @@ fn file_that_is_no_image() {
        |
     31 |       app: { file: merged.hex }
        |                    ^^^^^^^^^^
+       = help: this is too short to be an image: was the file copied completely?
     ");
 }
 
@@ -221,6 +222,7 @@ fn truncated_image() {
        |
     31 |       app: { file: crashes.bin }
        |                    ^^^^^^^^^^^
+       = help: the file is shorter than its header says: was it copied completely?
     ");
 }
 

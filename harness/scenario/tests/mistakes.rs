@@ -30,7 +30,7 @@ fn unknown_key_of_a_step() {
       |
     5 |   - upload: { image: update.app, ovr: uart }
       |                                  ^^^
-      = allowed: image, over, to, expect, starts_at, power_cut, link_lost, second_central, within
+      = allowed: image, over, to, recovery, expect, starts_at, power_cut, link_lost, second_central, within
       = help: did you mean `over`?
     ");
 }
@@ -283,7 +283,7 @@ fn bad_needs() {
       |
     3 | needs: { board: [powr] }
       |                  ^^^^
-      = allowed: power, pin_reset, app_console, net_console, second_adapter
+      = allowed: power, pin_reset, app_console, net_console, second_adapter, external_flash
       = help: did you mean `power`?
     ");
 }

@@ -18,6 +18,17 @@ pub enum Core {
     Net,
 }
 
+impl Core {
+    /// First address of its flash, where it starts after a reset.
+    #[must_use]
+    pub const fn flash_start(self) -> u32 {
+        match self {
+            Self::App => 0,
+            Self::Net => 0x0100_0000,
+        }
+    }
+}
+
 /// The core was reset or lost power: whatever ran on it has ceased to exist.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the core was reset or lost power")]

@@ -285,5 +285,6 @@ fn model_config(recorded: &RecordedConfig, layout: &Layout) -> Result<Config, St
         network_slot: NetworkSlot::default(),
         images,
         scratch: layout.slots.get("scratch").and_then(SlotPlace::area),
+        serial_recovery: None,
     })
 }

@@ -275,7 +275,7 @@ fn mark(image: usize, mark: Mark) -> Action {
     Action::Mark { image, mark }
 }
 
-fn erase(slot: Area, offset: u32, length: u32) -> Action {
+pub(super) fn erase(slot: Area, offset: u32, length: u32) -> Action {
     Action::Erase {
         device: slot.device,
         offset: slot.offset + offset,
@@ -283,7 +283,7 @@ fn erase(slot: Area, offset: u32, length: u32) -> Action {
     }
 }
 
-fn program(slot: Area, offset: u32, bytes: &[u8]) -> Action {
+pub(super) fn program(slot: Area, offset: u32, bytes: &[u8]) -> Action {
     Action::Program {
         device: slot.device,
         offset: slot.offset + offset,

@@ -8,7 +8,8 @@ use crate::flash::{Area, DeviceId};
 use crate::sim::SimFlash;
 
 /// The devices that are compared.
-pub(super) const DEVICES: [DeviceId; 2] = [DeviceId::AppFlash, DeviceId::NetFlash];
+pub(super) const DEVICES: [DeviceId; 3] =
+    [DeviceId::AppFlash, DeviceId::NetFlash, DeviceId::External];
 
 /// How many bytes a difference shows (ours): a pattern is recognised in them.
 const SHOWN: usize = 8;

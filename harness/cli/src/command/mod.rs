@@ -4,14 +4,16 @@ mod ble_worker;
 mod bootloader;
 mod check;
 mod demo_firmware;
+mod firmware;
 mod image;
 mod list;
+mod opaque;
 mod run;
 mod virtual_dk;
 
 pub(crate) use bootloader::FlashFile;
 
-use crate::args::{Command, ImageCommand};
+use crate::args::{Command, FirmwareCommand, ImageCommand};
 use crate::error::CliError;
 use crate::exit::Exit;
 
@@ -22,6 +24,8 @@ pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
         Command::List(args) => list::list(&args),
         Command::Check(args) => check::check(&args),
         Command::Image(ImageCommand::Inspect(args)) => image::inspect(&args),
+        Command::Firmware(FirmwareCommand::Import(args)) => firmware::import(&args),
+        Command::Firmware(FirmwareCommand::Check(args)) => firmware::check(&args),
         Command::Bootloader(command) => bootloader::dispatch(command),
         Command::VirtualDk(args) => virtual_dk::serve(args),
         Command::BleWorker => ble_worker::serve(),

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     signals::cancel_on(&cancel)
         .map_err(|error| CliError::bench(format_args!("signals cannot be caught: {error}")))?;
 
-    let rig = open(&meant.rig, &clock)?;
+    let rig = open(&meant.rig, args.bench.firmware.as_deref(), &clock)?;
     let rig_name = rig.name().to_owned();
     let boards = FoundBoard::all(rig).map_err(|error| bench_error(&error))?;
     let folder = meant.folder.keep();
@@ -118,11 +118,15 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
     })
 }
 
-fn open(file: &RigFile, clock: &SharedClock) -> Result<Rig, CliError> {
+fn open(file: &RigFile, firmware: Option<&Path>, clock: &SharedClock) -> Result<Rig, CliError> {
     let program = std::env::current_exe().map_err(|error| {
         CliError::bench(format_args!("this program cannot find itself: {error}"))
     })?;
-    let mut options = RigOptions::new(clock.clone(), VirtualLauncher::new(program));
+    let mut launcher = VirtualLauncher::new(program);
+    if let Some(firmware) = firmware {
+        launcher = launcher.with_firmware(firmware);
+    }
+    let mut options = RigOptions::new(clock.clone(), launcher);
     options.ask = ask::person();
     Rig::open(file, &options).map_err(|error| bench_error(&BenchError::from(error)))
 }

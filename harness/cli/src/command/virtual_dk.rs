@@ -1,18 +1,30 @@
 //! `dfu-hil virtual-dk`: virtual boards that any tool can use, until they are told to stop.
 
+use super::opaque;
 use crate::args::{RadioArgs, VirtualDkArgs};
 use crate::error::CliError;
 use crate::exit::Exit;
 use hil_runner::error_chain;
+use hil_scenario::FirmwareSet;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
-use virtual_dk::{Accelerators, Contents, LinkOptions, RadioOptions, ServeOptions};
+use virtual_dk::bus::Firmware;
+use virtual_dk::firmware::KnownFirmware;
+use virtual_dk::{Accelerators, Contents, ExternalPart, LinkOptions, RadioOptions, ServeOptions};
 
 /// Starts the boards and returns when they have stopped.
 pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
-    let contents = match (args.blank, args.load.is_empty()) {
-        (true, _) => Contents::Blank,
-        (false, true) => Contents::Demo,
-        (false, false) => Contents::Files(args.load),
+    let set = args
+        .firmware
+        .as_deref()
+        .map(|path| FirmwareSet::load(path).map_err(|error| CliError::usage(error.render())))
+        .transpose()?;
+    let contents = match (args.blank, args.load.is_empty(), &set) {
+        (true, _, _) => Contents::Blank,
+        (false, false, _) => Contents::Files(args.load),
+        (false, true, Some(set)) => Contents::Files(baseline(set)),
+        (false, true, None) => Contents::Demo,
     };
     let options = ServeOptions {
         boards: usize::from(args.boards),
@@ -26,10 +38,20 @@ pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
             Accelerators::On
         },
         probe_port: args.probe_port,
+        external: if args.no_external_flash {
+            ExternalPart::None
+        } else {
+            ExternalPart::Mx25r64
+        },
         contents,
         radio: Some(radio(args.radio)),
     };
-    match virtual_dk::serve(&options) {
+    let known = match &set {
+        Some(set) => opaque::known_binaries(set, args.application)?,
+        None => Vec::new(),
+    };
+    let firmware: Arc<dyn Firmware> = Arc::new(KnownFirmware::new(known));
+    match virtual_dk::serve_with(&options, &firmware) {
         Ok(()) => Ok(Exit::Passed),
         Err(error @ virtual_dk::ServeError::Load(_)) => {
             Err(CliError::usage(error_chain(&error)).with_help(error.help()))
@@ -51,4 +73,18 @@ fn radio(args: RadioArgs) -> RadioOptions {
             ..LinkOptions::default()
         },
     }
+}
+
+/// What a programmer puts on a board for the baseline.
+fn baseline(set: &FirmwareSet) -> Vec<PathBuf> {
+    set.release("baseline").map_or_else(
+        |_| Vec::new(),
+        |release| {
+            release
+                .program
+                .iter()
+                .map(|program| program.file.path().to_owned())
+                .collect()
+        },
+    )
 }

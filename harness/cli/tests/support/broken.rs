@@ -12,6 +12,7 @@ use virtual_dk::{Endpoints, RadioOptions, Speed, VirtualDk, VirtualDkOptions};
 use virtual_radio::{Advertisement, LinkEvent, LinkId, VirtualRadio};
 
 /// Where things are in the demo firmware's layout.
+const APP_PRIMARY: u32 = 0x0000_C000;
 const APP_SECONDARY: u32 = 0x0004_C000;
 const PRIMARY_END: u32 = 0x0004_C000;
 const SECONDARY_END: u32 = 0x0008_C000;
@@ -24,6 +25,8 @@ const SWAP_STATUS: u32 = PRIMARY_END - 1616;
 /// In the bootloader's partition, behind the bootloader.
 const BOOTLOADER_FREE: u32 = 0x0000_B000;
 const SETTINGS: u32 = 0x000F_C000;
+/// In the external flash of the set that uses it: a partition that no update may touch.
+const EXTERNAL_STORAGE: u32 = 0x0004_0000;
 
 /// Of the board's time: a second outside, at twenty times a DK's pace.
 const IDLE: Duration = Duration::from_secs(20);
@@ -33,6 +36,8 @@ const IDLE: Duration = Duration::from_secs(20);
 pub(crate) enum Fault {
     /// One bit of what the application writes to the update slot is lost.
     UploadLosesABit,
+    /// One bit of what the bootloader's recovery server writes to the primary slot is lost.
+    RecoveryLosesABit,
     /// One bit of what the bootloader swaps into the update slot is lost.
     SlotHoldsOtherBytes,
     /// A confirmation in the update slot is not written, so that a permanent update is only tried.
@@ -43,6 +48,12 @@ pub(crate) enum Fault {
     RevertDoesNotHappen,
     /// Whatever is written to the primary slot is also left in the settings.
     PlainTextLeftBehind,
+    /// The same, in a partition of the external flash.
+    PlainTextLeftInExternalFlash,
+    /// The application writes into a partition of the external flash that is not its own.
+    ExternalStorageTouched,
+    /// One bit of what the bootloader swaps into the external flash is lost.
+    ExternalSlotHoldsOtherBytes,
     /// The application writes into the bootloader's partition.
     BootloaderTouched,
     /// The bootloader's note of how much a swap moves is wrong by a bit, after it was of any use.
@@ -92,22 +103,33 @@ pub(crate) fn board(fault: Fault) -> Board {
 
 /// A board with this fault, at `speed` times a DK's pace.
 pub(crate) fn board_at(fault: Fault, speed: f64) -> Board {
+    let firmware = Broken {
+        fault,
+        written: AtomicU32::new(0),
+    };
+    let options = VirtualDkOptions {
+        speed: Speed::Factor(speed),
+        ..VirtualDkOptions::default()
+    };
+    started(options, Arc::new(firmware))
+}
+
+/// A board whose firmware does what it should.
+pub(crate) fn sound_board(options: VirtualDkOptions) -> Board {
+    started(options, Arc::new(StockFirmware))
+}
+
+fn started(options: VirtualDkOptions, firmware: Arc<dyn Firmware>) -> Board {
     let radio = VirtualRadio::start(RadioOptions {
         adapters: 2,
         ..RadioOptions::default()
     })
     .expect("a virtual radio can be started here");
     let options = VirtualDkOptions {
-        speed: Speed::Factor(speed),
         air: Some(radio.air()),
-        ..VirtualDkOptions::default()
+        ..options
     };
-    let firmware = Broken {
-        fault,
-        written: AtomicU32::new(0),
-    };
-    let dk =
-        VirtualDk::start(options, Arc::new(firmware)).expect("a virtual board can be started here");
+    let dk = VirtualDk::start(options, firmware).expect("a virtual board can be started here");
     Board { dk, radio }
 }
 
@@ -145,7 +167,11 @@ struct FaultyBus<'a> {
 impl FaultyBus<'_> {
     fn loses_now(&self) -> bool {
         let by_upload = self.written.fetch_add(1, Ordering::SeqCst) == 0;
-        by_upload == (self.fault == Fault::UploadLosesABit)
+        let first = matches!(
+            self.fault,
+            Fault::UploadLosesABit | Fault::RecoveryLosesABit
+        );
+        by_upload == first
     }
 }
 
@@ -165,8 +191,11 @@ impl CoreBus for FaultyBus<'_> {
     fn flash_write(&mut self, address: u32, data: &[u8]) -> Result<(), BusError> {
         let end = address + data.len() as u32;
         match self.fault {
-            Fault::UploadLosesABit | Fault::SlotHoldsOtherBytes => {
-                let lost = APP_SECONDARY + 0x1234;
+            Fault::UploadLosesABit | Fault::SlotHoldsOtherBytes | Fault::RecoveryLosesABit => {
+                let lost = match self.fault {
+                    Fault::RecoveryLosesABit => APP_PRIMARY + 0x1234,
+                    _ => APP_SECONDARY + 0x1234,
+                };
                 let mut data = data.to_vec();
                 if (address..end).contains(&lost) && self.loses_now() {
                     let byte = &mut data[(lost - address) as usize];
@@ -193,6 +222,10 @@ impl CoreBus for FaultyBus<'_> {
                 }
                 self.bus.flash_write(copy, data)?;
             }
+            Fault::PlainTextLeftInExternalFlash if (0xD000..0xE000).contains(&address) => {
+                self.bus
+                    .external_write(EXTERNAL_STORAGE + (address & 0xFFF), data)?;
+            }
             _ => {}
         }
         self.bus.flash_write(address, data)
@@ -206,6 +239,16 @@ impl CoreBus for FaultyBus<'_> {
     }
 
     fn external_write(&mut self, offset: u32, data: &[u8]) -> Result<(), BusError> {
+        let lost = 0x1234;
+        if self.fault == Fault::ExternalSlotHoldsOtherBytes
+            && (offset..offset + data.len() as u32).contains(&lost)
+            && self.written.fetch_add(1, Ordering::SeqCst) > 0
+        {
+            let mut data = data.to_vec();
+            let byte = &mut data[(lost - offset) as usize];
+            *byte &= byte.wrapping_sub(1);
+            return self.bus.external_write(offset, &data);
+        }
         self.bus.external_write(offset, data)
     }
 
@@ -292,6 +335,15 @@ impl CoreBus for FaultyBus<'_> {
             Fault::BootloaderTouched => Some((BOOTLOADER_FREE, [0x12, 0x34, 0x56, 0x78])),
             _ => None,
         };
+        if self.fault == Fault::ExternalStorageTouched
+            && self.bus.core() == Core::App
+            && self
+                .bus
+                .external_write(EXTERNAL_STORAGE, &[0x12, 0x34, 0x56, 0x78])
+                .is_err()
+        {
+            return Stopped;
+        }
         if let Some((address, data)) = extra
             && self.bus.core() == Core::App
             && self.bus.flash_write(address, &data).is_err()

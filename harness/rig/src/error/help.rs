@@ -59,6 +59,14 @@ impl RigError {
             Self::VerifyFailed { .. } => {
                 "program again; if the same address differs again, its page is worn out or protected".into()
             }
+            Self::NoExternalFlash { .. } => {
+                "if the board has one, remove that line; else leave out scenarios and files that need one".into()
+            }
+            Self::ExternalFlashSilent { .. } | Self::ExternalFlashOther { .. } => {
+                "is it a DK with its MX25R6435F on P0.13 to P0.18, and is none of these pins used otherwise? for a \
+                 board without that part write `external-flash: none` in the rig file"
+                    .into()
+            }
             Self::UicrHeld { .. } | Self::UicrNotWritten { .. } => {
                 "recover the board, which erases flash and UICR of both cores, and program again".into()
             }
@@ -229,6 +237,25 @@ mod tests {
                 expected: 0x3D,
                 differing: 17,
             },
+            RigError::VerifyFailed {
+                board: board(),
+                core: Core::App,
+                address: 0x1000_2000,
+                found: 0xFF,
+                expected: 0x3D,
+                differing: 1,
+            },
+            RigError::NoExternalFlash { board: board() },
+            RigError::ExternalFlashSilent {
+                board: board(),
+                doing: doing.clone(),
+                within,
+            },
+            RigError::ExternalFlashOther {
+                board: board(),
+                doing: program.clone(),
+                found: [0xEF, 0x40, 0x17],
+            },
             RigError::UicrHeld {
                 board: board(),
                 core: Core::App,
@@ -342,6 +369,7 @@ mod tests {
     fn what_a_probe_was_doing_is_said_in_words() {
         let doings = [
             Operation::Identity,
+            Operation::ExternalFlash,
             Operation::Verify { bytes: 10 },
             Operation::Write {
                 core: Core::App,

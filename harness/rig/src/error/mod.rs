@@ -8,7 +8,7 @@ mod operation;
 
 pub use operation::Operation;
 
-use crate::core::Core;
+use crate::core::{Core, memory_name};
 use crate::file::RigFileError;
 use crate::image::ImageError;
 use crate::lease::Holder;
@@ -195,8 +195,8 @@ pub enum RigError {
     },
     /// Flash holds something else than was programmed.
     #[error(
-        "board `{board}`: flash of the {core} holds {found:#04x} at {address:#010x}, the image has {expected:#04x} \
-         ({differing} bytes differ)"
+        "board `{board}`: {} holds {found:#04x} at {address:#010x}, the image has {expected:#04x} \
+         ({differing} bytes differ)", memory_name(*core, *address)
     )]
     VerifyFailed {
         /// The board.
@@ -211,6 +211,35 @@ pub enum RigError {
         expected: u8,
         /// How many bytes differ altogether.
         differing: usize,
+    },
+    /// The rig file says that the board has no external flash.
+    #[error("board `{board}` has no external flash: its rig file says `external-flash: none`")]
+    NoExternalFlash {
+        /// The board.
+        board: String,
+    },
+    /// Nothing answers where the DK has its external flash.
+    #[error("the external flash of board `{board}` did not answer within {within:?} while {doing}")]
+    ExternalFlashSilent {
+        /// The board.
+        board: String,
+        /// What was being done.
+        doing: Operation,
+        /// How long it was waited for.
+        within: Duration,
+    },
+    /// There is another external flash than on a DK.
+    #[error(
+        "the external flash of board `{board}` says that it is {}, expected c2 28 17 (MX25R6435F), while {doing}",
+        flash_id(found)
+    )]
+    ExternalFlashOther {
+        /// The board.
+        board: String,
+        /// What was being done.
+        doing: Operation,
+        /// Its answer to RDID: manufacturer, kind, density.
+        found: [u8; 3],
     },
     /// UICR holds something that cannot be overwritten.
     #[error(
@@ -430,6 +459,12 @@ pub enum RigError {
         #[source]
         source: Source,
     },
+}
+
+/// The answer to RDID, as data sheets write it.
+pub(crate) fn flash_id(id: &[u8; 3]) -> String {
+    let [manufacturer, kind, density] = id;
+    format!("{manufacturer:02x} {kind:02x} {density:02x}")
 }
 
 /// The tail of a message: what a program wrote to its error stream, if anything.

@@ -9,6 +9,8 @@ use std::fmt;
 pub enum Operation {
     /// Reading FICR.
     Identity,
+    /// Asking the external flash what it is.
+    ExternalFlash,
     /// Programming and verifying.
     Program {
         /// Bytes in the image.
@@ -55,6 +57,7 @@ impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Identity => f.write_str("reading the chip's identity"),
+            Self::ExternalFlash => f.write_str("asking the external flash what it is"),
             Self::Program { bytes } => write!(f, "programming and verifying {bytes} bytes"),
             Self::Verify { bytes } => write!(f, "comparing {bytes} bytes with flash"),
             Self::Read {

@@ -43,8 +43,20 @@ pub struct BoardSpec {
     pub description: Option<String>,
     /// Whether the harness may erase it completely to unlock it.
     pub recover: Recover,
+    /// The external flash on it.
+    pub external_flash: ExternalFlash,
     /// Where it is.
     pub kind: BoardKind,
+}
+
+/// The external flash of a board.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ExternalFlash {
+    /// MX25R6435F at the pins of a DK.
+    #[default]
+    Mx25r64,
+    /// The board has none.
+    None,
 }
 
 /// Whether a locked board may be erased to unlock it.
@@ -74,6 +86,8 @@ pub struct VirtualSpec {
     pub count: usize,
     /// How fast their time passes.
     pub speed: Option<String>,
+    /// What real applications do on them, which they cannot execute.
+    pub application: Option<String>,
 }
 
 /// The Bluetooth of a rig.

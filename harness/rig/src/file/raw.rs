@@ -2,8 +2,8 @@
 
 use super::bluetooth::{Ble, Bluetooth};
 use super::{
-    BluetoothSpec, BoardKind, BoardSpec, PowerSpec, ProbeSelector, ProbeSpec, RealSpec, Recover,
-    RigFile, RigFileError, UartPortSpec, UartSpec, VirtualSpec,
+    BluetoothSpec, BoardKind, BoardSpec, ExternalFlash, PowerSpec, ProbeSelector, ProbeSpec,
+    RealSpec, Recover, RigFile, RigFileError, UartPortSpec, UartSpec, VirtualSpec,
 };
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
@@ -39,6 +39,7 @@ struct Board {
     name: Checked<Name>,
     description: Option<String>,
     recover: Option<RecoverWord>,
+    external_flash: Option<ExternalFlashWord>,
     #[serde(rename = "virtual")]
     simulated: Option<Virtual>,
     probe: Option<Probe>,
@@ -55,11 +56,19 @@ enum RecoverWord {
     Forbidden,
 }
 
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ExternalFlashWord {
+    Mx25r64,
+    None,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Virtual {
     count: Option<usize>,
     speed: Option<Checked<Speed>>,
+    application: Option<Application>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -149,6 +158,29 @@ impl FromStr for Name {
             ));
         }
         Ok(Self(text.to_owned()))
+    }
+}
+
+/// What an application does on a virtual board that cannot execute it: the words of `dfu-hil virtual-dk --application`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Application {
+    Ordinary,
+    SelfConfirms,
+    NoServer,
+    Crashes,
+    Hangs,
+}
+
+impl Application {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Ordinary => "ordinary",
+            Self::SelfConfirms => "self-confirms",
+            Self::NoServer => "no-server",
+            Self::Crashes => "crashes",
+            Self::Hangs => "hangs",
+        }
     }
 }
 
@@ -330,6 +362,10 @@ impl Board {
                     Recover::Forbidden
                 }
             },
+            external_flash: match self.external_flash {
+                Some(ExternalFlashWord::None) => ExternalFlash::None,
+                Some(ExternalFlashWord::Mx25r64) | None => ExternalFlash::Mx25r64,
+            },
             kind,
         })
     }
@@ -347,6 +383,7 @@ impl Virtual {
         Ok(VirtualSpec {
             count,
             speed: self.speed.map(|speed| speed.0.0),
+            application: self.application.map(|word| word.word().to_owned()),
         })
     }
 }

@@ -47,14 +47,14 @@ fn bytes_outside_of_the_chip_are_refused() {
     let mut image = FlashImage::new();
     let error = image
         .add_bytes(
-            Path::new("ext.bin"),
+            Path::new("ram.bin"),
             &[0; 8],
             ImageFormat::Bin {
-                address: 0x1000_0000,
+                address: 0x2000_0000,
             },
         )
         .unwrap_err();
-    insta::assert_snapshot!(error, @"`ext.bin` has 8 bytes for 0x10000000, of which some are neither in flash nor in UICR of an nRF5340");
+    insta::assert_snapshot!(error, @"`ram.bin` has 8 bytes for 0x20000000, of which some are neither in flash nor in UICR of an nRF5340, nor in the external flash of its DK");
     let error = image.add_segment(0x000F_FFFC, &[0; 8]).unwrap_err();
     assert!(matches!(
         error,

@@ -1,6 +1,7 @@
 //! Words in a core's memory map, and time: what the sequences here need, and what a test can record.
 
 use crate::core::Core;
+use crate::error::flash_id;
 use hil_clock::Clock;
 use probe_rs::architecture::arm::ArmError;
 use probe_rs::architecture::arm::memory::ArmMemoryInterface;
@@ -19,6 +20,18 @@ pub(super) enum SequenceFault {
     Locked {
         /// The core.
         core: Core,
+    },
+    /// No external flash answers at the DK's pins.
+    #[error("the external flash did not answer within {within:?}")]
+    ExternalSilent {
+        /// How long it was waited for.
+        within: Duration,
+    },
+    /// The external flash is not the DK's.
+    #[error("the external flash says that it is {}", flash_id(found))]
+    ExternalOther {
+        /// Its answer to RDID.
+        found: [u8; 3],
     },
     /// A flag did not become what it should in time.
     #[error("{what} did not happen within {within:?}")]
@@ -54,6 +67,10 @@ impl From<SequenceFault> for ArmError {
 pub(super) trait Bus {
     fn read(&mut self, address: u32) -> Result<u32, ArmError>;
     fn write(&mut self, address: u32, value: u32) -> Result<(), ArmError>;
+    /// Reads memory; `address` is a multiple of 4.
+    fn read_bytes(&mut self, address: u32, buffer: &mut [u8]) -> Result<(), ArmError>;
+    /// Writes RAM; `address` is a multiple of 4.
+    fn write_bytes(&mut self, address: u32, data: &[u8]) -> Result<(), ArmError>;
     /// Makes sure that writes have reached the chip.
     fn flush(&mut self) -> Result<(), ArmError>;
     fn clock(&self) -> &dyn Clock;
@@ -72,6 +89,14 @@ impl Bus for Ahb<'_> {
 
     fn write(&mut self, address: u32, value: u32) -> Result<(), ArmError> {
         self.memory.write_word_32(u64::from(address), value)
+    }
+
+    fn read_bytes(&mut self, address: u32, buffer: &mut [u8]) -> Result<(), ArmError> {
+        self.memory.read(u64::from(address), buffer)
+    }
+
+    fn write_bytes(&mut self, address: u32, data: &[u8]) -> Result<(), ArmError> {
+        self.memory.write(u64::from(address), data)
     }
 
     fn flush(&mut self) -> Result<(), ArmError> {
@@ -116,10 +141,15 @@ pub(super) mod recording {
     use std::sync::{Arc, Mutex};
     use std::time::{Duration, SystemTime};
 
-    /// What happened on the bus. Reads are not written down: only what changes the chip counts.
+    /// What happened on the bus. Reads of words are not written down: only what changes the chip counts, and where bytes
+    /// go to and come from.
     #[derive(Clone, Debug, Eq, PartialEq)]
     pub(in crate::probe) enum Op {
         Write(u32, u32),
+        /// Where from, and how many.
+        ReadBytes(u32, usize),
+        /// Where to, and how many.
+        WriteBytes(u32, usize),
         Flush,
         Sleep(Duration),
     }
@@ -206,7 +236,7 @@ pub(super) mod recording {
             ops.into_iter()
                 .filter_map(|op| match op {
                     Op::Write(address, value) => Some((address, value)),
-                    Op::Flush | Op::Sleep(_) => None,
+                    Op::Flush | Op::Sleep(_) | Op::ReadBytes(..) | Op::WriteBytes(..) => None,
                 })
                 .collect()
         }
@@ -229,6 +259,18 @@ pub(super) mod recording {
                 return Err(ArmError::Other("the probe was unplugged".to_owned()));
             }
             self.words.insert(address, value);
+            Ok(())
+        }
+
+        fn read_bytes(&mut self, address: u32, buffer: &mut [u8]) -> Result<(), ArmError> {
+            let op = Op::ReadBytes(address, buffer.len());
+            self.ops.lock().unwrap().push(op);
+            Ok(())
+        }
+
+        fn write_bytes(&mut self, address: u32, data: &[u8]) -> Result<(), ArmError> {
+            let op = Op::WriteBytes(address, data.len());
+            self.ops.lock().unwrap().push(op);
             Ok(())
         }
 

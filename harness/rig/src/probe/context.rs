@@ -72,6 +72,16 @@ impl Context {
                 board: self.board(),
                 core: *core,
             },
+            SequenceFault::ExternalSilent { within } => RigError::ExternalFlashSilent {
+                board: self.board(),
+                doing: self.doing.clone(),
+                within: *within,
+            },
+            SequenceFault::ExternalOther { found } => RigError::ExternalFlashOther {
+                board: self.board(),
+                doing: self.doing.clone(),
+                found: *found,
+            },
             SequenceFault::Timeout { what, within } => RigError::ChipTimeout {
                 board: self.board(),
                 doing: self.doing.clone(),

@@ -10,7 +10,7 @@ pub(super) const DHCSR: u32 = 0xE000_EDF0;
 pub(super) const DHCSR_KEY: u32 = 0xA05F_0000;
 pub(super) const DHCSR_C_DEBUGEN: u32 = 1 << 0;
 const DHCSR_C_HALT: u32 = 1 << 1;
-const DHCSR_S_HALT: u32 = 1 << 17;
+pub(super) const DHCSR_S_HALT: u32 = 1 << 17;
 const DHCSR_S_RESET_ST: u32 = 1 << 25;
 /// What stopped the core. Bits stay until ones are written to them, beyond a reset.
 const DFSR: u32 = 0xE000_ED30;

@@ -6,7 +6,9 @@ use super::access::{ProbePorts, Scope, erase_all, is_open, unlock};
 use super::bus::Ahb;
 use super::context::Context;
 use super::cortex::{AfterReset, halt, let_go, reset};
+use super::external;
 use super::network::{Release, hold_network_core, release_network_core};
+use super::qspi::ExternalFlash;
 use super::{Identity, nvmc};
 use crate::core::Core;
 use crate::error::RigError;
@@ -111,12 +113,28 @@ impl Link {
         address: u32,
         length: u32,
     ) -> Result<Vec<u8>, RigError> {
+        if external::contains(core, address, length) {
+            return self.with_external(context, |flash| external::read(flash, address, length));
+        }
         self.with(context, |interface| {
             with_memory(context, interface, core, |memory| {
                 let mut data = vec![0u8; length as usize];
                 memory.read(u64::from(address), &mut data)?;
                 Ok(data)
             })
+        })
+    }
+
+    /// Runs `job` on the external flash, while the application core stands.
+    pub(super) fn with_external<T>(
+        &mut self,
+        context: &Context,
+        job: impl FnOnce(&mut ExternalFlash<'_>) -> Result<T, ArmError>,
+    ) -> Result<T, RigError> {
+        external::check_fitted(context)?;
+        self.with(context, |interface| {
+            check_open(context, interface, Core::App)?;
+            external::on_external(context, interface, job)
         })
     }
 

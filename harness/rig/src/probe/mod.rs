@@ -6,25 +6,28 @@
 //! halting go straight to the access ports ([`link`]) and never enable halting debug on a core that runs;
 //! programming uses a session of the probe library and its flash algorithms
 //! ([`program`](mod@program)), with the debug sequence of [`sequence`]. What the chip needs is in small modules that a test can
-//! record: [`network`], [`cortex`], [`access`], [`nvmc`].
+//! record: [`network`], [`cortex`], [`access`], [`nvmc`], [`qspi`]. The external flash is reached through the registers of
+//! QSPI: addresses from 0x1000_0000 of the application core mean it, whether firmware has opened that window or not.
 
 mod access;
 mod bus;
 mod context;
 mod cortex;
+mod external;
 mod keeper;
 mod link;
 mod network;
 mod nvmc;
 mod plan;
 mod program;
+mod qspi;
 mod sequence;
 
 pub use program::{ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Rest};
 
 use crate::core::Core;
 use crate::error::{Operation, RigError};
-use crate::file::{ProbeSelector, Recover};
+use crate::file::{ExternalFlash, ProbeSelector, Recover};
 use crate::image::FlashImage;
 use crate::launcher::VirtualProcess;
 use context::Context;
@@ -52,6 +55,7 @@ pub(crate) struct ProbeConfig {
     pub(crate) selector: ProbeSelector,
     pub(crate) speed_khz: Option<u32>,
     pub(crate) recover: Recover,
+    pub(crate) external_flash: ExternalFlash,
     pub(crate) clock: SharedClock,
     pub(crate) process: Option<Arc<VirtualProcess>>,
 }
@@ -115,6 +119,7 @@ impl ProbeSession {
             selector,
             speed_khz: None,
             recover,
+            external_flash: ExternalFlash::default(),
             clock,
             process: None,
         })
@@ -136,6 +141,17 @@ impl ProbeSession {
         })
     }
 
+    /// Asks the external flash what it is: `Ok` when it is the DK's. Its firmware stands for that moment.
+    ///
+    /// # Errors
+    /// Bench trouble; [`RigError::NoExternalFlash`], [`RigError::ExternalFlashSilent`] and
+    /// [`RigError::ExternalFlashOther`] when there is none, or another one.
+    pub fn check_external_flash(&self) -> Result<(), RigError> {
+        self.request(Operation::ExternalFlash, SHORT, |link, context| {
+            link.with_external(context, |_| Ok(()))
+        })
+    }
+
     /// Makes the flash hold `image`, verified by reading it back, and resets the chip so that it boots. Pages
     /// that hold the right bytes already are left alone.
     ///
@@ -152,13 +168,13 @@ impl ProbeSession {
             .within
             .unwrap_or_else(|| program::time_for(image, options));
         let image = image.clone();
-        let rest = options.rest;
+        let options = options.clone();
         self.request_with(doing, within, progress, move |link, context, progress| {
-            program::program(link, context, &image, rest, progress)
+            program::program(link, context, &image, &options, progress)
         })
     }
 
-    /// Compares flash with `image`. Does not disturb the firmware.
+    /// Compares flash with `image`. Does not disturb the firmware, but that it stands while external flash is read.
     ///
     /// # Errors
     /// Bench trouble; [`RigError::VerifyFailed`] with the first byte that differs.
@@ -173,6 +189,10 @@ impl ProbeSession {
 
     /// Reads `length` bytes at `address` in the map of `core`: flash, RAM, or registers. A core that runs goes
     /// on running. The network core is released for the time of reading when it is held off.
+    ///
+    /// What lies in the external flash is read from there through the QSPI peripheral, for which the application core
+    /// stands and then goes on: 2 MB/s at best, and everything that was touched is put back. A watchdog that runs in halt
+    /// would notice.
     ///
     /// # Errors
     /// Bench trouble, or an address where nothing answers.
@@ -259,13 +279,17 @@ impl ProbeSession {
         })
     }
 
-    /// Erases the flash of both cores page by page and resets the chip. UICR stays.
+    /// Erases the flash of both cores page by page and resets the chip. UICR and the external flash stay.
     ///
     /// # Errors
     /// Bench trouble.
     pub fn erase(&self) -> Result<(), RigError> {
         self.request(Operation::Erase, ERASE, |link, context| {
-            program::program(link, context, &FlashImage::new(), Rest::Erase, &mut |_| {}).map(drop)
+            let options = ProgramOptions {
+                rest: Rest::Erase,
+                ..ProgramOptions::default()
+            };
+            program::program(link, context, &FlashImage::new(), &options, &mut |_| {}).map(drop)
         })
     }
 

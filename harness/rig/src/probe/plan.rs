@@ -126,15 +126,20 @@ pub(super) fn compare<E>(
         }
     }
     read(page.address + known as u32, &mut held[known..])?;
-    Ok(if held == page.wanted {
+    Ok(held_change(&held, &page.wanted))
+}
+
+/// What has to be done to a page that holds this and is to hold that.
+pub(super) fn held_change(held: &[u8], wanted: &[u8]) -> Change {
+    if held == wanted {
         Change::Nothing
-    } else if is_blank(&held) {
+    } else if is_blank(held) {
         Change::Program
-    } else if is_blank(&page.wanted) {
+    } else if is_blank(wanted) {
         Change::Erase
     } else {
         Change::EraseAndProgram
-    })
+    }
 }
 
 fn is_blank(bytes: &[u8]) -> bool {

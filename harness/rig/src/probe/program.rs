@@ -8,15 +8,17 @@
 use super::access::Scope;
 use super::context::Context;
 use super::cortex::AfterReset;
+use super::external::{self, Step};
 use super::link::{Link, on_bus};
 use super::nvmc;
 use super::plan::{Change, Page, compare, pages, uicr_words};
-use crate::core::Core;
+use crate::core::{Core, Region};
 use crate::error::RigError;
 use crate::image::FlashImage;
 use probe_rs::Session;
 use probe_rs::architecture::arm::ArmDebugInterface;
 use probe_rs::flashing::{DownloadOptions, FlashProgress, ProgressEvent, ProgressOperation};
+use std::ops::Range;
 use std::time::Duration;
 
 pub use super::plan::Rest;
@@ -26,6 +28,9 @@ pub use super::plan::Rest;
 pub struct ProgramOptions {
     /// What happens to flash that the image has no bytes for.
     pub rest: Rest,
+    /// Parts of the external flash, as addresses of its window, that become blank where the image has no bytes for them.
+    /// Other sectors that the image does not touch keep what they hold.
+    pub external: Vec<Range<u32>>,
     /// How long it may take; by default as long as the slowest flash within the product specification needs,
     /// and as much again.
     pub within: Option<Duration>,
@@ -74,25 +79,33 @@ pub struct Programmed {
 }
 
 /// How long programming may take: 89.7 ms to erase a page and 43 us to write a word at the most (product
-/// specification), doubled for the probe, and half a minute to begin with.
+/// specification), 384 ms and 5.4 ms for a sector and a page of the external flash (its SFDP table), doubled for the probe,
+/// and half a minute to begin with.
 pub(super) fn time_for(image: &FlashImage, options: &ProgramOptions) -> Duration {
     let bytes: u64 = match options.rest {
         Rest::Keep => image.len() as u64 + 0x2000,
         Rest::Erase => 0x0014_0000,
     };
-    Duration::from_secs(30) + Duration::from_micros(2 * (bytes / 0x800 * 89_700 + bytes / 4 * 43))
+    let sectors = external::sectors(image, &options.external).len() as u64;
+    Duration::from_secs(30)
+        + Duration::from_micros(2 * (bytes / 0x800 * 89_700 + bytes / 4 * 43))
+        + Duration::from_micros(2 * sectors * (384_000 + 16 * 5_400))
 }
 
 pub(super) fn program(
     link: &mut Link,
     context: &Context,
     image: &FlashImage,
-    rest: Rest,
+    options: &ProgramOptions,
     progress: &mut dyn FnMut(ProgramProgress),
 ) -> Result<Programmed, RigError> {
+    let sectors = external::sectors(image, &options.external);
+    if !sectors.is_empty() {
+        external::check_fitted(context)?;
+    }
     // The probe is needed for the session.
     link.abandon();
-    let pages = pages(image, rest);
+    let pages = pages(image, options.rest);
     let words = uicr_words(image);
     let concerns_net = pages.iter().any(|page| page.core == Core::Net)
         || words.iter().any(|word| word.0 == Core::Net);
@@ -115,11 +128,78 @@ pub(super) fn program(
             return Err(error);
         }
     };
-    let result = session_program(&mut session, context, &pages, &words, progress);
+    // The external flash first: when it is missing, nothing has been changed yet.
+    let result = program_external(&mut session, context, &sectors, progress).and_then(|external| {
+        let inner = session_program(&mut session, context, &pages, &words, progress)?;
+        Ok(inner.and(&external))
+    });
     // Whatever happened: the cores stand in flash algorithms or at their reset vectors.
     ending.reset();
     drop(session);
     result
+}
+
+impl Programmed {
+    /// Both together.
+    fn and(self, other: &Self) -> Self {
+        Self {
+            pages: self.pages + other.pages,
+            changed: self.changed + other.changed,
+            erased: self.erased + other.erased,
+            uicr_words: self.uicr_words + other.uicr_words,
+            verified: self.verified + other.verified,
+        }
+    }
+}
+
+/// Makes sectors of the external flash hold what they should. The application core stands.
+fn program_external(
+    session: &mut Session,
+    context: &Context,
+    sectors: &[Page],
+    progress: &mut dyn FnMut(ProgramProgress),
+) -> Result<Programmed, RigError> {
+    if sectors.is_empty() {
+        return Ok(Programmed::default());
+    }
+    let interface = session
+        .get_arm_interface()
+        .map_err(|error| context.attach_error(error))?;
+    let all = size(sectors.iter());
+    let mut differences = Differences::default();
+    let programmed = external::on_external(context, interface, |flash| {
+        let mut meter = Meter::new(ProgramPhase::Comparing, all, progress);
+        let changes = external::compare(flash, sectors, &mut |bytes| meter.add(bytes))?;
+        let total = |is: fn(Change) -> bool| size(concerned(sectors, &changes, is).into_iter());
+        let (erase, write) = (total(Change::erases), total(Change::programs));
+        let mut done = [0, 0];
+        external::change(flash, sectors, &changes, &mut |step, bytes| {
+            let (phase, total, done) = match step {
+                Step::Erased => (ProgramPhase::Erasing, erase, &mut done[0]),
+                Step::Programmed => (ProgramPhase::Programming, write, &mut done[1]),
+            };
+            *done += bytes;
+            let done = *done;
+            progress(ProgramProgress { phase, done, total });
+        })?;
+        let changed = concerned(sectors, &changes, |change| change != Change::Nothing).len();
+        if changed > 0 {
+            let mut meter = Meter::new(ProgramPhase::Verifying, all, progress);
+            external::read_runs(flash, sectors, |sector, held| {
+                differences.note(Core::App, sector.address, held, &sector.wanted);
+                meter.add(held.len() as u64);
+            })?;
+        }
+        Ok(Programmed {
+            pages: sectors.len(),
+            changed,
+            erased: concerned(sectors, &changes, Change::erases).len(),
+            uicr_words: 0,
+            verified: all,
+        })
+    })?;
+    differences.into_result(context)?;
+    Ok(programmed)
 }
 
 fn session_program(
@@ -359,10 +439,9 @@ pub(super) fn verify(
 ) -> Result<(), RigError> {
     let mut differences = Differences::default();
     for (address, data) in image.segments() {
-        let core = if address & 0x0100_0000 == 0 {
-            Core::App
-        } else {
-            Core::Net
+        let core = match Region::of(address) {
+            Some(Region::Flash(core) | Region::Uicr(core)) => core,
+            Some(Region::External) | None => Core::App,
         };
         let held = link.read(context, core, address, data.len() as u32)?;
         differences.note(core, address, &held, data);

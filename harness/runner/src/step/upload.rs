@@ -51,7 +51,7 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
         ..
     } = watch;
     let uploaded = uploaded?;
-    note(context, number, &image, &uploaded, reached);
+    note(context, step, number, &image, &uploaded, reached);
     let intrusion = intrusion.transpose()?;
 
     match (uploaded, end) {
@@ -211,6 +211,7 @@ impl Watch {
 /// Notes what the board has got, for the check of the whole flash. `reached` is the last offset that it acknowledged.
 fn note(
     context: &mut Context<'_>,
+    step: &Upload,
     number: u32,
     image: &Arc<LoadedImage>,
     uploaded: &Uploaded,
@@ -229,10 +230,19 @@ fn note(
             return;
         }
     };
-    context.done(What::Uploaded {
-        number,
-        image: Arc::clone(image),
-        sent,
+    let image = Arc::clone(image);
+    context.done(if step.recovery {
+        What::Recovered {
+            number,
+            image,
+            sent,
+        }
+    } else {
+        What::Uploaded {
+            number,
+            image,
+            sent,
+        }
     });
 }
 

@@ -2,8 +2,29 @@
 
 use sha2::{Digest as _, Sha256};
 use std::fmt;
+use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+
+/// The largest file of a set in bytes (ours): an Intel HEX file of both cores' flash and all external flash has 26 MB.
+const MAX_FILE: u64 = 32 * 1024 * 1024;
+
+/// A SHA-256 as 64 hexadecimal digits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Sha256Hex(pub(super) [u8; 32]);
+
+impl<'de> serde::Deserialize<'de> for Sha256Hex {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let mut digest = [0; 32];
+        hex::decode_to_slice(&text, &mut digest).map_err(|_| {
+            serde::de::Error::custom(format_args!(
+                "`{text}` is no SHA-256, expected 64 hexadecimal digits"
+            ))
+        })?;
+        Ok(Self(digest))
+    }
+}
 
 /// A file of a firmware set, as it was when the set was loaded.
 #[derive(Clone, Eq, PartialEq)]
@@ -15,15 +36,29 @@ pub struct FirmwareFile {
 }
 
 impl FirmwareFile {
-    /// Reads the file `name` in `folder`.
-    pub(super) fn read(folder: &Path, name: &str) -> Result<Self, String> {
+    /// Reads the file `name` in `folder`; `expected` is the digest that the set gives for it, if it does.
+    pub(super) fn read(
+        folder: &Path,
+        name: &str,
+        expected: Option<&Sha256Hex>,
+    ) -> Result<Self, String> {
         let path = inside(folder, name)?;
-        let contents = std::fs::read(&path)
+        let contents = read_limited(&path)
             .map_err(|error| format!("file `{name}` cannot be read: {error}"))?;
+        let digest: [u8; 32] = Sha256::digest(&contents).into();
+        if let Some(Sha256Hex(expected)) = expected
+            && *expected != digest
+        {
+            return Err(format!(
+                "file `{name}` has SHA-256 {}, the firmware set says {}",
+                hex::encode(digest),
+                hex::encode(expected)
+            ));
+        }
         Ok(Self {
             name: name.to_owned(),
             path,
-            digest: Sha256::digest(&contents).into(),
+            digest,
             contents: contents.into(),
         })
     }
@@ -60,6 +95,34 @@ impl fmt::Debug for FirmwareFile {
             .field("sha256", &hex::encode(self.digest))
             .field("bytes", &self.contents.len())
             .finish()
+    }
+}
+
+/// The contents of a regular file that is not larger than any file of a firmware set.
+fn read_limited(path: &Path) -> Result<Vec<u8>, String> {
+    let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
+        return Err("it is no regular file".to_owned());
+    }
+    let mut contents = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut contents))
+        .map_err(|error| error.to_string())?;
+    if contents.len() as u64 > MAX_FILE {
+        return Err(format!("it is larger than {MAX_FILE} bytes"));
+    }
+    Ok(contents)
+}
+
+/// The path of a key file: anywhere, for a key stays where its owner keeps it. Relative paths count from `folder`.
+pub(super) fn key_path(folder: &Path, name: &str) -> Result<PathBuf, String> {
+    let path = folder.join(name);
+    let path = std::fs::canonicalize(&path)
+        .map_err(|error| format!("key file `{name}` cannot be found: {error}"))?;
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(format!("key file `{name}` is no regular file"))
     }
 }
 
@@ -124,7 +187,7 @@ mod tests {
     fn debug_output_has_no_contents() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("app.bin"), b"abc").unwrap();
-        let file = FirmwareFile::read(folder.path(), "app.bin").unwrap();
+        let file = FirmwareFile::read(folder.path(), "app.bin", None).unwrap();
         insta::assert_snapshot!(
             format!("{file:?}"),
             @r#"FirmwareFile { name: "app.bin", sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", bytes: 3 }"#

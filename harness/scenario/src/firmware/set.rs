@@ -1,6 +1,6 @@
 //! The firmware set's file.
 
-use super::file::{FirmwareFile, inside};
+use super::file::{FirmwareFile, Sha256Hex, key_path};
 use super::layout::Layout;
 use crate::locate::{NodePath, Part, Segment};
 use crate::node::{self, NodeError};
@@ -50,6 +50,8 @@ pub struct Release {
     pub program: Vec<ProgramFile>,
     /// What is sent, by core.
     pub images: BTreeMap<Core, ReleaseImage>,
+    /// Why every bootloader must refuse its images, for a release that is there to be refused.
+    pub refused: Option<String>,
 }
 
 /// A file to program.
@@ -194,6 +196,7 @@ struct RawRelease {
     program: Vec<RawProgram>,
     #[serde(default)]
     images: BTreeMap<Core, RawImage>,
+    refused: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -201,12 +204,14 @@ struct RawRelease {
 struct RawProgram {
     core: Core,
     file: String,
+    sha256: Option<Sha256Hex>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawImage {
     file: String,
+    sha256: Option<Sha256Hex>,
 }
 
 impl Document {
@@ -219,7 +224,7 @@ impl Document {
         let key = |name: &str, file: &Option<String>| {
             file.as_ref()
                 .map(|file| {
-                    inside(folder, file).map_err(|message| {
+                    key_path(folder, file).map_err(|message| {
                         NodeError::new(path(&["keys", name]), Part::Value, message)
                     })
                 })
@@ -321,7 +326,7 @@ impl RawRelease {
                 let mut at = path(&["releases", name, "program"]);
                 at.push(Segment::Index(index));
                 at.push(Segment::Key("file".to_owned()));
-                let file = FirmwareFile::read(folder, &raw.file)
+                let file = FirmwareFile::read(folder, &raw.file, raw.sha256.as_ref())
                     .map_err(|message| NodeError::new(at, Part::Value, message))?;
                 Ok(ProgramFile {
                     core: raw.core,
@@ -334,21 +339,32 @@ impl RawRelease {
             .into_iter()
             .map(|(core, raw)| {
                 let at = path(&["releases", name, "images", core.word(), "file"]);
-                let image = raw
-                    .load(folder)
-                    .map_err(|message| NodeError::new(at, Part::Value, message))?;
+                let image = raw.load(folder).map_err(|(message, help)| {
+                    let error = NodeError::new(at, Part::Value, message);
+                    match help {
+                        Some(help) => error.advising(help),
+                        None => error,
+                    }
+                })?;
                 Ok((core, image))
             })
             .collect::<Result<_, NodeError>>()?;
-        Ok(Release { program, images })
+        Ok(Release {
+            program,
+            images,
+            refused: self.refused,
+        })
     }
 }
 
 impl RawImage {
-    fn load(&self, folder: &Path) -> Result<ReleaseImage, String> {
-        let file = FirmwareFile::read(folder, &self.file)?;
-        let image = Image::parse(file.contents())
-            .map_err(|error| format!("file `{}` is no MCUboot image: {error}", self.file))?;
+    fn load(&self, folder: &Path) -> Result<ReleaseImage, (String, Option<&'static str>)> {
+        let file = FirmwareFile::read(folder, &self.file, self.sha256.as_ref())
+            .map_err(|message| (message, None))?;
+        let image = Image::parse(file.contents()).map_err(|error| {
+            let message = format!("file `{}` is no MCUboot image: {error}", self.file);
+            (message, error.help())
+        })?;
         let (version, encrypted) = (image.header().version, image.encryption().is_some());
         Ok(ReleaseImage {
             file,

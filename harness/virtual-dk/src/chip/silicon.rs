@@ -3,13 +3,19 @@
 //! Debugger, emulated flash algorithms and model firmware all come through here, so they meet the same flash.
 //! A register that is not modelled reads zero and swallows writes; an address where nothing is faults.
 
-use super::external::{EXTERNAL_FLASH_SIZE, ExternalFlash};
+use super::external::EXTERNAL_FLASH_SIZE;
 use super::flash::Flash;
 use super::info::{self, INFO_SIZE};
+use super::mx25r::Mx25r;
+use super::qspi::Qspi;
 use crate::bus::Core;
+use std::time::Duration;
 
 /// Where the external flash can be read by the application core (QSPI window).
 pub(crate) const XIP_BASE: u32 = 0x1000_0000;
+
+/// GPIO PIN_CNF after reset: input, its buffer disconnected.
+const PIN_CONFIG_RESET: u32 = 2;
 
 const RAM_BASE: [u32; 2] = [0x2000_0000, 0x2100_0000];
 const RAM_SIZE: [usize; 2] = [512 << 10, 64 << 10];
@@ -59,6 +65,9 @@ enum Place {
     Nvmc(u32),
     Reset(u32),
     Spu(u32),
+    Qspi(u32),
+    /// PIN_CNF of a pin of port 0.
+    PinConfig(usize),
     OtherPeripheral,
 }
 
@@ -87,7 +96,9 @@ struct Memories {
 #[derive(Debug)]
 pub(super) struct Silicon {
     memories: [Memories; 2],
-    external: ExternalFlash,
+    qspi: Qspi,
+    /// GPIO port 0, PIN_CNF.
+    pin_config: [u32; 32],
     /// RESET.NETWORK.FORCEOFF: the network core is held off.
     pub(super) force_off: bool,
     /// The register beside FORCEOFF that the sequence for erratum 161 writes.
@@ -113,7 +124,8 @@ impl Silicon {
         };
         Self {
             memories: [memories(Core::App), memories(Core::Net)],
-            external: ExternalFlash::new(),
+            qspi: Qspi::new(Some(Mx25r::new())),
+            pin_config: [PIN_CONFIG_RESET; 32],
             force_off: true,
             force_off_workaround: 0,
             reset_reasons: [0; 2],
@@ -134,7 +146,8 @@ impl Silicon {
         };
         Self {
             memories: [memories(), memories()],
-            external: ExternalFlash::absent(),
+            qspi: Qspi::new(None),
+            pin_config: [PIN_CONFIG_RESET; 32],
             force_off: true,
             force_off_workaround: 0,
             reset_reasons: [0; 2],
@@ -151,8 +164,22 @@ impl Silicon {
         &mut self.memories[index(core)].flash
     }
 
-    pub(super) fn external_mut(&mut self) -> &mut ExternalFlash {
-        &mut self.external
+    pub(super) fn qspi(&self) -> &Qspi {
+        &self.qspi
+    }
+
+    pub(super) fn qspi_mut(&mut self) -> &mut Qspi {
+        &mut self.qspi
+    }
+
+    /// The board is one without external flash.
+    pub(super) fn take_external(&mut self) {
+        self.qspi = Qspi::new(None);
+    }
+
+    /// The board's time; what depends on it goes on.
+    pub(super) fn set_now(&mut self, now: Duration) {
+        self.qspi.advance(now, &mut self.memories[0].ram);
     }
 
     pub(super) fn uicr(&self, core: Core) -> &[u8] {
@@ -181,11 +208,15 @@ impl Silicon {
         self.memories[index(core)].ram = vec![0; size];
     }
 
-    /// What a reset of `core` does to its NVMC.
-    pub(super) fn reset_nvmc(&mut self, core: Core) {
+    /// What a reset of `core` does to its peripherals. The external flash goes on with what it does.
+    pub(super) fn reset_peripherals(&mut self, core: Core) {
         let memories = &mut self.memories[index(core)];
         memories.nvmc = NvmcMode::Read;
         memories.busy = false;
+        if core == Core::App {
+            self.qspi.reset();
+            self.pin_config = [PIN_CONFIG_RESET; 32];
+        }
     }
 
     pub(super) fn set_nvmc_busy(&mut self, core: Core, busy: bool) {
@@ -248,6 +279,8 @@ impl Silicon {
                 | Place::Nvmc(_)
                 | Place::Reset(_)
                 | Place::Spu(_)
+                | Place::Qspi(_)
+                | Place::PinConfig(_)
                 | Place::OtherPeripheral => None,
             };
             let length = match (memory, place) {
@@ -258,7 +291,9 @@ impl Silicon {
                 }
                 (None, Place::External(offset)) => {
                     let length = rest.len().min(remaining);
-                    self.external.read(offset, &mut rest[..length]);
+                    self.qspi
+                        .read_window(offset, &mut rest[..length])
+                        .ok_or(fault)?;
                     length
                 }
                 (None, _) => {
@@ -329,6 +364,10 @@ impl Silicon {
             Place::Reset(0x400) => self.reset_reasons[index(core)],
             Place::Reset(0x614) if core == Core::App => u32::from(self.force_off),
             Place::Reset(0x618) if core == Core::App => self.force_off_workaround,
+            // CLOCK is at the same address: HFCLK192MCTRL.
+            Place::Reset(0x5b8) if core == Core::App => self.qspi.clock_control,
+            Place::Qspi(register) => self.qspi.read_register(register),
+            Place::PinConfig(pin) => self.pin_config[pin],
             // PERIPHID[n].PERM: present, secure (bit 4), mapped both ways; probe-rs asks for RESET's.
             Place::Spu(0x800..0xc00) => 0x8000_0013,
             _ => 0,
@@ -380,6 +419,9 @@ impl Silicon {
                 }
             }
             (Place::Reset(0x618), _) if core == Core::App => self.force_off_workaround = value,
+            (Place::Reset(0x5b8), _) if core == Core::App => self.qspi.clock_control = value & 3,
+            (Place::Qspi(register), _) => self.qspi.write_register(register, value),
+            (Place::PinConfig(pin), _) => self.pin_config[pin] = value,
             (Place::Nvmc(_) | Place::Reset(_) | Place::Spu(_) | Place::OtherPeripheral, _) => {}
             (
                 Place::Flash(..)
@@ -436,6 +478,10 @@ fn locate(core: Core, address: u32) -> Option<(Place, usize)> {
         (Core::App, 0x5003_9000 | 0x4003_9000) | (Core::Net, 0x4108_0000) => Place::Nvmc(register),
         (Core::App, 0x5000_5000 | 0x4000_5000) | (Core::Net, 0x4100_5000) => Place::Reset(register),
         (Core::App, 0x5000_3000) => Place::Spu(register),
+        (Core::App, 0x5002_b000 | 0x4002_b000) => Place::Qspi(register),
+        (Core::App, 0x5084_2000 | 0x4084_2000) if (0x700..0x780).contains(&register) => {
+            Place::PinConfig((register as usize - 0x700) / 4)
+        }
         (_, 0x4000_0000..0x6000_0000) => Place::OtherPeripheral,
         _ => return None,
     };

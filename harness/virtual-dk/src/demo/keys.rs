@@ -101,7 +101,7 @@ pub(super) struct Keys {
 impl Keys {
     pub(super) fn of(variant: Variant) -> Self {
         let (signing, foreign, encryption) = match variant {
-            Variant::SwapMoveEcdsaEc256 => (
+            Variant::SwapMoveEcdsaEc256 | Variant::SwapMoveExternal => (
                 KeyPair::p256("signing P-256"),
                 KeyPair::p256("foreign P-256"),
                 Some(KeyPair::p256("encryption P-256")),

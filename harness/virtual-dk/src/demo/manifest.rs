@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::Variant;
 use super::releases::Release;
-use super::{LAYOUT, Variant};
 
 /// The text of the file that describes a set.
 pub(super) fn render(variant: Variant, releases: &[Release]) -> String {
@@ -16,7 +16,7 @@ pub(super) fn render(variant: Variant, releases: &[Release]) -> String {
     let mut add = |line: std::fmt::Arguments<'_>| {
         writeln!(text, "{line}").expect("writing to a String cannot fail");
     };
-    for partition in LAYOUT {
+    for partition in variant.layout() {
         let name = format!("{}:", partition.name);
         let (core, address, size) = (partition.core, partition.address, partition.size);
         add(format_args!(
@@ -41,8 +41,13 @@ pub(super) fn render(variant: Variant, releases: &[Release]) -> String {
         name(&config.network_core)
     ));
     add(format_args!("  max-sectors: {}", config.max_sectors));
+    if let Some(recovery) = &config.serial_recovery {
+        add(format_args!("  serial-recovery: {}", flow(recovery)));
+    }
     let encryption = match variant {
-        Variant::SwapMoveEcdsaEc256 => ", encryption: keys/encryption.pem",
+        Variant::SwapMoveEcdsaEc256 | Variant::SwapMoveExternal => {
+            ", encryption: keys/encryption.pem"
+        }
         Variant::OverwriteRsa2048 => "",
     };
     add(format_args!(
@@ -52,6 +57,11 @@ pub(super) fn render(variant: Variant, releases: &[Release]) -> String {
     for release in releases {
         add(format_args!("  # {}", release.summary));
         add(format_args!("  {}:", release.name));
+        if release.refused {
+            // A JSON text is a YAML text.
+            let why = serde_json::Value::from(release.summary);
+            add(format_args!("    refused: {why}"));
+        }
         if !release.program.is_empty() {
             add(format_args!("    program:"));
             for (core, file, _) in &release.program {
@@ -61,7 +71,9 @@ pub(super) fn render(variant: Variant, releases: &[Release]) -> String {
                 ));
             }
         }
-        add(format_args!("    images:"));
+        if !release.images.is_empty() {
+            add(format_args!("    images:"));
+        }
         for (image, file, _) in &release.images {
             add(format_args!(
                 "      {image}: {{ file: {}/{file} }}",
@@ -70,6 +82,20 @@ pub(super) fn render(variant: Variant, releases: &[Release]) -> String {
         }
     }
     text
+}
+
+/// Settings that are plain words and numbers, in one line.
+fn flow(settings: &impl Serialize) -> String {
+    match serde_json::to_value(settings) {
+        Ok(serde_json::Value::Object(settings)) => {
+            let settings: Vec<String> = settings
+                .iter()
+                .map(|(name, value)| format!("{name}: {value}"))
+                .collect();
+            format!("{{ {} }}", settings.join(", "))
+        }
+        other => unreachable!("settings are a map, not {other:?}"),
+    }
 }
 
 /// The name of a setting, as it stands in files.

@@ -21,7 +21,7 @@ use std::{fs, io};
 
 use hil_bootloader::{
     Area, Config, DeviceId, DowngradePrevention, Encryption, ImageSlots, Mode, NetworkCore,
-    Signature,
+    SerialRecovery, Signature,
 };
 
 /// Which bootloader the set is built for.
@@ -32,29 +32,35 @@ pub enum Variant {
     SwapMoveEcdsaEc256,
     /// Overwrite only, RSA-2048 signatures, no encryption, no downgrade by version, network core by PCD.
     OverwriteRsa2048,
+    /// As the first, with the secondary slot in the external flash. The network core is not updated: b0n cannot read there.
+    SwapMoveExternal,
 }
 
 impl Variant {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::SwapMoveEcdsaEc256, Self::OverwriteRsa2048];
+    pub const ALL: [Self; 3] = [
+        Self::SwapMoveEcdsaEc256,
+        Self::OverwriteRsa2048,
+        Self::SwapMoveExternal,
+    ];
 
     fn mode(self) -> Mode {
         match self {
-            Self::SwapMoveEcdsaEc256 => Mode::SwapMove,
+            Self::SwapMoveEcdsaEc256 | Self::SwapMoveExternal => Mode::SwapMove,
             Self::OverwriteRsa2048 => Mode::OverwriteOnly,
         }
     }
 
     fn signature(self) -> Signature {
         match self {
-            Self::SwapMoveEcdsaEc256 => Signature::EcdsaP256,
+            Self::SwapMoveEcdsaEc256 | Self::SwapMoveExternal => Signature::EcdsaP256,
             Self::OverwriteRsa2048 => Signature::Rsa2048,
         }
     }
 
     fn encryption(self) -> Encryption {
         match self {
-            Self::SwapMoveEcdsaEc256 => Encryption::Ec256,
+            Self::SwapMoveEcdsaEc256 | Self::SwapMoveExternal => Encryption::Ec256,
             Self::OverwriteRsa2048 => Encryption::None,
         }
     }
@@ -63,14 +69,48 @@ impl Variant {
     pub fn bootloader(self) -> Config {
         let slots = ImageSlots {
             primary: APP_PRIMARY.area(),
-            secondary: APP_SECONDARY.area(),
+            secondary: self.secondary().area(),
         };
         Config {
             encryption: self.encryption(),
             downgrade_prevention: DowngradePrevention::Version,
-            network_core: NetworkCore::Pcd,
+            network_core: match self {
+                Self::SwapMoveEcdsaEc256 | Self::OverwriteRsa2048 => NetworkCore::Pcd,
+                Self::SwapMoveExternal => NetworkCore::None,
+            },
+            serial_recovery: Some(SerialRecovery {
+                on_boot_mode: true,
+                direct_upload: true,
+                image_state: true,
+                echo: true,
+                params: true,
+                ..SerialRecovery::default()
+            }),
             ..Config::new(self.mode(), self.signature(), slots)
         }
+    }
+
+    fn secondary(self) -> Partition {
+        match self {
+            Self::SwapMoveEcdsaEc256 | Self::OverwriteRsa2048 => APP_SECONDARY,
+            Self::SwapMoveExternal => EXTERNAL_SECONDARY,
+        }
+    }
+
+    /// The partitions of a board.
+    fn layout(self) -> Vec<Partition> {
+        let mut layout = vec![
+            APP_BOOTLOADER,
+            APP_PRIMARY,
+            self.secondary(),
+            APP_SETTINGS,
+            NET_BOOTLOADER,
+            NET_PRIMARY,
+        ];
+        if self == Self::SwapMoveExternal {
+            layout.push(EXTERNAL_STORAGE);
+        }
+        layout
     }
 }
 
@@ -93,10 +133,13 @@ impl Partition {
         }
     }
 
-    /// As the bootloader models know it. Only for partitions in the application core's flash.
+    /// As the bootloader models know it. Not for partitions in the network core's flash.
     fn area(self) -> Area {
         Area {
-            device: DeviceId::AppFlash,
+            device: match self.core {
+                "external" => DeviceId::External,
+                _ => DeviceId::AppFlash,
+            },
             offset: self.address,
             size: self.size,
         }
@@ -109,15 +152,10 @@ const APP_SECONDARY: Partition = Partition::new("app.secondary", "app", 0x0004_C
 const APP_SETTINGS: Partition = Partition::new("app.settings", "app", 0x000F_C000, 0x4000);
 const NET_BOOTLOADER: Partition = Partition::new("net.bootloader", "net", 0x0100_0000, 0x8800);
 const NET_PRIMARY: Partition = Partition::new("net.primary", "net", 0x0100_8800, 0x37800);
-
-const LAYOUT: [Partition; 6] = [
-    APP_BOOTLOADER,
-    APP_PRIMARY,
-    APP_SECONDARY,
-    APP_SETTINGS,
-    NET_BOOTLOADER,
-    NET_PRIMARY,
-];
+const EXTERNAL_SECONDARY: Partition =
+    Partition::new("app.secondary", "external", 0x0000_0000, 0x40000);
+const EXTERNAL_STORAGE: Partition =
+    Partition::new("external.storage", "external", 0x0004_0000, 0x10000);
 
 /// A firmware set in memory: file contents by path relative to the set's folder.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -29,6 +29,8 @@ pub(super) struct Release {
     pub(super) name: &'static str,
     /// What it is for, for the reader of the file.
     pub(super) summary: &'static str,
+    /// Whether it is there to be refused.
+    pub(super) refused: bool,
     /// Core, file name, contents.
     pub(super) program: Vec<(&'static str, &'static str, Vec<u8>)>,
     /// Image, file name, contents.
@@ -40,9 +42,20 @@ impl Release {
         Self {
             name,
             summary,
+            refused: false,
             program: Vec::new(),
             images: Vec::new(),
         }
+    }
+
+    /// Every bootloader of the variant refuses it.
+    fn refused(self) -> Self {
+        self.refused_if(true)
+    }
+
+    fn refused_if(mut self, refused: bool) -> Self {
+        self.refused = refused;
+        self
     }
 
     fn app(mut self, image: Vec<u8>) -> Self {
@@ -96,6 +109,18 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
             ]),
         ),
     ];
+    let mut no_app = Release::of(
+        "no-app",
+        "bootloaders and network firmware without an application: only serial recovery answers",
+    );
+    no_app.program = vec![
+        (
+            "app",
+            "mcuboot.hex",
+            hex_file::render(&[(APP_BOOTLOADER.address, &make.mcuboot())]),
+        ),
+        ("net", "merged_CPUNET.hex", baseline.program[1].2.clone()),
+    ];
     let version = ImageVersion::new(2, 0, 0);
     let update_app = make.app(App::new("update", 2, 0));
     let update_net = make.net("2.0.0", 2);
@@ -106,6 +131,7 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
         Release::of("update", "a good update of both cores to 2.0.0")
             .app(make.image(&update_app, version))
             .net(make.image(&update_net, version)),
+        no_app,
     ];
     if keys.encryption.is_some() {
         releases.push(
@@ -157,24 +183,31 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
             "wrong-key",
             "signed with a key that the bootloader does not know",
         )
+        .refused()
         .app(make.foreign_image(&make.app(App::new("wrong-key", 2, 0)), version)),
         Release::of(
             "tampered",
             "one bit of its code flipped after it was signed",
         )
+        .refused()
         .app(tamper(
             make.image(&make.app(App::new("tampered", 2, 0)), version),
         )),
         Release::of("unsigned", "has a hash but no signature")
+            .refused()
             .app(make.unsigned_image(&make.app(App::new("unsigned", 2, 0)), version)),
-        Release::of("downgrade", "older than the baseline: 0.9.0").app(make.image(
-            &make.app(App::new("downgrade", 0, 9)),
-            ImageVersion::new(0, 9, 0),
-        )),
+        Release::of("downgrade", "older than the baseline: 0.9.0")
+            .refused()
+            .app(make.image(
+                &make.app(App::new("downgrade", 0, 9)),
+                ImageVersion::new(0, 9, 0),
+            )),
         Release::of(
             "too-large",
             "fits the slot, but leaves no room for what a swap needs",
         )
+        // Nothing is swapped in the other variant, so it fits there.
+        .refused_if(variant == Variant::SwapMoveEcdsaEc256)
         .app(make.image(
             &make.app(App {
                 size: TOO_LARGE,
@@ -191,6 +224,7 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
             "net-broken",
             "signed for MCUboot, but with a hash that b0n refuses",
         )
+        .refused()
         .net(make.image(&break_validation(update_net), version)),
     ]);
     releases
@@ -272,6 +306,7 @@ impl Maker<'_> {
                 .as_ref()
                 .map(|key| Secret::new(key.private_pem().to_owned())),
             console: ConsoleOutput::Log,
+            undescribed: None,
         };
         Binary::new(Model::Mcuboot(model), APP_BOOTLOADER.address, MCUBOOT_SIZE).build()
     }

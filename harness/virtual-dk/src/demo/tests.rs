@@ -24,11 +24,15 @@ fn digest(set: &DemoSet) -> String {
 #[rstest]
 #[case::swap_move(
     Variant::SwapMoveEcdsaEc256,
-    "731263ddf421328c1ee4c817f27588b0a1596a81fb17ee31a15e8c24760e2df4"
+    "818bc710719076eae9b7a0688f4ef46be94f5853221c31e4f6b6227c17477676"
 )]
 #[case::overwrite(
     Variant::OverwriteRsa2048,
-    "f68048459786154e510404dab1fd69691413256f03de28e5ab65e069cce8f858"
+    "85f959e10e4bdf53ce15d28ad77d56e453b618645a9f77aba7d5565adf1a7248"
+)]
+#[case::external(
+    Variant::SwapMoveExternal,
+    "2d82e4a3924ff052779728239c252c815f6f8f168af0b9d7d49c3b6ee2d10006"
 )]
 fn a_set_is_the_same_bytes_every_time(#[case] variant: Variant, #[case] expected: &str) {
     assert_eq!(digest(&DemoSet::generate(variant)), expected);
@@ -42,7 +46,12 @@ fn the_firmware_file_describes_the_set() {
 
 #[rstest]
 fn every_file_that_the_firmware_file_names_is_there(
-    #[values(Variant::SwapMoveEcdsaEc256, Variant::OverwriteRsa2048)] variant: Variant,
+    #[values(
+        Variant::SwapMoveEcdsaEc256,
+        Variant::OverwriteRsa2048,
+        Variant::SwapMoveExternal
+    )]
+    variant: Variant,
 ) {
     let set = DemoSet::generate(variant);
     let yaml: serde_yaml::Value =
@@ -86,7 +95,12 @@ fn collect_files(value: &serde_yaml::Value, files: &mut std::collections::BTreeS
 
 #[rstest]
 fn the_bootloader_in_the_firmware_file_is_the_one_in_flash(
-    #[values(Variant::SwapMoveEcdsaEc256, Variant::OverwriteRsa2048)] variant: Variant,
+    #[values(
+        Variant::SwapMoveEcdsaEc256,
+        Variant::OverwriteRsa2048,
+        Variant::SwapMoveExternal
+    )]
+    variant: Variant,
 ) {
     let set = DemoSet::generate(variant);
     let yaml: serde_yaml::Value =

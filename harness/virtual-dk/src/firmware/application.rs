@@ -14,7 +14,7 @@ use super::console::{self, Level};
 use super::flash::SharedBus;
 use super::images::SlotServices;
 use super::smp::{Identity, Server, Services};
-use super::{IPC_ADDRESS, IPC_MAGIC, Run};
+use super::{BOOT_MODE_ADDRESS, IPC_ADDRESS, IPC_MAGIC, Run};
 use crate::bus::{BusError, CoreBus, Stopped};
 use crate::model::{
     ApplicationModel, Behaviour, BootloaderSupport, Confirmation, Feature, Link, ResetWay,
@@ -82,6 +82,8 @@ struct Application<'a> {
     network: Network,
     /// When a client's reset falls due, in board time.
     reset_at: Option<Duration>,
+    /// What that reset is to start.
+    boot_mode: u32,
     /// When it confirms itself, in board time.
     confirm_at: Option<Duration>,
 }
@@ -109,6 +111,7 @@ impl<'a> Application<'a> {
             requests: VecDeque::new(),
             network: Network::Starting { looks: 0 },
             reset_at: None,
+            boot_mode: 0,
             confirm_at,
         }
     }
@@ -165,6 +168,12 @@ impl<'a> Application<'a> {
             return Err(self.fail(bus)?.into());
         }
         if self.reset_at.is_some_and(|due| due <= now) {
+            let recovery = self
+                .config
+                .and_then(|config| config.serial_recovery.as_ref());
+            if self.boot_mode != 0 && recovery.is_some_and(|recovery| recovery.on_boot_mode) {
+                bus.write_ram(BOOT_MODE_ADDRESS, &self.boot_mode.to_le_bytes())?;
+            }
             return Err(bus.system_reset().into());
         }
         if self.confirm_at.is_some_and(|due| due <= now) {
@@ -263,7 +272,8 @@ impl<'a> Application<'a> {
             let handled = self
                 .server
                 .handle(&request, &mut SlotServices::new(&shared, self.config))?;
-            if handled.reset.is_some() {
+            if let Some(reset) = handled.reset {
+                self.boot_mode = reset.boot_mode;
                 self.reset_at = Some(bus.uptime()? + RESET_DELAY);
             }
             handled.responses

@@ -18,6 +18,7 @@ fn board(build: &Build, secondary: &[u8]) -> SimBoard {
         signing_keys: vec![build.signing.clone()],
         encryption_key: build.decryption.clone().map(Secret::new),
         console: ConsoleOutput::Log,
+        undescribed: None,
     };
     let board = SimBoard::new();
     board.program(0, &Binary::new(Model::Mcuboot(model), 0, PRIMARY).build());

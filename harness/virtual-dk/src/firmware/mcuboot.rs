@@ -1,14 +1,18 @@
 //! MCUboot on the application core.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use hil_bootloader::{
-    Area, BootResult, BootedImage, Flash as _, FlashError, Keys, LogLine, boot_with_network,
+    Area, BootResult, BootedImage, Flash as _, FlashError, Keys, LogLine, SerialRecovery,
+    boot_with_network,
 };
 use hil_image::{DecryptionKey, KeyError, PublicKey};
+use hil_smp::frame::{self, Decoded, Decoder};
 
 use super::flash::{BusFlash, SharedBus, run_address};
-use super::{Run, console, start};
+use super::recovery::{After, Recovery};
+use super::{BOOT_MODE_ADDRESS, Run, console, start};
 use crate::bus::{BusError, CoreBus, Stopped};
 use crate::model::{ApplicationModel, ConsoleOutput, McubootModel, Model};
 
@@ -29,7 +33,23 @@ pub(super) fn run(bus: &mut dyn CoreBus, model: &McubootModel) -> Run {
             return Err(bus.hang().into());
         }
     };
+    let began = bus.uptime()?;
     let result = boot(bus, model, &keys)?;
+    if let Some(build) = &model.config.serial_recovery {
+        // In this order, and only after slots were swapped (mcuboot `boot/zephyr/main.c`).
+        if build.on_boot_mode && take_boot_mode(bus)? {
+            return recover(bus, model, build, &keys);
+        }
+        if build.wait_ms > 0 {
+            let window = Duration::from_millis(build.wait_ms.into());
+            let left = window.saturating_sub(bus.uptime()?.saturating_sub(began));
+            let until = bus.uptime()? + left.max(Duration::from_millis(1));
+            serve(bus, model, build, &keys, Some(until))?;
+        }
+        if build.on_no_image && matches!(result, BootResult::NoBoot { .. }) {
+            return recover(bus, model, build, &keys);
+        }
+    }
     match result {
         BootResult::Boot(image) => jump(bus, model, image),
         BootResult::NoBoot { reason } => {
@@ -119,12 +139,96 @@ fn boot(bus: &mut dyn CoreBus, model: &McubootModel, keys: &Keys) -> Result<Boot
     }
 }
 
+/// Whether the application wants its bootloader to stay; asked once.
+fn take_boot_mode(bus: &mut dyn CoreBus) -> Result<bool, BusError> {
+    const BOOTLOADER: u32 = 1;
+    let mut word = [0; 4];
+    bus.read(BOOT_MODE_ADDRESS, &mut word)?;
+    let wanted = u32::from_le_bytes(word) == BOOTLOADER;
+    if wanted {
+        bus.write_ram(BOOT_MODE_ADDRESS, &[0; 4])?;
+    }
+    Ok(wanted)
+}
+
+/// Serial recovery, which only a reset ends.
+fn recover(
+    bus: &mut dyn CoreBus,
+    model: &McubootModel,
+    build: &SerialRecovery,
+    keys: &Keys,
+) -> Run {
+    if model.console == ConsoleOutput::Log {
+        console::line(bus, "I: Enter the serial recovery mode")?;
+    }
+    serve(bus, model, build, keys, None)?;
+    // Without an end it does not come back.
+    Err(bus.hang().into())
+}
+
+/// Answers requests: until `until` when none comes before, in board time, and else for ever.
+fn serve(
+    bus: &mut dyn CoreBus,
+    model: &McubootModel,
+    build: &SerialRecovery,
+    keys: &Keys,
+    until: Option<Duration>,
+) -> Result<(), BusError> {
+    /// From the answer to the reset (`bs_reset`).
+    const RESET_DELAY: Duration = Duration::from_millis(250);
+    /// The longest wait for input (ours): nothing happens in between.
+    const IDLE: Duration = Duration::from_secs(3600);
+    let mut recovery = Recovery::new(&model.config, build, keys);
+    let mut decoder = Decoder::server(build.buf_size as usize);
+    let mut until = until;
+    loop {
+        let wait = match until {
+            None => IDLE,
+            Some(until) => until.saturating_sub(bus.uptime()?),
+        };
+        if wait.is_zero() {
+            return Ok(());
+        }
+        decoder.push(&bus.uart_read(wait)?);
+        while let Some(decoded) = decoder.next() {
+            let Decoded::Packet(packet) = decoded else {
+                continue;
+            };
+            let shared: SharedBus<'_> = RefCell::new(&mut *bus);
+            let answer = recovery
+                .handle(&packet, &mut BusFlash::new(&shared))
+                .map_err(|_| Stopped)?;
+            let Some(answer) = answer else { continue };
+            until = None;
+            let bytes = frame::encode(&answer.packet).unwrap_or_default();
+            bus.uart_write(&bytes)?;
+            match answer.after {
+                After::Wait => {}
+                After::Reset => {
+                    bus.wait(RESET_DELAY)?;
+                    return Err(bus.system_reset().into());
+                }
+                After::Decrypt => {
+                    let shared: SharedBus<'_> = RefCell::new(&mut *bus);
+                    recovery
+                        .decrypt(&mut BusFlash::new(&shared))
+                        .map_err(|_| Stopped)?;
+                }
+            }
+        }
+    }
+}
+
 /// Starts the image; the lines that MCUboot prints about it are the boot's own.
 fn jump(bus: &mut dyn CoreBus, model: &McubootModel, image: BootedImage) -> Run {
     match run_address(image.device, image.offset + image.header_size) {
         Ok(address) => {
-            let ordinary = ApplicationModel::ordinary(image.version, model.config.clone());
-            start(bus, address, Some(Model::Application(ordinary)))
+            let undescribed = ApplicationModel::undescribed(
+                image.version,
+                model.config.clone(),
+                model.undescribed.clone().unwrap_or_default(),
+            );
+            start(bus, address, Some(Model::Application(undescribed)))
         }
         Err(error) => {
             tracing::warn!("MCUboot starts what is not in the core's map: {error}");

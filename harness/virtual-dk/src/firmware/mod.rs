@@ -10,8 +10,10 @@ mod ble;
 mod console;
 mod flash;
 mod images;
+mod known;
 mod mcuboot;
 mod network;
+mod recovery;
 mod smp;
 
 #[cfg(test)]
@@ -19,20 +21,30 @@ mod client;
 #[cfg(test)]
 mod corpus_images;
 #[cfg(test)]
+mod on_air;
+#[cfg(test)]
 mod on_chip;
+#[cfg(test)]
+mod recoveries;
 #[cfg(test)]
 mod sim;
 #[cfg(test)]
 mod updates;
 
+pub use known::{KnownBinary, KnownFirmware};
+
 use std::convert::Infallible;
 
-use crate::bus::{BusError, Core, CoreBus, Firmware, Stopped};
+use crate::bus::{BusError, CoreBus, Firmware, Stopped};
 use crate::model::{Model, ModelError, Symptom};
 
 /// Where the network core tells which interface it speaks, in application RAM: start of the RAM that the two cores
 /// share (`zephyr dts/common/nordic/nrf5340_shared_sram_partition.dtsi`).
 const IPC_ADDRESS: u32 = 0x2007_0000;
+
+/// Where an application leaves which firmware its reset is to start (ours; the SDK has it in a GPREGRET register, which
+/// like RAM survives a reset and no loss of power).
+const BOOT_MODE_ADDRESS: u32 = 0x2006_FFFC;
 
 /// Begins what the network core leaves at [`IPC_ADDRESS`] (ours); a version of 4 bytes follows.
 const IPC_MAGIC: [u8; 4] = *b"HIPC";
@@ -46,10 +58,7 @@ type Run = Result<Infallible, BusError>;
 
 impl Firmware for StockFirmware {
     fn run(&self, bus: &mut dyn CoreBus) -> Stopped {
-        let base = match bus.core() {
-            Core::App => 0,
-            Core::Net => 0x0100_0000,
-        };
+        let base = bus.core().flash_start();
         match start(bus, base, None) {
             Ok(never) => match never {},
             Err(BusError::Stopped(stopped)) => stopped,

@@ -77,26 +77,31 @@ impl Console {
     }
 }
 
+/// What is in the flash of a board that was programmed with the baseline.
+pub(super) fn preload(set: &DemoSet) -> Vec<Preload> {
+    [
+        (Core::App, "baseline/merged.hex"),
+        (Core::Net, "baseline/merged_CPUNET.hex"),
+    ]
+    .into_iter()
+    .flat_map(|(core, file)| {
+        let text = String::from_utf8_lossy(set.file(file).expect("it is in the set"));
+        crate::demo::hex_segments(&text)
+            .into_iter()
+            .map(move |(address, data)| Preload {
+                core,
+                address,
+                data,
+            })
+            .collect::<Vec<_>>()
+    })
+    .collect()
+}
+
 impl Bench {
     fn new() -> Self {
         let set = DemoSet::generate(Variant::SwapMoveEcdsaEc256);
-        let preload = [
-            (Core::App, "baseline/merged.hex"),
-            (Core::Net, "baseline/merged_CPUNET.hex"),
-        ]
-        .into_iter()
-        .flat_map(|(core, file)| {
-            let text = String::from_utf8_lossy(set.file(file).expect("it is in the set"));
-            crate::demo::hex_segments(&text)
-                .into_iter()
-                .map(move |(address, data)| Preload {
-                    core,
-                    address,
-                    data,
-                })
-                .collect::<Vec<_>>()
-        })
-        .collect();
+        let preload = preload(&set);
         let clock: SharedClock = Arc::new(SystemClock::new());
         let options = VirtualDkOptions {
             speed: Speed::Instant,

@@ -76,9 +76,11 @@ fn set(variant: Variant) -> &'static DemoSet {
     use std::sync::OnceLock;
     static MOVE: OnceLock<DemoSet> = OnceLock::new();
     static OVERWRITE: OnceLock<DemoSet> = OnceLock::new();
+    static EXTERNAL: OnceLock<DemoSet> = OnceLock::new();
     let cell = match variant {
         Variant::SwapMoveEcdsaEc256 => &MOVE,
         Variant::OverwriteRsa2048 => &OVERWRITE,
+        Variant::SwapMoveExternal => &EXTERNAL,
     };
     cell.get_or_init(|| DemoSet::generate(variant))
 }

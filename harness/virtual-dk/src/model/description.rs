@@ -1,6 +1,7 @@
 //! What a model binary can say of itself.
 
 use std::fmt;
+use std::str::FromStr;
 
 use hil_bootloader::Config;
 use serde::{Deserialize, Serialize};
@@ -80,6 +81,76 @@ pub struct McubootModel {
     pub encryption_key: Option<Secret>,
     /// Whether it logs.
     pub console: ConsoleOutput,
+    /// What an application does that it starts and that says nothing of itself; the default where this says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undescribed: Option<UndescribedApplication>,
+}
+
+/// What an application does that says nothing of itself.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct UndescribedApplication {
+    /// How it runs.
+    pub behaviour: Behaviour,
+    /// What it does with its own confirmation.
+    pub confirmation: Confirmation,
+    /// Links on which its SMP server answers; none for an application without one.
+    pub links: Vec<Link>,
+}
+
+impl Default for UndescribedApplication {
+    /// An SMP server on its links, and nothing that confirms it but a client.
+    fn default() -> Self {
+        Self {
+            behaviour: Behaviour::Normal,
+            confirmation: Confirmation::ByClient,
+            links: vec![Link::Uart, Link::Ble],
+        }
+    }
+}
+
+/// A word is none for an [`UndescribedApplication`].
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "`{found}` is no behaviour, expected `ordinary`, `self-confirms`, `no-server`, `crashes` or `hangs`"
+)]
+pub struct ParseBehaviourError {
+    found: String,
+}
+
+impl FromStr for UndescribedApplication {
+    type Err = ParseBehaviourError;
+
+    /// The words of rig files. Times are those of the demo firmware.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let watchdog = ResetWay::Watchdog { timeout_ms: 2000 };
+        let mut application = Self::default();
+        match text {
+            "ordinary" => {}
+            "self-confirms" => {
+                application.confirmation = Confirmation::BySelf { after_ms: 1000 };
+            }
+            "no-server" => application.links = Vec::new(),
+            "crashes" => {
+                application.behaviour = Behaviour::Crashes {
+                    after_ms: 100,
+                    then: watchdog,
+                };
+            }
+            "hangs" => {
+                application.behaviour = Behaviour::Hangs {
+                    after_ms: 1000,
+                    then: watchdog,
+                };
+            }
+            found => {
+                return Err(ParseBehaviourError {
+                    found: found.to_owned(),
+                });
+            }
+        }
+        Ok(application)
+    }
 }
 
 /// b0n, the immutable bootloader of the network core.
@@ -132,14 +203,29 @@ impl ApplicationModel {
     /// Zephyr's default buffers, and nothing that confirms it but a client.
     #[must_use]
     pub fn ordinary(version: hil_image::ImageVersion, bootloader: Config) -> Self {
+        Self::undescribed(version, bootloader, UndescribedApplication::default())
+    }
+
+    /// The same with another behaviour.
+    #[must_use]
+    pub fn undescribed(
+        version: hil_image::ImageVersion,
+        bootloader: Config,
+        application: UndescribedApplication,
+    ) -> Self {
+        let UndescribedApplication {
+            behaviour,
+            confirmation,
+            links,
+        } = application;
         Self {
             name: "smp_svr".to_owned(),
             version: version.to_string(),
             release: "no description".to_owned(),
-            behaviour: Behaviour::Normal,
-            confirmation: Confirmation::ByClient,
+            behaviour,
+            confirmation,
             ipc_version: ORDINARY_IPC_VERSION,
-            links: vec![Link::Uart, Link::Ble],
+            links,
             smp: SmpModel::default(),
             bootloader: BootloaderSupport::Mcuboot(bootloader),
         }

@@ -15,7 +15,8 @@ pub use binary::Binary;
 pub use block::{BLOCK_OFFSET, MAX_DESCRIPTION};
 pub use description::{
     ApplicationModel, B0nModel, Behaviour, BootloaderSupport, Confirmation, ConsoleOutput, Feature,
-    Link, McubootModel, NetworkModel, ResetWay, Secret, SmpModel,
+    Link, McubootModel, NetworkModel, ParseBehaviourError, ResetWay, Secret, SmpModel,
+    UndescribedApplication,
 };
 
 use crate::bus::Core;

@@ -16,6 +16,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+/// The largest write of the QSPI peripheral is 2 MiB, in pages of 256 bytes.
+const MOST_STEPS: usize = 10_000;
+
 /// What a UART has in hand between the firmware and the serial port.
 #[derive(Debug, Default)]
 pub(super) struct UartBuffers {
@@ -139,9 +142,35 @@ impl Board {
     /// Does something to the chip, then starts and wakes whatever firmware that concerns.
     pub(super) fn with_chip<R>(self: &Arc<Self>, action: impl FnOnce(&mut Chip) -> R) -> R {
         let mut state = self.lock();
+        self.set_now(&mut state);
         let result = action(&mut state.chip);
+        if self.speed == Speed::Instant {
+            self.skip_external(&mut state);
+        }
         self.settle(&mut state);
         result
+    }
+
+    /// Tells the chip the board's time.
+    pub(super) fn set_now(&self, state: &mut State) {
+        let now = self.uptime(state);
+        state.chip.set_now(now);
+    }
+
+    /// Lets the external flash end what it does without anybody waiting for it.
+    fn skip_external(&self, state: &mut State) {
+        // A task has at most a step for each page of the flash and some around it.
+        for _ in 0..MOST_STEPS {
+            let left = state
+                .chip
+                .external_idle_at()
+                .saturating_sub(self.uptime(state));
+            if left.is_zero() {
+                break;
+            }
+            state.skipped += left;
+            self.set_now(state);
+        }
     }
 
     /// To be called after each change of the chip.

@@ -3,7 +3,9 @@
 use super::board::{Board, State};
 use super::options::Speed;
 use crate::bus::{BusError, Core, CoreBus, Stopped};
-use crate::chip::{Chip, EXTERNAL_SECTOR, Fault, Gate, index, page_size};
+use crate::chip::{
+    Chip, EXTERNAL_PAGE, EXTERNAL_SECTOR, ExternalOperation, Fault, Gate, index, page_size,
+};
 use hil_clock::Clock;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
@@ -13,12 +15,6 @@ use virtual_radio::{Advertisement, LinkEvent, LinkId};
 const WORD_WRITE: Duration = Duration::from_micros(41);
 /// Erasing a page of either core (the same, `t_ERASEPAGE`).
 const PAGE_ERASE: Duration = Duration::from_micros(87_500);
-/// Erasing 4 KiB of the MX25R6435F, typical (its SFDP table in `zephyr boards/nordic/nrf5340dk`).
-const EXTERNAL_SECTOR_ERASE: Duration = Duration::from_millis(48);
-/// Programming one of its pages, typical.
-const EXTERNAL_PAGE_PROGRAM: Duration = Duration::from_micros(900);
-/// Bytes of such a page.
-const EXTERNAL_PAGE: u32 = 256;
 /// How long short operations are let run before what they did becomes visible; our choice. A power loss comes
 /// at worst this much too early for them.
 const SLICE: Duration = Duration::from_millis(1);
@@ -114,6 +110,41 @@ impl CoreHandle {
     }
 }
 
+impl CoreHandle {
+    /// Whether there is an external flash for this core, with `offset..offset + length` in it.
+    fn reaches_external(&self, offset: u32, length: usize) -> Result<bool, Stopped> {
+        let state = self.enter()?;
+        let fits = self.core == Core::App && Chip::is_external(offset, length);
+        Ok(fits && state.chip.has_external())
+    }
+
+    /// Has the external flash do one operation after the other. What is under way there ends by itself, also when the
+    /// core is halted or reset meanwhile; only a loss of power undoes it.
+    fn operate_external(&self, operations: Vec<ExternalOperation>) -> Result<(), Stopped> {
+        let board = &self.board;
+        let mut state = self.enter()?;
+        for operation in operations {
+            board.set_now(&mut state);
+            let takes = operation.duration();
+            let ends = state.chip.start_external(operation);
+            if board.speed == Speed::Instant {
+                state.skipped += takes;
+                continue;
+            }
+            loop {
+                let left = ends.saturating_sub(board.uptime(&state));
+                if left.is_zero() {
+                    break;
+                }
+                state = board.wait(state, Some(board.speed.outside(left)));
+                state = self.resume(state)?;
+            }
+        }
+        board.set_now(&mut state);
+        Ok(())
+    }
+}
+
 impl From<Fault> for BusError {
     fn from(fault: Fault) -> Self {
         Self::Fault {
@@ -128,7 +159,10 @@ impl CoreBus for CoreHandle {
     }
 
     fn read(&mut self, address: u32, buffer: &mut [u8]) -> Result<(), BusError> {
-        Ok(self.enter()?.chip.read(self.core, address, buffer)?)
+        let mut state = self.enter()?;
+        // What the external flash was told before has happened by now.
+        self.board.set_now(&mut state);
+        Ok(state.chip.read(self.core, address, buffer)?)
     }
 
     fn write_ram(&mut self, address: u32, data: &[u8]) -> Result<(), BusError> {
@@ -172,38 +206,38 @@ impl CoreBus for CoreHandle {
     }
 
     fn external_write(&mut self, offset: u32, data: &[u8]) -> Result<(), BusError> {
-        if self.core == Core::Net || !Chip::is_external(offset, data.len()) {
-            drop(self.enter()?);
+        if !self.reaches_external(offset, data.len())? {
             return Err(BusError::Fault { address: offset });
         }
         // Pages of the flash, as its program command takes them.
-        let mut pieces = Vec::new();
-        let mut start = 0;
-        while start < data.len() {
-            let room = EXTERNAL_PAGE - (offset + start as u32) % EXTERNAL_PAGE;
-            let end = data.len().min(start + room as usize);
-            pieces.push(start..end);
-            start = end;
+        let mut pages = Vec::new();
+        let mut at = offset;
+        let mut rest = data;
+        while !rest.is_empty() {
+            let room = (EXTERNAL_PAGE - at % EXTERNAL_PAGE) as usize;
+            let (page, later) = rest.split_at(room.min(rest.len()));
+            pages.push(ExternalOperation::Program {
+                offset: at,
+                data: page.to_vec(),
+            });
+            at += page.len() as u32;
+            rest = later;
         }
-        self.operate(pieces.len(), EXTERNAL_PAGE_PROGRAM, |chip, number| {
-            let piece = pieces[number].clone();
-            chip.program_external(offset + piece.start as u32, &data[piece]);
-        })?;
-        Ok(())
+        Ok(self.operate_external(pages)?)
     }
 
     fn external_erase(&mut self, offset: u32, length: u32) -> Result<(), BusError> {
         let whole_sectors =
             offset.is_multiple_of(EXTERNAL_SECTOR) && length.is_multiple_of(EXTERNAL_SECTOR);
-        if self.core == Core::Net || !whole_sectors || !Chip::is_external(offset, length as usize) {
-            drop(self.enter()?);
+        if !whole_sectors || !self.reaches_external(offset, length as usize)? {
             return Err(BusError::Fault { address: offset });
         }
-        let sectors = (length / EXTERNAL_SECTOR) as usize;
-        self.operate(sectors, EXTERNAL_SECTOR_ERASE, |chip, number| {
-            chip.erase_external_sector(offset + EXTERNAL_SECTOR * number as u32);
-        })?;
-        Ok(())
+        let sectors = (offset..offset + length).step_by(EXTERNAL_SECTOR as usize);
+        Ok(self.operate_external(
+            sectors
+                .map(|offset| ExternalOperation::EraseSector { offset })
+                .collect(),
+        )?)
     }
 
     fn uart_write(&mut self, bytes: &[u8]) -> Result<(), Stopped> {

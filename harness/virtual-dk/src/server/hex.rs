@@ -5,8 +5,8 @@ use crate::bus::Core;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Network core addresses start here; everything below is the application core's.
-const NET_START: u32 = 0x0100_0000;
+/// Network core addresses; all others are the application core's, the external flash's among them.
+const NET: std::ops::Range<u32> = 0x0100_0000..0x0200_0000;
 
 /// A HEX file could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -75,10 +75,10 @@ fn parse(text: &str) -> Result<Vec<Preload>, (usize, ihex::ReaderError)> {
                         run.data.extend(value);
                     }
                     _ => runs.push(Preload {
-                        core: if address < NET_START {
-                            Core::App
-                        } else {
+                        core: if NET.contains(&address) {
                             Core::Net
+                        } else {
+                            Core::App
                         },
                         address,
                         data: value,
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn addresses_decide_the_core_and_neighbours_are_joined() {
-        let text = ":020000040000FA\n:0400000001020304F2\n:0400040005060708DE\n:020000040100F9\n:02000000AABB99\n:00000001FF\n";
+        let text = ":020000040000FA\n:0400000001020304F2\n:0400040005060708DE\n:020000040100F9\n:02000000AABB99\n:020000041000EA\n:02000000CCDD55\n:00000001FF\n";
         let runs = parse(text).unwrap();
         assert_eq!(
             runs,
@@ -113,8 +113,13 @@ mod tests {
                 },
                 Preload {
                     core: Core::Net,
-                    address: NET_START,
+                    address: NET.start,
                     data: vec![0xaa, 0xbb]
+                },
+                Preload {
+                    core: Core::App,
+                    address: 0x1000_0000,
+                    data: vec![0xcc, 0xdd]
                 },
             ]
         );

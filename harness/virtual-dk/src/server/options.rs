@@ -1,7 +1,7 @@
 //! How a virtual DK is made, and why it could not be.
 
 use crate::bus::Core;
-use crate::chip::{ForceOffView, Power};
+use crate::chip::{ExternalPart, ForceOffView, Power};
 use std::io;
 use std::str::FromStr;
 use std::time::Duration;
@@ -107,6 +107,8 @@ pub struct VirtualDkOptions {
     pub accelerators: Accelerators,
     /// Flash and UICR contents to begin with. Without any the board is as delivered: blank and open.
     pub preload: Vec<Preload>,
+    /// Whether the board has an external flash.
+    pub external: ExternalPart,
     /// Whether the board has power at the start.
     pub power: Power,
     /// The air that the board is on; without one it has no radio.
@@ -126,6 +128,7 @@ impl Default for VirtualDkOptions {
             uart_baud: None,
             accelerators: Accelerators::default(),
             preload: Vec::new(),
+            external: ExternalPart::default(),
             power: Power::On,
             air: None,
             probe_port: 0,
@@ -171,7 +174,9 @@ pub enum StartError {
         source: io::Error,
     },
     /// Bytes to preload are not for flash or UICR.
-    #[error("nothing to preload at {address:#010x} of the {core:?} core: not its flash or UICR")]
+    #[error(
+        "nothing to preload at {address:#010x} of the {core:?} core: not its flash or UICR, nor external flash that the board has"
+    )]
     Preload {
         /// Whose address.
         core: Core,
@@ -195,7 +200,8 @@ impl StartError {
                 "raise the limit of processes (`ulimit -u`), or start fewer boards"
             }
             Self::Preload { .. } => {
-                "the application core has flash at 0x00000000 (1 MiB), the network core at 0x01000000 (256 KiB)"
+                "the application core has flash at 0x00000000 (1 MiB), the network core at 0x01000000 (256 KiB), and the \
+                 external flash, where there is one, is at 0x10000000 (8 MiB)"
             }
         }
     }

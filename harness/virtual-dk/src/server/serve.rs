@@ -4,7 +4,7 @@ use super::hex::{self, LoadError};
 use super::options::{Accelerators, Preload, Speed, StartError, VirtualDkOptions};
 use super::virtual_dk::{Endpoints, VirtualDk};
 use crate::bus::Firmware;
-use crate::chip::ForceOffView;
+use crate::chip::{ExternalPart, ForceOffView};
 use crate::demo::{DemoSet, Variant};
 use crate::firmware::StockFirmware;
 use serde::Serialize;
@@ -33,6 +33,8 @@ pub struct ServeOptions {
     pub accelerators: Accelerators,
     /// TCP port of the first board's probe; 0 takes free ones. Further boards take the following ports.
     pub probe_port: u16,
+    /// Whether the boards have an external flash.
+    pub external: ExternalPart,
     /// What is in the flash of every board from the start.
     pub contents: Contents,
     /// The Bluetooth adapters that reach all boards, and the links to them; `None` is no radio.
@@ -61,6 +63,7 @@ impl Default for ServeOptions {
             uart_baud: None,
             accelerators: Accelerators::default(),
             probe_port: 0,
+            external: ExternalPart::default(),
             contents: Contents::default(),
             radio: Some(RadioOptions::default()),
         }
@@ -190,6 +193,7 @@ fn start(
             speed: options.speed,
             uart_baud: options.uart_baud,
             accelerators: options.accelerators,
+            external: options.external,
             probe_port,
             preload: preload.clone(),
             air: air.cloned(),

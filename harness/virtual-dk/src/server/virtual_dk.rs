@@ -6,7 +6,7 @@ use super::probe::Probe;
 use super::uart::Pty;
 use super::{power, radio, uart};
 use crate::bus::{Core, Firmware};
-use crate::chip::{Chip, FlashWear, Power};
+use crate::chip::{Chip, ExternalWear, FlashWear, Power};
 use serde::Serialize;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
@@ -74,6 +74,7 @@ impl VirtualDk {
     ) -> Result<Self, StartError> {
         let name = options.name;
         let mut chip = Chip::new(&name, options.force_off);
+        chip.fit_external(options.external);
         for preload in &options.preload {
             chip.load(preload.core, preload.address, &preload.data)
                 .map_err(|fault| StartError::Preload {
@@ -188,6 +189,12 @@ impl VirtualDk {
     #[must_use]
     pub fn flash_wear(&self, core: Core) -> FlashWear {
         self.board.lock().chip.flash_wear(core)
+    }
+
+    /// What has been done to the external flash so far.
+    #[must_use]
+    pub fn external_wear(&self) -> ExternalWear {
+        self.board.lock().chip.external_wear()
     }
 }
 

@@ -49,7 +49,6 @@ impl Bluez {
 
     fn connect(&mut self, call: &Call<'_>, adapter: AdapterIndex, id: PeripheralId, now: Instant) {
         let powered = self.adapters[adapter].powered;
-        let serial = u64::from(call.message.primary_header().serial_num().get());
         let Some(device) = self.device_mut(adapter, id) else {
             return;
         };
@@ -61,10 +60,8 @@ impl Bluez {
             self.outbox.reply(call.message, &());
         } else {
             device.connecting = Some(call.message.clone());
-            self.timers.set(
-                now + CONNECT_TIMEOUT,
-                Timer::ConnectTimeout(adapter, id, serial),
-            );
+            self.timers
+                .reset(now + CONNECT_TIMEOUT, Timer::ConnectTimeout(adapter, id));
             self.try_to_connect(adapter, id, now);
         }
     }
@@ -116,6 +113,7 @@ impl Bluez {
         let known = !device.table.services.is_empty();
         device.connected = true;
         let path = device.path.clone();
+        self.timers.cancel(Timer::ConnectTimeout(adapter, id));
         let link = self.make_link(adapter, id, now);
         if let Some(device) = self.device_mut(adapter, id) {
             device.link = Some(link);
@@ -150,6 +148,7 @@ impl Bluez {
             return;
         };
         let path = device.path.clone();
+        self.timers.cancel(Timer::ConnectTimeout(adapter, id));
         for connected in [true, false] {
             let changed = Properties::from([("Connected", connected.into())]);
             self.outbox.changed(&path, DEVICE, &changed);
@@ -164,23 +163,17 @@ impl Bluez {
         &mut self,
         adapter: AdapterIndex,
         id: PeripheralId,
-        serial: u64,
         now: Instant,
     ) {
-        let waiting = self.device(adapter, id).and_then(|device| {
-            let request = device.connecting.as_ref()?;
-            Some(u64::from(request.primary_header().serial_num().get()))
-        });
-        if waiting == Some(serial) {
-            self.cancel_connect(adapter, id, "le-connection-abort-by-local");
-            self.keep_for_a_while(adapter, id, now);
-        }
+        self.cancel_connect(adapter, id, "le-connection-abort-by-local");
+        self.keep_for_a_while(adapter, id, now);
     }
 
     /// Gives up a connection attempt, if there is one.
     pub(crate) fn cancel_connect(&mut self, adapter: AdapterIndex, id: PeripheralId, text: &str) {
         self.timers.cancel(Timer::Connected(adapter, id));
         self.timers.cancel(Timer::Refused(adapter, id));
+        self.timers.cancel(Timer::ConnectTimeout(adapter, id));
         let device = self.device_mut(adapter, id);
         if let Some(request) = device.and_then(|device| device.connecting.take()) {
             self.outbox.error(&request, &Error::failed(text));

@@ -32,9 +32,7 @@ impl Bluez {
             Timer::Advertisement(adapter, id) => self.hear(adapter, id, now),
             Timer::Connected(adapter, id) => self.connected(adapter, id, now),
             Timer::Refused(adapter, id) => self.refused(adapter, id, now),
-            Timer::ConnectTimeout(adapter, id, serial) => {
-                self.connect_timed_out(adapter, id, serial, now);
-            }
+            Timer::ConnectTimeout(adapter, id) => self.connect_timed_out(adapter, id, now),
             Timer::Resolved(link) => self.resolved(link, now),
             Timer::Lost(link, reason) => {
                 self.tell_board_of_loss(link, reason);

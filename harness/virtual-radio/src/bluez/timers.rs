@@ -15,7 +15,7 @@ pub(crate) enum Timer {
     /// A connection attempt has failed.
     Refused(AdapterIndex, PeripheralId),
     /// Nothing was heard of a device that a client wants to connect to.
-    ConnectTimeout(AdapterIndex, PeripheralId, u64),
+    ConnectTimeout(AdapterIndex, PeripheralId),
     /// The attributes of a peripheral are known.
     Resolved(LinkId),
     /// The central notices that a link is gone.

@@ -26,14 +26,14 @@ pub(super) fn dispatch(command: BootloaderCommand) -> Result<Exit, CliError> {
 
 /// Whether somebody still reads what is printed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Reader {
+pub(in crate::command) enum Reader {
     Reads,
     /// The pipe was closed, as `head` does when it has seen enough: no mistake of anybody.
     Gone,
 }
 
 /// Prints text and ends the line.
-fn say(text: impl fmt::Display) -> Result<Reader, CliError> {
+pub(in crate::command) fn say(text: impl fmt::Display) -> Result<Reader, CliError> {
     match writeln!(io::stdout().lock(), "{text}") {
         Ok(()) => Ok(Reader::Reads),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),

@@ -2,8 +2,10 @@
 
 use super::{Chip, Gate};
 use crate::bus::Core;
-use crate::chip::external::{EXTERNAL_SECTOR, ExternalFlash};
-use crate::chip::silicon::{Fault, Silicon, flash_base, index, page_size};
+use crate::chip::external::ExternalFlash;
+use crate::chip::mx25r::ExternalOperation;
+use crate::chip::silicon::{Fault, Silicon, XIP_BASE, flash_base, index, page_size};
+use std::time::Duration;
 
 impl Chip {
     pub(crate) fn gate(&self, core: Core, epoch: u64) -> Gate {
@@ -21,8 +23,17 @@ impl Chip {
         self.cpus[index(core)].epoch
     }
 
+    /// Reads as model firmware does. It has a driver for the external flash, so the window is open to it whatever state
+    /// the QSPI peripheral is in.
     pub(crate) fn read(&self, core: Core, address: u32, buffer: &mut [u8]) -> Result<(), Fault> {
-        self.silicon.read(core, address, buffer)
+        let offset = address.wrapping_sub(XIP_BASE);
+        match self.silicon.qspi().flash() {
+            Some(flash) if core == Core::App && ExternalFlash::contains(offset, buffer.len()) => {
+                flash.array().read(offset, buffer);
+                Ok(())
+            }
+            _ => self.silicon.read(core, address, buffer),
+        }
     }
 
     /// Writes RAM, and nothing else.
@@ -66,14 +77,17 @@ impl Chip {
         ExternalFlash::contains(offset, length)
     }
 
-    pub(crate) fn program_external(&mut self, offset: u32, data: &[u8]) {
-        self.silicon.external_mut().program(offset, data);
+    /// Whether the board has one.
+    pub(crate) fn has_external(&self) -> bool {
+        self.silicon.qspi().flash().is_some()
     }
 
-    pub(crate) fn erase_external_sector(&mut self, offset: u32) {
-        self.silicon
-            .external_mut()
-            .erase_sector(offset / EXTERNAL_SECTOR * EXTERNAL_SECTOR);
+    /// Has the external flash do something, as soon as it has ended what it does. Says when that will be done.
+    pub(crate) fn start_external(&mut self, operation: ExternalOperation) -> Duration {
+        match self.silicon.qspi_mut().flash_mut() {
+            Some(flash) => flash.operate(operation),
+            None => Duration::ZERO,
+        }
     }
 
     pub(crate) fn set_force_off(&mut self, force_off: bool) {

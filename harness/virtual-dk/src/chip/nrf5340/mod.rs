@@ -5,9 +5,11 @@ mod firmware;
 
 use crate::bus::Core;
 use crate::chip::cpu::{Cpu, Run};
+use crate::chip::external::{ExternalFlash, ExternalWear};
 use crate::chip::flash::FlashWear;
 use crate::chip::protection::Protection;
-use crate::chip::silicon::{Fault, Silicon, flash_base, index};
+use crate::chip::silicon::{Fault, Silicon, XIP_BASE, flash_base, index};
+use std::time::Duration;
 
 /// Instructions that a program in RAM gets each time the debugger asks how it is doing. Enough for a page of
 /// flash in two or three polls, and about 20 ms of host time at worst.
@@ -43,6 +45,16 @@ pub enum Power {
     On,
     /// Not supplied.
     Off,
+}
+
+/// Whether the board has an external flash.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ExternalPart {
+    /// MX25R6435F, as on a DK.
+    #[default]
+    Mx25r64,
+    /// None is fitted.
+    None,
 }
 
 /// Whether firmware of a given start of its core may go on.
@@ -97,6 +109,25 @@ impl Chip {
         }
     }
 
+    /// Takes the external flash off the board, or leaves it there.
+    pub(crate) fn fit_external(&mut self, part: ExternalPart) {
+        if part == ExternalPart::None {
+            self.silicon.take_external();
+        }
+    }
+
+    // ---- Time ----
+
+    /// The board's time since power-up: what takes time goes on.
+    pub(crate) fn set_now(&mut self, now: Duration) {
+        self.silicon.set_now(now);
+    }
+
+    /// When the QSPI peripheral and the external flash will have nothing left to do, as far as is known now.
+    pub(crate) fn external_idle_at(&self) -> Duration {
+        self.silicon.qspi().idle_at()
+    }
+
     // ---- Power and resets ----
 
     pub(crate) fn power(&self) -> Power {
@@ -115,10 +146,11 @@ impl Chip {
         self.silicon.reset_reasons = [0; 2];
         self.silicon.force_off = true;
         self.erasing = [false; 2];
+        self.silicon.qspi_mut().lose_power();
         for core in [Core::App, Core::Net] {
             self.cpus[index(core)].lose_power();
             self.silicon.clear_ram(core);
-            self.silicon.reset_nvmc(core);
+            self.silicon.reset_peripherals(core);
         }
         if power == Power::On {
             self.power_ups += 1;
@@ -188,7 +220,7 @@ impl Chip {
             Core::App => self.hold_both(),
             Core::Net => {
                 self.cpus[1].hold();
-                self.silicon.reset_nvmc(Core::Net);
+                self.silicon.reset_peripherals(Core::Net);
             }
         }
     }
@@ -196,7 +228,7 @@ impl Chip {
     fn hold_both(&mut self) {
         for core in [Core::App, Core::Net] {
             self.cpus[index(core)].hold();
-            self.silicon.reset_nvmc(core);
+            self.silicon.reset_peripherals(core);
         }
         self.silicon.force_off = true;
         self.silicon.force_off_writes.clear();
@@ -220,7 +252,7 @@ impl Chip {
     fn settle(&mut self) {
         for force_off in std::mem::take(&mut self.silicon.force_off_writes) {
             self.cpus[1].hold();
-            self.silicon.reset_nvmc(Core::Net);
+            self.silicon.reset_peripherals(Core::Net);
             if !force_off {
                 self.silicon.reset_reasons[1] |= reason::NET_FORCE_OFF;
                 if !self.in_pin_reset {
@@ -266,9 +298,17 @@ impl Chip {
 
     // ---- What a programmer in a factory does ----
 
-    /// Puts bytes into `core`'s flash or UICR, whatever protects them. Says whether all of them fit.
+    /// Puts bytes into `core`'s flash or UICR, whatever protects them, or into the external flash. Says whether all of
+    /// them fit.
     pub(crate) fn load(&mut self, core: Core, address: u32, data: &[u8]) -> Result<(), Fault> {
         let last = address.wrapping_add(data.len().saturating_sub(1) as u32);
+        let offset = address.wrapping_sub(XIP_BASE);
+        if core == Core::App && ExternalFlash::contains(offset, data.len()) {
+            let flash = self.silicon.qspi_mut().flash_mut();
+            let flash = flash.ok_or(Fault { address })?;
+            flash.array_mut().load(offset, data);
+            return Ok(());
+        }
         if Silicon::is_own_flash(core, address) && Silicon::is_own_flash(core, last) {
             let offset = (address - flash_base(core)) as usize;
             self.silicon.flash_mut(core).load(offset, data);
@@ -288,6 +328,12 @@ impl Chip {
 
     pub(crate) fn flash_wear(&self, core: Core) -> FlashWear {
         self.silicon.flash(core).wear()
+    }
+
+    /// What has been done to the external flash; nothing where there is none.
+    pub(crate) fn external_wear(&self) -> ExternalWear {
+        let flash = self.silicon.qspi().flash();
+        flash.map_or_else(ExternalWear::default, |flash| flash.array().wear())
     }
 
     pub(crate) fn run_state(&self, core: Core) -> Run {

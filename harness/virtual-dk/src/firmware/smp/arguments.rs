@@ -10,11 +10,11 @@ use super::error::Rc;
 
 /// The arguments of a request.
 #[derive(Debug)]
-pub(super) struct Arguments(Vec<(Value, Value)>);
+pub(in crate::firmware) struct Arguments(Vec<(Value, Value)>);
 
 impl Arguments {
     /// Decodes one CBOR map; what follows it is not looked at.
-    pub(super) fn parse(payload: &[u8]) -> Result<Self, Rc> {
+    pub(in crate::firmware) fn parse(payload: &[u8]) -> Result<Self, Rc> {
         match ciborium::from_reader::<Value, _>(payload) {
             Ok(Value::Map(entries)) if entries.iter().all(|(key, _)| key.is_text()) => {
                 Ok(Self(entries))
@@ -46,7 +46,7 @@ impl Arguments {
     }
 
     /// An unsigned integer of 32 bits: also `size_t` has no more on this core.
-    pub(super) fn uint(&self, key: &str) -> Result<Option<u32>, Rc> {
+    pub(in crate::firmware) fn uint(&self, key: &str) -> Result<Option<u32>, Rc> {
         self.convert(key, |value| {
             value
                 .as_integer()
@@ -54,15 +54,15 @@ impl Arguments {
         })
     }
 
-    pub(super) fn text(&self, key: &str) -> Result<Option<&str>, Rc> {
+    pub(in crate::firmware) fn text(&self, key: &str) -> Result<Option<&str>, Rc> {
         self.convert(key, Value::as_text)
     }
 
-    pub(super) fn bytes(&self, key: &str) -> Result<Option<&[u8]>, Rc> {
+    pub(in crate::firmware) fn bytes(&self, key: &str) -> Result<Option<&[u8]>, Rc> {
         self.convert(key, |value| value.as_bytes().map(Vec::as_slice))
     }
 
-    pub(super) fn boolean(&self, key: &str) -> Result<Option<bool>, Rc> {
+    pub(in crate::firmware) fn boolean(&self, key: &str) -> Result<Option<bool>, Rc> {
         self.convert(key, Value::as_bool)
     }
 }

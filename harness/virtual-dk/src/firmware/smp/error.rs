@@ -5,7 +5,7 @@ use crate::bus::Stopped;
 /// Errors of SMP itself; also what a version 1 client gets to see (`mgmt.h` of Zephyr).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
-pub(super) enum Rc {
+pub(in crate::firmware) enum Rc {
     Unknown = 1,
     NoMemory = 2,
     Invalid = 3,

@@ -12,13 +12,13 @@ mod services;
 #[cfg(test)]
 mod tests;
 
+pub(super) use arguments::Arguments;
 pub(crate) use services::{DeviceError, Services, Slot};
 
 use hil_smp::{HEADER_LEN, Lengths, Map, RawHeader};
 
 use crate::bus::Stopped;
 use crate::model::{Confirmation, Feature, SmpModel};
-use arguments::Arguments;
 use error::{Failure, Rc};
 use image::Session;
 
@@ -42,7 +42,11 @@ pub(crate) struct Identity {
 
 /// A reset that a client asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct ResetRequest;
+pub(crate) struct ResetRequest {
+    /// What the client wants to be started: 0 is the application, 1 the bootloader (`zephyr
+    /// include/zephyr/retention/bootmode.h`).
+    pub(crate) boot_mode: u32,
+}
 
 /// What came out of one packet.
 #[derive(Debug, Default, Eq, PartialEq)]

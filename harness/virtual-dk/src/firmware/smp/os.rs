@@ -64,10 +64,15 @@ fn echo(call: &Call<'_>) -> Result<Map, Failure> {
     Ok(Map::new().with("r", text))
 }
 
-/// Arguments that do not decode count as absent. `boot_mode` needs retained memory, which this build has not, so it
-/// changes nothing; neither does `force`, as nothing here refuses a reset.
+/// Arguments that do not decode count as absent. `boot_mode` is for a bootloader that looks at it; `force` changes nothing,
+/// as nothing here refuses a reset.
 fn reset(call: &mut Call<'_>) -> Map {
-    *call.reset = Some(ResetRequest);
+    let boot_mode = call
+        .arguments()
+        .ok()
+        .and_then(|arguments| arguments.uint("boot_mode").ok().flatten())
+        .unwrap_or(0);
+    *call.reset = Some(ResetRequest { boot_mode });
     Map::new()
 }
 

@@ -7,6 +7,7 @@ use crate::peripheral::{LinkEvent, Reason};
 use crate::radio::RadioOptions;
 use rstest::rstest;
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 use zbus::{ObjectPath, Variant};
 
@@ -148,6 +149,21 @@ fn a_device_that_stays_silent_is_given_up_after_twenty_seconds() {
         bench.wait(),
         [r#"Connect org.bluez.Error.Failed "le-connection-abort-by-local""#]
     );
+    assert_eq!(bench.now - began, Duration::from_secs(20));
+}
+
+#[test]
+fn the_time_of_an_earlier_attempt_does_not_end_a_later_one() {
+    let mut bench = bench();
+    // A client with a new connection counts its calls from the start again.
+    bench.serial = NonZeroU32::new(5);
+    bench.subscribed(CLIENT);
+    bench.pass(Duration::from_secs(10));
+    bench.device(CLIENT, "Disconnect");
+    // The board is away: this attempt has twenty seconds of its own.
+    let began = bench.now;
+    bench.device(CLIENT, "Connect");
+    assert!(has(&bench.wait(), "le-connection-abort-by-local"));
     assert_eq!(bench.now - began, Duration::from_secs(20));
 }
 

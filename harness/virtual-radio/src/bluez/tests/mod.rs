@@ -10,6 +10,7 @@ use crate::peripheral::{Advertisement, LinkEvent, LinkId};
 use crate::radio::RadioOptions;
 use hil_clock::Instant;
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use zbus::message::Type;
@@ -28,6 +29,8 @@ struct Bench {
     board: PeripheralId,
     events: Arc<Mutex<Vec<LinkEvent>>>,
     calls: HashMap<u32, String>,
+    /// The serial number of calls, instead of new ones: every client counts for itself.
+    serial: Option<NonZeroU32>,
 }
 
 impl Bench {
@@ -48,6 +51,7 @@ impl Bench {
             board,
             events,
             calls: HashMap::new(),
+            serial: None,
         };
         bench.advertise();
         bench
@@ -68,12 +72,14 @@ impl Bench {
         B: serde::Serialize + zbus::DynamicType,
     {
         let (interface, member) = method.rsplit_once('.').expect("interface and member");
-        let message = Message::method_call(path, member)
+        let mut message = Message::method_call(path, member)
             .sender(client)
             .destination("org.bluez")
-            .interface(interface)
-            .build(body)
-            .expect("the test's own call");
+            .interface(interface);
+        if let Some(serial) = self.serial {
+            message = message.serial(serial);
+        }
+        let message = message.build(body).expect("the test's own call");
         let serial = message.primary_header().serial_num().get();
         self.calls.insert(serial, member.to_owned());
         self.bluez.call(&message, self.now);

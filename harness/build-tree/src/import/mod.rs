@@ -1,0 +1,360 @@
+//! Two build folders become a firmware set: the baseline, which is programmed, and the update, which is sent.
+//!
+//! Nothing is written here: the caller gets the text of the set's file and the files that belong beside it.
+
+mod compare;
+mod layout;
+mod text;
+
+use crate::bootloader::{Bootloader, bootloader};
+use crate::finding::Finding;
+use crate::folder::is_plain_name;
+use crate::hex_file::HexFile;
+use crate::keys::to_pem;
+use crate::tree::{BuildTree, Output};
+use hil_bootloader::{Encryption, Signature};
+use hil_image::Image;
+use hil_scenario::Core;
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What a person adds to what the build folders say.
+#[derive(Clone, Debug, Default)]
+pub struct ImportOptions {
+    /// Name of the set.
+    pub name: String,
+    /// PEM with the key that images are signed for, instead of the one in the build.
+    pub signing_key: Option<PathBuf>,
+    /// PEM with the key that images are encrypted for.
+    pub encryption_key: Option<PathBuf>,
+}
+
+/// A firmware set that is not written yet.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The text of the set's file.
+    pub text: String,
+    /// Files by their path from the set's folder.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// What was noticed in both folders and between them.
+    pub findings: Vec<Finding>,
+}
+
+/// A release as it will be written.
+struct Release {
+    name: &'static str,
+    comment: String,
+    program: Vec<(Core, FileEntry)>,
+    images: Vec<(Core, FileEntry)>,
+}
+
+/// A file of a release.
+#[derive(Clone)]
+struct FileEntry {
+    path: String,
+    sha256: String,
+}
+
+/// The keys as they will be written.
+struct KeyEntries {
+    signing: Option<String>,
+    encryption: Option<String>,
+}
+
+/// Makes a firmware set of two build folders.
+///
+/// # Errors
+///
+/// What the set cannot do without is not there; all findings say what and why.
+pub fn import(
+    baseline: &BuildTree,
+    update: &BuildTree,
+    options: &ImportOptions,
+) -> Result<Imported, Vec<Finding>> {
+    let mut findings = Vec::new();
+    for (role, tree) in [("baseline", baseline), ("update", update)] {
+        findings.push(Finding::note(
+            tree.path().display(),
+            format_args!("taken as {role}: {}", tree.description()),
+        ));
+        findings.extend(tree.findings.iter().cloned());
+    }
+    let loader = loader_of(baseline)
+        .map_err(|finding| findings.push(finding))
+        .ok();
+    let layout = layout::layout(baseline)
+        .map_err(|finding| findings.push(finding))
+        .ok();
+    if !baseline.program.iter().any(|(core, _)| *core == Core::App) {
+        // Why is among the findings of the folder.
+        findings.push(
+            Finding::error(baseline.path().display(), "has nothing to program")
+                .expected("a baseline that can be put on a board")
+                .help("finish the build of the baseline; the update needs no merged files"),
+        );
+    }
+    if [
+        &update.application_update,
+        &update.application_encrypted,
+        &update.network_update,
+    ]
+    .iter()
+    .all(|image| image.is_none())
+    {
+        findings.push(
+            Finding::error(update.path().display(), "has no image to send")
+                .expected("an update for at least one core")
+                .help("finish the build of the update, or name another folder"),
+        );
+    }
+    let essential = findings.iter().any(|finding| {
+        finding.severity == crate::Severity::Error && is_essential(finding, baseline, update)
+    });
+    let (Some(loader), Some(layout), false) = (loader, layout, essential) else {
+        return Err(findings);
+    };
+    findings.extend(compare::compare(baseline, update));
+    let mut files = BTreeMap::new();
+    let keys = keys(baseline, &loader, options, &mut files, &mut findings);
+    let programmed = programmed_image(baseline, &layout);
+    let mut releases = vec![
+        // What is programmed is in clear: the baseline's image has to be the one that a board shows.
+        release(
+            &mut files,
+            "baseline",
+            baseline,
+            &baseline.program,
+            [
+                programmed.as_ref(),
+                baseline.application_update.as_ref(),
+                baseline.application_encrypted.as_ref(),
+            ],
+        ),
+        // What is sent to a bootloader that decrypts is encrypted. Its plain text is a secret that scenarios look for in
+        // flash, so the set must not have it.
+        release(
+            &mut files,
+            "update",
+            update,
+            &[],
+            [
+                update.application_encrypted.as_ref(),
+                update.application_update.as_ref(),
+                None,
+            ],
+        ),
+    ];
+    releases.extend(encrypted(&releases, update));
+    findings.extend(unsigned(baseline));
+    findings.extend(unsigned(update));
+    let text = text::render(&options.name, &layout, &loader, &keys, &releases);
+    Ok(Imported {
+        text,
+        files,
+        findings,
+    })
+}
+
+/// A release of a build, with the first of these images of the application that is there.
+fn release(
+    files: &mut BTreeMap<String, Vec<u8>>,
+    name: &'static str,
+    tree: &BuildTree,
+    program: &[(Core, Output)],
+    application: [Option<&Output>; 3],
+) -> Release {
+    let application = application.into_iter().flatten().next();
+    let images = [
+        (Core::App, application),
+        (Core::Net, tree.network_update.as_ref()),
+    ];
+    Release {
+        name,
+        comment: tree.description(),
+        program: program
+            .iter()
+            .map(|(core, output)| (*core, add(files, name, *core, output)))
+            .collect(),
+        images: images
+            .into_iter()
+            .filter_map(|(core, output)| {
+                let output = output?;
+                // What MCUboot refuses cannot be part of a set; the check of the folder has said so.
+                Image::parse(&output.bytes).ok()?;
+                Some((core, add(files, name, core, output)))
+            })
+            .collect(),
+    }
+}
+
+/// The application as it lies in the merged file.
+///
+/// `.hex` and `.bin` of one image were signed by two runs of imgtool. An RSA-PSS signature has a random salt, so what a
+/// board shows after it was programmed is not, byte for byte, what the build offers for sending; only the hash is the same.
+fn programmed_image(tree: &BuildTree, layout: &layout::Layout) -> Option<Output> {
+    let slot = layout.get("app.primary")?;
+    let (program, flash) = tree
+        .program
+        .iter()
+        .filter(|(core, _)| *core == Core::App)
+        .find_map(|(_, output)| {
+            let hex = HexFile::parse(&String::from_utf8_lossy(&output.bytes)).ok()?;
+            let flash = hex.read(slot.address, slot.address.saturating_add(slot.size))?;
+            Some((output, flash))
+        })?;
+    let image = Image::parse(&flash).ok()?;
+    let hash = |image: &Image<'_>| image.stored_hash().map(|(_, tlv)| tlv.value.to_vec());
+    if let Some(loose) = &tree.application_update {
+        let same = Image::parse(&loose.bytes).is_ok_and(|loose| hash(&loose) == hash(&image));
+        // A merged file of an earlier build is told of by the check, and takes nobody's place.
+        if !same || loose.bytes == image.as_bytes() {
+            return None;
+        }
+    }
+    Some(Output {
+        shown: format!("{}#{:#010x}", program.shown, slot.address),
+        name: "app_programmed.bin".to_owned(),
+        bytes: image.as_bytes().to_vec(),
+    })
+}
+
+/// The encrypted update once more, under the name that scenarios about encryption have for it.
+fn encrypted(releases: &[Release], tree: &BuildTree) -> Option<Release> {
+    tree.application_encrypted.as_ref()?;
+    let update = releases.iter().find(|release| release.name == "update")?;
+    let (core, file) = update.images.iter().find(|(core, _)| *core == Core::App)?;
+    Some(Release {
+        name: "encrypted",
+        comment: "The update's encrypted application".to_owned(),
+        program: Vec::new(),
+        images: vec![(*core, file.clone())],
+    })
+}
+
+/// Whether nothing can be written because of it: the two findings above, which name the folders themselves.
+fn is_essential(finding: &Finding, baseline: &BuildTree, update: &BuildTree) -> bool {
+    [baseline, update]
+        .iter()
+        .any(|tree| finding.file == tree.path().display().to_string())
+}
+
+fn loader_of(tree: &BuildTree) -> Result<Bootloader, Finding> {
+    let file = tree.shown("mcuboot/zephyr/.config");
+    match &tree.mcuboot_options {
+        Some(options) => bootloader(
+            options,
+            &file,
+            &tree.application_options,
+            &tree.sysbuild_options,
+        ),
+        None => Err(Finding::error(
+            tree.path().display(),
+            "does not tell how its bootloader updates",
+        )
+        .expected(format_args!("`{file}`"))
+        .help("copy the whole build folder, files that start with a dot too")),
+    }
+}
+
+/// Images that are none: the classical mistake is the unsigned `zephyr.bin`.
+fn unsigned(tree: &BuildTree) -> Vec<Finding> {
+    [
+        &tree.application_update,
+        &tree.application_encrypted,
+        &tree.network_update,
+    ]
+    .into_iter()
+    .flatten()
+    .filter_map(|output| {
+        let error = Image::parse(&output.bytes).err()?;
+        let finding = Finding::error(&output.shown, &error)
+            .expected("an MCUboot image: header 0x96f3b83d, payload, TLVs");
+        Some(match error.help() {
+            Some(help) => finding.help(help),
+            None => finding,
+        })
+    })
+    .collect()
+}
+
+fn add(
+    files: &mut BTreeMap<String, Vec<u8>>,
+    release: &str,
+    core: Core,
+    output: &Output,
+) -> FileEntry {
+    let name = if is_plain_name(&output.name) {
+        output.name.clone()
+    } else {
+        "image.bin".to_owned()
+    };
+    let mut path = format!("{release}/{name}");
+    if files.get(&path).is_some_and(|bytes| *bytes != output.bytes) {
+        path = format!("{release}/{core}_{name}");
+    }
+    let sha256 = hex::encode(Sha256::digest(&output.bytes));
+    files.insert(path.clone(), output.bytes.clone());
+    FileEntry { path, sha256 }
+}
+
+fn keys(
+    tree: &BuildTree,
+    loader: &Bootloader,
+    options: &ImportOptions,
+    files: &mut BTreeMap<String, Vec<u8>>,
+    findings: &mut Vec<Finding>,
+) -> KeyEntries {
+    let config = tree.shown("mcuboot/zephyr/.config");
+    let built_with = |option: &str| {
+        let options = tree.mcuboot_options.as_ref();
+        options.map_or_else(|| format!("no {option}"), |options| options.line(option))
+    };
+    let signing = if let Some(path) = &options.signing_key {
+        Some(path.display().to_string())
+    } else if let Some(key) = &tree.signing_key {
+        let path = "keys/signing.pub.pem";
+        files.insert(path.to_owned(), to_pem(key).into_bytes());
+        Some(path.to_owned())
+    } else if loader.config.signature == Signature::None {
+        None
+    } else {
+        findings.push(
+            Finding::warning(
+                tree.shown("mcuboot/zephyr/autogen-pubkey.c"),
+                "is missing: the key that images are signed for is not known",
+            )
+            .expected("the public key that imgtool writes into MCUboot's sources")
+            .help(format_args!(
+                "name it with `--signing-key PEM`, its public half is enough ({})",
+                built_with("CONFIG_BOOT_SIGNATURE_KEY_FILE")
+            )),
+        );
+        None
+    };
+    let encryption = match (&options.encryption_key, loader.config.encryption) {
+        (Some(path), _) => Some(path.display().to_string()),
+        (None, Encryption::None) => None,
+        (None, _) => {
+            let option = "CONFIG_BOOT_ENCRYPTION_KEY_FILE";
+            let named = tree
+                .mcuboot_options
+                .as_ref()
+                .and_then(|options| options.text(option))
+                .filter(|path| Path::new(path).is_absolute() && Path::new(path).is_file())
+                .map(str::to_owned);
+            if named.is_none() {
+                findings.push(
+                    Finding::warning(config, format_args!("{}, which is not here", built_with(option)))
+                        .expected("the private key that images are encrypted for")
+                        .help("name it with `--encryption-key PEM`; it is only referred to by its path. Without it encrypted images cannot be checked"),
+                );
+            }
+            named
+        }
+    };
+    KeyEntries {
+        signing,
+        encryption,
+    }
+}

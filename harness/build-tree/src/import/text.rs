@@ -1,0 +1,158 @@
+//! The text of a firmware set's file.
+
+use super::layout::Layout;
+use super::{FileEntry, KeyEntries, Release};
+use crate::bootloader::Bootloader;
+use hil_bootloader::{AddressCheck, ContentKeySize};
+use serde::Serialize;
+use std::fmt::Write as _;
+
+pub(super) fn render(
+    name: &str,
+    layout: &Layout,
+    loader: &Bootloader,
+    keys: &KeyEntries,
+    releases: &[Release],
+) -> String {
+    let mut text = String::from(
+        "# Written by `dfu-hil firmware import`. Check it with `dfu-hil firmware check`; docs/firmware-sets.md explains it.\n",
+    );
+    let mut line = |line: std::fmt::Arguments<'_>| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{line}");
+    };
+    line(format_args!("firmware: {}\n\nlayout:", quoted(name)));
+    for entry in &layout.entries {
+        line(format_args!(
+            "  {:<15} {{ core: {}, address: {:#010X}, size: {:#X} }}",
+            format!("{}:", entry.name),
+            entry.memory,
+            entry.address,
+            entry.size
+        ));
+    }
+    let config = &loader.config;
+    line(format_args!("\nbootloader:"));
+    line(format_args!("  mode: {}", word(&config.mode)));
+    line(format_args!("  signature: {}", word(&config.signature)));
+    line(format_args!("  encryption: {}", word(&config.encryption)));
+    if config.content_key != ContentKeySize::Aes128 {
+        line(format_args!("  content-key: {}", word(&config.content_key)));
+    }
+    if config.save_enctlv {
+        line(format_args!("  save-enctlv: true"));
+    }
+    line(format_args!(
+        "  downgrade-prevention: {}",
+        word(&config.downgrade_prevention)
+    ));
+    line(format_args!(
+        "  validate-primary: {}",
+        config.validate_primary
+    ));
+    if config.address_check != AddressCheck::None {
+        line(format_args!(
+            "  address-check: {}",
+            word(&config.address_check)
+        ));
+    }
+    line(format_args!(
+        "  network-core: {}",
+        word(&config.network_core)
+    ));
+    line(format_args!("  max-sectors: {}", config.max_sectors));
+    if loader.simultaneous {
+        for slots in images(layout) {
+            line(format_args!("{slots}"));
+        }
+    }
+    let keys: Vec<_> = [
+        ("signing", keys.signing.as_deref()),
+        ("encryption", keys.encryption.as_deref()),
+    ]
+    .into_iter()
+    .filter_map(|(name, path)| Some(format!("{name}: {}", quoted(path?))))
+    .collect();
+    if !keys.is_empty() {
+        line(format_args!("\nkeys: {{ {} }}", keys.join(", ")));
+    }
+    line(format_args!("\nreleases:"));
+    for release in releases {
+        line(format_args!("  # {}", release.comment));
+        line(format_args!("  {}:", release.name));
+        if !release.program.is_empty() {
+            line(format_args!("    program:"));
+            for (core, file) in &release.program {
+                line(format_args!(
+                    "      - {{ core: {core}, {} }}",
+                    written(file)
+                ));
+            }
+        }
+        if !release.images.is_empty() {
+            line(format_args!("    images:"));
+            for (core, file) in &release.images {
+                line(format_args!("      {core}: {{ {} }}", written(file)));
+            }
+        }
+    }
+    text
+}
+
+/// The slots of both images, where the network core's have a place of their own.
+fn images(layout: &Layout) -> Vec<String> {
+    let area = |name: &str| {
+        let entry = layout.get(name)?;
+        let device = match entry.memory {
+            "external" => "external",
+            _ => "app-flash",
+        };
+        Some(format!(
+            "{{ device: {device}, offset: {:#010X}, size: {:#X} }}",
+            entry.address, entry.size
+        ))
+    };
+    let (Some(primary), Some(secondary), Some(network), Some((offset, size))) = (
+        area("app.primary"),
+        area("app.secondary"),
+        area("net.secondary"),
+        layout.ram_slot,
+    ) else {
+        return Vec::new();
+    };
+    vec![
+        "  images:".to_owned(),
+        format!("    - primary: {primary}"),
+        format!("      secondary: {secondary}"),
+        format!("    - primary: {{ device: ram-flash, offset: {offset:#010X}, size: {size:#X} }}"),
+        format!("      secondary: {network}"),
+    ]
+}
+
+fn written(file: &FileEntry) -> String {
+    format!("file: {}, sha256: {}", quoted(&file.path), file.sha256)
+}
+
+/// A text as YAML; in quotes when it could be read as something else.
+fn quoted(text: &str) -> String {
+    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
+        && !["true", "false", "null", "yes", "no", "on", "off"]
+            .contains(&text.to_ascii_lowercase().as_str());
+    if plain {
+        text.to_owned()
+    } else {
+        // A JSON text is a YAML text.
+        serde_json::Value::from(text).to_string()
+    }
+}
+
+/// The name of a setting, as it stands in files.
+fn word(setting: &impl Serialize) -> String {
+    match serde_json::to_value(setting) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,212 @@
+//! Build folders of the SDK: imported, checked, and run on the virtual rig, where their binaries are opaque.
+
+mod support;
+#[path = "../../build-tree/tests/trees/mod.rs"]
+mod trees;
+
+use std::fs;
+use support::{Desk, Ended, broken, library};
+use trees::{Build, Sdk, Update};
+use virtual_dk::{Speed, VirtualDkOptions};
+
+/// A desk with two builds of one application, imported.
+fn imported(sdk: Sdk, update: Update, rest: &[&str]) -> (Desk, Ended) {
+    let desk = Desk::new(1, 20);
+    let baseline = Build::new(sdk, update);
+    baseline.write(&desk.path("old/build"));
+    baseline.successor().write(&desk.path("new/build"));
+    desk.write("enc.pem", trees::ENC);
+    let mut args = vec![
+        "firmware",
+        "import",
+        "--baseline",
+        "old/build",
+        "--update",
+        "new",
+        "--out",
+        "set",
+    ];
+    args.extend(rest);
+    let ended = desk.run(&args);
+    (desk, ended)
+}
+
+/// Runs a scenario, or a folder of them, with the imported set.
+fn run(desk: &Desk, scenario: &str) -> Ended {
+    desk.run(&[
+        "run",
+        scenario,
+        "--rig",
+        "rig.yaml",
+        "--firmware",
+        "set/firmware.yaml",
+    ])
+}
+
+#[test]
+fn an_imported_set_passes_its_check() {
+    let (desk, ended) = imported(Sdk::V2_7, Update::Swap, &[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    assert_eq!(ended.stdout, "set/firmware.yaml\n");
+    let ended = desk.run(&["firmware", "check", "set/firmware.yaml"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    assert!(
+        ended
+            .stdout
+            .contains("4 images in firmware `app`: 0 errors, 0 warnings; SHA-256 "),
+        "{}",
+        ended.stdout
+    );
+    let ended = desk.run(&["firmware", "check", "set/firmware.yaml", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&ended.stdout).expect("it is JSON");
+    assert_eq!(json["images"][3]["role"], "update.net");
+    assert_eq!(json["images"][3]["verdict"], "accepted");
+    assert_eq!(json["findings"], serde_json::json!([]));
+}
+
+#[test]
+fn the_demo_sets_pass_their_check() {
+    for variant in ["swap-move-ecdsa-ec256", "overwrite-rsa2048"] {
+        let desk = Desk::empty();
+        let ended = desk.run(&["demo-firmware", "demo", "--variant", variant]);
+        assert_eq!(ended.code, Some(0), "{}", ended.all());
+        let ended = desk.run(&["firmware", "check", "demo/firmware.yaml"]);
+        assert_eq!(ended.code, Some(0), "{variant}\n{}", ended.all());
+        assert!(
+            ended
+                .stdout
+                .contains("refused, as intended: wrong-key/app_update.bin"),
+            "{}",
+            ended.stdout
+        );
+    }
+}
+
+#[test]
+fn a_set_that_is_there_is_not_written_over() {
+    let (desk, _) = imported(Sdk::V2_7, Update::Swap, &[]);
+    let args = [
+        "firmware",
+        "import",
+        "--baseline",
+        "old",
+        "--update",
+        "new",
+        "--out",
+        "set",
+    ];
+    let ended = desk.run(&args);
+    assert_eq!(ended.code, Some(2));
+    insta::assert_snapshot!(ended.stderr, @r"
+    error: `set/firmware.yaml` is there already
+    help: name another place with `--out`, or write over it with `--force`
+    ");
+    let mut args = args.to_vec();
+    args.push("--force");
+    assert_eq!(desk.run(&args).code, Some(0));
+}
+
+#[test]
+fn the_exit_code_tells_a_wrong_image_from_a_wrong_file() {
+    let (desk, _) = imported(Sdk::V2_7, Update::Swap, &[]);
+    // The same build as both: an update to itself cannot work.
+    let ended = desk.run(&[
+        "firmware",
+        "import",
+        "--baseline",
+        "old",
+        "--update",
+        "old",
+        "--out",
+        "same.yaml",
+    ]);
+    assert_eq!(ended.code, Some(1), "{}", ended.all());
+    let ended = desk.run(&["firmware", "check", "same.yaml"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.all());
+    let ended = desk.run(&["firmware", "check", "nowhere.yaml"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.all());
+    let ended = desk.run(&["firmware", "import", "--baseline", "old", "--update", "set"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.all());
+}
+
+/// Everything that needs only the two releases of an import.
+#[test]
+fn an_imported_set_is_updated_on_a_virtual_board() {
+    let (desk, ended) = imported(Sdk::V2_9, Update::Swap, &[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    fs::create_dir(desk.path("mine")).expect("the folder is ours");
+    for name in ["app-update", "net-update", "app-then-net"] {
+        let name = format!("{name}.yaml");
+        fs::copy(library().join(&name), desk.path("mine").join(&name)).expect("it is there");
+    }
+    let ended = run(&desk, "mine");
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+}
+
+#[test]
+fn an_imported_set_with_encryption_is_updated_on_a_virtual_board() {
+    let (desk, ended) = imported(
+        Sdk::V2_5,
+        Update::SwapEncrypted,
+        &["--encryption-key", "enc.pem"],
+    );
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    let scenario = library().join("encrypted-app.yaml");
+    let ended = run(&desk, &scenario.to_string_lossy());
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+}
+
+/// Overwrite-only has no way back, and RSA makes what is programmed differ from what is sent in its signature.
+#[test]
+fn an_imported_set_with_an_external_slot_is_updated_on_a_virtual_board() {
+    let (desk, ended) = imported(Sdk::V3_0, Update::Simultaneous, &[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    desk.write(
+        "overwrite.yaml",
+        "scenario: overwrite\nsummary: An application update is copied over the old application, and stays.\n\
+         needs: { bootloader: { mode: overwrite-only } }\nsteps:\n  - program: baseline\n  \
+         - expect_boot: { app: baseline, net: baseline, state: confirmed, within: 60s }\n  \
+         - upload: { image: update.app, over: uart }\n  - mark: { image: update.app, as: test }\n  - reset: smp\n  \
+         - expect_boot: { app: update, within: 120s }\n  - power_cycle: { off_for: 1s }\n  \
+         - expect_boot: { app: update, net: baseline, within: 60s }\n  \
+         - expect_slot: { slot: app.primary, holds: update.app }\n",
+    );
+    let ended = run(&desk, "overwrite.yaml");
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+}
+
+/// The board cannot execute the real application; the rig file says what it does.
+#[test]
+fn a_rig_file_says_what_real_applications_do() {
+    let (desk, _) = imported(Sdk::V2_7, Update::Swap, &[]);
+    desk.write(
+        "rig.yaml",
+        "rig: test\nboards:\n  - name: dk\n    virtual: { speed: 20, application: self-confirms }\n",
+    );
+    desk.write(
+        "confirms.yaml",
+        "scenario: confirms\nsummary: Confirms itself.\nsteps:\n  - program: baseline\n  \
+         - expect_boot: { app: baseline, within: 60s }\n  - upload: { image: update.app, over: uart }\n  \
+         - mark: { image: update.app, as: test }\n  - reset: smp\n  \
+         - expect_boot: { app: update, state: confirmed, within: 120s }\n",
+    );
+    let ended = run(&desk, "confirms.yaml");
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+}
+
+#[test]
+fn a_virtual_board_without_the_set_does_not_know_its_bootloader() {
+    let (desk, _) = imported(Sdk::V2_9, Update::Swap, &[]);
+    // A rig of a board that somebody else has started, and not told of the set.
+    let board = broken::sound_board(VirtualDkOptions {
+        speed: Speed::Factor(20.0),
+        ..VirtualDkOptions::default()
+    });
+    desk.rig_for(&board);
+    desk.write(
+        "boots.yaml",
+        "scenario: boots\nsummary: Starts.\nsteps:\n  - program: baseline\n  - expect_boot: { app: baseline, within: 5s }\n",
+    );
+    let ended = run(&desk, "boots.yaml");
+    assert_eq!(ended.code, Some(1), "{}", ended.all());
+}
