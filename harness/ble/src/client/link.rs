@@ -1,13 +1,13 @@
-//! One board's link: connecting with patience, and SMP packets through it.
+//! One board's link: connecting with patience, hanging up, and clearing what a lost link left behind.
 
 use super::error::BleError;
 use super::process::{BleWorker, HalfSent, Process};
 use super::shared::{Phase, State};
+use super::transport::{BleTransport, DamageSink};
 use crate::peer::{LinkParameters, Peer};
 use crate::protocol::Request;
 use hil_clock::{Instant, SharedClock};
-use hil_smp::ble::{DEFAULT_BUF_SIZE, FragmentError, Reassembler, clearing_writes, fragments};
-use hil_smp::{Capabilities, Transport, TransportError};
+use hil_smp::ble::clearing_writes;
 use serde_bytes::ByteBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,13 +26,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 /// How often a wait looks whether it should go on.
 const POLL: Duration = Duration::from_millis(50);
-
-/// How long the worker may have something to write and write nothing, before it is taken for hung. It gives the system 5 s
-/// for a write, and tells when that was too short; a client gives up after 7.5 s and would blame the board.
-const HUNG_AFTER: Duration = Duration::from_secs(7);
-
-/// How long a request may wait for the worker to take it.
-const WRITE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Who waits while a link is connected.
 pub trait ConnectWatch {
@@ -57,26 +50,23 @@ impl ConnectWatch for Patient {
     }
 }
 
-/// Takes what is told of packets that were damaged on the way.
-pub type DamageSink = Box<dyn FnMut(FragmentError) + Send>;
-
 /// The link to one board. Clones are the same link. The connection is ended when the last of them is gone.
 #[derive(Clone, Debug)]
-pub struct BleLink(Arc<Inner>);
+pub struct BleLink(pub(super) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    worker: Arc<BleWorker>,
+pub(super) struct Inner {
+    pub(super) worker: Arc<BleWorker>,
     peer: Peer,
     open: Mutex<Option<Open>>,
 }
 
 /// A link in a worker process.
 #[derive(Clone, Debug)]
-struct Open {
-    process: Arc<Process>,
-    number: u32,
-    parameters: LinkParameters,
+pub(super) struct Open {
+    pub(super) process: Arc<Process>,
+    pub(super) number: u32,
+    pub(super) parameters: LinkParameters,
 }
 
 impl BleLink {
@@ -180,16 +170,12 @@ impl BleLink {
     /// are lost.
     #[must_use]
     pub fn transport(&self, damaged: DamageSink) -> BleTransport {
-        BleTransport {
-            link: self.clone(),
-            receiving: None,
-            damaged,
-        }
+        BleTransport::new(self.clone(), damaged)
     }
 }
 
 impl Inner {
-    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Option<Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -234,7 +220,7 @@ impl Inner {
     }
 
     /// The open link, or why there is none.
-    fn current(&self) -> Result<Open, BleError> {
+    pub(super) fn current(&self) -> Result<Open, BleError> {
         let open = self.lock().clone().ok_or(BleError::NotConnected)?;
         let usable = open.check(&mut open.process.shared.lock());
         match usable {
@@ -307,7 +293,7 @@ impl Drop for Inner {
 
 impl Open {
     /// Whether the link can be used.
-    fn check(&self, state: &mut State) -> Result<(), BleError> {
+    pub(super) fn check(&self, state: &mut State) -> Result<(), BleError> {
         if let Some(gone) = &state.gone {
             return Err(gone.clone());
         }
@@ -349,162 +335,4 @@ fn wait(clock: &SharedClock, until: Instant, watch: &mut dyn ConnectWatch) -> Re
         clock.sleep_until(until.min(clock.now() + POLL));
     }
     Ok(())
-}
-
-/// The SMP half of a [`BleLink`].
-pub struct BleTransport {
-    link: BleLink,
-    receiving: Option<Receiving>,
-    damaged: DamageSink,
-}
-
-/// The link that is received from.
-struct Receiving {
-    number: u32,
-    /// What it has brought of a packet.
-    reassembler: Reassembler,
-    /// How many packets had been written when that last changed, and when it did.
-    written: u64,
-    since: Instant,
-}
-
-impl BleTransport {
-    fn error(&self, error: BleError) -> TransportError {
-        let link = self.link.peer().to_string();
-        if error.may_be_the_board() || matches!(error, BleError::NotConnected) {
-            TransportError::Lost {
-                link,
-                help: error.help(),
-                source: Box::new(error),
-            }
-        } else {
-            TransportError::Link {
-                link,
-                help: error.help(),
-                source: Box::new(error),
-            }
-        }
-    }
-
-    fn receive(&mut self, open: &Open, deadline: Instant) -> Result<Option<Vec<u8>>, BleError> {
-        let clock = self.link.0.worker.clock.clone();
-        self.receiving.take_if(|old| old.number != open.number);
-        let receiving = self.receiving.get_or_insert_with(|| Receiving {
-            number: open.number,
-            reassembler: Reassembler::default(),
-            written: 0,
-            since: clock.now(),
-        });
-        loop {
-            while let Some(found) = receiving.reassembler.next_packet() {
-                match found {
-                    Ok(packet) => {
-                        if let Some(link) = open.process.shared.lock().link(open.number) {
-                            link.received += 1;
-                        }
-                        return Ok(Some(packet));
-                    }
-                    Err(damage) => (self.damaged)(damage),
-                }
-            }
-            let brought = open.process.shared.wait(&clock, deadline, |state| {
-                let notification = state
-                    .link(open.number)
-                    .and_then(|link| link.notifications.pop_front());
-                match notification {
-                    Some(notification) => Some(Ok(notification)),
-                    // What came before the end has been fetched by now.
-                    None => open.check(state).err().map(Err),
-                }
-            });
-            match brought {
-                None if receiving.writing_hangs(open, clock.now()) => {
-                    return Err(open.process.hung("writing a request", HUNG_AFTER));
-                }
-                None => return Ok(None),
-                Some(Err(error)) => return Err(open.process.explain(error)),
-                Some(Ok(notification)) => {
-                    receiving.reassembler.push(clock.now(), &notification);
-                }
-            }
-        }
-    }
-
-    fn hand_over(&self, packet: &[u8]) -> Result<(), BleError> {
-        let open = self.link.0.current()?;
-        let clock = &self.link.0.worker.clock;
-        let mut request = Some(Request::Write {
-            link: open.number,
-            fragments: fragments(packet, open.parameters.mtu)
-                .map(ByteBuf::from)
-                .collect(),
-        });
-        let deadline = clock.now() + WRITE_WITHIN;
-        let sent = open.process.shared.wait(clock, deadline, |state| {
-            if let Err(error) = open.check(state) {
-                return Some(Err(error));
-            }
-            if !state.has_room() {
-                return None;
-            }
-            if let Some(request) = request.take() {
-                state.send(&request);
-            }
-            if let Some(link) = state.link(open.number) {
-                link.note_sent(packet.len());
-            }
-            Some(Ok(()))
-        });
-        match sent {
-            Some(sent) => sent.map_err(|error| open.process.explain(error)),
-            None => Err(open.process.hung("writing", WRITE_WITHIN)),
-        }
-    }
-}
-
-impl Receiving {
-    /// Whether the worker has had something to write for longer than it gives itself for that.
-    fn writing_hangs(&mut self, open: &Open, now: Instant) -> bool {
-        let mut state = open.process.shared.lock();
-        let Some(link) = state.link(open.number) else {
-            return false;
-        };
-        if link.written >= link.writes || link.written != self.written {
-            self.written = link.written;
-            self.since = now;
-        }
-        now.saturating_since(self.since) >= HUNG_AFTER
-    }
-}
-
-impl Transport for BleTransport {
-    fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            link: self.link.peer().to_string(),
-            overhead: 0,
-            default_buf_size: DEFAULT_BUF_SIZE,
-        }
-    }
-
-    fn send(&mut self, packet: &[u8]) -> Result<(), TransportError> {
-        self.hand_over(packet).map_err(|error| self.error(error))
-    }
-
-    fn recv(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, TransportError> {
-        // Not `current`: what arrived before a link was lost is still to be had.
-        let open = self.link.0.lock().clone();
-        let received = match open {
-            Some(open) => self.receive(&open, deadline),
-            None => Err(BleError::NotConnected),
-        };
-        received.map_err(|error| self.error(error))
-    }
-}
-
-impl std::fmt::Debug for BleTransport {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BleTransport")
-            .field("link", &self.link)
-            .finish_non_exhaustive()
-    }
 }

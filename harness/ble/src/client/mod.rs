@@ -4,7 +4,9 @@ mod error;
 mod link;
 mod process;
 mod shared;
+mod transport;
 
 pub use error::BleError;
-pub use link::{BleLink, BleTransport, ConnectWatch, DamageSink, Patient};
+pub use link::{BleLink, ConnectWatch, Patient};
 pub use process::{BleWorker, WorkerLauncher};
+pub use transport::{BleTransport, DamageSink};
