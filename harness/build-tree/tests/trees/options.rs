@@ -238,8 +238,8 @@ pub(super) fn network_partitions(network: &str) -> String {
 
 pub(super) fn domains(network: &str) -> String {
     format!(
-        "default: app\nbuild_dir: C:/work/app/build\ndomains:\n  - name: app\n    build_dir: C:/work/app/build/app\n  \
-         - name: mcuboot\n    build_dir: C:/work/app/build/mcuboot\n  - name: {network}\n    \
-         build_dir: C:/work/app/build/{network}\nflash_order:\n  - {network}\n  - app\n"
+        "default: app\nbuild_dir: C:/dev/app/build\ndomains:\n  - name: app\n    build_dir: C:/dev/app/build/app\n  \
+         - name: mcuboot\n    build_dir: C:/dev/app/build/mcuboot\n  - name: {network}\n    \
+         build_dir: C:/dev/app/build/{network}\nflash_order:\n  - {network}\n  - app\n"
     )
 }
