@@ -24,15 +24,15 @@ fn digest(set: &DemoSet) -> String {
 #[rstest]
 #[case::swap_move(
     Variant::SwapMoveEcdsaEc256,
-    "818bc710719076eae9b7a0688f4ef46be94f5853221c31e4f6b6227c17477676"
+    "56ef25b9defb4ed2bba7f6ddd335afebcc0d95696613deb18dfdc9c39aae7c1c"
 )]
 #[case::overwrite(
     Variant::OverwriteRsa2048,
-    "85f959e10e4bdf53ce15d28ad77d56e453b618645a9f77aba7d5565adf1a7248"
+    "f469f7a8f3b496eda0f913758db621677271a5c19c0114ff9eb951d80a4407d5"
 )]
 #[case::external(
     Variant::SwapMoveExternal,
-    "2d82e4a3924ff052779728239c252c815f6f8f168af0b9d7d49c3b6ee2d10006"
+    "47cdf54114db8c7800c1d460960cd5e88d05e8d1f3c0a37be76d5834ea249a35"
 )]
 fn a_set_is_the_same_bytes_every_time(#[case] variant: Variant, #[case] expected: &str) {
     assert_eq!(digest(&DemoSet::generate(variant)), expected);
