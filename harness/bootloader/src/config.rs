@@ -391,6 +391,15 @@ mod tests {
         assert!(error.contains(message), "{error}");
     }
 
+    #[rstest]
+    #[case::upstream("upstream", Line::Upstream)]
+    #[case::nordic("nordic", Line::Nordic)]
+    #[case::nordic_of_sdk_2_9("nordic-2.9", Line::Nordic29)]
+    fn a_line_is_named_by_its_word(#[case] word: &str, #[case] line: Line) {
+        assert_eq!(serde_json::from_value::<Line>(json!(word)).unwrap(), line);
+        assert_eq!(serde_json::to_value(line).unwrap(), json!(word));
+    }
+
     #[test]
     fn a_configuration_survives_being_written_and_read() {
         let area = Area {

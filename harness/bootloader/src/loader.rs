@@ -120,6 +120,9 @@ impl Loader<'_> {
         if self.images.is_empty() {
             return Ok(Err("the bootloader was built without slots".to_owned()));
         }
+        if self.io.config.line == Line::Nordic29 && self.mode() == Mode::SwapOffset {
+            return Ok(Err("MCUboot of SDK 2.9 has no swap-using-offset".to_owned()));
+        }
         let several = self.images.len() > 1;
         let mut progress = Progress::new(self.io.config);
         let mut has_upgrade = false;

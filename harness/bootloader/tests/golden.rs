@@ -29,6 +29,13 @@ fn model_does_what_mcuboot_was_recorded_doing_in_rarer_builds() {
     assert_agrees(&directory, Sampling::Full);
 }
 
+/// MCUboot of SDK 2.9: all of it.
+#[test]
+fn model_does_what_mcuboot_of_sdk_2_9_was_recorded_doing() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/golden-nordic-2.9");
+    assert_agrees(&directory, Sampling::Full);
+}
+
 fn assert_agrees(directory: &Path, sampling: Sampling) {
     let corpus = Corpus::load(directory).unwrap();
 
@@ -134,6 +141,20 @@ fn a_mode_that_the_model_does_not_know_is_listed_as_not_replayed() {
     ");
 }
 
+#[test]
+fn swap_offset_of_a_line_that_has_none_is_listed_as_not_replayed() {
+    let (_directory, corpus) = with_one_case("move-ec256/idle", |case| {
+        case["config"]["mode"] = json!("offset");
+        case["config"]["source"] = json!("sdk-mcuboot v2.1.0-ncs3");
+    });
+    let summary = corpus.replay(&Options::default());
+    insta::assert_snapshot!(summary, @r"
+    move-ec256/idle not replayed: mode `offset` is not in MCUboot of SDK 2.9 (`sdk-mcuboot v2.1.0-ncs3`)
+    offset: 0 passed, 0 failed, 1 not replayed; 0 boots, 0 cuts, 0 variants compared
+    1 cases, 0 passed, 0 failed, 1 not replayed
+    ");
+}
+
 #[derive(serde::Deserialize)]
 struct RecordedConsole {
     corpus: String,
@@ -151,7 +172,7 @@ fn model_prints_what_mcuboot_was_recorded_printing() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let mut boots = 0;
-    for name in ["golden", "golden-extended"] {
+    for name in ["golden", "golden-extended", "golden-nordic-2.9"] {
         let corpus = Corpus::load(&data.join(name)).unwrap();
         let mut of_corpus = recorded.iter().filter(|case| case.corpus == name);
         for model in corpus.consoles() {

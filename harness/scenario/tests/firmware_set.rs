@@ -181,6 +181,18 @@ fn unknown_bootloader_setting() {
 }
 
 #[test]
+fn swap_offset_of_a_line_that_has_none() {
+    let set = SetFolder::new().with("mode: swap-move", "mode: swap-offset\n  line: nordic-2.9");
+    insta::assert_snapshot!(set.mistake(), @r"
+    sample.yaml:8:9: MCUboot of SDK 2.9 has no swap-offset
+      |
+    8 |   mode: swap-offset
+      |         ^^^^^^^^^^^
+      = help: `line: nordic` is the one of SDK 3.x
+    ");
+}
+
+#[test]
 fn file_that_is_not_there() {
     insta::assert_snapshot!(SetFolder::new().with("crashes.bin", "crash.bin").mistake(), @r"
     sample.yaml:31:20: file `crash.bin` cannot be read: No such file or directory (os error 2)

@@ -243,6 +243,12 @@ fn model_config(recorded: &RecordedConfig, layout: &Layout) -> Result<Config, St
     Ok(Config {
         mode: match recorded.mode.as_str() {
             "move" => Mode::SwapMove,
+            "offset" if line == Line::Nordic29 => {
+                return Err(format!(
+                    "mode `offset` is not in MCUboot of SDK 2.9 (`{}`)",
+                    recorded.source
+                ));
+            }
             "offset" => Mode::SwapOffset,
             "scratch" => Mode::SwapScratch,
             "overwrite" => Mode::OverwriteOnly,

@@ -6,7 +6,7 @@ use crate::locate::{NodePath, Part, Segment};
 use crate::node::{self, NodeError};
 use crate::source::{FileError, Source, nearest};
 use crate::words::{Core, ImageRef, Slot};
-use hil_bootloader::{Config, ImageSlots, NetworkSlot};
+use hil_bootloader::{Config, ImageSlots, Line, Mode, NetworkSlot};
 use hil_image::{Image, ImageVersion};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -220,6 +220,15 @@ impl Document {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
+        let bootloader = &self.bootloader;
+        if bootloader.mode == Mode::SwapOffset && bootloader.line == Line::Nordic29 {
+            return Err(NodeError::new(
+                path(&["bootloader", "mode"]),
+                Part::Value,
+                "MCUboot of SDK 2.9 has no swap-offset".to_owned(),
+            )
+            .advising("`line: nordic` is the one of SDK 3.x"));
+        }
         let layout = self.layout.checked(self.bootloader.mode)?;
         let key = |name: &str, file: &Option<String>| {
             file.as_ref()
