@@ -20,6 +20,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use support::DFU_HIL;
+use support::bus::Onlooker;
 
 /// Where an update waits in the demo firmware's layout.
 const APP_SECONDARY: u32 = 0x0004_C000;
@@ -112,16 +113,26 @@ impl Air {
         read.expect("flash can be read")
     }
 
-    /// Ends everything, and finds nothing left of it.
-    fn end(mut self) {
+    /// Ends the worker. Links that are still held keep it.
+    fn end_worker(&mut self) {
         let worker = self.worker.pid();
-        drop(self.worker);
+        let nobody = Arc::new(BleWorker::new(
+            WorkerLauncher::new(DFU_HIL),
+            Some(self.bus.clone()),
+            self.clock.clone(),
+        ));
+        drop(std::mem::replace(&mut self.worker, nobody));
         if let Some(pid) = worker {
             assert!(
                 !Path::new("/proc").join(pid.to_string()).exists(),
                 "the worker has ended and is reaped"
             );
         }
+    }
+
+    /// Ends everything, and finds nothing left of it.
+    fn end(mut self) {
+        self.end_worker();
         drop(self.process.stdin.take());
         let status = self.process.wait().expect("it ends");
         assert_eq!(status.code(), Some(0));
@@ -275,7 +286,10 @@ fn sixteen_uploads_at_once_on_two_adapters_land_each_on_its_own_board() {
 #[test]
 fn two_hundred_disconnects_leave_the_right_bytes_and_nothing_else() {
     const DISCONNECTS: usize = 200;
-    let air = Air::of(1, 1);
+    let mut air = Air::of(1, 1);
+    let onlooker = Onlooker::new(&air.bus);
+    let before = onlooker.names();
+    let mut with_worker = None;
     let mut random = ChaCha8Rng::seed_from_u64(20_250);
     let mut disconnects = 0;
     let mut uploads = 0;
@@ -287,6 +301,7 @@ fn two_hundred_disconnects_leave_the_right_bytes_and_nothing_else() {
         loop {
             let link = air.link_to(0);
             air.connect(&link);
+            with_worker.get_or_insert_with(|| onlooker.names());
             // Often at the start, where a link is young, and sometimes not at all.
             let after = random.next_u32() % 24;
             let by_reset = random.next_u32().is_multiple_of(8);
@@ -318,6 +333,17 @@ fn two_hundred_disconnects_leave_the_right_bytes_and_nothing_else() {
     }
     println!("{uploads} uploads got through {disconnects} disconnects");
     drop(session);
+    let with_worker = with_worker.expect("there was a link");
+    assert_eq!(
+        with_worker.len(),
+        before.len() + 1,
+        "the worker has one name: {before:?}, {with_worker:?}"
+    );
+    println!("names on the bus: {before:?}, with the worker {with_worker:?}");
+    onlooker.until_names_are(&with_worker, &*air.clock);
+    air.end_worker();
+    onlooker.until_names_are(&before, &*air.clock);
+    drop(onlooker);
     air.end();
 }
 

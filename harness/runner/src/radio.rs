@@ -109,7 +109,7 @@ impl RadioLink {
                 )));
                 Ok(Some(parameters.to_string()))
             }
-            Err(error) => Err(trouble(&error)),
+            Err(error) => Err(trouble(&self.board, &error)),
         }
     }
 
@@ -126,6 +126,7 @@ impl RadioLink {
     /// Another central's link to the same board.
     pub(crate) fn second(&self) -> Option<Second> {
         self.second.clone().map(|link| Second {
+            board: self.board.clone(),
             link,
             clock: self.clock.clone(),
             cancel: self.cancel.clone(),
@@ -169,6 +170,7 @@ impl RadioLink {
 
 /// Another central.
 pub(crate) struct Second {
+    board: String,
     link: BleLink,
     clock: SharedClock,
     cancel: CancelToken,
@@ -191,7 +193,7 @@ impl Second {
         let parameters = match self.link.connect(self.clock.now() + within, &mut watch) {
             Ok(parameters) => parameters,
             Err(error) => {
-                return match trouble(&error) {
+                return match trouble(&self.board, &error) {
                     Trouble::Lost(why) => Ok(Intrusion::KeptOut(why)),
                     trouble => Err(trouble),
                 };
@@ -235,14 +237,17 @@ impl ConnectWatch for Watch<'_> {
 }
 
 /// What the board may have done is not trouble of the bench.
-fn trouble(error: &BleError) -> Trouble {
+fn trouble(board: &str, error: &BleError) -> Trouble {
     if matches!(error, BleError::Stopped) {
         return Trouble::Cancelled;
     }
     if error.may_be_the_board() {
         return Trouble::Lost(error_chain(error));
     }
-    let trouble = Trouble::error(ErrorKind::Radio, error_chain(error));
+    let trouble = Trouble::error(
+        ErrorKind::Radio,
+        format_args!("board `{board}`: {}", error_chain(error)),
+    );
     match error.help() {
         Some(help) => trouble.with_help(help),
         None => trouble,
@@ -278,7 +283,7 @@ mod tests {
             waited_ms: 1000,
             heard: Vec::new(),
         });
-        assert!(matches!(trouble(&error), Trouble::Lost(_)));
+        assert!(matches!(trouble("dk", &error), Trouble::Lost(_)));
     }
 
     #[test]
@@ -287,12 +292,12 @@ mod tests {
             wanted: AdapterId::from("hci7"),
             there: vec!["`hci0`".to_owned()],
         });
-        let Trouble::Error(ErrorKind::Radio, cause, Some(_)) = trouble(&error) else {
-            panic!("{:?}", trouble(&error));
+        let Trouble::Error(ErrorKind::Radio, cause, Some(_)) = trouble("dk", &error) else {
+            panic!("{:?}", trouble("dk", &error));
         };
         assert_eq!(
             cause,
-            "there is no Bluetooth adapter `hci7`; there is `hci0`"
+            "board `dk`: there is no Bluetooth adapter `hci7`; there is `hci0`"
         );
     }
 }

@@ -81,8 +81,14 @@ pub trait CoreBus: Send {
     fn uart_read(&mut self, wait: Duration) -> Result<Vec<u8>, Stopped>;
 
     /// Advertises, until a central connects: through the controller on the network core, which must run. Application
-    /// core only. Without a radio nothing happens, in this and the next two.
+    /// core only. Without a radio nothing happens, in this and the next three.
     fn ble_advertise(&mut self, _advertisement: Advertisement) -> Result<(), Stopped> {
+        Ok(())
+    }
+
+    /// Refuses what a central without a pairing writes, and its subscriptions, with this ATT error; or takes them. Until
+    /// the board says otherwise: firmware says it each time before it advertises.
+    fn ble_require_security(&mut self, _refusal: Option<u8>) -> Result<(), Stopped> {
         Ok(())
     }
 

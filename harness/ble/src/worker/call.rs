@@ -73,25 +73,38 @@ pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Whether the system's words mean that the peripheral wants a better link than an open one: errors of BlueZ
-/// (`bluez doc/org.bluez.GattCharacteristic.rst`, `bluez src/gatt-client.c`), and the names of the ATT errors 0x05
-/// (authentication), 0x08 (authorization), 0x0c (key size) and 0x0f (encryption).
+/// Whether the system's words mean that the peripheral wants a better link than an open one: texts and names of BlueZ's
+/// errors (`bluez src/error.c`, `src/gatt-client.c`), and ATT errors 0x05 (authentication), 0x08 (authorization), 0x0c
+/// (key size) and 0x0f (encryption). btleplug passes the text of a D-Bus error on and drops its name.
 fn wants_pairing(message: &str) -> bool {
-    const WORDS: [&str; 11] = [
+    const WORDS: [&str; 12] = [
+        "notpaired",
         "notauthorized",
-        "notpermitted",
         "authenticationfailed",
         "authenticationrejected",
         "authenticationcanceled",
-        "insufficient auth",
-        "insufficient enc",
-        "att error: 0x05",
-        "att error: 0x08",
-        "att error: 0x0c",
-        "att error: 0x0f",
+        "authenticationtimeout",
+        "insufficientauth",
+        "insufficientenc",
+        "atterror:0x05",
+        "atterror:0x08",
+        "atterror:0x0c",
+        "atterror:0x0f",
     ];
-    let message = message.to_ascii_lowercase();
+    let message = squeezed(message);
     WORDS.iter().any(|word| message.contains(word))
+}
+
+/// Whether the system's words mean that a notify session of ours is there already (`bluez src/gatt-client.c`).
+pub(super) fn is_in_progress(message: &str) -> bool {
+    let message = squeezed(message);
+    message.contains("inprogress") || message.contains("alreadynotifying")
+}
+
+/// In small letters and without blanks, so that a name and a text of the same words are the same.
+fn squeezed(message: &str) -> String {
+    let visible = message.chars().filter(|letter| !letter.is_whitespace());
+    visible.map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
 #[cfg(test)]
@@ -100,25 +113,36 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
-    #[case::encryption(
-        "D-Bus error: Operation failed with ATT error: 0x0f (org.bluez.Error.Failed)"
-    )]
-    #[case::authentication(
-        "D-Bus error: Operation failed with ATT error: 0x05 (org.bluez.Error.Failed)"
-    )]
-    #[case::not_permitted("D-Bus error: Notify not permitted (org.bluez.Error.NotPermitted)")]
-    #[case::not_authorized("D-Bus error: Not authorized (org.bluez.Error.NotAuthorized)")]
+    #[case::authentication_or_encryption("Not paired")]
+    #[case::authorization("Operation Not Authorized")]
+    #[case::pairing_failed("Authentication Failed")]
+    #[case::pairing_took_too_long("Authentication Timeout")]
+    #[case::by_name("org.bluez.Error.NotAuthorized")]
+    #[case::encryption("Operation failed with ATT error: 0x0f")]
+    #[case::authentication("Operation failed with ATT error: 0x05")]
     fn a_server_that_wants_security_is_told_from_a_broken_link(#[case] message: &str) {
         let failure = CallError::Said(message.to_owned()).of_link("C0", Stage::Subscribing);
         assert!(matches!(failure, Failure::Pairing { .. }), "{failure}");
         assert!(failure.help().contains("pair the board"));
     }
 
+    #[rstest]
+    #[case::text("In Progress", true)]
+    #[case::older_text("Already notifying", true)]
+    #[case::name("org.bluez.Error.InProgress", true)]
+    #[case::something_else("Not paired", false)]
+    fn a_session_that_is_left_over_is_told_from_other_errors(
+        #[case] message: &str,
+        #[case] expected: bool,
+    ) {
+        assert_eq!(is_in_progress(message), expected);
+    }
+
     #[test]
     fn other_errors_stay_what_they_are() {
-        let said = "D-Bus error: Not connected (org.bluez.Error.Failed)".to_owned();
+        let said = "Not connected".to_owned();
         let failure = CallError::Said(said).of_link("C0:00:00:00:00:01", Stage::Subscribing);
-        insta::assert_snapshot!(failure, @"C0:00:00:00:00:01 failed while switching notifications on: D-Bus error: Not connected (org.bluez.Error.Failed)");
+        insta::assert_snapshot!(failure, @"C0:00:00:00:00:01 failed while switching notifications on: Not connected");
     }
 
     #[tokio::test(start_paused = true)]

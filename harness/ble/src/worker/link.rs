@@ -1,7 +1,7 @@
 //! One link from the search for the board to the end of the connection.
 
 use super::adapter::{Radio, Told};
-use super::call::{ASK_WITHIN, CallError, millis, within};
+use super::call::{ASK_WITHIN, CallError, is_in_progress, millis, within};
 use super::find::find;
 use super::{Answers, tell};
 use crate::failure::{Failure, Loss, Stage};
@@ -287,7 +287,7 @@ async fn prepare(
         .await
         .map_err(|error| error.of_link(device, Stage::Subscribing))?;
     let mut subscribed = within(CONNECT_WITHIN, peripheral.subscribe(&characteristic)).await;
-    if matches!(&subscribed, Err(CallError::Said(message)) if message.contains("InProgress")) {
+    if matches!(&subscribed, Err(CallError::Said(message)) if is_in_progress(message)) {
         // Left over from a link that was lost.
         drop(within(ASK_WITHIN, peripheral.unsubscribe(&characteristic)).await);
         subscribed = within(CONNECT_WITHIN, peripheral.subscribe(&characteristic)).await;

@@ -278,6 +278,10 @@ impl CoreBus for FaultyBus<'_> {
         self.bus.ble_advertise(advertisement)
     }
 
+    fn ble_require_security(&mut self, refusal: Option<u8>) -> Result<(), Stopped> {
+        self.bus.ble_require_security(refusal)
+    }
+
     fn ble_events(&mut self) -> Result<Vec<LinkEvent>, Stopped> {
         let events = self.bus.ble_events()?;
         for event in &events {

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
 pub(crate) mod broken;
+pub(crate) mod bus;
 
 use broken::Board;
 use hil_record::RunRecord;

@@ -228,6 +228,7 @@ impl<'a> Application<'a> {
         if !self.model.links.contains(&Link::Ble) {
             return Ok(());
         }
+        bus.ble_require_security(self.model.smp.ble_permission.refusal())?;
         bus.ble_advertise(Advertisement {
             name: Some(self.model.name.clone()),
             services: vec![SMP_SERVICE],

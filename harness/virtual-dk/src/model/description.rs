@@ -308,6 +308,37 @@ pub enum Link {
     Ble,
 }
 
+/// What the SMP characteristic wants of a central's link before it can be written or subscribed to.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BlePermission {
+    /// `MCUMGR_TRANSPORT_BT_PERM_RW`: nothing.
+    #[default]
+    Open,
+    /// `MCUMGR_TRANSPORT_BT_PERM_RW_ENCRYPT`: encryption.
+    Encrypted,
+    /// `MCUMGR_TRANSPORT_BT_PERM_RW_AUTHEN`: encryption with keys of an authenticated pairing.
+    Authenticated,
+}
+
+impl BlePermission {
+    /// The ATT error that a central without a pairing gets, for writes and for the CCC
+    /// (`zephyr subsys/mgmt/mcumgr/transport/src/smp_bt.c`, `subsys/bluetooth/host/gatt.c`: `bt_gatt_check_perm`). Later
+    /// versions of Zephyr say 0x05 for both; BlueZ makes the same of either.
+    pub(crate) fn refusal(self) -> Option<u8> {
+        match self {
+            Self::Open => None,
+            Self::Encrypted => Some(0x0f),
+            Self::Authenticated => Some(0x05),
+        }
+    }
+
+    /// What a description need not say.
+    fn is_open(&self) -> bool {
+        *self == Self::Open
+    }
+}
+
 /// The SMP server of an application: what Zephyr's Kconfig decides at build time.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -319,6 +350,9 @@ pub struct SmpModel {
     /// `MCUMGR_TRANSPORT_BT_REASSEMBLY`: requests over Bluetooth may be larger than a write.
     #[serde(default, skip_serializing_if = "is_built_in")]
     pub ble_reassembly: Feature,
+    /// Which links its characteristic takes.
+    #[serde(default, skip_serializing_if = "BlePermission::is_open")]
+    pub ble_permission: BlePermission,
     /// OS echo.
     pub echo: Feature,
     /// OS params.
@@ -353,6 +387,7 @@ impl Default for SmpModel {
             buf_size: 384,
             buf_count: 4,
             ble_reassembly: Feature::On,
+            ble_permission: BlePermission::Open,
             echo: Feature::On,
             params: Feature::On,
             task_statistics: Feature::Off,

@@ -14,9 +14,9 @@ mod description;
 pub use binary::Binary;
 pub use block::{BLOCK_OFFSET, MAX_DESCRIPTION};
 pub use description::{
-    ApplicationModel, B0nModel, Behaviour, BootloaderSupport, Confirmation, ConsoleOutput, Feature,
-    Link, McubootModel, NetworkModel, ParseBehaviourError, ResetWay, Secret, SmpModel,
-    UndescribedApplication,
+    ApplicationModel, B0nModel, Behaviour, BlePermission, BootloaderSupport, Confirmation,
+    ConsoleOutput, Feature, Link, McubootModel, NetworkModel, ParseBehaviourError, ResetWay,
+    Secret, SmpModel, UndescribedApplication,
 };
 
 use crate::bus::Core;

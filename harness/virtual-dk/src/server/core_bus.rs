@@ -305,6 +305,11 @@ impl CoreBus for CoreHandle {
         Ok(())
     }
 
+    fn ble_require_security(&mut self, refusal: Option<u8>) -> Result<(), Stopped> {
+        self.enter()?.radio.require_security(refusal);
+        Ok(())
+    }
+
     fn ble_events(&mut self) -> Result<Vec<LinkEvent>, Stopped> {
         Ok(self.enter()?.radio.take_events())
     }

@@ -72,6 +72,13 @@ impl Radio {
         }
     }
 
+    /// Firmware says what it wants of a link.
+    pub(super) fn require_security(&self, refusal: Option<u8>) {
+        if let Some(port) = &self.port {
+            port.require_security(refusal);
+        }
+    }
+
     pub(super) fn notify(&self, link: LinkId, characteristic: u16, value: Vec<u8>) {
         if let Some(port) = self.port.as_ref().filter(|_| self.epochs.is_some()) {
             port.notify(link, characteristic, value);
