@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::{env, fs, io};
 use virtual_controller::vhci;
 use virtual_dk::firmware::StockFirmware;
-use virtual_dk::{Endpoints, VirtualDk, VirtualDkOptions};
+use virtual_dk::{Endpoints, Speed, VirtualDk, VirtualDkOptions};
 
 /// The adapter's address: of the block for documentation.
 const ADAPTER: [u8; 6] = [0x00, 0x00, 0x5e, 0x00, 0x53, 0x01];
@@ -20,6 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let air = vhci::start(Path::new("/dev/vhci"), virtual_radio::Address::new(ADAPTER))?;
     let options = VirtualDkOptions {
         air: Some(air),
+        // A VM without hardware help is slow enough.
+        speed: Speed::Instant,
         ..VirtualDkOptions::default()
     };
     let board = VirtualDk::start(options, Arc::new(StockFirmware))?;
