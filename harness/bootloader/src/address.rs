@@ -75,7 +75,7 @@ impl Loader<'_> {
         let config = self.io.config;
         let primary = self.area(PRIMARY).area;
         let base = match (primary.device, config.line) {
-            (DeviceId::External, Line::Nordic) => EXTERNAL_WINDOW,
+            (DeviceId::External, Line::Nordic | Line::Nordic29) => EXTERNAL_WINDOW,
             _ => 0,
         };
         let start = primary.offset.wrapping_add(base);

@@ -258,6 +258,18 @@ pub enum Line {
     /// core images are known.
     #[default]
     Nordic,
+    /// `nrfconnect/sdk-mcuboot` as it was in SDK 2.9, tag `v2.1.0-ncs3`: a revert needs an erased secondary magic, a range
+    /// is erased in one call, and a request over a bad magic erases the secondary slot. It has no swap-using-offset.
+    #[serde(rename = "nordic-2.9")]
+    Nordic29,
+}
+
+impl Line {
+    /// Whether it is one of `nrfconnect/sdk-mcuboot`.
+    #[must_use]
+    pub fn is_nordic(self) -> bool {
+        self != Self::Upstream
+    }
 }
 
 /// What is done with a network core image.

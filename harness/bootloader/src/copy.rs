@@ -3,8 +3,8 @@
 //! Source: `boot_copy_region` in mcuboot `boot/bootutil/src/loader.c`, `boot_read_image_size` and
 //! `bootutil_max_image_size` in `boot/bootutil/src/bootutil_misc.c` and `swap_offset.c`.
 
-use crate::config::Mode;
-use crate::io::{Driver, FlashArea, Step, insist};
+use crate::config::{Line, Mode};
+use crate::io::{Driver, FlashArea, Step, Stop, insist};
 use crate::state::{Loader, PRIMARY, SECONDARY};
 
 /// The loader's copy buffer (`BUF_SZ`), unless `BOOT_MAX_ALIGN` is larger.
@@ -76,6 +76,9 @@ impl Loader<'_> {
         if size > 0 && end > tlvs {
             size = if place >= tlvs {
                 0
+            } else if self.io.config.line == Line::Nordic29 {
+                // Counted from the header's start: as many bytes of the TLVs are taken along as the header has.
+                (tlvs - place).min(length - skip)
             } else {
                 (tlvs - place).saturating_sub(skip)
             };
@@ -122,6 +125,15 @@ impl Loader<'_> {
 
     /// `bootutil_max_image_size`: the largest image a slot takes.
     pub(crate) fn max_image_size(&mut self, area: FlashArea) -> Step<u32> {
+        if self.io.config.line == Line::Nordic29 && self.mode() != Mode::OverwriteOnly {
+            let Some(status) = self.io.config.status_offset(area) else {
+                return Err(Stop::Assert("the trailer fits the slot".to_owned()));
+            };
+            return Ok(match self.mode() {
+                Mode::SwapScratch => status,
+                _ => self.io.sector_start(status),
+            });
+        }
         match self.mode() {
             Mode::OverwriteOnly => Ok(self.io.config.swap_info_offset(area)),
             Mode::SwapMove => Ok(self.max_size_with_spare_sector(PRIMARY)),

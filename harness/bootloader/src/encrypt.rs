@@ -7,7 +7,7 @@ use hil_image::{ContentKey, TlvKind};
 
 use crate::config::Line;
 use crate::header::Header;
-use crate::io::{Driver, FlashArea, Step, Stop};
+use crate::io::{Driver, FlashArea, OrAssert, Step, Stop};
 use crate::state::{Loader, PRIMARY, Progress, SECONDARY, reason};
 use crate::tlv::{Found, Wanted};
 
@@ -129,7 +129,7 @@ impl Loader<'_> {
         progress: &mut Progress,
     ) -> Step<bool> {
         let offset = self.io.config.key_offset(area, slot);
-        let nordic = self.io.config.line == Line::Nordic;
+        let nordic = self.io.config.line.is_nordic();
         let saved = self.io.config.save_enctlv;
         let field = if saved {
             &mut progress.tlv_fields[slot]
@@ -172,12 +172,17 @@ impl Loader<'_> {
         Ok(true)
     }
 
+    /// Writes the keys; only the line of SDK 2.9 looks at whether they were written.
+    pub(crate) fn keep_keys(&mut self, area: FlashArea, progress: &Progress) -> Step<()> {
+        let written = self.write_key_fields(area, progress)?;
+        if self.io.config.line == Line::Nordic29 {
+            return written.or_assert("the keys are written");
+        }
+        Ok(())
+    }
+
     /// `boot_write_enc_keys`: slot 0 first.
-    pub(crate) fn write_key_fields(
-        &mut self,
-        area: FlashArea,
-        progress: &Progress,
-    ) -> Step<Driver> {
+    fn write_key_fields(&mut self, area: FlashArea, progress: &Progress) -> Step<Driver> {
         let fields = if self.io.config.save_enctlv {
             &progress.tlv_fields
         } else {

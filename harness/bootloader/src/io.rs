@@ -2,7 +2,7 @@
 //!
 //! Source: mcuboot `boot/bootutil/src/bootutil_area.c`, Zephyr's `flash_map.h`.
 
-use crate::config::Config;
+use crate::config::{Config, Line};
 use crate::flash::{Area, Flash, FlashError};
 use crate::log::{Level, LogLine};
 
@@ -144,7 +144,8 @@ impl Io<'_> {
         area.size() / self.config.sector_size.max(1)
     }
 
-    /// `boot_erase_region`: every sector that the range touches, one flash operation each.
+    /// `boot_erase_region`: every sector that the range touches, one flash operation each. In the line of SDK 2.9 it is
+    /// one operation for the whole range, which has to be whole sectors.
     pub(crate) fn erase(
         &mut self,
         area: FlashArea,
@@ -152,6 +153,13 @@ impl Io<'_> {
         size: u32,
         order: EraseOrder,
     ) -> Step<Driver> {
+        if self.config.line == Line::Nordic29 {
+            let place = match place(area, offset, size as usize) {
+                Ok(place) => place,
+                Err(refused) => return Ok(Err(refused)),
+            };
+            return unless_off(self.flash.erase(area.area.device, place, size));
+        }
         let refused = FlashError::OutOfRange {
             device: area.area.device,
             offset,

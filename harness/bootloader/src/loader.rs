@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use crate::config::{Config, DowngradePrevention, Keys, Mode};
+use crate::config::{Config, DowngradePrevention, Keys, Line, Mode};
 use crate::dependencies::Swap;
 use crate::encrypt::KeyLoad;
 use crate::flash::{Flash, FlashError};
@@ -182,6 +182,14 @@ impl Loader<'_> {
             }
             self.image_mut().sectors[slot] = count;
         }
+        if self.io.config.line == Line::Nordic29
+            && self.mode() == Mode::SwapScratch
+            && let Some(area) = self.io.config.scratch
+            && area.size / self.sector_size() > self.io.config.max_sectors
+        {
+            // The C code does not tell the scratch area from the primary slot.
+            return Sectors::PrimaryUnknown;
+        }
         Sectors::Known
     }
 
@@ -273,7 +281,9 @@ impl Loader<'_> {
             self.image().swap_type != SwapType::Panic,
             "the resumed swap is finished",
         )?;
-        let read = self.read_headers(Headers::First, None)?;
+        // SDK 2.9 still goes by the progress: where the headers were before the last step.
+        let progress = (self.io.config.line == Line::Nordic29).then_some(&*progress);
+        let read = self.read_headers(Headers::First, progress)?;
         insist(read, "image headers are read after a resumed swap")?;
         self.image_mut().swap_type = SwapType::None;
         Ok(())
@@ -512,8 +522,13 @@ impl Loader<'_> {
             }
         } else if !self.header(PRIMARY).is_image() {
             let magic = self.header(PRIMARY).magic;
+            let bad = if self.io.config.line == Line::Nordic29 {
+                "bad"
+            } else {
+                "Bad"
+            };
             self.io
-                .error(format!("Bad image magic {magic:#x}; Image={image}"));
+                .error(format!("{bad} image magic {magic:#x}; Image={image}"));
             return Ok(Err(format!(
                 "the primary slot of image {image} holds no image"
             )));

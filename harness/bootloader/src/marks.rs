@@ -40,7 +40,7 @@ pub enum MarkError {
 }
 
 /// `boot_set_pending_multi`: asks for the image in the secondary slot at the next boot. A request that already stands
-/// is left as it is, also when it was of the other kind.
+/// is left as it is, also when it was of the other kind. Over a bad magic the line of SDK 2.9 erases the slot.
 ///
 /// # Errors
 /// The magic in the trailer is bad, or flash failed.
@@ -62,7 +62,12 @@ pub fn set_pending(
         };
         match state.magic {
             Magic::Good => Ok(Ok(())),
-            Magic::Bad => Ok(Err(bad)),
+            Magic::Bad => {
+                if io.config.line == Line::Nordic29 {
+                    let _ignored_by_the_c_code = io.scramble_slot(area)?;
+                }
+                Ok(Err(bad))
+            }
             Magic::Unset => {
                 let mut done = io.write_magic(area)?;
                 if done.is_ok() && pending == Pending::Permanent {
@@ -228,11 +233,11 @@ pub(crate) struct Decided {
 }
 
 /// The table of `boot_swap_type_multi`: rows in order, the secondary slot's first.
-fn by_trailers(mode: Mode, primary: &SwapState, secondary: &SwapState) -> Decided {
+fn by_trailers(config: &Config, primary: &SwapState, secondary: &SwapState) -> Decided {
     let (swap_type, because) = if secondary.magic == Magic::Good
         && secondary.image_ok == Flag::Unset
     {
-        if mode == Mode::SwapOffset && secondary.copy_done == Flag::Set {
+        if config.mode == Mode::SwapOffset && secondary.copy_done == Flag::Set {
             (
                 SwapType::Revert,
                 "secondary magic good, copy_done set, image_ok unset: a revert was begun"
@@ -252,6 +257,7 @@ fn by_trailers(mode: Mode, primary: &SwapState, secondary: &SwapState) -> Decide
     } else if primary.magic == Magic::Good
         && primary.image_ok == Flag::Unset
         && primary.copy_done == Flag::Set
+        && (config.line != Line::Nordic29 || secondary.magic == Magic::Unset)
     {
         (
             SwapType::Revert,
@@ -295,7 +301,7 @@ impl Io<'_> {
             Err(_) => {
                 let pair = match self.config.line {
                     Line::Upstream => format!("({image})"),
-                    Line::Nordic => format!("({image}.)"),
+                    Line::Nordic | Line::Nordic29 => format!("({image}.)"),
                 };
                 self.info(format!(
                     "Secondary image of image pair {pair} is unreachable. Treat it as empty"
@@ -303,7 +309,7 @@ impl Io<'_> {
                 SwapState::EMPTY
             }
         };
-        let decided = by_trailers(self.config.mode, &primary, &secondary);
+        let decided = by_trailers(self.config, &primary, &secondary);
         self.info(format!(
             "Image index: {image}, Swap type: {}",
             decided.swap_type

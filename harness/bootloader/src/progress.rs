@@ -3,7 +3,7 @@
 //! Source: mcuboot `boot/bootutil/src/{swap_misc.c,loader.c,bootutil_misc.c,bootutil_loader.c}` and the parts of
 //! `swap_move.c`, `swap_offset.c`, `swap_scratch.c` that have the same form.
 
-use crate::config::Mode;
+use crate::config::{Line, Mode};
 use crate::header::{HEADER_LEN, Header};
 use crate::io::{AreaId, Driver, FlashArea, OrAssert, Step, Stop};
 use crate::outcome::SwapType;
@@ -254,13 +254,14 @@ impl Loader<'_> {
                 .or_assert("TLV sizes are written")?;
         }
         if self.io.config.encrypts() {
-            let _ignored_by_the_c_code = self.write_key_fields(area, progress)?;
+            self.keep_keys(area, progress)?;
         }
         self.io.write_magic(area)?.or_assert("the magic is written")
     }
 
     /// `boot_find_status`: the first area with a good magic, else the last one tried.
     pub(crate) fn find_status(&mut self) -> Step<Option<FlashArea>> {
+        let nordic29 = self.io.config.line == Line::Nordic29;
         let primary = self.area(PRIMARY);
         let mut areas = vec![primary];
         if self.mode() == Mode::SwapScratch {
@@ -271,6 +272,9 @@ impl Loader<'_> {
                 Ok(Magic::Good) => return Ok(Some(area)),
                 Ok(_) => {}
                 Err(_) => {
+                    if nordic29 {
+                        return Ok(Some(area));
+                    }
                     let id = flash_area_number(area.id);
                     self.io
                         .error(format!("Failed to read status from {id}, err -22"));
@@ -286,6 +290,13 @@ impl Loader<'_> {
         let Some(area) = self.find_status()? else {
             return Ok(None);
         };
+        // Where SDK 2.9 finds no magic it does not read the size; only swap-using-scratch looks at that.
+        if self.io.config.line == Line::Nordic29
+            && self.mode() == Mode::SwapScratch
+            && !matches!(self.io.read_magic(area)?, Ok(Magic::Good))
+        {
+            return Ok(None);
+        }
         Ok(self.io.read_swap_size(area)?.ok())
     }
 

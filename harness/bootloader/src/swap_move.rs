@@ -2,7 +2,7 @@
 //!
 //! Source: mcuboot `boot/bootutil/src/swap_move.c`.
 
-use crate::config::Mode;
+use crate::config::{Line, Mode};
 use crate::copy::Copy;
 use crate::io::{EraseOrder, OrAssert, Step};
 use crate::outcome::SwapType;
@@ -14,7 +14,10 @@ impl Loader<'_> {
     /// `boot_slots_compatible`.
     pub(crate) fn slots_compatible_move(&mut self) -> bool {
         let [primary, secondary] = self.image().sectors;
-        if primary != secondary && primary != secondary + 1 {
+        // SDK 2.9 also takes a primary whose sectors below the trailer are one more than the secondary's.
+        let takes_usable = self.io.config.line == Line::Nordic29
+            && self.first_trailer_sector(PRIMARY) == secondary + 1;
+        if primary != secondary && primary != secondary + 1 && !takes_usable {
             self.io
                 .warn("Cannot upgrade: not a compatible amount of sectors");
             return false;

@@ -2,7 +2,7 @@
 //!
 //! Source: mcuboot `boot/bootutil/src/swap_scratch.c`.
 
-use crate::config::Mode;
+use crate::config::{Line, Mode};
 use crate::copy::Copy;
 use crate::io::{EraseOrder, FlashArea, OrAssert, Step, Stop};
 use crate::outcome::SwapType;
@@ -240,6 +240,10 @@ impl Loader<'_> {
     fn groups(&self, copy_size: u32) -> Step<Vec<Group>> {
         let (mut sizes, mut ends) = ([0_u32; 2], [0_u32; 2]);
         loop {
+            if self.io.config.line == Line::Nordic29 {
+                // One index for both slots, which goes on also where only one of them grows.
+                ends = [ends[PRIMARY].max(ends[SECONDARY]); 2];
+            }
             for slot in [PRIMARY, SECONDARY] {
                 let other = sizes[1 - slot];
                 if sizes[slot] < copy_size || sizes[slot] < other {
@@ -257,7 +261,11 @@ impl Loader<'_> {
         }
         let scratch = self.scratch()?.size();
         let mut groups = Vec::new();
-        let mut end = ends[PRIMARY];
+        let mut end = if self.io.config.line == Line::Nordic29 {
+            ends[PRIMARY].max(ends[SECONDARY])
+        } else {
+            ends[PRIMARY]
+        };
         while end > 0 {
             let (mut first, mut size) = (end, 0);
             while first > 0 {
@@ -292,22 +300,17 @@ impl Loader<'_> {
 
     /// `boot_swap_sectors`.
     fn exchange_group(&mut self, group: Group, progress: &mut Progress) -> Step<()> {
-        let primary = self.area(PRIMARY);
-        let scratch = self.scratch()?;
         let config = self.io.config;
         let offset = self.sector_offset(PRIMARY, group.first)?;
         let mut copy_size = group.size;
         let first_trailer = self.sector_offset(PRIMARY, self.first_trailer_sector(PRIMARY))?;
         if offset.wrapping_add(group.size) > first_trailer {
             // The group holds a part of the trailer, which must not be copied along.
-            copy_size = primary
-                .size()
-                .wrapping_sub(offset)
-                .wrapping_sub(config.trailer_size());
-            let room = config.status_offset(scratch);
-            let room =
-                room.ok_or_else(|| Stop::Assert("the trailer fits the scratch area".to_owned()))?;
-            copy_size = copy_size.min(room);
+            if config.line == Line::Nordic29 {
+                copy_size = group.size.wrapping_sub(config.trailer_size());
+            } else {
+                copy_size = self.without_trailer(offset)?;
+            }
         }
         progress.use_scratch = progress.index == 1 && copy_size != group.size;
         if progress.state == 1 {
@@ -320,6 +323,20 @@ impl Loader<'_> {
             self.group_to_primary(offset, copy_size, group, first_trailer, progress)?;
         }
         Ok(())
+    }
+
+    /// Bytes from `offset` that hold no trailer, neither in the slot nor in the scratch area.
+    fn without_trailer(&self, offset: u32) -> Step<u32> {
+        let config = self.io.config;
+        let room = config
+            .status_offset(self.scratch()?)
+            .ok_or_else(|| Stop::Assert("the trailer fits the scratch area".to_owned()))?;
+        Ok(self
+            .area(PRIMARY)
+            .size()
+            .wrapping_sub(offset)
+            .wrapping_sub(config.trailer_size())
+            .min(room))
     }
 
     fn group_to_scratch(
@@ -369,7 +386,9 @@ impl Loader<'_> {
     ) -> Step<()> {
         let (primary, secondary) = (self.area(PRIMARY), self.area(SECONDARY));
         let mut erase_size = group.size;
-        if progress.index == 1 {
+        // SDK 2.9 erases the group with what it holds of the trailer, and the whole trailer only behind the copy.
+        let old = self.io.config.line == Line::Nordic29;
+        if progress.index == 1 && !old {
             self.io
                 .erase_trailer(secondary)?
                 .or_assert("the secondary trailer is erased")?;
@@ -394,6 +413,11 @@ impl Loader<'_> {
         };
         self.copy(copy)?
             .or_assert("a group is copied to the secondary")?;
+        if old && progress.index == 1 && !progress.use_scratch {
+            self.io
+                .erase_trailer(secondary)?
+                .or_assert("the secondary trailer is erased")?;
+        }
         self.record_step(progress)?;
         progress.state = 3;
         Ok(())
@@ -409,7 +433,7 @@ impl Loader<'_> {
     ) -> Step<()> {
         let (primary, scratch) = (self.area(PRIMARY), self.scratch()?);
         let mut erase_size = group.size;
-        if progress.use_scratch {
+        if progress.use_scratch && self.io.config.line != Line::Nordic29 {
             self.io
                 .erase_trailer(primary)?
                 .or_assert("the primary trailer is erased")?;
@@ -484,7 +508,7 @@ impl Loader<'_> {
             .write_swap_size(primary, progress.swap_size)?
             .or_assert("swap_size is written")?;
         if config.encrypts() {
-            let _ignored_by_the_c_code = self.write_key_fields(primary, progress)?;
+            self.keep_keys(primary, progress)?;
         }
         self.io
             .write_magic(primary)?

@@ -124,7 +124,7 @@ impl Io<'_> {
     pub(crate) fn next_tlv(&mut self, walk: &mut Walk) -> Step<Found> {
         match self.config.line {
             Line::Upstream => self.next_tlv_checked(walk),
-            Line::Nordic => self.next_tlv_unchecked(walk),
+            Line::Nordic | Line::Nordic29 => self.next_tlv_unchecked(walk),
         }
     }
 

@@ -4,8 +4,8 @@
 
 use std::fmt;
 
-use crate::config::{Config, Encryption, Mode};
-use crate::io::{AreaId, Driver, EraseOrder, FlashArea, Io, Step, insist};
+use crate::config::{Config, Encryption, Line, Mode};
+use crate::io::{AreaId, Driver, EraseOrder, FlashArea, Io, OrAssert, Step, Stop, insist};
 use crate::outcome::SwapType;
 use crate::pages::ERASED;
 
@@ -390,8 +390,12 @@ impl Io<'_> {
             .map(|[a, b, c, d]| (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]))))
     }
 
-    /// `swap_scramble_trailer_sectors`: the sectors that hold the trailer, last one first.
+    /// `swap_scramble_trailer_sectors`, `swap_erase_trailer_sectors` in the line of SDK 2.9: the sectors that hold the
+    /// trailer, last one first.
     pub(crate) fn erase_trailer(&mut self, area: FlashArea) -> Step<Driver> {
+        if self.config.line == Line::Nordic29 {
+            return self.erase_trailer_sectors(area);
+        }
         let start = area.size().wrapping_sub(self.config.trailer_size());
         if start >= area.size() {
             return Ok(Err(crate::FlashError::OutOfRange {
@@ -402,6 +406,23 @@ impl Io<'_> {
         }
         let start = self.sector_start(start);
         self.scramble(area, start, area.size() - start, EraseOrder::Backwards)
+    }
+
+    /// An operation for each sector, and an assertion that it is done.
+    fn erase_trailer_sectors(&mut self, area: FlashArea) -> Step<Driver> {
+        let sector = self.config.sector_size.max(1);
+        let count = self.config.trailer_size().div_ceil(sector).max(1);
+        let sectors = self.sectors(area);
+        for step in 1..=count {
+            let Some(index) = sectors.checked_sub(step) else {
+                return Err(Stop::Hang(
+                    "reading the sector table before its start".to_owned(),
+                ));
+            };
+            self.erase(area, index * sector, sector, EraseOrder::Forwards)?
+                .or_assert("a sector of the trailer is erased")?;
+        }
+        Ok(Ok(()))
     }
 }
 

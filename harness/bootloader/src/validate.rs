@@ -109,7 +109,11 @@ impl Loader<'_> {
         if slot == SECONDARY && prevention && !exempt && self.mode() == Mode::OverwriteOnly {
             let primary = self.header(PRIMARY);
             if header.compare_version(&primary) == Ordering::Less && !primary.is_erased() {
-                self.io.error("Insufficient version in secondary slot");
+                self.io.error(if self.io.config.line == Line::Nordic29 {
+                    "insufficient version in secondary slot"
+                } else {
+                    "Insufficient version in secondary slot"
+                });
                 let because = format!(
                     "its version {} is below {}",
                     header.version(),
@@ -143,7 +147,7 @@ impl Loader<'_> {
             } else {
                 self.decided("primary slot not valid", why);
             }
-            if self.io.config.line == Line::Nordic {
+            if self.io.config.line.is_nordic() {
                 self.io.error(complaint);
             }
             return Ok(Validity::NoImage);
@@ -167,7 +171,7 @@ impl Loader<'_> {
     ) -> Step<()> {
         self.decided("secondary trailer erased", why);
         let _ignored_by_the_c_code = self.io.erase_trailer(area)?;
-        if self.mode() != Mode::SwapMove {
+        if self.mode() != Mode::SwapMove || self.io.config.line == Line::Nordic29 {
             return Ok(());
         }
         let reverting = progress.is_some_and(|progress| progress.swap_type == SwapType::Revert)

@@ -220,6 +220,13 @@ fn model_config(recorded: &RecordedConfig, layout: &Layout) -> Result<Config, St
             .area()
             .ok_or_else(|| format!("slot `{name}` is in an unknown device `{}`", place.dev))
     };
+    let line = if recorded.source.starts_with("sdk-mcuboot v2.1.0-ncs3") {
+        Line::Nordic29
+    } else if recorded.source.starts_with("sdk-mcuboot") {
+        Line::Nordic
+    } else {
+        Line::Upstream
+    };
     let mut images = Vec::new();
     for name in ["app", "net"].into_iter().take(recorded.images) {
         images.push(ImageSlots {
@@ -275,11 +282,7 @@ fn model_config(recorded: &RecordedConfig, layout: &Layout) -> Result<Config, St
         write_size: recorded.write_size,
         sector_size: recorded.sector_size,
         max_align: recorded.max_align,
-        line: if recorded.source.starts_with("sdk-mcuboot") {
-            Line::Nordic
-        } else {
-            Line::Upstream
-        },
+        line,
         address_check: AddressCheck::None,
         network_core: NetworkCore::None,
         network_slot: NetworkSlot::default(),

@@ -90,7 +90,9 @@ impl Recovery<'_> {
                         // An upload goes to slot 0 all the same.
                         let id = match self.config.line {
                             hil_bootloader::Line::Upstream => image,
-                            hil_bootloader::Line::Nordic => 2 * image + 1,
+                            hil_bootloader::Line::Nordic | hil_bootloader::Line::Nordic29 => {
+                                2 * image + 1
+                            }
                         };
                         entry.with("upload_image_id", id as u64)
                     } else {
