@@ -30,6 +30,11 @@ bench:
     cargo bench -p virtual-dk --bench throughput
     cargo bench -p hil-bootloader --bench sweep
 
+# A virtual DK over the kernel's Bluetooth and the real bluetoothd, in a small VM. Needs Debian, QEMU, binutils and cpio;
+# no root, no KVM. Not part of CI: minutes, and packages from Debian's archive. See docs/virtual-radio.md.
+ble-vm *args:
+    tools/ble-vm/run {{args}}
+
 # Licences, banned crates and sources of the dependencies (needs cargo-deny).
 deny:
     cargo deny check bans licenses sources

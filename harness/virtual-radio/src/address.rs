@@ -13,6 +13,12 @@ impl Address {
         Self(bytes)
     }
 
+    /// Its bytes, most significant first. HCI has them the other way round.
+    #[must_use]
+    pub const fn bytes(self) -> [u8; 6] {
+        self.0
+    }
+
     /// The static random address of an nRF5340 whose FICR has these `DEVICEADDR` words: their low 48 bits with the
     /// two top bits set (Zephyr `subsys/bluetooth/controller/ll_sw/nordic/hci/vendor.c`).
     #[must_use]

@@ -11,10 +11,12 @@ mod bus;
 pub mod gatt;
 mod link;
 mod peripheral;
+mod port;
 mod radio;
 
 pub use address::Address;
 pub use bus::BusError;
 pub use link::{LinkOptions, ParsePhyError, ParseTimingError, Phy, Timing};
-pub use peripheral::{Advertisement, LinkEvent, LinkId, Peripheral, Reason};
-pub use radio::{AirHandle, Port, RadioError, RadioOptions, VirtualRadio};
+pub use peripheral::{Advertisement, LinkEvent, LinkId, Peripheral, PeripheralId, Reason};
+pub use port::{AirCommand, AirHandle, Port};
+pub use radio::{RadioError, RadioOptions, VirtualRadio};

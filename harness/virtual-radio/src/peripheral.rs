@@ -1,7 +1,7 @@
 //! The boundary between the air and a board: what a peripheral tells and what it is told.
 //!
-//! No D-Bus and no BlueZ in here: whatever drives the air (the BlueZ of this crate, or one day a virtual HCI
-//! controller below a real bluetoothd) sees a board through [`Peripheral`], and the board acts through the
+//! No D-Bus and no BlueZ in here: whatever drives the air (the BlueZ of this crate, or a virtual HCI controller
+//! below a real bluetoothd) sees a board through [`Peripheral`], and the board acts through the
 //! [`Port`](crate::Port) that it got when it was attached.
 
 use crate::gatt::Uuid;
@@ -18,6 +18,18 @@ pub struct Advertisement {
 /// One connection. A number is never used twice, so what belongs to an earlier connection is told apart.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct LinkId(pub(crate) u64);
+
+impl LinkId {
+    /// The link with this number, for who drives an air and numbers its links.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+/// One board on an air. A number is never used twice.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct PeripheralId(pub(crate) u64);
 
 /// Why a link ended, as the HCI error codes of the core specification (volume 1, part F) have it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

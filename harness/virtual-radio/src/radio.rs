@@ -1,11 +1,10 @@
 //! A running radio: one thread with the bus, BlueZ on it and the air.
 
-use crate::address::Address;
-use crate::bluez::{Bluez, Faults, PeripheralId};
+use crate::bluez::{Bluez, Faults};
 use crate::bus::{self, Broker, BusError, ClientId, Delivery, SocketEvent, Writer};
-use crate::gatt::GattTable;
 use crate::link::LinkOptions;
-use crate::peripheral::{Advertisement, LinkId, Peripheral, Reason};
+use crate::peripheral::PeripheralId;
+use crate::port::{AirCommand, AirHandle};
 use futures_core::Stream;
 use hil_clock::{Instant, SharedClock, SystemClock};
 use std::collections::{BTreeMap, VecDeque};
@@ -13,7 +12,6 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::task::Poll;
 use std::thread::{self, JoinHandle};
@@ -66,12 +64,8 @@ impl RadioError {
 }
 
 /// What the radio's thread is asked to do.
-enum Command {
-    Attach(PeripheralId, Address, GattTable, Box<dyn Peripheral>),
-    Detach(PeripheralId),
-    Advertise(PeripheralId, Option<Advertisement>),
-    Notify(LinkId, u16, Vec<u8>),
-    DropLink(PeripheralId, Reason),
+pub(crate) enum Command {
+    Air(AirCommand),
     Faults(PeripheralId, Box<dyn FnOnce(&mut Faults) + Send>),
     Stop,
 }
@@ -82,6 +76,7 @@ enum Command {
 pub struct VirtualRadio {
     address: String,
     adapters: Vec<String>,
+    commands: Sender<Command>,
     air: AirHandle,
     thread: Option<JoinHandle<()>>,
 }
@@ -107,10 +102,8 @@ impl VirtualRadio {
             adapters: (0..options.adapters)
                 .map(|index| format!("hci{index}"))
                 .collect(),
-            air: AirHandle {
-                commands,
-                boards: Arc::default(),
-            },
+            air: AirHandle::of_radio(commands.clone()),
+            commands,
             thread: Some(thread),
         };
         match started.recv() {
@@ -141,99 +134,13 @@ impl VirtualRadio {
 
 impl Drop for VirtualRadio {
     fn drop(&mut self) {
-        self.air.send(Command::Stop);
+        // It fails when the thread has ended already.
+        let _ = self.commands.try_send(Command::Stop);
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
             tracing::error!("the thread of the virtual radio panicked");
         }
-    }
-}
-
-/// The air of a radio. Boards can be attached through it for as long as the radio runs; later they are alone.
-#[derive(Clone, Debug)]
-pub struct AirHandle {
-    commands: Sender<Command>,
-    boards: Arc<AtomicU64>,
-}
-
-impl AirHandle {
-    /// Puts a board within reach of all adapters. It is silent until it advertises.
-    #[must_use = "the board is taken away when its port is dropped"]
-    pub fn attach(&self, address: Address, table: GattTable, board: Box<dyn Peripheral>) -> Port {
-        let id = PeripheralId(self.boards.fetch_add(1, Ordering::Relaxed));
-        self.send(Command::Attach(id, address, table, board));
-        Port {
-            id,
-            air: self.clone(),
-        }
-    }
-
-    fn send(&self, command: Command) {
-        // It fails when the radio is gone: then there is nobody to hear it.
-        let _ = self.commands.try_send(command);
-    }
-}
-
-/// A board's way to the air. None of its calls waits. Dropping it takes the board away.
-#[derive(Debug)]
-pub struct Port {
-    id: PeripheralId,
-    air: AirHandle,
-}
-
-impl Port {
-    /// Begins to advertise this, or stops. A board that is connected does not advertise: it asks again when it has
-    /// been told that the link is gone.
-    pub fn advertise(&self, advertisement: Option<Advertisement>) {
-        self.air.send(Command::Advertise(self.id, advertisement));
-    }
-
-    /// Notifies the value of the characteristic that is declared at `characteristic`, at most MTU - 3 bytes. Lost
-    /// when the central has not subscribed or the link is gone.
-    pub fn notify(&self, link: LinkId, characteristic: u16, value: Vec<u8>) {
-        self.air.send(Command::Notify(link, characteristic, value));
-    }
-
-    /// Ends the link, if there is one; the board is told, too.
-    pub fn drop_link(&self, reason: Reason) {
-        self.air.send(Command::DropLink(self.id, reason));
-    }
-
-    /// Lets attempts to connect fail, or not.
-    pub fn refuse_connections(&self, refuse: bool) {
-        self.break_with(move |faults| faults.refuse = refuse);
-    }
-
-    /// Keeps services from being resolved, or not.
-    pub fn never_resolve(&self, never: bool) {
-        self.break_with(move |faults| faults.never_resolve = never);
-    }
-
-    /// Refuses what needs a paired central with this ATT error: 0x05 insufficient authentication, 0x0f insufficient
-    /// encryption.
-    pub fn require_security(&self, error: Option<u8>) {
-        self.break_with(move |faults| faults.security = error);
-    }
-
-    /// Loses the next so many writes on their way into the board.
-    pub fn lose_writes(&self, count: u32) {
-        self.break_with(move |faults| faults.lose_writes = count);
-    }
-
-    /// Loses the next so many notifications.
-    pub fn lose_notifications(&self, count: u32) {
-        self.break_with(move |faults| faults.lose_notifications = count);
-    }
-
-    fn break_with(&self, change: impl FnOnce(&mut Faults) + Send + 'static) {
-        self.air.send(Command::Faults(self.id, Box::new(change)));
-    }
-}
-
-impl Drop for Port {
-    fn drop(&mut self) {
-        self.air.send(Command::Detach(self.id));
     }
 }
 
@@ -392,15 +299,22 @@ impl Radio<'_> {
 
     fn obey(&mut self, command: Command, now: Instant) {
         match command {
-            Command::Attach(id, address, table, board) => {
-                self.bluez.attach(id, address, table, board);
+            Command::Air(AirCommand::Attach {
+                board,
+                address,
+                table,
+                peripheral,
+            }) => self.bluez.attach(board, address, table, peripheral),
+            Command::Air(AirCommand::Detach(id)) => self.bluez.detach(id, now),
+            Command::Air(AirCommand::Advertise(id, advertisement)) => {
+                self.bluez.advertise(id, advertisement, now);
             }
-            Command::Detach(id) => self.bluez.detach(id, now),
-            Command::Advertise(id, advertisement) => self.bluez.advertise(id, advertisement, now),
-            Command::Notify(link, characteristic, value) => {
+            Command::Air(AirCommand::Notify(link, characteristic, value)) => {
                 self.bluez.notify(link, characteristic, value, now);
             }
-            Command::DropLink(id, reason) => self.bluez.drop_link(id, reason, now),
+            Command::Air(AirCommand::DropLink(id, reason)) => {
+                self.bluez.drop_link(id, reason, now);
+            }
             Command::Faults(id, change) => self.bluez.change_faults(id, change),
             Command::Stop => {}
         }

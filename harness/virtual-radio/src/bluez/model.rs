@@ -3,16 +3,13 @@
 use crate::address::Address;
 use crate::gatt::{GattTable, Uuid};
 use crate::link::Air;
+pub(crate) use crate::peripheral::PeripheralId;
 use crate::peripheral::{Advertisement, LinkId, Peripheral};
 use std::collections::{BTreeMap, BTreeSet};
 use zbus::Message;
 
 /// Number of an adapter: 0 is hci0.
 pub(crate) type AdapterIndex = usize;
-
-/// A board on the air.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(crate) struct PeripheralId(pub(crate) u64);
 
 /// A client of the bus, by its unique name.
 pub(crate) type Client = String;
