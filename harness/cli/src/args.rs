@@ -4,7 +4,7 @@ use crate::command::FlashFile;
 use crate::exit::Exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hil_bootloader::predict::Mark;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 use std::str::FromStr;
 use virtual_dk::model::UndescribedApplication;
@@ -373,6 +373,9 @@ pub(crate) struct RadioArgs {
     /// Rate of the radio: 1m or 2m
     #[arg(long, value_name = "PHY", default_value = "2m")]
     pub(crate) ble_phy: Phy,
+    /// Most packets in a connection event, each way, as some phones limit it [default: as many as fit]
+    #[arg(long, value_name = "N")]
+    pub(crate) ble_packets_per_event: Option<NonZeroU16>,
     /// How much of what is sent is lost and has to be sent again, in percent
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=99))]
     pub(crate) ble_loss: u8,

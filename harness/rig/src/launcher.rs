@@ -65,6 +65,7 @@ fn radio_arguments(bluetooth: &BluetoothSpec) -> Vec<String> {
         mtu,
         interval_us,
         phy,
+        packets_per_event,
         loss_percent,
         seed,
         timing,
@@ -81,6 +82,10 @@ fn radio_arguments(bluetooth: &BluetoothSpec) -> Vec<String> {
             interval_us.map(|interval| interval.to_string()),
         ),
         ("--ble-phy", phy.clone()),
+        (
+            "--ble-packets-per-event",
+            packets_per_event.map(|packets| packets.to_string()),
+        ),
         ("--ble-loss", loss_percent.map(|loss| loss.to_string())),
         ("--ble-seed", seed.map(|seed| seed.to_string())),
         ("--ble-timing", timing.clone()),
@@ -316,6 +321,7 @@ impl Drop for VirtualProcess {
 mod tests {
     use super::*;
     use hil_clock::SystemClock;
+    use std::num::NonZeroU16;
     use std::sync::Arc;
 
     /// A shell in place of the virtual DK: the script sees `--boards N --json` as its arguments.
@@ -364,6 +370,7 @@ mod tests {
                 mtu: Some(247),
                 interval_us: Some(7500),
                 phy: Some("1m".to_owned()),
+                packets_per_event: NonZeroU16::new(6),
                 loss_percent: Some(2),
                 seed: Some(7),
                 timing: Some("realistic".to_owned()),
@@ -372,7 +379,7 @@ mod tests {
         };
         assert_eq!(
             radio_arguments(&bluetooth).join(" "),
-            "--ble-mtu 247 --ble-interval-us 7500 --ble-phy 1m --ble-loss 2 --ble-seed 7 --ble-timing realistic"
+            "--ble-mtu 247 --ble-interval-us 7500 --ble-phy 1m --ble-packets-per-event 6 --ble-loss 2 --ble-seed 7 --ble-timing realistic"
         );
     }
 

@@ -227,7 +227,7 @@ fn bluetooth_can_be_written() {
 rig: bench
 bluetooth:
   adapters: [{ name: hci0, max-connections: 3 }, { name: "00:1A:7D:DA:71:13" }]
-  link: { mtu: 247, interval: 7.5ms, phy: 1m, loss: 2%, seed: 7, timing: realistic }
+  link: { mtu: 247, interval: 7.5ms, phy: 1m, packets-per-event: 6, loss: 2%, seed: 7, timing: realistic }
 boards:
   - { name: left, probe: { selector: "1366:1051:1" }, ble: { adapter: hci0, address: "c0:00:00:00:00:01" } }
   - { name: right, probe: { selector: "1366:1051:2" }, ble: { adapter: hci0, name: right } }
@@ -249,6 +249,7 @@ boards:
         (link.mtu, link.loss_percent, link.seed),
         (Some(247), Some(2), Some(7))
     );
+    assert_eq!(link.packets_per_event.map(|packets| packets.get()), Some(6));
     assert_eq!(
         (link.phy.as_deref(), link.timing.as_deref()),
         (Some("1m"), Some("realistic"))

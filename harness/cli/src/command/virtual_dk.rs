@@ -67,6 +67,9 @@ fn radio(args: RadioArgs) -> RadioOptions {
             mtu: args.ble_mtu,
             interval: Duration::from_micros(args.ble_interval_us.into()),
             phy: args.ble_phy,
+            packets_per_event: args
+                .ble_packets_per_event
+                .map(|packets| packets.get().into()),
             loss: f64::from(args.ble_loss) / 100.0,
             seed: args.ble_seed,
             timing: args.ble_timing,

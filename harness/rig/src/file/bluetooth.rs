@@ -4,6 +4,7 @@ use super::raw::Checked;
 use super::{AdapterSpec, BleSpec, BluetoothSpec, LinkSpec, RigFileError};
 use hil_ble::{AdapterId, Address, DeviceId};
 use serde::Deserialize;
+use std::num::NonZeroU16;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -34,6 +35,7 @@ struct Link {
     mtu: Option<u16>,
     interval: Option<Checked<Interval>>,
     phy: Option<Phy>,
+    packets_per_event: Option<NonZeroU16>,
     loss: Option<Checked<Loss>>,
     seed: Option<u64>,
     timing: Option<Timing>,
@@ -163,6 +165,7 @@ impl Bluetooth {
                     }
                     .to_owned()
                 }),
+                packets_per_event: self.link.packets_per_event,
                 loss_percent: self.link.loss.map(|loss| loss.0.0),
                 seed: self.link.seed,
                 timing: self.link.timing.map(|timing| {

@@ -13,6 +13,7 @@ pub use error::RigFileError;
 use crate::core::Core;
 use hil_ble::{AdapterId, DeviceId};
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -122,6 +123,8 @@ pub struct LinkSpec {
     pub interval_us: Option<u32>,
     /// `1m` or `2m`.
     pub phy: Option<String>,
+    /// Most packets in a connection event, each way, where a central allows fewer than fit.
+    pub packets_per_event: Option<NonZeroU16>,
     /// How much of what is sent is lost, in percent.
     pub loss_percent: Option<u8>,
     /// Which packets are lost.
