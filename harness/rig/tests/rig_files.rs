@@ -9,6 +9,7 @@ use hil_ble::AdapterId;
 use hil_rig::{
     BluetoothSpec, BoardKind, Core, ExternalFlash, PowerSpec, Recover, RigFile, UartPortSpec,
 };
+use std::num::NonZeroU16;
 use std::path::Path;
 use std::time::Duration;
 
@@ -249,7 +250,7 @@ boards:
         (link.mtu, link.loss_percent, link.seed),
         (Some(247), Some(2), Some(7))
     );
-    assert_eq!(link.packets_per_event.map(|packets| packets.get()), Some(6));
+    assert_eq!(link.packets_per_event, NonZeroU16::new(6));
     assert_eq!(
         (link.phy.as_deref(), link.timing.as_deref()),
         (Some("1m"), Some("realistic"))
