@@ -39,6 +39,31 @@ fn pending_flash(config: &Config, pending: Pending) -> SimFlash {
     flash
 }
 
+/// The real MCUboot (mcu-tools/mcuboot 2d4bacc3) left the same flash from the same start, cut and hash: a swap-using-offset
+/// that resumes before the last sector of an old image that is larger than the update does not copy that sector.
+#[test]
+fn a_resumed_swap_by_offset_loses_the_end_of_a_larger_old_image() {
+    let config = config(Mode::SwapOffset);
+    let mut flash = flash_with(Mode::SwapOffset, &image(1, 11_625), &image(2, 600));
+    set_pending(&config, &mut flash, 0, Pending::Permanent).unwrap();
+    let mut uninterrupted = flash.clone();
+    assert_eq!(booted_major(&config, &mut uninterrupted), Some(2));
+
+    assert!(boot_and_cut(&config, &mut flash, Cut { ops: 37, torn: 4 }));
+    assert_eq!(booted_major(&config, &mut flash), Some(2));
+
+    let (cut, whole) = (
+        flash.bytes(DeviceId::AppFlash),
+        uninterrupted.bytes(DeviceId::AppFlash),
+    );
+    let different: Vec<usize> = (0..cut.len()).filter(|at| cut[*at] != whole[*at]).collect();
+    assert_eq!(different, [0x1b000], "the last byte of the old image");
+    assert_eq!(
+        hex::encode(flash.sha256()),
+        "843815624f5e0841c7277d4973d3eeeb4d7c4daa6d7eba19bdadfd67473973fc"
+    );
+}
+
 #[rstest]
 fn a_permanent_update_ends_the_same_wherever_the_power_is_cut(
     #[values(

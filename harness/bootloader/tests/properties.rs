@@ -12,6 +12,7 @@ use hil_bootloader::{
 };
 use hil_image::{ContentKey, DecryptionKey, Image};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 /// Versions that are ever uploaded.
 const VERSIONS: std::ops::RangeInclusive<u8> = 1..=4;
@@ -118,8 +119,14 @@ fn is_in_primary(at: u32) -> bool {
     (PRIMARY..SECONDARY).contains(&at)
 }
 
+fn seed() -> RngSeed {
+    let chosen = std::env::var("PROPTEST_RNG_SEED").ok();
+    RngSeed::Fixed(chosen.and_then(|text| text.parse().ok()).unwrap_or(5340))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    // The same lives at every run, so that no change is blamed for what it did not do; others with PROPTEST_RNG_SEED.
+    #![proptest_config(ProptestConfig { cases: 64, rng_seed: seed(), ..ProptestConfig::default() })]
 
     /// An application that runs can upload, ask and confirm; the power can fail in any boot. Whatever they do, the
     /// board comes back with an image that was uploaded. Only swap-using-offset has its known ways to a dead board
@@ -186,6 +193,7 @@ proptest! {
     }
 
     /// A permanent swap that is cut, resumed, cut again, and so on, leaves the very flash that an uninterrupted one does.
+    /// With swap-using-offset only when both images take as many sectors.
     #[test]
     fn a_permanent_swap_with_cuts_leaves_the_same_flash_as_one_without(
         mode in prop::sample::select(vec![Mode::SwapMove, Mode::SwapOffset, Mode::SwapScratch]),
@@ -210,6 +218,12 @@ proptest! {
         }
 
         prop_assert_eq!(booted_major(&config, &mut flash), Some(2));
+        let sectors = |image: Vec<u8>| image.len().div_ceil(SECTOR as usize);
+        let as_large = sectors(image(1, sizes.0)) == sectors(update(&config, 2, sizes.1));
+        if mode == Mode::SwapOffset && !as_large {
+            // A resumed swap-using-offset may leave the end of a larger old image out: see `tests/cuts.rs`.
+            return Ok(());
+        }
         let slots = PRIMARY as usize..SCRATCH as usize;
         prop_assert!(
             flash.bytes(DeviceId::AppFlash)[slots.clone()]
