@@ -97,6 +97,9 @@ pub(crate) struct ListArgs {
     /// Print the list as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Print a page of Markdown: questions, scenarios with their steps, requirements
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) markdown: bool,
 }
 
 /// `dfu-hil check`.
