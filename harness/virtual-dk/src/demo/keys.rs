@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use hil_bootloader::{Encryption, Signature};
 use hil_image::{DecryptionKey, EncryptionKey, PrivateKey};
 use p256::pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
 use rand_chacha::ChaCha20Rng;
@@ -28,6 +29,24 @@ pub(super) struct KeyPair {
 }
 
 impl KeyPair {
+    /// A key for signatures of this kind.
+    fn signs(purpose: &str, signature: Signature) -> Self {
+        match signature {
+            Signature::EcdsaP256 => Self::p256(&format!("{purpose} P-256")),
+            Signature::Rsa2048 => Self::rsa2048(&format!("{purpose} RSA-2048")),
+            other => unreachable!("no variant has signatures of the kind {other:?}"),
+        }
+    }
+
+    /// A key that content keys are wrapped for in this way.
+    fn decrypts(purpose: &str, encryption: Encryption) -> Option<Self> {
+        match encryption {
+            Encryption::None => None,
+            Encryption::Ec256 => Some(Self::p256(&format!("{purpose} P-256"))),
+            other => unreachable!("no variant has encryption of the kind {other:?}"),
+        }
+    }
+
     fn p256(name: &str) -> Self {
         let key = p256::SecretKey::random(&mut rng(name));
         let private = key
@@ -100,22 +119,11 @@ pub(super) struct Keys {
 
 impl Keys {
     pub(super) fn of(variant: Variant) -> Self {
-        let (signing, foreign, encryption) = match variant {
-            Variant::SwapMoveEcdsaEc256 | Variant::SwapMoveExternal => (
-                KeyPair::p256("signing P-256"),
-                KeyPair::p256("foreign P-256"),
-                Some(KeyPair::p256("encryption P-256")),
-            ),
-            Variant::OverwriteRsa2048 => (
-                KeyPair::rsa2048("signing RSA-2048"),
-                KeyPair::rsa2048("foreign RSA-2048"),
-                None,
-            ),
-        };
+        let config = variant.bootloader();
         Self {
-            signing,
-            foreign,
-            encryption,
+            signing: KeyPair::signs("signing", config.signature),
+            foreign: KeyPair::signs("foreign", config.signature),
+            encryption: KeyPair::decrypts("encryption", config.encryption),
             network: KeyPair::p256("network P-256"),
         }
     }

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use hil_image::{ImageBuilder, ImageVersion};
 use sha2::{Digest, Sha256};
 
+use super::Variant;
 use super::hex_file;
 use super::keys::{self, Keys};
+use super::layout::{APP_BOOTLOADER, APP_PRIMARY, NET_BOOTLOADER, NET_PRIMARY};
 use super::metadata::{break_validation, provision, with_info, with_validation};
-use super::{APP_BOOTLOADER, APP_PRIMARY, NET_BOOTLOADER, NET_PRIMARY, Variant};
 use crate::model::{
     ApplicationModel, B0nModel, Behaviour, Binary, BootloaderSupport, Confirmation, ConsoleOutput,
     Feature, Link, McubootModel, Model, NetworkModel, ResetWay, Secret, SmpModel,
@@ -207,7 +208,7 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
             "fits the slot, but leaves no room for what a swap needs",
         )
         // Nothing is swapped in the other variant, so it fits there.
-        .refused_if(variant == Variant::SwapMoveEcdsaEc256)
+        .refused_if(variant == Variant::SWAP_MOVE_ECDSA_EC256)
         .app(make.image(
             &make.app(App {
                 size: TOO_LARGE,
@@ -297,7 +298,7 @@ struct Maker<'a> {
 impl Maker<'_> {
     fn mcuboot(&self) -> Vec<u8> {
         let model = McubootModel {
-            version: "v2.1.0".to_owned(),
+            version: self.variant.mcuboot().to_owned(),
             config: self.variant.bootloader(),
             signing_keys: vec![self.keys.signing.public_pem().to_owned()],
             encryption_key: self
