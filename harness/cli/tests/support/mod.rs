@@ -4,6 +4,8 @@
 
 pub(crate) mod broken;
 pub(crate) mod bus;
+pub(crate) mod hex;
+pub(crate) mod mutation;
 
 use broken::Board;
 use hil_record::RunRecord;
