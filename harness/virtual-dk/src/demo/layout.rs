@@ -43,6 +43,11 @@ pub(super) const NET_BOOTLOADER: Partition =
 pub(super) const NET_PRIMARY: Partition =
     Partition::new("net.primary", "net", 0x0100_8800, 0x37800);
 const APP_SECONDARY: Partition = Partition::new("app.secondary", "app", 0x0004_C000, 0x40000);
+/// A page more than the primary, so that the update's way around one page costs no room.
+const APP_SECONDARY_OFFSET: Partition =
+    Partition::new("app.secondary", "app", 0x0004_C000, 0x41000);
+/// Behind two slots. Four pages: a swap goes through it in groups of sectors, and not one by one.
+const APP_SCRATCH: Partition = Partition::new("app.scratch", "app", 0x0008_C000, 0x4000);
 const APP_SETTINGS: Partition = Partition::new("app.settings", "app", 0x000F_C000, 0x4000);
 const EXTERNAL_SECONDARY: Partition =
     Partition::new("app.secondary", "external", 0x0000_0000, 0x40000);
@@ -69,3 +74,28 @@ pub(super) const EXTERNAL: &[Partition] = &[
     NET_PRIMARY,
     EXTERNAL_STORAGE,
 ];
+
+/// The secondary slot a page larger than the primary.
+pub(super) const OFFSET: &[Partition] = &[
+    APP_BOOTLOADER,
+    APP_PRIMARY,
+    APP_SECONDARY_OFFSET,
+    APP_SETTINGS,
+    NET_BOOTLOADER,
+    NET_PRIMARY,
+];
+
+/// Both application slots in the application core's flash, and a scratch area.
+pub(super) const SCRATCH: &[Partition] = &[
+    APP_BOOTLOADER,
+    APP_PRIMARY,
+    APP_SECONDARY,
+    APP_SCRATCH,
+    APP_SETTINGS,
+    NET_BOOTLOADER,
+    NET_PRIMARY,
+];
+
+/// Nothing on the network core.
+pub(super) const SINGLE_CORE: &[Partition] =
+    &[APP_BOOTLOADER, APP_PRIMARY, APP_SECONDARY, APP_SETTINGS];

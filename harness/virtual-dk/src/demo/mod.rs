@@ -7,6 +7,7 @@
 mod hex_file;
 mod keys;
 mod layout;
+mod maker;
 mod manifest;
 mod metadata;
 mod releases;

@@ -9,7 +9,7 @@ use hil_bootloader::{
     SerialRecovery, Signature,
 };
 
-use super::layout::{EXTERNAL, INTERNAL, Partition};
+use super::layout::{EXTERNAL, INTERNAL, NET_PRIMARY, OFFSET, Partition, SCRATCH, SINGLE_CORE};
 
 /// Which bootloader a set is built for.
 #[derive(Clone, Copy)]
@@ -75,11 +75,71 @@ impl Variant {
         ..USUAL
     });
 
+    /// Swap using offset: the update lies a page up in the secondary slot, which is a page larger.
+    pub const SWAP_OFFSET_ECDSA_EC256: Self = Self(&Spec {
+        name: "swap-offset-ecdsa-ec256",
+        summary: "Swap using offset, ECDSA P-256, encryption with ECIES-P256",
+        mode: Mode::SwapOffset,
+        layout: OFFSET,
+        ..USUAL
+    });
+
+    /// Swap using scratch, with a scratch area of four pages.
+    pub const SWAP_SCRATCH_ECDSA_EC256: Self = Self(&Spec {
+        name: "swap-scratch-ecdsa-ec256",
+        summary: "Swap using scratch, ECDSA P-256, encryption with ECIES-P256",
+        mode: Mode::SwapScratch,
+        layout: SCRATCH,
+        ..USUAL
+    });
+
+    /// Swap using move, Ed25519 signatures, ECIES-X25519 encryption.
+    pub const SWAP_MOVE_ED25519_X25519: Self = Self(&Spec {
+        name: "swap-move-ed25519-x25519",
+        summary: "Swap using move, Ed25519, encryption with ECIES-X25519",
+        signature: Signature::Ed25519,
+        encryption: Encryption::X25519,
+        ..USUAL
+    });
+
+    /// Swap using move, RSA-2048 signatures, RSA-OAEP encryption.
+    pub const SWAP_MOVE_RSA2048: Self = Self(&Spec {
+        name: "swap-move-rsa2048",
+        summary: "Swap using move, RSA-2048, encryption with RSA-OAEP",
+        signature: Signature::Rsa2048,
+        encryption: Encryption::Rsa2048,
+        ..USUAL
+    });
+
+    /// The usual one for the application core alone: nothing on the network core, and nothing encrypted.
+    pub const SWAP_MOVE_SINGLE_CORE: Self = Self(&Spec {
+        name: "swap-move-single-core",
+        summary: "Swap using move, ECDSA P-256, no encryption, nothing on the network core",
+        encryption: Encryption::None,
+        network_core: NetworkCore::None,
+        layout: SINGLE_CORE,
+        ..USUAL
+    });
+
+    /// The usual one with security counters: an update may be older, but its counter may not be lower.
+    pub const SWAP_MOVE_SECURITY_COUNTER: Self = Self(&Spec {
+        name: "swap-move-security-counter",
+        summary: "Swap using move, ECDSA P-256, encryption, no downgrade by security counter",
+        downgrade_prevention: DowngradePrevention::SecurityCounter,
+        ..USUAL
+    });
+
     /// All of them. The first one is the default.
     pub const ALL: &'static [Self] = &[
         Self::SWAP_MOVE_ECDSA_EC256,
         Self::OVERWRITE_RSA2048,
         Self::SWAP_MOVE_EXTERNAL,
+        Self::SWAP_OFFSET_ECDSA_EC256,
+        Self::SWAP_SCRATCH_ECDSA_EC256,
+        Self::SWAP_MOVE_ED25519_X25519,
+        Self::SWAP_MOVE_RSA2048,
+        Self::SWAP_MOVE_SINGLE_CORE,
+        Self::SWAP_MOVE_SECURITY_COUNTER,
     ];
 
     /// The word for it on the command line.
@@ -99,14 +159,15 @@ impl Variant {
     pub fn bootloader(self) -> Config {
         let spec = self.0;
         let slots = ImageSlots {
-            primary: spec.area("app.primary"),
-            secondary: spec.area("app.secondary"),
+            primary: spec.slot("app.primary"),
+            secondary: spec.slot("app.secondary"),
         };
         let config = Config {
             encryption: spec.encryption,
             downgrade_prevention: spec.downgrade_prevention,
             network_core: spec.network_core,
             line: spec.line,
+            scratch: spec.area("app.scratch"),
             serial_recovery: Some(SerialRecovery {
                 on_boot_mode: true,
                 direct_upload: true,
@@ -131,13 +192,22 @@ impl Variant {
     }
 }
 
+impl Variant {
+    /// Whether there is firmware for the network core.
+    pub(super) fn has_network_core(self) -> bool {
+        self.layout().contains(&NET_PRIMARY)
+    }
+}
+
 impl Spec {
-    fn area(&self, partition: &str) -> Area {
-        self.layout
-            .iter()
-            .find(|one| one.name == partition)
-            .map(|one| one.area())
+    fn slot(&self, partition: &str) -> Area {
+        self.area(partition)
             .expect("every layout of the table has the application's slots")
+    }
+
+    fn area(&self, partition: &str) -> Option<Area> {
+        let found = self.layout.iter().find(|one| one.name == partition);
+        found.map(|one| one.area())
     }
 }
 
