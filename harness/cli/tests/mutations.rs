@@ -3,11 +3,6 @@
 //! One test for each scenario, with a harness of its own: the scenarios are found and not listed, and as they mostly wait,
 //! more of them run at once than there are processors. `just mutation` runs this and prints how many were caught.
 
-#[allow(
-    unreachable_pub,
-    dead_code,
-    reason = "shared with the other tests, each of which uses its own part"
-)]
 mod support;
 
 use libtest_mimic::{Arguments, Failed, Trial};
