@@ -26,6 +26,8 @@ pub struct Scenario {
     pub question: Option<String>,
     /// The requirements that it covers.
     pub requirements: Vec<RequirementId>,
+    /// Reports of what it tries, such as `zephyr#51798`: failures that were met in the field.
+    pub references: Vec<String>,
     /// The defect whose presence it shows, when that is what it is for.
     pub known_issue: Option<KnownIssue>,
     /// The checks that must not follow it, and why.
@@ -113,6 +115,8 @@ struct Document {
     question: Option<String>,
     #[serde(default)]
     requirements: Vec<RequirementId>,
+    #[serde(default)]
+    references: Vec<String>,
     known_issue: Option<KnownIssue>,
     #[serde(default)]
     matrix: Mapping,
@@ -156,6 +160,7 @@ impl Scenario {
             summary: document.summary,
             question: document.question,
             requirements: document.requirements,
+            references: document.references,
             known_issue: document.known_issue,
             waived: document.waive,
             variants,

@@ -18,7 +18,7 @@ fn unknown_key_of_the_file() {
       |
     3 | requirement: [A-1]
       | ^^^^^^^^^^^
-      = allowed: scenario, summary, question, requirements, known_issue, matrix, needs, steps, waive
+      = allowed: scenario, summary, question, requirements, references, known_issue, matrix, needs, steps, waive
       = help: did you mean `requirements`?
     ");
 }

@@ -35,6 +35,7 @@ pub(super) fn page(chosen: &[Chosen<'_>]) -> String {
         );
     }
     known_issues(&mut out, chosen);
+    references(&mut out, chosen);
     out.push_str("\n## Scenarios\n");
     for chosen in chosen {
         describe(&mut out, chosen);
@@ -67,6 +68,25 @@ fn known_issues(out: &mut String, chosen: &[Chosen<'_>]) {
     }
 }
 
+fn references(out: &mut String, chosen: &[Chosen<'_>]) {
+    let mut reports: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for Chosen { scenario, .. } in chosen {
+        for reference in &scenario.references {
+            reports.entry(reference).or_default().push(&scenario.name);
+        }
+    }
+    if reports.is_empty() {
+        return;
+    }
+    out.push_str(
+        "\n## Failures from the field\n\nReports of what went wrong somewhere, and the scenario that tries it.\n\n\
+         | report | scenario |\n|---|---|\n",
+    );
+    for (reference, scenarios) in reports {
+        let _ = writeln!(out, "| {} | {} |", one_line(reference), links(&scenarios));
+    }
+}
+
 fn describe(out: &mut String, chosen: &Chosen<'_>) {
     let Chosen { scenario, variants } = chosen;
     let _ = writeln!(
@@ -81,6 +101,9 @@ fn describe(out: &mut String, chosen: &Chosen<'_>) {
     let covers = chosen.covers();
     if !covers.is_empty() {
         let _ = writeln!(out, "* covers: {covers}");
+    }
+    if !scenario.references.is_empty() {
+        let _ = writeln!(out, "* reported in: {}", scenario.references.join(", "));
     }
     if let Some(issue) = &scenario.known_issue {
         let _ = writeln!(out, "* shows the known issue {issue}");
@@ -130,12 +153,17 @@ fn requirements(out: &mut String, chosen: &[Chosen<'_>]) {
     }
     out.push_str("\n## Requirements\n\n| requirement | covered by |\n|---|---|\n");
     for (requirement, scenarios) in covered {
-        let links: Vec<_> = scenarios
-            .iter()
-            .map(|name| format!("[{name}](#{name})"))
-            .collect();
-        let _ = writeln!(out, "| {requirement} | {} |", links.join(", "));
+        let _ = writeln!(out, "| {requirement} | {} |", links(&scenarios));
     }
+}
+
+/// Links to sections of the page.
+fn links(scenarios: &[&str]) -> String {
+    let links: Vec<_> = scenarios
+        .iter()
+        .map(|name| format!("[{name}](#{name})"))
+        .collect();
+    links.join(", ")
 }
 
 /// Text in one line, with nothing that Markdown takes for the end of a table's cell.

@@ -22,6 +22,9 @@ struct Row<'a> {
     question: Option<&'a str>,
     /// The requirements that it covers.
     requirements: Vec<&'a str>,
+    /// Reports of what it tries.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    references: &'a [String],
     /// What a board and its bootloader must have.
     needs: Vec<String>,
     /// The defect that it shows to be there.
@@ -42,6 +45,7 @@ impl<'a> Row<'a> {
                 .iter()
                 .map(RequirementId::as_str)
                 .collect(),
+            references: &scenario.references,
             needs: variant.needs_in_words(),
             known_issue: scenario.known_issue.as_ref(),
             file: scenario.path().display().to_string(),
@@ -107,7 +111,12 @@ impl fmt::Display for Chosen<'_> {
         if let Some(question) = &self.scenario.question {
             writeln!(f, "    answers: {}", question.trim())?;
         }
-        for (label, text) in [("covers", self.covers()), ("needs", self.needs())] {
+        let references = self.scenario.references.join(", ");
+        for (label, text) in [
+            ("covers", self.covers()),
+            ("reports", references),
+            ("needs", self.needs()),
+        ] {
             if !text.is_empty() {
                 writeln!(f, "    {:8} {text}", format!("{label}:"))?;
             }
