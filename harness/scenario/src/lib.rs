@@ -35,7 +35,7 @@ pub use firmware::{
 pub use library::load_scenarios;
 pub use needs::{BoardFeature, BootloaderNeeds, Capabilities, ModeNeed, Needs, Unmet};
 pub use radio::{ExpectRadio, LinkLoss, LossPoint, SecondCentral, StartsAt};
-pub use scenario::{RequirementId, Scenario, StandingCheck};
+pub use scenario::{KnownIssue, RequirementId, Scenario, StandingCheck};
 pub use source::{FileError, Place};
 pub use step::{
     Answer, CutAt, Erase, Mark, PowerCut, PowerCycle, Request, Reset, Step, Upload, UploadCut,

@@ -86,17 +86,3 @@ fn every_scenario_starts_from_a_programmed_board_and_ends_with_a_check() {
         }
     }
 }
-
-#[test]
-fn variants_and_steps_of_the_library() {
-    let mut out = String::new();
-    for scenario in library() {
-        for variant in scenario.variants() {
-            out.push_str(&format!("{}\n", variant.name));
-            for planned in &variant.steps {
-                out.push_str(&format!("  {:2} {}\n", planned.number, planned.step));
-            }
-        }
-    }
-    insta::assert_snapshot!(out);
-}

@@ -2,8 +2,12 @@
 
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
+pub(crate) mod boards;
 pub(crate) mod broken;
 pub(crate) mod bus;
+pub(crate) mod hex;
+pub(crate) mod mutation;
+pub(crate) mod peers;
 
 use broken::Board;
 use hil_record::RunRecord;
