@@ -161,31 +161,12 @@ pub fn update_network_core(
     offset: u32,
     log: &mut dyn FnMut(LogLine),
 ) -> Result<NetworkUpdate, FlashError> {
-    board.network_power(NetworkPower::Held)?;
-    if source == 0 || length == 0 {
-        log(LogLine {
-            level: Level::Info,
-            text: "Error while writing PCD cmd: -22".to_owned(),
-        });
+    if !give_command(board, source, length, offset, log)? {
         return Ok(NetworkUpdate::Failed);
     }
-    let command = PcdCommand {
-        status: Status::Copy,
-        data: source,
-        length,
-        offset,
-    };
-    board.write_ram(COMMAND_ADDRESS, &command.encode())?;
-    board.network_power(NetworkPower::Running)?;
-    log(LogLine {
-        level: Level::Info,
-        text: "Turned on network core".to_owned(),
-    });
     let answer = loop {
         board.wait(POLL_INTERVAL)?;
-        let mut magic = [0; 4];
-        board.read_ram(COMMAND_ADDRESS, &mut magic)?;
-        match Status::from_magic(u32::from_le_bytes(magic)) {
+        match status(board)? {
             Status::Copy => {}
             answer => break answer,
         }
@@ -203,4 +184,68 @@ pub fn update_network_core(
         text: "Turned off network core".to_owned(),
     });
     Ok(NetworkUpdate::Done)
+}
+
+/// `pcd_network_core_update_initiate`, as serial recovery uses it: the same, without waiting for the answer. The network
+/// core is left running, and [`is_copying`] says whether it still works. Whether the command was given.
+///
+/// # Errors
+/// What `board` reports.
+pub fn begin_update(
+    board: &mut dyn PcdBoard,
+    source: u32,
+    length: u32,
+    offset: u32,
+    log: &mut dyn FnMut(LogLine),
+) -> Result<bool, FlashError> {
+    let given = give_command(board, source, length, offset, log)?;
+    if given {
+        board.wait(POLL_INTERVAL)?;
+    }
+    Ok(given)
+}
+
+/// Whether b0n has not answered yet: as long as that, serial recovery refuses to reset the board.
+///
+/// # Errors
+/// What `board` reports.
+pub fn is_copying(board: &mut dyn PcdBoard) -> Result<bool, FlashError> {
+    Ok(status(board)? == Status::Copy)
+}
+
+fn status(board: &mut dyn PcdBoard) -> Result<Status, FlashError> {
+    let mut magic = [0; 4];
+    board.read_ram(COMMAND_ADDRESS, &mut magic)?;
+    Ok(Status::from_magic(u32::from_le_bytes(magic)))
+}
+
+/// `network_core_pcd_cmdset`: starts b0n with a command to copy; `false` when there is nothing to copy.
+fn give_command(
+    board: &mut dyn PcdBoard,
+    source: u32,
+    length: u32,
+    offset: u32,
+    log: &mut dyn FnMut(LogLine),
+) -> Result<bool, FlashError> {
+    board.network_power(NetworkPower::Held)?;
+    if source == 0 || length == 0 {
+        log(LogLine {
+            level: Level::Info,
+            text: "Error while writing PCD cmd: -22".to_owned(),
+        });
+        return Ok(false);
+    }
+    let command = PcdCommand {
+        status: Status::Copy,
+        data: source,
+        length,
+        offset,
+    };
+    board.write_ram(COMMAND_ADDRESS, &command.encode())?;
+    board.network_power(NetworkPower::Running)?;
+    log(LogLine {
+        level: Level::Info,
+        text: "Turned on network core".to_owned(),
+    });
+    Ok(true)
 }

@@ -122,6 +122,7 @@ impl Folding {
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
+            | EventKind::Button { .. }
             | EventKind::Probe { .. }
             | EventKind::UploadProgress { .. } => {}
         }

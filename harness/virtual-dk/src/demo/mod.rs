@@ -21,7 +21,7 @@ use std::{fs, io};
 
 use hil_bootloader::{
     Area, Config, DeviceId, DowngradePrevention, Encryption, ImageSlots, Mode, NetworkCore,
-    SerialRecovery, Signature,
+    RecoveryButton, SerialRecovery, Signature,
 };
 
 /// Which bootloader the set is built for.
@@ -65,6 +65,13 @@ impl Variant {
         }
     }
 
+    fn network_core(self) -> NetworkCore {
+        match self {
+            Self::SwapMoveEcdsaEc256 | Self::OverwriteRsa2048 => NetworkCore::Pcd,
+            Self::SwapMoveExternal => NetworkCore::None,
+        }
+    }
+
     /// The build of MCUboot, with its slots.
     pub fn bootloader(self) -> Config {
         let slots = ImageSlots {
@@ -74,12 +81,11 @@ impl Variant {
         Config {
             encryption: self.encryption(),
             downgrade_prevention: DowngradePrevention::Version,
-            network_core: match self {
-                Self::SwapMoveEcdsaEc256 | Self::OverwriteRsa2048 => NetworkCore::Pcd,
-                Self::SwapMoveExternal => NetworkCore::None,
-            },
+            network_core: self.network_core(),
             serial_recovery: Some(SerialRecovery {
                 on_boot_mode: true,
+                button: Some(RecoveryButton::default()),
+                network_core: self.network_core() == NetworkCore::Pcd,
                 direct_upload: true,
                 image_state: true,
                 echo: true,

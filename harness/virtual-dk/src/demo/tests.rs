@@ -24,15 +24,15 @@ fn digest(set: &DemoSet) -> String {
 #[rstest]
 #[case::swap_move(
     Variant::SwapMoveEcdsaEc256,
-    "56ef25b9defb4ed2bba7f6ddd335afebcc0d95696613deb18dfdc9c39aae7c1c"
+    "6a04b711626373c039cbd8e11c37669e9d0082ac60188aab6f8df7cd7b4b2ce9"
 )]
 #[case::overwrite(
     Variant::OverwriteRsa2048,
-    "f469f7a8f3b496eda0f913758db621677271a5c19c0114ff9eb951d80a4407d5"
+    "594d9d1203240f0839fb4c4d8475014e5d54a77f3de75336466e786f1e6d55db"
 )]
 #[case::external(
     Variant::SwapMoveExternal,
-    "47cdf54114db8c7800c1d460960cd5e88d05e8d1f3c0a37be76d5834ea249a35"
+    "7bd8eb932fdb055dddfae7fc70db0a6758c50765e83bed69033ba25bc4487279"
 )]
 fn a_set_is_the_same_bytes_every_time(#[case] variant: Variant, #[case] expected: &str) {
     assert_eq!(digest(&DemoSet::generate(variant)), expected);
