@@ -16,6 +16,10 @@ check:
 test *args:
     cargo test --workspace {{args}}
 
+# Every scenario on firmware that breaks what it is about: prints what was found, and how many were caught.
+mutation *args:
+    cargo test -p dfu-hil --test mutations -- {{args}}
+
 # The scenario library on the virtual rig; arguments go to `dfu-hil run`.
 run *args:
     cargo run --release -- run {{args}}

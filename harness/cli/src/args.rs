@@ -2,11 +2,13 @@
 
 use crate::command::FlashFile;
 use crate::exit::Exit;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
 use hil_bootloader::predict::Mark;
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 use std::str::FromStr;
+use virtual_dk::demo::Variant;
 use virtual_dk::model::UndescribedApplication;
 use virtual_dk::{Phy, Speed, Timing};
 
@@ -97,6 +99,9 @@ pub(crate) struct ListArgs {
     /// Print the list as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Print a page of Markdown: questions, scenarios with their steps, requirements
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) markdown: bool,
 }
 
 /// `dfu-hil check`.
@@ -400,30 +405,16 @@ pub(crate) struct DemoFirmwareArgs {
     #[arg(value_name = "DIR")]
     pub(crate) dir: PathBuf,
     /// Which bootloader the set is built for
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) variant: DemoVariant,
+    #[arg(long, value_parser = demo_variants(), default_value = Variant::default().name())]
+    pub(crate) variant: Variant,
 }
 
-/// The bootloaders that there is demo firmware for.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub(crate) enum DemoVariant {
-    /// Swap using move, ECDSA P-256, encryption with ECIES-P256
-    #[default]
-    SwapMoveEcdsaEc256,
-    /// Overwrite only, RSA-2048, no encryption
-    OverwriteRsa2048,
-    /// Swap using move, ECDSA P-256, encryption, with the secondary slot in the external flash
-    SwapMoveExternal,
-}
-
-impl From<DemoVariant> for virtual_dk::demo::Variant {
-    fn from(variant: DemoVariant) -> Self {
-        match variant {
-            DemoVariant::SwapMoveEcdsaEc256 => Self::SwapMoveEcdsaEc256,
-            DemoVariant::OverwriteRsa2048 => Self::OverwriteRsa2048,
-            DemoVariant::SwapMoveExternal => Self::SwapMoveExternal,
-        }
-    }
+/// The variants by their names, with what they are in the help.
+fn demo_variants() -> impl TypedValueParser<Value = Variant> {
+    let names = Variant::ALL
+        .iter()
+        .map(|variant| PossibleValue::new(variant.name()).help(variant.summary()));
+    PossibleValuesParser::new(names).try_map(|name| name.parse())
 }
 
 #[cfg(test)]

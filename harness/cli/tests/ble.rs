@@ -13,13 +13,13 @@ use hil_smp::{Client, ClientError, TransportError, UploadOptions};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader};
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 use support::DFU_HIL;
+use support::boards::Boards;
 use support::bus::Onlooker;
 
 /// Where an update waits in the demo firmware's layout.
@@ -32,7 +32,7 @@ struct Air {
     adapters: Vec<String>,
     bus: String,
     worker: Arc<BleWorker>,
-    process: Child,
+    started: Boards,
 }
 
 struct OnAir {
@@ -42,19 +42,13 @@ struct OnAir {
 
 impl Air {
     fn of(boards: usize, adapters: usize) -> Self {
-        let mut process = Command::new(DFU_HIL)
-            .args(["virtual-dk", "--json", "--speed", "20"])
-            .args(["--boards", &boards.to_string()])
-            .args(["--ble-adapters", &adapters.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the command starts");
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().expect("it is piped"))
-            .read_line(&mut line)
-            .expect("it can be read");
-        let json: Value = serde_json::from_str(&line).expect("one line of JSON");
+        let started = Boards::start(&[
+            "--boards",
+            &boards.to_string(),
+            "--ble-adapters",
+            &adapters.to_string(),
+        ]);
+        let json = started.json();
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         let list = |value: &Value| value.as_array().expect("a list").clone();
         let clock: SharedClock = Arc::new(SystemClock::new());
@@ -75,7 +69,7 @@ impl Air {
             )),
             bus,
             clock,
-            process,
+            started,
         }
     }
 
@@ -133,9 +127,7 @@ impl Air {
     /// Ends everything, and finds nothing left of it.
     fn end(mut self) {
         self.end_worker();
-        drop(self.process.stdin.take());
-        let status = self.process.wait().expect("it ends");
-        assert_eq!(status.code(), Some(0));
+        assert_eq!(self.started.end().code(), Some(0));
         let socket = self.bus.trim_start_matches("unix:path=");
         let socket = socket.split(',').next().unwrap_or_default();
         assert!(!Path::new(socket).exists(), "{socket} is left");

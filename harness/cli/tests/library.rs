@@ -13,17 +13,26 @@ const SPEED: u32 = 1;
 const BOARDS: usize = 4;
 
 #[test]
+fn the_page_of_the_library_is_what_the_command_writes() {
+    let written = Desk::empty().run(&["list", "--markdown"]).stdout;
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/scenarios.md");
+    assert!(
+        fs::read_to_string(page).unwrap() == written,
+        "write it again: cargo run -- list --markdown > docs/scenarios.md"
+    );
+}
+
+#[test]
 fn the_library_passes_on_several_boards_and_the_reports_say_so() {
     let desk = Desk::new(BOARDS, SPEED);
     // No folder `scenarios` here: the library in the binary runs.
     let ended = desk.run(&["run", "--rig", "rig.yaml", "--json"]);
     assert_eq!(ended.code, Some(0), "{}", ended.all());
     let record = ended.record();
-    let listed = desk.run(&["list"]).stdout;
-    let mut expected: Vec<&str> = listed
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .collect();
+    let listed: serde_json::Value =
+        serde_json::from_str(&desk.run(&["list", "--json"]).stdout).expect("the list is JSON");
+    let rows = listed.as_array().into_iter().flatten();
+    let mut expected: Vec<&str> = rows.filter_map(|row| row["scenario"].as_str()).collect();
     let mut ran: Vec<&str> = record
         .scenarios
         .iter()

@@ -8,13 +8,13 @@ mod support;
 
 use hil_clock::SystemClock;
 use hil_rig::{Core, ProbeSelector, ProbeSession, Recover};
-use serde_json::Value;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
-use support::{DFU_HIL, Desk, Ended};
+use support::boards::Boards;
+use support::peers::python_tools;
+use support::{Desk, Ended};
 
 /// Where the demo's layout has the slots, and how large they are.
 const PRIMARY: u32 = 0xC000;
@@ -24,19 +24,6 @@ const SLOT: u32 = 0x4_0000;
 const RESET_VECTOR: u32 = PRIMARY + 0x200 + 0x101;
 /// How often a client asks again whether the board is back: each try waits by itself.
 const TRIES: usize = 40;
-
-/// The folder of the Python tools, or why there is none.
-fn python_tools() -> Option<PathBuf> {
-    let folder = std::env::var_os("DFU_HIL_PEERS").map(PathBuf::from);
-    if folder.is_none() {
-        assert!(
-            std::env::var_os("DFU_HIL_REQUIRE_PEERS").is_none(),
-            "DFU_HIL_REQUIRE_PEERS is set, but DFU_HIL_PEERS is not"
-        );
-        println!("skipped: DFU_HIL_PEERS does not name a folder with imgtool and smpmgr");
-    }
-    folder
-}
 
 /// A command on the path, or nothing.
 fn on_path(name: &str) -> Option<PathBuf> {
@@ -50,56 +37,30 @@ fn on_path(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// `dfu-hil virtual-dk` as any user starts it; ends with this value.
-struct Board {
-    process: Child,
-    probe: String,
-    app_uart: String,
-}
+/// A virtual board, which ends with this value.
+struct Board(Boards);
 
 impl Board {
     fn start(args: &[&str]) -> Self {
-        let mut process = Command::new(DFU_HIL)
-            .args(["virtual-dk", "--json", "--speed", "20"])
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the command starts");
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().expect("it is piped"))
-            .read_line(&mut line)
-            .expect("it can be read");
-        let json: Value = serde_json::from_str(&line).expect("the endpoints are JSON");
-        let text = |pointer: &str| {
-            json.pointer(pointer)
-                .and_then(Value::as_str)
-                .unwrap_or_else(|| panic!("no {pointer} in {line}"))
-                .to_owned()
-        };
-        Self {
-            probe: text("/boards/0/probe"),
-            app_uart: text("/boards/0/uart/app"),
-            process,
-        }
+        Self(Boards::start(args))
+    }
+
+    fn probe(&self) -> &str {
+        self.0.text("/boards/0/probe")
+    }
+
+    fn app_uart(&self) -> &str {
+        self.0.text("/boards/0/uart/app")
     }
 
     /// Reads application flash through the probe.
     fn flash(&self, address: u32, length: usize) -> Vec<u8> {
-        let selector: ProbeSelector = self.probe.parse().expect("the selector is probe-rs's");
+        let selector: ProbeSelector = self.probe().parse().expect("the selector is probe-rs's");
         let clock = Arc::new(SystemClock::new());
         let probe = ProbeSession::with_probe("dk", selector, Recover::Forbidden, clock);
         probe
             .read(Core::App, address, u32::try_from(length).expect("it fits"))
             .expect("the board can be read")
-    }
-}
-
-impl Drop for Board {
-    fn drop(&mut self) {
-        // The closed pipe ends it.
-        drop(self.process.stdin.take());
-        let _ = self.process.wait();
     }
 }
 
@@ -187,7 +148,7 @@ struct Smpmgr<'a> {
 
 impl Smpmgr<'_> {
     fn command(&self, args: &[&str]) -> Ended {
-        let mut all = vec!["--port", self.board.app_uart.as_str(), "--timeout", "10"];
+        let mut all = vec!["--port", self.board.app_uart(), "--timeout", "10"];
         all.extend(args);
         run(&self.program, &all)
     }
@@ -386,7 +347,7 @@ fn the_stock_probe_rs_command_programs_reads_and_verifies() {
     let board = Board::start(&["--lenient-forceoff", "--blank"]);
     let target = [
         "--probe",
-        &board.probe,
+        board.probe(),
         "--chip",
         "nRF5340_xxAA",
         "--protocol",
@@ -422,11 +383,7 @@ fn mcumgrctl_updates_and_reverts() {
     let file = |name: &str| desk.path("demo").join(name).to_string_lossy().into_owned();
     let board = Board::start(&[]);
     let command = |args: &[&str]| {
-        let all = [
-            &["--serial", board.app_uart.as_str(), "--timeout", "5000"],
-            args,
-        ]
-        .concat();
+        let all = [&["--serial", board.app_uart(), "--timeout", "5000"], args].concat();
         run(&mcumgrctl, &all)
     };
     let wait_for = |version: &str| {

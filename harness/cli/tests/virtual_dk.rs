@@ -4,26 +4,15 @@ mod support;
 
 use hil_clock::{SharedClock, SystemClock};
 use hil_smp::{Client, UartOptions, UartPort};
-use serde_json::Value;
-use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
-use support::DFU_HIL;
+use support::boards::Boards;
 
 #[test]
 fn a_board_that_was_just_started_answers_with_the_demo_firmware_and_ends_with_its_input() {
-    let mut process = Command::new(DFU_HIL)
-        .args(["virtual-dk", "--boards", "2", "--json", "--speed", "20"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the command starts");
-    let mut line = String::new();
-    BufReader::new(process.stdout.take().expect("it is piped"))
-        .read_line(&mut line)
-        .expect("it can be read");
-    let json: Value = serde_json::from_str(&line).expect("one line of JSON");
-    let boards = json["boards"].as_array().expect("a list of boards");
+    let mut started = Boards::start(&["--boards", "2"]);
+    let boards = started.json()["boards"]
+        .as_array()
+        .expect("a list of boards");
     assert_eq!(boards.len(), 2);
     for board in boards {
         let keys: Vec<&String> = board.as_object().expect("an object").keys().collect();
@@ -41,7 +30,5 @@ fn a_board_that_was_just_started_answers_with_the_demo_firmware_and_ends_with_it
         let state = client.image_state().expect("the application answers");
         assert_eq!(state.images[0].version.as_deref(), Some("1.0.0"));
     }
-    drop(process.stdin.take());
-    let status = process.wait().expect("it ends");
-    assert_eq!(status.code(), Some(0));
+    assert_eq!(started.end().code(), Some(0));
 }

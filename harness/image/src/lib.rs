@@ -1,7 +1,7 @@
 //! MCUboot images: parse, verify, decrypt, build, sign; trailers, keys and network core metadata.
 //!
 //! [`Image`] is the structure of one image in a file or a slot, [`Verifier`] a bootloader's judgement of it,
-//! [`ImageBuilder`] makes one as imgtool does. [`trailer`] reads what a loader keeps at the end of a slot,
+//! [`ImageBuilder`] makes one as imgtool does, [`Damage`] spoils one. [`trailer`] reads what a loader keeps at the end of a slot,
 //! [`network`] what b0n wants to find in a payload for the network core, and [`inspect`] says all of it to
 //! people. Knows nothing of boards, flash devices or swapping: bytes go in, facts come out.
 //!
@@ -38,6 +38,7 @@
 mod build;
 mod bytes;
 mod content_key;
+mod damage;
 mod ecies;
 mod error;
 mod hash;
@@ -56,6 +57,7 @@ pub use build::{
     BuildError, ImageBuilder, LoadAddress, PaddedTrailer, Padding, SavedKeys, TrailerMark,
 };
 pub use content_key::ContentKey;
+pub use damage::{Damage, DamageError, DamageTarget};
 pub use error::ImageError;
 pub use hash::{Digest, HashAlgorithm, Hasher};
 pub use header::{AesKeySize, IMAGE_MAGIC, ImageFlags, ImageHeader};

@@ -235,6 +235,9 @@ pub struct ScenarioStarted {
     /// The requirements that it covers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requirements: Vec<String>,
+    /// The defect of released firmware that it shows to be there, such as `mcuboot#1966, fixed in SDK 3.1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_issue: Option<String>,
     /// The board it runs on.
     pub board: String,
 }

@@ -259,8 +259,15 @@ impl Open {
             Some((at, started)) => (Some(at), Some(started)),
             None => (None, None),
         };
-        let (summary, file, requirements) = started
-            .map(|started| (started.summary, started.file, started.requirements))
+        let (summary, file, requirements, known_issue) = started
+            .map(|started| {
+                (
+                    started.summary,
+                    started.file,
+                    started.requirements,
+                    started.known_issue,
+                )
+            })
             .unwrap_or_default();
         ScenarioRecord {
             name: self.name,
@@ -268,6 +275,7 @@ impl Open {
             summary,
             file,
             requirements,
+            known_issue,
             board,
             started_ms,
             duration_ms: started_ms.map_or(0, |at| ended_at.saturating_sub(at)),

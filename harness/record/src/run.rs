@@ -114,6 +114,9 @@ pub struct ScenarioRecord {
     /// The requirements that it covers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requirements: Vec<String>,
+    /// The defect of released firmware that it shows to be there when it passes, such as `mcuboot#1966, fixed in SDK 3.1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_issue: Option<String>,
     /// The board it ran on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub board: Option<String>,

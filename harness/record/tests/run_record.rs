@@ -13,6 +13,7 @@ fn sample() -> Vec<Event> {
             summary: format!("Shows {name}."),
             file: format!("scenarios/{name}.yaml"),
             requirements: vec!["DFU-APP-1".to_owned()],
+            known_issue: None,
             board: "dk1".to_owned(),
         })
     };

@@ -73,6 +73,9 @@ fn test_case(record: &RunRecord, scenario: &ScenarioRecord) -> TestCase {
     for requirement in &scenario.requirements {
         case.add_property(Property::new("requirement", requirement.clone()));
     }
+    if let Some(issue) = &scenario.known_issue {
+        case.add_property(Property::new("known-issue", issue.clone()));
+    }
     if let Some(board) = &scenario.board {
         case.add_property(Property::new("board", board.clone()));
     }

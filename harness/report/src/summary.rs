@@ -28,6 +28,7 @@ pub fn summary(record: &RunRecord, context: &SummaryContext<'_>) -> String {
         out.push('\n');
     }
     totals(&mut out, record);
+    known_issues(&mut out, record);
     for note in &record.notes {
         let _ = writeln!(out, "note: {note}");
     }
@@ -73,6 +74,24 @@ fn describe(out: &mut String, scenario: &ScenarioRecord) {
     }
     if let Some(help) = scenario.outcome.help() {
         let _ = writeln!(out, "      help: {help}");
+    }
+}
+
+/// A pass of these is no good news: the defect is there.
+fn known_issues(out: &mut String, record: &RunRecord) {
+    let there: Vec<_> = with_verdict(record, Verdict::Pass)
+        .filter_map(|scenario| Some((&scenario.name, scenario.known_issue.as_ref()?)))
+        .collect();
+    if there.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        out,
+        "{} in this firmware:",
+        count(there.len() as u64, "known issue", "known issues")
+    );
+    for (scenario, issue) in there {
+        let _ = writeln!(out, "  {issue} ({scenario})");
     }
 }
 

@@ -99,6 +99,7 @@ fn scenario(
             summary: format!("Shows {name}."),
             file: format!("scenarios/{name}.yaml"),
             requirements: vec!["DFU-APP-1".to_owned(), "DFU-CONF-1".to_owned()],
+            known_issue: None,
             board: "dk1".to_owned(),
         }),
         EventKind::StepStarted {
@@ -255,8 +256,11 @@ fn terminal_summary_of_a_run_that_passed() {
     };
     record.retries = 1;
     record.notes.clear();
+    record.scenarios[0].known_issue = Some("mcuboot#1966, fixed in SDK 3.1".to_owned());
     insta::assert_snapshot!(shown(&record), @r"
     1 passed in 39.0 s, with 1 retry; demo on dk1 (virtual nRF5340 DK)
+    1 known issue in this firmware:
+      mcuboot#1966, fixed in SDK 3.1 (app-update[uart])
     evidence: reports/runs/20260802T101530Z-01
     ");
 }

@@ -16,6 +16,8 @@ pub struct Job {
     pub file: String,
     /// The requirements that it covers.
     pub requirements: Vec<String>,
+    /// The defect whose presence it shows, in words.
+    pub known_issue: Option<String>,
     /// The checks that must not follow it, and why.
     pub waived: BTreeMap<StandingCheck, String>,
 }
@@ -36,6 +38,7 @@ impl Job {
                         .iter()
                         .map(ToString::to_string)
                         .collect(),
+                    known_issue: scenario.known_issue.as_ref().map(ToString::to_string),
                     waived: scenario.waived.clone(),
                 })
             })

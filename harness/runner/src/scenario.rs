@@ -27,6 +27,7 @@ pub(crate) fn run(
         summary: job.summary.clone(),
         file: job.file.clone(),
         requirements: job.requirements.clone(),
+        known_issue: job.known_issue.clone(),
         board: bench.name.clone(),
     }));
     // The bench is only put back after a panic, which works on whatever state it is in.

@@ -37,7 +37,7 @@ pub use library::load_scenarios;
 pub use needs::{BoardFeature, BootloaderNeeds, Capabilities, ModeNeed, Needs, Unmet};
 pub use radio::{ExpectRadio, LinkLoss, LossPoint, SecondCentral, StartsAt};
 pub use reset::{Button, PowerCycle, Reset, ResetBy};
-pub use scenario::{RequirementId, Scenario, StandingCheck};
+pub use scenario::{KnownIssue, RequirementId, Scenario, StandingCheck};
 pub use source::{FileError, Place};
 pub use step::{Answer, CutAt, Erase, Mark, PowerCut, Request, Step, Upload, UploadCut};
 pub use units::Percent;

@@ -5,6 +5,7 @@ use hil_bootloader::{
     Config, DeviceId, DowngradePrevention, Encryption, Mode, NetworkCore, SerialRecovery, Signature,
 };
 use serde::{Deserialize, Serialize};
+use serde_yaml::Value;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -19,7 +20,7 @@ pub struct Needs {
 }
 
 /// What the bootloader must have been built with; what is not given does not matter.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BootloaderNeeds {
     /// How an update gets into the primary slot.
@@ -41,7 +42,7 @@ pub struct BootloaderNeeds {
 }
 
 /// A way for an update to get into the primary slot, or a group of them.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ModeNeed {
     /// Any swap: there is a way back.
@@ -158,6 +159,28 @@ impl fmt::Display for Unmet {
 }
 
 impl BootloaderNeeds {
+    /// What is needed, such as `mode swap`; nothing when any bootloader will do.
+    pub(crate) fn in_words(&self) -> Vec<String> {
+        let needs = serde_yaml::to_value(self).unwrap_or_default();
+        let Some(needs) = needs.as_mapping() else {
+            return Vec::new();
+        };
+        needs
+            .iter()
+            .filter_map(|(key, value)| Some((key.as_str()?.replace('_', " "), value)))
+            .filter_map(|(key, value)| match value {
+                Value::Bool(true) => Some(key),
+                Value::Bool(false) => Some(format!("no {key}")),
+                Value::String(word) => Some(format!("{key} {word}")),
+                Value::Sequence(words) => {
+                    let words: Vec<_> = words.iter().filter_map(Value::as_str).collect();
+                    (!words.is_empty()).then(|| format!("{key} {}", words.join(" or ")))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
     /// What `has` does not have of this, one sentence each.
     pub(crate) fn unmet_by(&self, has: &Config) -> Vec<String> {
         let mut unmet = Vec::new();
@@ -209,7 +232,7 @@ impl BootloaderNeeds {
         ] {
             match (needed, has) {
                 (Some(true), false) => {
-                    unmet.push(format!("needs a bootloader with {what}, this one has none"))
+                    unmet.push(format!("needs a bootloader with {what}, this one has none"));
                 }
                 (Some(false), true) => unmet.push(format!(
                     "needs a bootloader without {what}, this one has it"

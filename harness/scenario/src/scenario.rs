@@ -26,10 +26,33 @@ pub struct Scenario {
     pub question: Option<String>,
     /// The requirements that it covers.
     pub requirements: Vec<RequirementId>,
+    /// Reports of what it tries, such as `zephyr#51798`: failures that were met in the field.
+    pub references: Vec<String>,
+    /// The defect whose presence it shows, when that is what it is for.
+    pub known_issue: Option<KnownIssue>,
     /// The checks that must not follow it, and why.
     pub waived: BTreeMap<StandingCheck, String>,
     variants: Vec<Variant>,
     pub(crate) source: Source,
+}
+
+/// A defect of released firmware that a scenario shows to be there: it passes as long as the defect is.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnownIssue {
+    /// Where it is described, such as `mcuboot#1966`.
+    pub reference: String,
+    /// The first release without it, such as `SDK 3.1`; `None` while there is none.
+    pub fixed_in: Option<String>,
+}
+
+impl fmt::Display for KnownIssue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.fixed_in {
+            Some(release) => write!(f, "{}, fixed in {release}", self.reference),
+            None => write!(f, "{}, not fixed", self.reference),
+        }
+    }
 }
 
 /// Name of a requirement, such as `DFU-CONF-1`: capital letters, digits, `-`, `_` and `.`.
@@ -93,6 +116,9 @@ struct Document {
     #[serde(default)]
     requirements: Vec<RequirementId>,
     #[serde(default)]
+    references: Vec<String>,
+    known_issue: Option<KnownIssue>,
+    #[serde(default)]
     matrix: Mapping,
     #[serde(default)]
     needs: Value,
@@ -134,6 +160,8 @@ impl Scenario {
             summary: document.summary,
             question: document.question,
             requirements: document.requirements,
+            references: document.references,
+            known_issue: document.known_issue,
             waived: document.waive,
             variants,
             source,
@@ -188,6 +216,18 @@ impl Document {
                 "a check is waived without a reason",
             )
             .advising("say why: `both_cores_alive: the image crashes on purpose`"));
+        }
+        if self
+            .known_issue
+            .as_ref()
+            .is_some_and(|issue| issue.reference.trim().is_empty())
+        {
+            return Err(NodeError::new(
+                at("known_issue"),
+                Part::Key,
+                "a known issue without a reference",
+            )
+            .advising("say where it is described: `reference: mcuboot#1966`"));
         }
         if self.steps.is_empty() {
             return Err(NodeError::new(at("steps"), Part::Key, "`steps` is empty")

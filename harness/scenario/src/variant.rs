@@ -79,6 +79,23 @@ impl Variant {
         Unmet::of(unmet)
     }
 
+    /// What it needs, for people: `a bootloader with mode swap, encryption ec256`, `a power switch`.
+    #[must_use]
+    pub fn needs_in_words(&self) -> Vec<String> {
+        let bootloader = self.needs.bootloader.in_words();
+        let bootloader = (!bootloader.is_empty())
+            .then(|| format!("a bootloader with {}", bootloader.join(", ")));
+        let features = self.features().into_keys();
+        let features = features.map(|feature| format!("{} {feature}", feature.article()));
+        let links = self.transports().into_iter();
+        let links = links.filter(|link| *link != Transport::Uart);
+        bootloader
+            .into_iter()
+            .chain(features)
+            .chain(links.map(|link| format!("SMP over {link}")))
+            .collect()
+    }
+
     /// What a step asks of a link that has no wire.
     fn not_wireless(&self, planned: &PlannedStep) -> Option<String> {
         let Step::Upload(upload) = &planned.step else {

@@ -18,7 +18,7 @@ fn unknown_key_of_the_file() {
       |
     3 | requirement: [A-1]
       | ^^^^^^^^^^^
-      = allowed: scenario, summary, question, requirements, matrix, needs, steps, waive
+      = allowed: scenario, summary, question, requirements, references, known_issue, matrix, needs, steps, waive
       = help: did you mean `requirements`?
     ");
 }
@@ -286,6 +286,20 @@ fn bad_needs() {
       = allowed: power, pin_reset, app_console, net_console, second_adapter, external_flash, recovery_button
       = help: did you mean `power`?
     ");
+}
+
+#[test]
+fn known_issue_without_a_reference() {
+    insta::assert_snapshot!(
+        mistake("known_issue: { reference: ' ' }\nsteps: [{ program: baseline }]"),
+        @r"
+    sample.yaml:3:1: a known issue without a reference
+      |
+    3 | known_issue: { reference: ' ' }
+      | ^^^^^^^^^^^
+      = help: say where it is described: `reference: mcuboot#1966`
+    "
+    );
 }
 
 #[test]

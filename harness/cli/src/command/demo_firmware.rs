@@ -7,11 +7,9 @@ use hil_runner::error_chain;
 
 /// Writes the set and prints the path of its file.
 pub(crate) fn write(args: &DemoFirmwareArgs) -> Result<Exit, CliError> {
-    let file =
-        virtual_dk::demo::write_firmware_set(&args.dir, args.variant.into()).map_err(|error| {
-            CliError::usage(error_chain(&error))
-                .with_help(Some("name a folder that can be written to"))
-        })?;
+    let file = virtual_dk::demo::write_firmware_set(&args.dir, args.variant).map_err(|error| {
+        CliError::usage(error_chain(&error)).with_help(Some("name a folder that can be written to"))
+    })?;
     println!("{}", file.display());
     Ok(Exit::Passed)
 }

@@ -3,6 +3,8 @@
 //! What the checks must find is made here, below everything that the harness can see; the checks are the ones that
 //! everybody runs.
 
+use hil_bootloader::pcd::COMMAND_ADDRESS;
+use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -32,7 +34,8 @@ const EXTERNAL_STORAGE: u32 = 0x0004_0000;
 const IDLE: Duration = Duration::from_secs(20);
 
 /// What is wrong.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Fault {
     /// One bit of what the application writes to the update slot is lost.
     UploadLosesABit,
@@ -72,7 +75,19 @@ pub(crate) enum Fault {
     RadioDeadAfterReset,
     /// The board resets itself when a central is connected and says nothing for a while.
     ForgetsAnIdleCentral,
+    /// One bit is lost at an address, in the given write to it, counted from 1. Addresses are those of the cores; the
+    /// external flash begins at 0x1000_0000. The byte must not be zero.
+    LosesABit { at: u32, write: u32 },
+    /// Flash in a range of addresses takes nothing, neither writes nor erases, and says that it did.
+    IgnoresWrites { from: u32, to: u32 },
+    /// The bootloader does not see that the network core still copies what it was given.
+    CopyNotAwaited,
+    /// The application core writes a word to an erased address before each reset by software.
+    WritesAtReset { at: u32 },
 }
+
+/// Where the external flash is in the addresses of a [`Fault`]: in the window that the QSPI peripheral maps it to.
+const EXTERNAL: u32 = 0x1000_0000;
 
 /// A board within reach of a radio with two adapters.
 pub(crate) struct Board {
@@ -173,6 +188,27 @@ impl FaultyBus<'_> {
         );
         by_upload == first
     }
+
+    /// What a write of `data` puts into flash, where the fault is one of any address.
+    fn spoiled(&self, address: u32, data: &[u8]) -> Option<Vec<u8>> {
+        let range = address..address + data.len() as u32;
+        match self.fault {
+            Fault::LosesABit { at, write }
+                if range.contains(&at)
+                    && self.written.fetch_add(1, Ordering::SeqCst) + 1 == write =>
+            {
+                let mut data = data.to_vec();
+                let byte = &mut data[(at - address) as usize];
+                *byte &= byte.wrapping_sub(1);
+                Some(data)
+            }
+            _ => None,
+        }
+    }
+
+    fn ignores(&self, address: u32) -> bool {
+        matches!(self.fault, Fault::IgnoresWrites { from, to } if (from..to).contains(&address))
+    }
 }
 
 impl CoreBus for FaultyBus<'_> {
@@ -181,7 +217,16 @@ impl CoreBus for FaultyBus<'_> {
     }
 
     fn read(&mut self, address: u32, buffer: &mut [u8]) -> Result<(), BusError> {
-        self.bus.read(address, buffer)
+        self.bus.read(address, buffer)?;
+        let asks = self.bus.core() == Core::App && address == COMMAND_ADDRESS;
+        if self.fault == Fault::CopyNotAwaited && asks {
+            buffer.fill(0);
+        }
+        Ok(())
+    }
+
+    fn read_input(&mut self, pin: u8) -> Result<bool, Stopped> {
+        self.bus.read_input(pin)
     }
 
     fn write_ram(&mut self, address: u32, data: &[u8]) -> Result<(), BusError> {
@@ -189,6 +234,12 @@ impl CoreBus for FaultyBus<'_> {
     }
 
     fn flash_write(&mut self, address: u32, data: &[u8]) -> Result<(), BusError> {
+        if self.ignores(address) {
+            return Ok(());
+        }
+        if let Some(data) = self.spoiled(address, data) {
+            return self.bus.flash_write(address, &data);
+        }
         let end = address + data.len() as u32;
         match self.fault {
             Fault::UploadLosesABit | Fault::SlotHoldsOtherBytes | Fault::RecoveryLosesABit => {
@@ -232,13 +283,21 @@ impl CoreBus for FaultyBus<'_> {
     }
 
     fn flash_erase(&mut self, address: u32, length: u32) -> Result<(), BusError> {
-        if self.fault == Fault::NetworkFlashNotWritten && address >= NET_PRIMARY {
+        if self.ignores(address)
+            || self.fault == Fault::NetworkFlashNotWritten && address >= NET_PRIMARY
+        {
             return Ok(());
         }
         self.bus.flash_erase(address, length)
     }
 
     fn external_write(&mut self, offset: u32, data: &[u8]) -> Result<(), BusError> {
+        if self.ignores(EXTERNAL + offset) {
+            return Ok(());
+        }
+        if let Some(data) = self.spoiled(EXTERNAL + offset, data) {
+            return self.bus.external_write(offset, &data);
+        }
         let lost = 0x1234;
         if self.fault == Fault::ExternalSlotHoldsOtherBytes
             && (offset..offset + data.len() as u32).contains(&lost)
@@ -253,6 +312,9 @@ impl CoreBus for FaultyBus<'_> {
     }
 
     fn external_erase(&mut self, offset: u32, length: u32) -> Result<(), BusError> {
+        if self.ignores(EXTERNAL + offset) {
+            return Ok(());
+        }
         self.bus.external_erase(offset, length)
     }
 
@@ -336,6 +398,7 @@ impl CoreBus for FaultyBus<'_> {
             // image_ok of the primary slot.
             Fault::RevertDoesNotHappen => Some((PRIMARY_END - 24, [0x01, 0xFF, 0xFF, 0xFF])),
             Fault::UnusedSlotTouched => Some((SECONDARY_FREE, [0x12, 0x34, 0x56, 0x78])),
+            Fault::WritesAtReset { at } => Some((at, [0x12, 0x34, 0x56, 0x78])),
             Fault::BootloaderTouched => Some((BOOTLOADER_FREE, [0x12, 0x34, 0x56, 0x78])),
             _ => None,
         };

@@ -2,8 +2,12 @@
 
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
+pub(crate) mod boards;
 pub(crate) mod broken;
 pub(crate) mod bus;
+pub(crate) mod hex;
+pub(crate) mod mutation;
+pub(crate) mod peers;
 
 use broken::Board;
 use hil_record::RunRecord;
@@ -74,7 +78,8 @@ impl Desk {
             &format!(
                 "rig: test\nbluetooth: {{ bus: \"{}\", adapters: [{}] }}\nboards:\n  - name: dk\n    \
                  ble: {{ adapter: hci0, address: \"{address}\" }}\n    probe: {{ selector: \"{probe}\" }}\n    uart:\n      \
-                 app: {{ path: \"{}\" }}\n      net: {{ path: \"{}\" }}\n    power: {{ scpi: {{ address: \"{power}\" }} }}\n",
+                 app: {{ path: \"{}\" }}\n      net: {{ path: \"{}\" }}\n    power: {{ scpi: {{ address: \"{power}\" }} }}\n    \
+                 buttons:\n      recovery: {{ scpi: {{ address: \"{power}\", press: BUTT1 ON, release: BUTT1 OFF }} }}\n",
                 board.bus(),
                 adapters.join(", "),
                 uart.app.display(),

@@ -246,6 +246,29 @@ impl EncryptionKey {
         kek_from_base64(text).map(Self::AesKw)
     }
 
+    /// A new key of the same scheme, that no device has the other half of.
+    #[must_use]
+    pub fn foreign(&self, rng: &mut impl CryptoRngCore) -> Self {
+        match self {
+            Self::EcP256(_) => Self::EcP256(p256::SecretKey::random(rng).public_key()),
+            Self::X25519(_) => {
+                let mut secret = Zeroizing::new([0; 32]);
+                rng.fill_bytes(&mut *secret);
+                Self::X25519((&x25519_dalek::StaticSecret::from(*secret)).into())
+            }
+            Self::Rsa2048(_) => Self::Rsa2048(
+                RsaPrivateKey::new(rng, 2048)
+                    .expect("the size is one that RSA has")
+                    .to_public_key(),
+            ),
+            Self::AesKw(kek) => {
+                let mut other = Zeroizing::new(vec![0; kek.len()]);
+                rng.fill_bytes(&mut other);
+                Self::AesKw(other)
+            }
+        }
+    }
+
     /// Wraps a content key: the type and the value of the ENC_* TLV.
     ///
     /// `mac` chooses between the two X25519 variants (SHA-256 or SHA-512); other schemes have one.

@@ -50,6 +50,24 @@ impl PrivateKey {
         }
     }
 
+    /// A new key. One from a generator with a known seed protects nothing, and is there to be a stranger's.
+    #[must_use]
+    pub fn generate(kind: SignatureKind, rng: &mut impl CryptoRngCore) -> Self {
+        let rsa = |bits, rng: &mut _| {
+            Box::new(RsaPrivateKey::new(rng, bits).expect("the size is one that RSA has"))
+        };
+        match kind {
+            SignatureKind::EcdsaP256 => Self::EcdsaP256(p256::ecdsa::SigningKey::random(rng)),
+            SignatureKind::Rsa2048 => Self::Rsa2048(rsa(2048, rng)),
+            SignatureKind::Rsa3072 => Self::Rsa3072(rsa(3072, rng)),
+            SignatureKind::Ed25519 => {
+                let mut seed = zeroize::Zeroizing::new([0; 32]);
+                rng.fill_bytes(&mut *seed);
+                Self::Ed25519(ed25519_dalek::SigningKey::from_bytes(&seed))
+            }
+        }
+    }
+
     /// The public half.
     #[must_use]
     pub fn public(&self) -> PublicKey {

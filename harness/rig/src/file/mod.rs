@@ -76,7 +76,7 @@ pub enum BoardKind {
     /// Started by the rig layer.
     Virtual(VirtualSpec),
     /// On a bench.
-    Real(RealSpec),
+    Real(Box<RealSpec>),
 }
 
 /// Virtual boards that one process offers.

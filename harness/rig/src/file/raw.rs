@@ -380,7 +380,7 @@ impl Board {
                 }
                 BoardKind::Virtual(simulated.check(place, &at)?)
             }
-            (None, Some(probe)) => BoardKind::Real(RealSpec {
+            (None, Some(probe)) => BoardKind::Real(Box::new(RealSpec {
                 probe: probe.check(place, &at)?,
                 uart_app: check_uart(
                     self.uart.as_ref().and_then(|uart| uart.app.as_ref()),
@@ -405,7 +405,7 @@ impl Board {
                     .and_then(|buttons| buttons.recovery)
                     .map(|button| button.check(place, &format!("{at}.buttons.recovery")))
                     .transpose()?,
-            }),
+            })),
             (Some(_), Some(_)) => {
                 return Err(place.problem(
                     format!("{at}: found `virtual` and `probe`, expected one of them"),

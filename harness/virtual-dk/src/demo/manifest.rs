@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use hil_bootloader::{Config, Encryption};
 use serde::Serialize;
 
 use super::Variant;
@@ -41,14 +42,15 @@ pub(super) fn render(variant: Variant, releases: &[Release]) -> String {
         name(&config.network_core)
     ));
     add(format_args!("  max-sectors: {}", config.max_sectors));
+    for (setting, value) in unusual(&config) {
+        add(format_args!("  {setting}: {value}"));
+    }
     if let Some(recovery) = &config.serial_recovery {
         add(format_args!("  serial-recovery: {}", flow(recovery)));
     }
-    let encryption = match variant {
-        Variant::SwapMoveEcdsaEc256 | Variant::SwapMoveExternal => {
-            ", encryption: keys/encryption.pem"
-        }
-        Variant::OverwriteRsa2048 => "",
+    let encryption = match config.encryption {
+        Encryption::None => "",
+        _ => ", encryption: keys/encryption.pem",
     };
     add(format_args!(
         "\nkeys: {{ signing: keys/signing.pub.pem{encryption} }}"
@@ -82,6 +84,36 @@ pub(super) fn render(variant: Variant, releases: &[Release]) -> String {
         }
     }
     text
+}
+
+/// The settings that are not always told and have another value than MCUboot's default, without the slots: those are
+/// the layout's.
+fn unusual(config: &Config) -> Vec<(String, serde_json::Value)> {
+    const TOLD: [&str; 10] = [
+        "mode",
+        "signature",
+        "encryption",
+        "downgrade-prevention",
+        "validate-primary",
+        "network-core",
+        "max-sectors",
+        "serial-recovery",
+        "images",
+        "scratch",
+    ];
+    let plain = Config {
+        images: Vec::new(),
+        ..Config::new(config.mode, config.signature, config.images[0])
+    };
+    match (serde_json::to_value(config), serde_json::to_value(plain)) {
+        (Ok(serde_json::Value::Object(settings)), Ok(plain)) => settings
+            .into_iter()
+            .filter(|(name, value)| {
+                !TOLD.contains(&name.as_str()) && plain.get(name) != Some(value)
+            })
+            .collect(),
+        other => unreachable!("settings are a map, not {other:?}"),
+    }
 }
 
 /// Settings that are plain words and numbers, in one line.

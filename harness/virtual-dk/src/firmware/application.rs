@@ -179,7 +179,7 @@ impl<'a> Application<'a> {
         if self.confirm_at.is_some_and(|due| due <= now) {
             self.confirm_at = None;
             let shared: SharedBus<'_> = RefCell::new(&mut *bus);
-            let done = SlotServices::new(&shared, self.config).set_confirmed();
+            let done = SlotServices::new(&shared, self.config).set_confirmed(0);
             let text = match done {
                 Ok(()) => "image confirmed",
                 Err(super::smp::DeviceError::Stopped(stopped)) => return Err(stopped.into()),

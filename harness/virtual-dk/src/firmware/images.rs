@@ -1,12 +1,12 @@
 //! The image services of an application: its slots, in the flash of its core.
 
-use hil_bootloader::{Area, Config, Flash, FlashError, MarkError, Mode, Pending, SwapType};
+use hil_bootloader::{Area, Config, ERASED, Flash, FlashError, MarkError, Mode, Pending, SwapType};
 
 use super::flash::{BusFlash, SharedBus};
-use super::smp::{DeviceError, Services, Slot};
+use super::smp::{DeviceError, Place, Services, Slot};
 use crate::bus::Stopped;
 
-/// The slots of image 0 behind the bus. No state: everything is asked of flash each time.
+/// The slots of an application behind the bus. No state: everything is asked of flash each time.
 pub(super) struct SlotServices<'a, 'b> {
     bus: &'a SharedBus<'b>,
     config: Option<&'a Config>,
@@ -23,11 +23,20 @@ impl<'a, 'b> SlotServices<'a, 'b> {
 
     /// Where a slot lies; `None` in a build without image management.
     fn area(&self, slot: Slot) -> Option<Area> {
-        let slots = self.config?.images.first()?;
-        Some(match slot {
-            Slot::Primary => slots.primary,
-            Slot::Secondary => slots.secondary,
+        let slots = self.config?.images.get(slot.image as usize)?;
+        Some(match slot.place {
+            Place::Primary => slots.primary,
+            Place::Secondary => slots.secondary,
         })
+    }
+
+    /// Whether a slot is only simulated in the RAM of whoever runs. The application's simulator erased it when it
+    /// started, and nothing else writes there.
+    fn is_simulated(&self, slot: Slot) -> bool {
+        slot.is_primary()
+            && self
+                .config
+                .is_some_and(|config| config.is_virtual(slot.image as usize))
     }
 
     /// The area, and where in its device `offset` of the slot lies.
@@ -44,8 +53,8 @@ impl<'a, 'b> SlotServices<'a, 'b> {
 }
 
 impl Services for SlotServices<'_, '_> {
-    fn has_images(&self) -> bool {
-        self.area(Slot::Primary).is_some()
+    fn images(&self) -> u32 {
+        self.config.map_or(0, |config| config.images.len() as u32)
     }
 
     fn slot_size(&self, slot: Slot) -> u32 {
@@ -64,6 +73,10 @@ impl Services for SlotServices<'_, '_> {
 
     fn read(&mut self, slot: Slot, offset: u32, buffer: &mut [u8]) -> Result<(), DeviceError> {
         let (area, offset) = self.locate(slot, offset, buffer.len())?;
+        if self.is_simulated(slot) {
+            buffer.fill(ERASED);
+            return Ok(());
+        }
         self.flash()
             .read(area.device, offset, buffer)
             .map_err(|error| device_error(&error))
@@ -78,24 +91,28 @@ impl Services for SlotServices<'_, '_> {
 
     fn erase(&mut self, slot: Slot, offset: u32, length: u32) -> Result<(), DeviceError> {
         let (area, offset) = self.locate(slot, offset, length as usize)?;
+        if self.is_simulated(slot) {
+            return Ok(());
+        }
         self.flash()
             .erase(area.device, offset, length)
             .map_err(|error| device_error(&error))
     }
 
-    fn swap_type(&mut self) -> Result<SwapType, DeviceError> {
+    fn swap_type(&mut self, image: u32) -> Result<SwapType, DeviceError> {
         let config = self.config.ok_or(DeviceError::Failed)?;
-        hil_bootloader::swap_type(config, &mut self.flash(), 0).map_err(mark_error)
+        hil_bootloader::swap_type(config, &mut self.flash(), image as usize).map_err(mark_error)
     }
 
-    fn set_pending(&mut self, pending: Pending) -> Result<(), DeviceError> {
+    fn set_pending(&mut self, image: u32, pending: Pending) -> Result<(), DeviceError> {
         let config = self.config.ok_or(DeviceError::Failed)?;
-        hil_bootloader::set_pending(config, &mut self.flash(), 0, pending).map_err(mark_error)
+        hil_bootloader::set_pending(config, &mut self.flash(), image as usize, pending)
+            .map_err(mark_error)
     }
 
-    fn set_confirmed(&mut self) -> Result<(), DeviceError> {
+    fn set_confirmed(&mut self, image: u32) -> Result<(), DeviceError> {
         let config = self.config.ok_or(DeviceError::Failed)?;
-        hil_bootloader::set_confirmed(config, &mut self.flash(), 0).map_err(mark_error)
+        hil_bootloader::set_confirmed(config, &mut self.flash(), image as usize).map_err(mark_error)
     }
 }
 

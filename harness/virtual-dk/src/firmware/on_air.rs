@@ -34,7 +34,7 @@ struct Bench {
 
 /// The demo's baseline.
 fn baseline() -> Vec<Preload> {
-    preload(&DemoSet::generate(DemoVariant::SwapMoveEcdsaEc256))
+    preload(&DemoSet::generate(DemoVariant::SWAP_MOVE_ECDSA_EC256))
 }
 
 impl Bench {

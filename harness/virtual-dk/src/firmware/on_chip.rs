@@ -100,7 +100,7 @@ pub(super) fn preload(set: &DemoSet) -> Vec<Preload> {
 
 impl Bench {
     fn new() -> Self {
-        let set = DemoSet::generate(Variant::SwapMoveEcdsaEc256);
+        let set = DemoSet::generate(Variant::SWAP_MOVE_ECDSA_EC256);
         let preload = preload(&set);
         let clock: SharedClock = Arc::new(SystemClock::new());
         let options = VirtualDkOptions {

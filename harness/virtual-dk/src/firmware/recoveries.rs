@@ -12,7 +12,7 @@ use super::sim::{Ended, SimBoard};
 use crate::demo::{DemoSet, Variant};
 use crate::model::{Binary, ConsoleOutput, McubootModel, Model};
 
-const VARIANT: Variant = Variant::SwapMoveEcdsaEc256;
+const VARIANT: Variant = Variant::SWAP_MOVE_ECDSA_EC256;
 const ENTERED: &str = "I: Enter the serial recovery mode";
 
 fn programmed(file: &str) -> (DemoSet, SimBoard) {

@@ -73,16 +73,13 @@ impl Bench {
 }
 
 fn set(variant: Variant) -> &'static DemoSet {
-    use std::sync::OnceLock;
-    static MOVE: OnceLock<DemoSet> = OnceLock::new();
-    static OVERWRITE: OnceLock<DemoSet> = OnceLock::new();
-    static EXTERNAL: OnceLock<DemoSet> = OnceLock::new();
-    let cell = match variant {
-        Variant::SwapMoveEcdsaEc256 => &MOVE,
-        Variant::OverwriteRsa2048 => &OVERWRITE,
-        Variant::SwapMoveExternal => &EXTERNAL,
-    };
-    cell.get_or_init(|| DemoSet::generate(variant))
+    use std::collections::HashMap;
+    use std::sync::{LazyLock, OnceLock};
+    static SETS: LazyLock<HashMap<Variant, OnceLock<DemoSet>>> = LazyLock::new(|| {
+        let cells = Variant::ALL.iter();
+        cells.map(|&variant| (variant, OnceLock::new())).collect()
+    });
+    SETS[&variant].get_or_init(|| DemoSet::generate(variant))
 }
 
 fn hash(image: &[u8]) -> Vec<u8> {
@@ -97,7 +94,7 @@ fn hash(image: &[u8]) -> Vec<u8> {
 
 #[rstest]
 fn the_baseline_boots_and_answers(
-    #[values(Variant::SwapMoveEcdsaEc256, Variant::OverwriteRsa2048)] variant: Variant,
+    #[values(Variant::SWAP_MOVE_ECDSA_EC256, Variant::OVERWRITE_RSA2048)] variant: Variant,
 ) {
     let bench = Bench::new(variant);
     let boot = bench.board.boot(&[client::echo("hello"), client::list()]);
@@ -134,7 +131,7 @@ fn the_baseline_boots_and_answers(
 
 #[test]
 fn a_tested_update_runs_and_stays_when_it_is_confirmed() {
-    let bench = Bench::new(Variant::SwapMoveEcdsaEc256);
+    let bench = Bench::new(Variant::SWAP_MOVE_ECDSA_EC256);
     let update = bench.app("update");
     let boot = bench.upload_and_test(&update);
     let answer = &boot.packets[boot.packets.len() - 2];
@@ -169,7 +166,7 @@ fn a_tested_update_runs_and_stays_when_it_is_confirmed() {
 
 #[test]
 fn an_update_that_is_not_confirmed_reverts() {
-    let bench = Bench::new(Variant::SwapMoveEcdsaEc256);
+    let bench = Bench::new(Variant::SWAP_MOVE_ECDSA_EC256);
     let update = bench.app("update");
     bench.upload_and_test(&update);
     assert!(bench.board.start().shows("2.0.0 (update)"));
@@ -183,7 +180,7 @@ fn an_update_that_is_not_confirmed_reverts() {
 
 #[test]
 fn an_update_that_crashes_reverts_by_the_reset_of_its_watchdog() {
-    let bench = Bench::new(Variant::SwapMoveEcdsaEc256);
+    let bench = Bench::new(Variant::SWAP_MOVE_ECDSA_EC256);
     bench.upload_and_test(&bench.app("crashes"));
     let boot = bench.board.boot(&[]);
     assert!(boot.shows("2.0.0 (crashes)"), "{:?}", boot.console);
@@ -194,7 +191,7 @@ fn an_update_that_crashes_reverts_by_the_reset_of_its_watchdog() {
 
 #[test]
 fn an_update_that_hangs_reverts_by_the_reset_of_its_watchdog() {
-    let bench = Bench::new(Variant::SwapMoveEcdsaEc256);
+    let bench = Bench::new(Variant::SWAP_MOVE_ECDSA_EC256);
     bench.upload_and_test(&bench.app("hangs"));
     assert_eq!(bench.board.start().ended, Ended::Reset);
     assert_ne!(
@@ -207,7 +204,7 @@ fn an_update_that_hangs_reverts_by_the_reset_of_its_watchdog() {
 
 #[test]
 fn an_update_that_refuses_its_confirmation_reverts() {
-    let bench = Bench::new(Variant::SwapMoveEcdsaEc256);
+    let bench = Bench::new(Variant::SWAP_MOVE_ECDSA_EC256);
     bench.upload_and_test(&bench.app("never-confirms"));
     let boot = bench.board.boot(&[client::confirm(None)]);
     assert_eq!(client::error(&client::body(&boot.packets[0])), "err 1:32");
@@ -216,7 +213,7 @@ fn an_update_that_refuses_its_confirmation_reverts() {
 
 #[test]
 fn an_update_that_confirms_itself_stays() {
-    let bench = Bench::new(Variant::SwapMoveEcdsaEc256);
+    let bench = Bench::new(Variant::SWAP_MOVE_ECDSA_EC256);
     bench.upload_and_test(&bench.app("self-confirms"));
     assert!(bench.board.start().shows("image confirmed"));
     assert!(bench.board.start().shows("2.0.0 (self-confirms)"));
@@ -224,7 +221,7 @@ fn an_update_that_confirms_itself_stays() {
 
 #[test]
 fn an_update_confirmed_before_it_ran_stays() {
-    let bench = Bench::new(Variant::SwapMoveEcdsaEc256);
+    let bench = Bench::new(Variant::SWAP_MOVE_ECDSA_EC256);
     let update = bench.app("update");
     let hash = hash(&update);
     let boot = bench.board.boot(&session(
@@ -242,7 +239,7 @@ fn an_update_confirmed_before_it_ran_stays() {
 
 #[test]
 fn an_encrypted_update_lies_encrypted_in_the_secondary_and_plain_in_the_primary() {
-    let bench = Bench::new(Variant::SwapMoveEcdsaEc256);
+    let bench = Bench::new(Variant::SWAP_MOVE_ECDSA_EC256);
     let update = bench.app("encrypted");
     let name = b"dfu-hil demo app";
     let has_name = |bytes: &[u8]| bytes.windows(name.len()).any(|window| window == name);
@@ -265,7 +262,7 @@ fn an_encrypted_update_lies_encrypted_in_the_secondary_and_plain_in_the_primary(
 #[case::downgrade("downgrade")]
 fn an_image_that_must_not_run_is_erased(
     #[case] release: &str,
-    #[values(Variant::SwapMoveEcdsaEc256, Variant::OverwriteRsa2048)] variant: Variant,
+    #[values(Variant::SWAP_MOVE_ECDSA_EC256, Variant::OVERWRITE_RSA2048)] variant: Variant,
 ) {
     let bench = Bench::new(variant);
     bench.upload_and_test(&bench.app(release));
@@ -275,7 +272,7 @@ fn an_image_that_must_not_run_is_erased(
 
 #[test]
 fn an_overwriting_bootloader_keeps_nothing_of_the_old_image() {
-    let bench = Bench::new(Variant::OverwriteRsa2048);
+    let bench = Bench::new(Variant::OVERWRITE_RSA2048);
     let update = bench.app("update");
     bench.upload_and_test(&update);
     assert!(bench.board.start().shows("2.0.0 (update)"));
@@ -285,7 +282,7 @@ fn an_overwriting_bootloader_keeps_nothing_of_the_old_image() {
 
 #[rstest]
 fn a_network_image_goes_to_the_network_core(
-    #[values(Variant::SwapMoveEcdsaEc256, Variant::OverwriteRsa2048)] variant: Variant,
+    #[values(Variant::SWAP_MOVE_ECDSA_EC256, Variant::OVERWRITE_RSA2048)] variant: Variant,
 ) {
     let bench = Bench::new(variant);
     let update = bench.net("update");
@@ -317,7 +314,7 @@ fn a_network_image_goes_to_the_network_core(
 
 #[test]
 fn a_network_image_with_a_wrong_hash_leaves_the_network_core_as_it_is() {
-    let bench = Bench::new(Variant::SwapMoveEcdsaEc256);
+    let bench = Bench::new(Variant::SWAP_MOVE_ECDSA_EC256);
     let before = bench.board.flash(NET, 0x37800);
     bench.upload_and_test(&bench.net("net-broken"));
     let boot = bench.board.start();
@@ -332,7 +329,7 @@ fn a_network_image_with_a_wrong_hash_leaves_the_network_core_as_it_is() {
 
 #[test]
 fn a_swap_resumes_wherever_the_power_fails() {
-    let bench = Bench::new(Variant::SwapMoveEcdsaEc256);
+    let bench = Bench::new(Variant::SWAP_MOVE_ECDSA_EC256);
     let update = bench.app("update");
     bench.upload_and_test(&update);
     let uncut = bench.board.fork();
@@ -362,7 +359,7 @@ fn a_swap_resumes_wherever_the_power_fails() {
 
 #[test]
 fn an_interrupted_upload_starts_over() {
-    let bench = Bench::new(Variant::SwapMoveEcdsaEc256);
+    let bench = Bench::new(Variant::SWAP_MOVE_ECDSA_EC256);
     let update = bench.app("update");
     let chunks = client::upload(&update);
     let boot = bench.board.boot(&chunks[..8]);
@@ -379,7 +376,7 @@ fn an_interrupted_upload_starts_over() {
 
 #[test]
 fn an_image_without_room_for_the_swap_stays_where_it_is() {
-    let bench = Bench::new(Variant::SwapMoveEcdsaEc256);
+    let bench = Bench::new(Variant::SWAP_MOVE_ECDSA_EC256);
     bench.upload_and_test(&bench.app("too-large"));
     assert!(bench.board.start().shows("1.0.0 (baseline)"));
 }
@@ -429,7 +426,7 @@ fn an_application_without_a_bootloader_runs_from_the_start_of_flash() {
 #[case::another(2, "network core speaks IPC version 2, expected 1: no radio")]
 fn the_cores_compare_their_interface(#[case] version: u32, #[case] expected: &str) {
     use crate::model::{Binary, Model, NetworkModel};
-    let bench = Bench::new(Variant::SwapMoveEcdsaEc256);
+    let bench = Bench::new(Variant::SWAP_MOVE_ECDSA_EC256);
     let model = NetworkModel {
         name: "net".to_owned(),
         version: "1".to_owned(),
@@ -449,7 +446,7 @@ fn foreign_image(vectors: [u32; 2]) -> Vec<u8> {
     use hil_image::{ImageBuilder, PrivateKey};
     use rand_core::SeedableRng as _;
 
-    let set = set(Variant::SwapMoveEcdsaEc256);
+    let set = set(Variant::SWAP_MOVE_ECDSA_EC256);
     let pem = String::from_utf8_lossy(set.file("keys/signing.pem").expect("the set has its key"));
     let key = PrivateKey::from_pem(&pem).expect("the set's key is a key");
     let mut payload = vec![0x5A; 6000];
@@ -464,7 +461,7 @@ fn foreign_image(vectors: [u32; 2]) -> Vec<u8> {
 
 #[test]
 fn a_signed_image_without_a_description_runs_as_an_application_that_clients_can_confirm() {
-    let bench = Bench::new(Variant::SwapMoveEcdsaEc256);
+    let bench = Bench::new(Variant::SWAP_MOVE_ECDSA_EC256);
     let image = foreign_image([0x2004_0000, 0x0000_C3C1]);
     bench.upload_and_test(&image);
     let boot = bench.board.boot(&[client::confirm(None), client::list()]);
@@ -476,7 +473,7 @@ fn a_signed_image_without_a_description_runs_as_an_application_that_clients_can_
 
 #[test]
 fn a_signed_image_whose_vectors_lead_nowhere_locks_up_and_is_reverted() {
-    let bench = Bench::new(Variant::SwapMoveEcdsaEc256);
+    let bench = Bench::new(Variant::SWAP_MOVE_ECDSA_EC256);
     bench.upload_and_test(&foreign_image([0x5A5A_5A5A, 0x5A5A_5A5A]));
     assert_eq!(bench.board.boot(&[]).ended, Ended::LockUp);
     let boot = bench.board.boot(&[client::list()]);

@@ -339,6 +339,35 @@ impl BlePermission {
     }
 }
 
+/// What a server with several images looks at before it marks one of them.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MarkRules {
+    /// What the next start will do with that image.
+    #[default]
+    EachImage,
+    /// What the next start will do with the running image, whichever is to be marked: once the application is to be tested,
+    /// a test of the network core's image is taken without an error and nothing is written (zephyr
+    /// `img_mgmt_set_next_boot_slot` as it was first written).
+    RunningImage,
+}
+
+/// What a server answers to an erase that it has carried out.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EraseAnswer {
+    /// That it has.
+    #[default]
+    Honest,
+    /// An error (NCSDK-11432: SDK 1.7, applications for several images).
+    Failure,
+}
+
+/// What a description need not say.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// The SMP server of an application: what Zephyr's Kconfig decides at build time.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -373,6 +402,12 @@ pub struct SmpModel {
     pub max_image_size: Option<u32>,
     /// `MCUMGR_SMP_SUPPORT_ORIGINAL_PROTOCOL`: answers version 1 requests.
     pub version_1: Feature,
+    /// What it looks at before it marks an image.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub mark_rules: MarkRules,
+    /// What it answers to an erase.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub erase_answer: EraseAnswer,
 }
 
 /// What a description need not say.
@@ -398,6 +433,8 @@ impl Default for SmpModel {
             frugal_list: Feature::Off,
             max_image_size: None,
             version_1: Feature::On,
+            mark_rules: MarkRules::EachImage,
+            erase_answer: EraseAnswer::Honest,
         }
     }
 }

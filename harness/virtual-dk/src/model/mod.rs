@@ -15,8 +15,8 @@ pub use binary::Binary;
 pub use block::{BLOCK_OFFSET, MAX_DESCRIPTION};
 pub use description::{
     ApplicationModel, B0nModel, Behaviour, BlePermission, BootloaderSupport, Confirmation,
-    ConsoleOutput, Feature, Link, McubootModel, NetworkModel, ParseBehaviourError, ResetWay,
-    Secret, SmpModel, UndescribedApplication,
+    ConsoleOutput, EraseAnswer, Feature, Link, MarkRules, McubootModel, NetworkModel,
+    ParseBehaviourError, ResetWay, Secret, SmpModel, UndescribedApplication,
 };
 
 use crate::bus::Core;

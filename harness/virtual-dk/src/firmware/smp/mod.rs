@@ -2,7 +2,7 @@
 //!
 //! Packets go in, packets come out; the flash is behind [`Services`]. The only state is what a real server
 //! keeps in RAM, the upload session, and it is gone after a reset. Behaviour is that of Zephyr 4.x, image group with
-//! one image (`zephyr subsys/mgmt/mcumgr/{smp,grp/os_mgmt,grp/img_mgmt}`).
+//! one image or several (`zephyr subsys/mgmt/mcumgr/{smp,grp/os_mgmt,grp/img_mgmt}`).
 
 mod arguments;
 mod error;
@@ -13,7 +13,7 @@ mod services;
 mod tests;
 
 pub(super) use arguments::Arguments;
-pub(crate) use services::{DeviceError, Services, Slot};
+pub(crate) use services::{DeviceError, Place, Services, Slot};
 
 use hil_smp::{HEADER_LEN, Lengths, Map, RawHeader};
 
@@ -174,7 +174,7 @@ impl Server {
     fn dispatch(&mut self, header: &RawHeader, call: &mut Call<'_>) -> Result<Map, Failure> {
         match header.group {
             0 => self.os(header.op, header.command, call),
-            1 if call.services.has_images() => self.image(header.op, header.command, call),
+            1 if call.services.images() > 0 => self.image(header.op, header.command, call),
             _ => Err(Rc::NotSupported.into()),
         }
     }

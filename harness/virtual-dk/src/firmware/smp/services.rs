@@ -6,7 +6,15 @@ use crate::bus::Stopped;
 
 /// One of the two places of an image.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Slot {
+pub(crate) struct Slot {
+    /// Image number.
+    pub(crate) image: u32,
+    pub(crate) place: Place,
+}
+
+/// Which of the two places.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Place {
     /// What runs.
     Primary,
     /// Where an update waits.
@@ -14,21 +22,46 @@ pub(crate) enum Slot {
 }
 
 impl Slot {
-    /// The slot with this number in SMP, for the one image of this build.
-    pub(crate) fn from_number(number: u32) -> Option<Self> {
-        match number {
-            0 => Some(Self::Primary),
-            1 => Some(Self::Secondary),
-            _ => None,
+    /// The primary slot of an image.
+    pub(crate) const fn primary(image: u32) -> Self {
+        Self {
+            image,
+            place: Place::Primary,
         }
     }
 
-    /// The number in SMP.
-    pub(crate) fn number(self) -> u32 {
-        match self {
-            Self::Primary => 0,
-            Self::Secondary => 1,
+    /// The secondary slot of an image.
+    pub(crate) const fn secondary(image: u32) -> Self {
+        Self {
+            image,
+            place: Place::Secondary,
         }
+    }
+
+    /// The slot with this number, counted over all images.
+    pub(crate) const fn from_number(number: u32) -> Self {
+        if number.is_multiple_of(2) {
+            Self::primary(number / 2)
+        } else {
+            Self::secondary(number / 2)
+        }
+    }
+
+    /// Both slots of so many images, in the order of their numbers.
+    pub(crate) fn all(images: u32) -> impl Iterator<Item = Self> {
+        (0..2 * images).map(Self::from_number)
+    }
+
+    /// The number within its image.
+    pub(crate) const fn number(self) -> u32 {
+        match self.place {
+            Place::Primary => 0,
+            Place::Secondary => 1,
+        }
+    }
+
+    pub(crate) const fn is_primary(self) -> bool {
+        matches!(self.place, Place::Primary)
     }
 }
 
@@ -51,8 +84,8 @@ impl From<Stopped> for DeviceError {
 
 /// The device below the server. Everything it says of images comes from flash through here.
 pub(crate) trait Services {
-    /// Whether the application was built with image management, that is for a bootloader.
-    fn has_images(&self) -> bool;
+    /// How many images the application was built for; 0 without image management.
+    fn images(&self) -> u32;
 
     /// Size of a slot in bytes.
     fn slot_size(&self, slot: Slot) -> u32;
@@ -72,12 +105,12 @@ pub(crate) trait Services {
     /// Erases whole sectors of a slot.
     fn erase(&mut self, slot: Slot, offset: u32, length: u32) -> Result<(), DeviceError>;
 
-    /// What the bootloader would do at the next start, from the trailers.
-    fn swap_type(&mut self) -> Result<SwapType, DeviceError>;
+    /// What the bootloader would do with an image at the next start, from the trailers.
+    fn swap_type(&mut self, image: u32) -> Result<SwapType, DeviceError>;
 
-    /// Marks the secondary slot for the next start.
-    fn set_pending(&mut self, pending: Pending) -> Result<(), DeviceError>;
+    /// Marks the secondary slot of an image for the next start.
+    fn set_pending(&mut self, image: u32, pending: Pending) -> Result<(), DeviceError>;
 
-    /// Confirms what runs.
-    fn set_confirmed(&mut self) -> Result<(), DeviceError>;
+    /// Confirms what is in the primary slot of an image.
+    fn set_confirmed(&mut self, image: u32) -> Result<(), DeviceError>;
 }

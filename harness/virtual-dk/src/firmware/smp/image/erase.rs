@@ -2,9 +2,10 @@
 
 use hil_smp::Map;
 
-use super::super::error::{Failure, ImageError};
+use super::super::error::{Failure, ImageError, Rc};
 use super::super::{Call, Server, Services, Slot};
 use super::{device, in_use, info, is_blank};
+use crate::model::EraseAnswer;
 
 impl Server {
     /// A slot that holds a readable image is refused when it is in use. One that does not is erased without that
@@ -12,7 +13,8 @@ impl Server {
     pub(super) fn erase(&mut self, call: &mut Call<'_>) -> Result<Map, Failure> {
         let number = call.arguments()?.uint("slot")?.unwrap_or(1);
         let slot = Slot::from_number(number);
-        if let Some(slot) = slot {
+        let exists = slot.image < call.services.images();
+        if exists {
             match info::read(slot, call.services) {
                 Ok(_) if in_use(slot, call.services)? => return Err(ImageError::NoFreeSlot.into()),
                 Err(Failure::Stopped(stopped)) => return Err(stopped.into()),
@@ -20,8 +22,14 @@ impl Server {
             }
         }
         self.session = None;
-        erase_slot(slot.ok_or(ImageError::InvalidSlot)?, call.services)?;
-        Ok(Map::new())
+        if !exists {
+            return Err(ImageError::InvalidSlot.into());
+        }
+        erase_slot(slot, call.services)?;
+        match self.build.erase_answer {
+            EraseAnswer::Honest => Ok(Map::new()),
+            EraseAnswer::Failure => Err(Rc::Unknown.into()),
+        }
     }
 
     pub(super) fn slot_info(&self, services: &mut dyn Services) -> Map {
@@ -30,15 +38,18 @@ impl Server {
                 .with("slot", slot.number())
                 .with("size", services.slot_size(slot))
         };
-        let slots = [
-            slot(Slot::Primary),
-            slot(Slot::Secondary).with("upload_image_id", 0),
-        ];
-        let image = Map::new()
-            .with("image", 0)
-            .with_list("slots", slots)
-            .with_some("max_image_size", self.build.max_image_size);
-        Map::new().with_list("images", [image])
+        let image = |image: u32| {
+            let slots = [
+                slot(Slot::primary(image)),
+                slot(Slot::secondary(image)).with("upload_image_id", image),
+            ];
+            Map::new()
+                .with("image", image)
+                .with_list("slots", slots)
+                .with_some("max_image_size", self.build.max_image_size)
+        };
+        let images = (0..services.images()).map(image);
+        Map::new().with_list("images", images)
     }
 }
 

@@ -1,4 +1,9 @@
-//! The image group, for one image with two slots (`zephyr subsys/mgmt/mcumgr/grp/img_mgmt`).
+//! The image group, for images with two slots each (`zephyr subsys/mgmt/mcumgr/grp/img_mgmt`).
+//!
+//! With several images the list and the slot information have their numbers, an upload goes where its `image` says,
+//! and slots are counted over all images where a slot is given by a number alone: slot = 2 * image + place. The running
+//! image is number 0. What the primary slot of the network core's image holds nobody knows who runs on the application
+//! core: it is a simulated flash in RAM, which is erased.
 
 mod erase;
 mod info;
@@ -45,9 +50,9 @@ enum NextBoot {
 }
 
 impl NextBoot {
-    fn read(services: &mut dyn Services) -> Result<Self, Failure> {
+    fn read(image: u32, services: &mut dyn Services) -> Result<Self, Failure> {
         match services
-            .swap_type()
+            .swap_type(image)
             .map_err(|error| device(error, ImageError::FlashReadFailed))?
         {
             SwapType::Perm => Ok(Self::Permanent),
@@ -63,10 +68,7 @@ impl NextBoot {
 /// Whether a slot must be left alone (`img_mgmt_slot_in_use`): the running one, and the one that a revert needs.
 /// A pending one may be overwritten, as by default (`MCUMGR_GRP_IMG_ALLOW_ERASE_PENDING`).
 fn in_use(slot: Slot, services: &mut dyn Services) -> Result<bool, Failure> {
-    Ok(match slot {
-        Slot::Primary => true,
-        Slot::Secondary => NextBoot::read(services)? == NextBoot::Revert,
-    })
+    Ok(slot.is_primary() || NextBoot::read(slot.image, services)? == NextBoot::Revert)
 }
 
 /// A device error as `otherwise`, unless the core is gone.

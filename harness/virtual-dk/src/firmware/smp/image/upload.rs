@@ -35,6 +35,8 @@ pub(in super::super) struct Session {
 
 /// The arguments of an upload request.
 struct Chunk<'a> {
+    /// Image number.
+    image: u32,
     off: Option<u32>,
     data: &'a [u8],
     len: Option<u32>,
@@ -53,9 +55,8 @@ enum Progress {
 impl Server {
     pub(super) fn upload(&mut self, call: &mut Call<'_>) -> Result<Map, Failure> {
         let arguments = call.arguments()?;
-        // A build for one image takes the key and ignores it, but it must be a number.
-        arguments.uint("image")?;
         let chunk = Chunk {
+            image: arguments.uint("image")?.unwrap_or(0),
             off: arguments.uint("off")?,
             data: arguments.bytes("data")?.unwrap_or_default(),
             len: arguments.uint("len")?,
@@ -105,10 +106,15 @@ impl Server {
         {
             return Ok(Progress::Offset(session.offset));
         }
-        if in_use(Slot::Secondary, services)? {
+        // A build for one image takes the key and ignores it.
+        let slot = match services.images() {
+            1 => Slot::secondary(0),
+            images if chunk.image < images => Slot::secondary(chunk.image),
+            _ => return Err(ImageError::NoFreeSlot.into()),
+        };
+        if in_use(slot, services)? {
             return Err(ImageError::NoFreeSlot.into());
         }
-        let slot = Slot::Secondary;
         let room = services
             .slot_size(slot)
             .min(self.build.max_image_size.unwrap_or(u32::MAX));
@@ -140,7 +146,7 @@ impl Server {
     }
 
     fn check_upgrade(&self, header: &[u8; 32], services: &mut dyn Services) -> Result<(), Failure> {
-        let running = match info::read(Slot::Primary, services) {
+        let running = match info::read(Slot::primary(0), services) {
             Ok(image) => image.version,
             Err(Failure::Stopped(stopped)) => return Err(stopped.into()),
             Err(_) => return Err(ImageError::VersionGetFailed.into()),

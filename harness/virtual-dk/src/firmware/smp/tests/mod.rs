@@ -2,9 +2,10 @@
 
 mod general;
 mod image;
+mod several;
 mod upload;
 
-use hil_bootloader::{Area, Config, DeviceId, ImageSlots, Mode, Signature};
+use hil_bootloader::{Area, Config, DeviceId, ImageSlots, Mode, NetworkCore, Signature};
 use hil_image::{ImageBuilder, ImageVersion};
 use hil_smp::Map;
 
@@ -17,6 +18,8 @@ use crate::model::{
 const PRIMARY: u32 = 0x1_0000;
 const SECONDARY: u32 = 0x3_0000;
 const SLOT: u32 = 0x2_0000;
+/// Of the second image, in builds that have one.
+const NET_SECONDARY: u32 = 0x5_0000;
 
 /// An application at the start of flash that believes in a bootloader: its slots can be given any contents.
 struct Device {
@@ -29,15 +32,10 @@ impl Device {
     }
 
     fn with(smp: SmpModel) -> Self {
-        let area = |offset| Area {
-            device: DeviceId::AppFlash,
-            offset,
-            size: SLOT,
-        };
-        let slots = ImageSlots {
-            primary: area(PRIMARY),
-            secondary: area(SECONDARY),
-        };
+        Self::built_for(smp, one_image())
+    }
+
+    fn built_for(smp: SmpModel, bootloader: Config) -> Self {
         let model = ApplicationModel {
             name: "server".to_owned(),
             version: "1.0.0".to_owned(),
@@ -47,11 +45,7 @@ impl Device {
             ipc_version: 1,
             links: vec![Link::Uart],
             smp,
-            bootloader: BootloaderSupport::Mcuboot(Config::new(
-                Mode::SwapMove,
-                Signature::EcdsaP256,
-                slots,
-            )),
+            bootloader: BootloaderSupport::Mcuboot(bootloader),
         };
         let board = SimBoard::new();
         board.program(
@@ -117,6 +111,37 @@ impl Device {
     fn answer(&self, request: Vec<u8>) -> String {
         self.answers(&[request]).join(", ")
     }
+}
+
+fn area(offset: u32) -> Area {
+    Area {
+        device: DeviceId::AppFlash,
+        offset,
+        size: SLOT,
+    }
+}
+
+fn one_image() -> Config {
+    let slots = ImageSlots {
+        primary: area(PRIMARY),
+        secondary: area(SECONDARY),
+    };
+    Config::new(Mode::SwapMove, Signature::EcdsaP256, slots)
+}
+
+/// The network core's image is the second one, its primary slot simulated in RAM.
+fn two_images() -> Config {
+    let mut config = one_image();
+    config.network_core = NetworkCore::PcdSimultaneous;
+    config.images.push(ImageSlots {
+        primary: Area {
+            device: DeviceId::RamFlash,
+            offset: 0,
+            size: SLOT,
+        },
+        secondary: area(NET_SECONDARY),
+    });
+    config
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -1,0 +1,55 @@
+//! `dfu-hil virtual-dk` as any user starts it.
+
+use super::DFU_HIL;
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+/// Virtual boards of one process, at twenty times a DK's pace. They end with this value.
+pub(crate) struct Boards {
+    process: Child,
+    json: Value,
+}
+
+impl Boards {
+    /// Starts them and reads where they are.
+    pub(crate) fn start(args: &[&str]) -> Self {
+        let mut process = Command::new(DFU_HIL)
+            .args(["virtual-dk", "--json", "--speed", "20"])
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().expect("it is piped"))
+            .read_line(&mut line)
+            .expect("it can be read");
+        let json = serde_json::from_str(&line).expect("the endpoints are one line of JSON");
+        Self { process, json }
+    }
+
+    /// What it printed.
+    pub(crate) fn json(&self) -> &Value {
+        &self.json
+    }
+
+    /// A text in what it printed, such as `/boards/0/probe`.
+    pub(crate) fn text(&self, pointer: &str) -> &str {
+        let found = self.json.pointer(pointer).and_then(Value::as_str);
+        found.unwrap_or_else(|| panic!("no {pointer} in {}", self.json))
+    }
+
+    /// Closes its input, which ends it.
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        drop(self.process.stdin.take());
+        self.process.wait().expect("it ends")
+    }
+}
+
+impl Drop for Boards {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}
