@@ -124,6 +124,7 @@ impl Folding {
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
+            | EventKind::Button { .. }
             | EventKind::Probe { .. }
             | EventKind::UploadProgress { .. } => {}
         }
