@@ -123,6 +123,7 @@ impl Folding {
             | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
             | EventKind::Probe { .. }
+            | EventKind::Flash(_)
             | EventKind::UploadProgress { .. } => {}
         }
     }

@@ -126,7 +126,8 @@ impl<W: Write + Send> Reporter for ProgressLines<W> {
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
-            | EventKind::Probe { .. } => Ok(()),
+            | EventKind::Probe { .. }
+            | EventKind::Flash(_) => Ok(()),
         }
     }
 }

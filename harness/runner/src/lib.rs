@@ -23,6 +23,7 @@ mod predicted;
 mod radio;
 mod run;
 mod scenario;
+mod snapshot;
 mod standing;
 mod step;
 mod trouble;

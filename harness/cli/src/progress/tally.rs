@@ -89,6 +89,7 @@ impl Tally {
             | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
             | EventKind::Probe { .. }
+            | EventKind::Flash(_)
             | EventKind::UploadProgress { .. }
             | EventKind::Retry { .. }
             | EventKind::Note { .. } => {}
