@@ -1,5 +1,6 @@
 //! Words and numbers for people.
 
+use hil_record::{FirmwareInfo, RunRecord};
 use std::fmt;
 
 /// A duration in milliseconds as people say it: `350 ms`, `12.4 s`, `3 min 05 s`, `1 h 02 min`.
@@ -15,6 +16,11 @@ impl fmt::Display for Took {
             _ => write!(f, "{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
         }
     }
+}
+
+/// The firmware sets of a run.
+pub(crate) fn sets_of(record: &RunRecord) -> &[FirmwareInfo] {
+    std::slice::from_ref(&record.firmware)
 }
 
 /// `1 retry`, `2 retries`.
