@@ -56,10 +56,10 @@ function memoryMap(memory) {
     const pages = (run.end - run.start) / memory.page;
     const hashes = make("span", {});
     hashes.append("was ", short(run.first.programmed), ", is ", short(run.first.found), pages > 1 ? ` (first of ${grouped(pages)})` : "");
-    return [make("code", {}, `${hex(run.start)}..${hex(run.end)}`), placeOf(memory, run), `${count(pages, "page", "pages")}, ${run.how}`, hashes];
+    return [make("code", { class: "keep" }, `${hex(run.start)}..${hex(run.end)}`), placeOf(memory, run), `${count(pages, "page", "pages")}, ${run.how}`, hashes];
   });
   const figure = make("figure", {}, make("figcaption", {}, words), picture(width, height, words, ...parts));
-  if (rows.length) figure.append(make("details", {}, make("summary", {}, "Changed pages"), table(words, ["addresses", "where", "how", "SHA-256 of the page"], rows)));
+  if (rows.length) figure.append(make("details", {}, make("summary", {}, "Changed pages"), table(`Pages of the ${memory.memory} that are not as programmed`, ["addresses", "where", "how", "SHA-256 of the page"], rows)));
   return figure;
 }
 

@@ -3,7 +3,7 @@ const LINES_AT_ONCE = 500;
 let logs = 0;
 
 /** `lines` are `[at, kind, core, text]`, with the board as a fifth where there are several. */
-function logView(lines, leftOut, kinds, boards) {
+function logView(lines, leftOut, whose, kinds, boards) {
   logs += 1;
   const name = `log-${logs}`;
   const present = kinds.map((kind, place) => [kind, place]).filter(([, place]) => lines.some((line) => line[1] === place));
@@ -12,17 +12,17 @@ function logView(lines, leftOut, kinds, boards) {
     return [place, box, make("label", {}, box, ` ${kind}`)];
   });
   const select = (label, options) => {
-    const field = make("select", {}, make("option", { value: "" }, "all"), ...options.map((option) => make("option", {}, option)));
+    const field = make("select", { name: label.toLowerCase() }, make("option", { value: "" }, "all"), ...options.map((option) => make("option", {}, option)));
     return [field, make("label", {}, `${label} `, field)];
   };
   const [core, coreLabel] = select("Core", ["app", "net"]);
   const [board, boardLabel] = select("Board", boards || []);
-  const text = make("input", { type: "search", autocomplete: "off" });
-  const form = make("form", { class: "filter", role: "search", "aria-label": "Filter of the log" },
+  const text = make("input", { type: "search", name: "text", autocomplete: "off" });
+  const form = make("form", { class: "filter", role: "search", "aria-label": `Filter of the log of ${whose}` },
     make("fieldset", {}, make("legend", {}, "Kind"), ...boxes.map(([, , label]) => label)),
     coreLabel, boards ? boardLabel : null, make("label", {}, "Text ", text));
   const status = make("p", { role: "status" });
-  const list = make("ol", { class: "log", id: name, tabindex: 0, "aria-label": "Log" });
+  const list = make("ol", { class: "log", id: name, tabindex: 0, "aria-label": `Log of ${whose}` });
   const more = make("button", { type: "button", "aria-controls": name }, "Show more lines");
   let wanted = [], shown = 0;
 

@@ -10,10 +10,18 @@ async function wholeLog(index) {
     for (const line of found.log.lines) lines.push([...line, scenario.board || ""]);
   }
   lines.sort((one, other) => one[0] - other[0]);
-  return logView(lines, leftOut, index.kinds, index.boards);
+  return logView(lines, leftOut, "all boards", index.kinds, index.boards);
+}
+
+// On paper nobody can open what is closed: the consoles of what did not pass are printed too.
+function openForPrint() {
+  const closed = [...document.querySelectorAll("details:not([open])")];
+  for (const one of closed) one.open = true;
+  addEventListener("afterprint", () => closed.forEach((one) => { one.open = false; }), { once: true });
 }
 
 async function start() {
+  addEventListener("beforeprint", openForPrint);
   const index = await unpack("data-index");
   scenarioList(index);
   const button = document.getElementById("open-log");

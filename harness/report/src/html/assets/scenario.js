@@ -7,7 +7,7 @@ function stepsTable(found) {
       seen.append(make("p", {}, expected ? `${what}: ${is}, expected ${expected}` : `${what}: ${is}`));
     }
     const where = step.line ? `${step.text} (line ${step.line})` : step.text;
-    return [String(step.number), badge(step.verdict), make("span", {}, make("code", {}, step.name), ` ${where}`), took(step.took), seen];
+    return [String(step.number), badge(step.verdict), make("span", {}, make("code", {}, step.name), ` ${where}`), make("span", { class: "keep" }, took(step.took)), seen];
   });
   return table("Steps and the checks that follow them", ["step", "verdict", "what it does", "took", "what was seen"], rows);
 }
@@ -24,18 +24,18 @@ function scenarioPanel(scenario, found, kinds) {
   if (found.retries) facts.push(count(found.retries, "retry", "retries"));
   if (facts.length) panel.append(make("p", {}, facts.join("; ")));
   if (found.steps.length) {
-    panel.append(make("h4", {}, "Steps"));
+    panel.append(make("h3", {}, "Steps"));
     if (scenario.start != null) panel.append(make("div", { class: "wide" }, timeline(scenario, found, kinds)));
     panel.append(stepsTable(found));
   }
   if (found.uploads.length) {
-    panel.append(make("h4", {}, "Uploads"), ...found.uploads.map(uploadPlot));
+    panel.append(make("h3", {}, "Uploads"), ...found.uploads.map(uploadPlot));
   }
   if (found.flash) {
-    panel.append(make("h4", {}, "Flash, against what was programmed"), flashMap(found.flash));
+    panel.append(make("h3", {}, "Flash, against what was programmed"), flashMap(found.flash));
   }
   if (found.log.lines.length) {
-    panel.append(make("h4", {}, "Log"), logView(found.log.lines, found.log.left_out, kinds));
+    panel.append(make("h3", {}, "Log"), logView(found.log.lines, found.log.left_out, scenario.name, kinds));
   }
   return panel;
 }
