@@ -8,7 +8,6 @@
 
 use crate::display::visible;
 use crate::junit::evidence_line;
-use crate::text::sets_of;
 use hil_record::{RunRecord, ScenarioRecord, Verdict};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -107,7 +106,7 @@ struct Environment {
 pub fn ctrf(record: &RunRecord) -> String {
     let start = record.started.as_millisecond();
     let totals = record.totals;
-    let sets = sets_of(record);
+    let sets = &record.firmware;
     let firmware: Map<String, Value> = sets
         .iter()
         .map(|set| (set.name.clone(), set.digest.clone().into()))
@@ -171,6 +170,9 @@ fn test(record: &RunRecord, scenario: &ScenarioRecord) -> Test {
     let mut extra = Map::new();
     if let Some(kind) = scenario.outcome.kind_word() {
         extra.insert("kind".to_owned(), kind.into());
+    }
+    if let Some(set) = &scenario.firmware {
+        extra.insert("firmware".to_owned(), set.name.clone().into());
     }
     if let Some(issue) = &scenario.known_issue {
         extra.insert("knownIssue".to_owned(), issue.clone().into());

@@ -23,3 +23,4 @@ pub use junit::junit;
 pub use markdown::markdown;
 pub use progress::ProgressLines;
 pub use summary::{SummaryContext, summary};
+pub use text::firmware_sets;

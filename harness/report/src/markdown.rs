@@ -6,7 +6,7 @@
 use crate::display::visible;
 use crate::junit::evidence_line;
 use crate::requirements::matrix;
-use crate::text::{Took, count, sets_of};
+use crate::text::{Took, count};
 use hil_record::{Ending, RunRecord, ScenarioRecord, Verdict};
 use std::fmt::Write as _;
 
@@ -61,7 +61,7 @@ pub fn markdown(record: &RunRecord) -> String {
 }
 
 fn bench(out: &mut String, record: &RunRecord) {
-    for set in sets_of(record) {
+    for set in &record.firmware {
         let digest = set.digest.get(..16).unwrap_or(&set.digest);
         let _ = writeln!(
             out,
@@ -105,6 +105,9 @@ fn bad(out: &mut String, record: &RunRecord) {
         );
         if let Some(board) = &scenario.board {
             let _ = write!(out, " on {}", text(board));
+        }
+        if let (Some(set), true) = (&scenario.firmware, record.firmware.len() > 1) {
+            let _ = write!(out, " with {}", text(&set.name));
         }
         if let Some(step) = scenario.last_bad_step() {
             let _ = write!(

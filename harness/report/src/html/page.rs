@@ -3,7 +3,7 @@
 use super::payload::Data;
 use crate::display::visible;
 use crate::requirements::{Row, matrix};
-use crate::text::{Took, count, sets_of};
+use crate::text::{Took, count};
 use hil_record::{Ending, Evidence, RunRecord, ScenarioRecord, Totals, Verdict};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::collections::BTreeMap;
@@ -185,6 +185,7 @@ fn failure(scenario: &ScenarioRecord) -> Markup {
             h3 {
                 (badge(verdict)) " " (visible(&scenario.name))
                 @if let Some(board) = &scenario.board { " on " (visible(board)) }
+                @if let Some(set) = &scenario.firmware { " with " (visible(&set.name)) }
             }
             p class="cause" { (visible(scenario.outcome.cause().unwrap_or_default())) }
             @if let Some(help) = scenario.outcome.help() { p class="help" { "Try: " (visible(help)) } }
@@ -425,10 +426,19 @@ fn bench(record: &RunRecord) -> Markup {
             div class="wide" {
                 table {
                     caption { "Firmware sets" }
-                    thead { tr { th scope="col" { "set" } th scope="col" { "SHA-256" } } }
+                    thead { tr { th scope="col" { "set" } th scope="col" { "scenarios" } th scope="col" { "SHA-256" } } }
                     tbody {
-                        @for set in sets_of(record) {
-                            tr { th scope="row" { (visible(&set.name)) } td { code { (visible(&set.digest)) } } }
+                        @for set in &record.firmware {
+                            @let ran = record
+                                .scenarios
+                                .iter()
+                                .filter(|scenario| scenario.firmware.as_ref() == Some(set))
+                                .count();
+                            tr {
+                                th scope="row" { (visible(&set.name)) }
+                                td { (ran) }
+                                td { code { (visible(&set.digest)) } }
+                            }
                         }
                     }
                 }

@@ -57,6 +57,8 @@ struct Details<'a> {
     help: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     issue: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    firmware: Option<Cow<'a, str>>,
     retries: u64,
     steps: Vec<Step<'a>>,
     uploads: Vec<UploadData<'a>>,
@@ -149,6 +151,7 @@ fn details<'a>(scenario: &'a ScenarioRecord, story: &'a Story) -> Details<'a> {
         kind: scenario.outcome.kind_word(),
         help: scenario.outcome.help().map(visible),
         issue: scenario.known_issue.as_deref().map(visible),
+        firmware: scenario.firmware.as_ref().map(|set| visible(&set.name)),
         retries: scenario.retries,
         steps: scenario.steps.iter().map(step).collect(),
         uploads: story

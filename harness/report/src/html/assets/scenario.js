@@ -20,6 +20,7 @@ function scenarioPanel(scenario, found, kinds) {
   if (found.issue) panel.append(make("p", { class: "note" }, `Known issue: ${found.issue}`));
   const facts = [];
   if (found.file) facts.push(found.file);
+  if (found.firmware) facts.push(`firmware set ${found.firmware}`);
   if (scenario.requirements) facts.push(`requirements ${scenario.requirements.join(", ")}`);
   if (found.retries) facts.push(count(found.retries, "retry", "retries"));
   if (facts.length) panel.append(make("p", {}, facts.join("; ")));
