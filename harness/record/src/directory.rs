@@ -6,6 +6,7 @@
 //!   result.json            the record of the run
 //!   junit.xml              the same for a CI server
 //!   console/dk1-app.log    what each core printed
+//!   manifest.json          the digests of all of these, and of what the run was made from
 //! ```
 
 use crate::event::CoreName;
@@ -131,6 +132,12 @@ impl RunDirectory {
     #[must_use]
     pub fn junit(&self) -> PathBuf {
         self.path.join("junit.xml")
+    }
+
+    /// The digests of all files of the run.
+    #[must_use]
+    pub fn manifest(&self) -> PathBuf {
+        self.path.join("manifest.json")
     }
 
     /// What a core of a board printed.

@@ -3,7 +3,9 @@
 //! The same function makes it at the end of a run and from the journal of a run that was killed. What was running
 //! then is an error of the bench, what had not begun is a skip; neither is ever a pass.
 
-use crate::event::{CoreName, Event, EventKind, Evidence, FirmwareInfo, RigInfo, StepInfo, Tool};
+use crate::event::{
+    CoreName, Event, EventKind, Evidence, FirmwareInfo, InputFile, RigInfo, StepInfo, Tool,
+};
 use crate::fold::fold;
 use crate::outcome::{Outcome, Verdict};
 use jiff::Timestamp;
@@ -29,6 +31,9 @@ pub struct RunRecord {
     pub rig: RigInfo,
     /// What was under test.
     pub firmware: FirmwareInfo,
+    /// The files that it was made from. Older journals do not say it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<InputFile>,
     /// How many scenario variants ended how.
     pub totals: Totals,
     /// How often something had to be tried again.
