@@ -8,7 +8,8 @@ use crate::plan::{Job, Plan, Runnable};
 use crate::scenario::{self, Condition};
 use hil_clock::SharedClock;
 use hil_record::{
-    EventKind, FirmwareInfo, Outcome, Reporter, RigInfo, RunStarted, SkipKind, Tool, Verdict,
+    EventKind, FirmwareInfo, InputFile, Outcome, Reporter, RigInfo, RunStarted, SkipKind, Tool,
+    Verdict,
 };
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -32,6 +33,8 @@ pub struct RunRequest {
     pub boards: Vec<FoundBoard>,
     /// What is under test.
     pub firmware: Firmware,
+    /// The files that all of this was read from.
+    pub inputs: Vec<InputFile>,
     /// What runs, in order.
     pub jobs: Vec<Job>,
     /// Who listens.
@@ -86,6 +89,7 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
         rig,
         boards,
         firmware,
+        inputs,
         jobs,
         reporters,
         clock,
@@ -107,6 +111,7 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
         },
         planned,
     }));
+    events.emit(EventKind::Inputs { files: inputs });
     let plan = Plan::new(jobs, &boards, &firmware);
     let shared = Shared {
         queue: Mutex::new(plan.runnable),
