@@ -134,7 +134,16 @@ pub trait PcdBoard {
     ///
     /// # Errors
     /// The core is gone.
-    fn wait(&mut self, duration: Duration) -> Result<(), FlashError>;
+    fn wait(&mut self, duration: Duration) -> Result<Waited, FlashError>;
+}
+
+/// What waiting for the network core came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Waited {
+    /// Time has passed.
+    Passed,
+    /// Nothing will change any more, however long one waits: only a board in memory can know that.
+    InVain,
 }
 
 /// How an update of the network core ended, seen from MCUboot.
@@ -144,7 +153,23 @@ pub enum NetworkUpdate {
     Done,
     /// b0n refused, or nothing was to be copied. The core is left running.
     Failed,
+    /// b0n never answers: MCUboot waits for ever.
+    Silent,
 }
+
+/// What b0n said of the version of the network core's application, seen from MCUboot.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NetworkVersion {
+    /// Its `fw_info` version; 0 also where it has no `fw_info`, which b0n does not tell apart.
+    Known(u32),
+    /// b0n reported a failure.
+    Failed,
+    /// b0n never answers: MCUboot waits for ever.
+    Silent,
+}
+
+/// Where MCUboot has the version put (ours: in a build it is on its stack).
+const VERSION_ADDRESS: u32 = COMMAND_ADDRESS + 0x100;
 
 /// `pcd_network_core_update`: hands `length` bytes at `source` (an address in application memory) to b0n, which puts
 /// them at `offset` in network flash, and waits for its answer.
@@ -175,6 +200,44 @@ pub fn update_network_core(
         length,
         offset,
     };
+    give_command(board, &command, log)
+}
+
+/// `pcd_network_core_app_version`: asks b0n for the version of its application. As for an update, there is no limit to the
+/// waiting, and the lines on the console are the same.
+///
+/// # Errors
+/// What `board` reports.
+pub fn read_network_version(
+    board: &mut dyn PcdBoard,
+    offset: u32,
+    log: &mut dyn FnMut(LogLine),
+) -> Result<NetworkVersion, FlashError> {
+    board.write_ram(VERSION_ADDRESS, &[0; 4])?;
+    board.network_power(NetworkPower::Held)?;
+    let command = PcdCommand {
+        status: Status::ReadVersion,
+        data: VERSION_ADDRESS,
+        length: 4,
+        offset,
+    };
+    Ok(match give_command(board, &command, log)? {
+        NetworkUpdate::Done => {
+            let mut version = [0; 4];
+            board.read_ram(VERSION_ADDRESS, &mut version)?;
+            NetworkVersion::Known(u32::from_le_bytes(version))
+        }
+        NetworkUpdate::Failed => NetworkVersion::Failed,
+        NetworkUpdate::Silent => NetworkVersion::Silent,
+    })
+}
+
+/// `network_core_pcd_cmdset`: the network core is held off; it is started with a command and waited for.
+fn give_command(
+    board: &mut dyn PcdBoard,
+    command: &PcdCommand,
+    log: &mut dyn FnMut(LogLine),
+) -> Result<NetworkUpdate, FlashError> {
     board.write_ram(COMMAND_ADDRESS, &command.encode())?;
     board.network_power(NetworkPower::Running)?;
     log(LogLine {
@@ -182,12 +245,15 @@ pub fn update_network_core(
         text: "Turned on network core".to_owned(),
     });
     let answer = loop {
-        board.wait(POLL_INTERVAL)?;
+        let waited = board.wait(POLL_INTERVAL)?;
         let mut magic = [0; 4];
         board.read_ram(COMMAND_ADDRESS, &mut magic)?;
-        match Status::from_magic(u32::from_le_bytes(magic)) {
-            Status::Copy => {}
-            answer => break answer,
+        let status = Status::from_magic(u32::from_le_bytes(magic));
+        if status != command.status {
+            break status;
+        }
+        if waited == Waited::InVain {
+            return Ok(NetworkUpdate::Silent);
         }
     };
     if answer == Status::Failed {

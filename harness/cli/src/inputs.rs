@@ -3,18 +3,20 @@
 use crate::bench_files;
 use crate::error::CliError;
 use hil_record::{InputFile, InputRole};
-use hil_scenario::{FirmwareSet, Scenario};
+use hil_runner::Firmware;
+use hil_scenario::Scenario;
 use sha2::{Digest as _, Sha256};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The versions of all libraries in this program.
 const LOCK_FILE: &[u8] = include_bytes!("../../../Cargo.lock");
 
 /// All inputs: what a person could have changed between two runs of the same name.
-pub(crate) fn of(
-    scenarios: &[Scenario],
+pub(crate) fn of<'a>(
+    scenarios: impl IntoIterator<Item = &'a Scenario>,
     rig: Option<&Path>,
-    sets: &[&FirmwareSet],
+    firmware: &[Arc<Firmware>],
 ) -> Result<Vec<InputFile>, CliError> {
     let (rig, text) = bench_files::rig_text(rig)?;
     let mut inputs = vec![
@@ -33,7 +35,7 @@ pub(crate) fn of(
         let name = scenario.path().display().to_string();
         inputs.push(input(InputRole::Scenario, &name, &scenario.digest()));
     }
-    for set in sets {
+    for set in firmware.iter().map(|firmware| firmware.set()) {
         let digest = set.digest_hex();
         for file in set.files() {
             let mut firmware = input(InputRole::Firmware, file.name(), file.digest());

@@ -5,6 +5,7 @@
 
 use crate::event::{
     CoreName, Event, EventKind, Evidence, FirmwareInfo, InputFile, RigInfo, StepInfo, Tool,
+    one_or_more,
 };
 use crate::fold::fold;
 use crate::outcome::{Outcome, Verdict};
@@ -29,8 +30,9 @@ pub struct RunRecord {
     pub tool: Tool,
     /// On what.
     pub rig: RigInfo,
-    /// What was under test.
-    pub firmware: FirmwareInfo,
+    /// What was under test: all firmware sets. In format 1 it is one, which is no list.
+    #[serde(deserialize_with = "one_or_more")]
+    pub firmware: Vec<FirmwareInfo>,
     /// The files that it was made from. Older journals do not say it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<InputFile>,
@@ -125,6 +127,9 @@ pub struct ScenarioRecord {
     /// The board it ran on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub board: Option<String>,
+    /// The firmware set it ran with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<FirmwareInfo>,
     /// When it began, in milliseconds since the start of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_ms: Option<u64>,
@@ -191,7 +196,7 @@ pub enum RecordError {
 
 impl RunRecord {
     /// The version of the format that is written.
-    pub const FORMAT: u32 = 1;
+    pub const FORMAT: u32 = 2;
 
     /// Makes the record of a run from its events.
     ///

@@ -8,11 +8,10 @@ use crate::plan::{Job, Plan, Runnable};
 use crate::scenario::{self, Condition};
 use hil_clock::SharedClock;
 use hil_record::{
-    EventKind, FirmwareInfo, InputFile, Outcome, Reporter, RigInfo, RunStarted, SkipKind, Tool,
-    Verdict,
+    EventKind, InputFile, Outcome, Reporter, RigInfo, RunStarted, SkipKind, Tool, Verdict,
 };
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The longest that one scenario may take. We chose it: far more than any scenario needs on silicon, and short enough
@@ -31,11 +30,11 @@ pub struct RunRequest {
     pub rig: String,
     /// The boards, found and powered.
     pub boards: Vec<FoundBoard>,
-    /// What is under test.
-    pub firmware: Firmware,
+    /// What is under test: the sets of all jobs, in the order in which reports list them.
+    pub firmware: Vec<Arc<Firmware>>,
     /// The files that all of this was read from.
     pub inputs: Vec<InputFile>,
-    /// What runs, in order.
+    /// What runs, in order, each with its firmware.
     pub jobs: Vec<Job>,
     /// Who listens.
     pub reporters: Vec<Box<dyn Reporter>>,
@@ -71,7 +70,6 @@ impl RunEnd {
 struct Shared<'a> {
     queue: Mutex<Vec<Runnable>>,
     end: Mutex<RunEnd>,
-    firmware: &'a Firmware,
     events: &'a Events,
     cancel: &'a CancelToken,
 }
@@ -105,18 +103,14 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
             name: rig,
             boards: boards.iter().map(FoundBoard::info).collect(),
         },
-        firmware: FirmwareInfo {
-            name: firmware.set().name.clone(),
-            digest: firmware.set().digest_hex(),
-        },
+        firmware: firmware.iter().map(|firmware| firmware.info()).collect(),
         planned,
     }));
     events.emit(EventKind::Inputs { files: inputs });
-    let plan = Plan::new(jobs, &boards, &firmware);
+    let plan = Plan::new(jobs, &boards);
     let shared = Shared {
         queue: Mutex::new(plan.runnable),
         end: Mutex::new(RunEnd::default()),
-        firmware: &firmware,
         events: &events,
         cancel: &cancel,
     };
@@ -179,8 +173,8 @@ impl Shared<'_> {
     /// Runs what the board can run; why it was given up, if it was.
     fn worker(&self, bench: &mut Bench) -> Option<String> {
         while !self.cancel.is_cancelled() {
-            let job = self.next_for(&bench.name)?;
-            let (outcome, condition) = scenario::run(bench, self.firmware, &job, SCENARIO_LIMIT);
+            let Runnable { job, firmware, .. } = self.next_for(&bench.name)?;
+            let (outcome, condition) = scenario::run(bench, &firmware, &job, SCENARIO_LIMIT);
             self.record(&job, outcome);
             if let Condition::Broken { cause } = condition {
                 return Some(format!("board `{}` was given up: {cause}", bench.name));
@@ -189,12 +183,12 @@ impl Shared<'_> {
         None
     }
 
-    fn next_for(&self, board: &str) -> Option<Job> {
+    fn next_for(&self, board: &str) -> Option<Runnable> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let index = queue
             .iter()
             .position(|runnable| runnable.boards.iter().any(|name| name == board))?;
-        Some(queue.remove(index).job)
+        Some(queue.remove(index))
     }
 
     fn record(&self, job: &Job, outcome: Outcome) {

@@ -53,7 +53,7 @@ pub(super) fn judge(terms: &Terms, runs: &[Evidence], at: Timestamp) -> Vec<Refu
 }
 
 fn sets(run: &Evidence) -> &[FirmwareInfo] {
-    std::slice::from_ref(&run.record.firmware)
+    &run.record.firmware
 }
 
 fn age(terms: &Terms, run: &Evidence, at: Timestamp) -> Option<Refusal> {

@@ -25,15 +25,15 @@ fn digest(set: &DemoSet) -> String {
 #[rstest]
 #[case::swap_move(
     Variant::SWAP_MOVE_ECDSA_EC256,
-    "56ef25b9defb4ed2bba7f6ddd335afebcc0d95696613deb18dfdc9c39aae7c1c"
+    "eb4bb92d1161d7e4d4c08573680578728182fb9aa5751abe9bbfab336e7d16a8"
 )]
 #[case::overwrite(
     Variant::OVERWRITE_RSA2048,
-    "f469f7a8f3b496eda0f913758db621677271a5c19c0114ff9eb951d80a4407d5"
+    "80a14e584185c2a46164c64e5adf9f65401974ef42820cea94c4f191469b4852"
 )]
 #[case::external(
     Variant::SWAP_MOVE_EXTERNAL,
-    "f2d302f801205f9cce6a5449e309170983a721a8aa5320409bbb8abbac86c1b4"
+    "56bd87ecdbf5db340e16aa7cf0051fb7facf7c13144f069275c4fcd4cee181f4"
 )]
 fn a_set_is_the_same_bytes_every_time(#[case] variant: Variant, #[case] expected: &str) {
     assert_eq!(digest(&DemoSet::generate(variant)), expected);
