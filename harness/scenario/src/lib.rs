@@ -33,12 +33,13 @@ pub use firmware::{
     ReleaseImage, UnknownRole,
 };
 pub use library::load_scenarios;
-pub use needs::{BoardFeature, BootloaderNeeds, Capabilities, ModeNeed, Needs, Unmet};
+pub use needs::{BoardFeature, BootloaderNeeds, Capabilities, FlashNeed, ModeNeed, Needs, Unmet};
 pub use radio::{ExpectRadio, LinkLoss, LossPoint, SecondCentral, StartsAt};
 pub use scenario::{KnownIssue, RequirementId, Scenario, StandingCheck};
 pub use source::{FileError, Place};
 pub use step::{
-    Answer, CutAt, Erase, Mark, PowerCut, PowerCycle, Request, Reset, Step, Upload, UploadCut,
+    Answer, CutAt, Erase, EraseAnswer, Mark, MarkAnswer, PowerCut, PowerCycle, Request, Reset,
+    Step, Upload, UploadCut,
 };
 pub use units::Percent;
 pub use variant::{PlannedStep, Variant};

@@ -22,7 +22,8 @@ const PROGRESS_STEP: u64 = 5;
 pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
     let image = context.image(&step.image)?;
     context.sent(&step.image);
-    let number = u32::from(step.to.unwrap_or(0));
+    let wanted = context.firmware.set().image_number(step.image.core);
+    let number = u32::from(step.to.unwrap_or(if step.recovery { 0 } else { wanted }));
     let options = UploadOptions {
         image: number,
         ..UploadOptions::default()
