@@ -10,7 +10,7 @@
 use hil_image::network::FirmwareInfo;
 
 use crate::address::RESET_VECTOR;
-use crate::config::{DowngradePrevention, Mode, NetworkCore};
+use crate::config::{AddressCheck, DowngradePrevention, Mode, NetworkCore};
 use crate::flash::{DeviceId, FlashError};
 use crate::header::{HEADER_LEN, Header};
 use crate::io::{EraseOrder, OrAssert, Step, Stop};
@@ -36,16 +36,29 @@ impl Loader<'_> {
         if self.io.config.network_core != NetworkCore::Pcd || !header.is_image() {
             return Ok(Ok(false));
         }
+        if self.io.config.address_check == AddressCheck::LoadAddress {
+            // `MCUBOOT_CHECK_HEADER_LOAD_ADDRESS` goes before the reset vector.
+            return Ok(Ok(self
+                .io
+                .config
+                .network_slot
+                .contains(header.load_address)));
+        }
         let area = self.area(SECONDARY);
         let offset = u32::from(header.header_size) + RESET_VECTOR;
         let vector = match self.io.read_bytes::<4>(area, offset)? {
             Ok(bytes) => u32::from_le_bytes(bytes),
             Err(error) => return Ok(Err(reason(&error))),
         };
-        Ok(Ok(self.io.config.network_slot.contains(vector)))
+        Ok(Ok(if self.line().knows_network_partition() {
+            self.io.config.network_slot.contains(vector)
+        } else {
+            vector > NETWORK_FLASH
+        }))
     }
 
-    /// Has b0n copy the payload, then forgets the request, whatever came of it.
+    /// Has b0n copy the payload, then forgets the request: since SDK 3.4 whatever came of it, before only a request that was
+    /// met, and only where the code to do it is compiled in: not in overwrite mode, nor with swap-using-offset.
     pub(crate) fn update_network_core(&mut self) -> Step<SwapType> {
         let header = self.header(SECONDARY);
         let secondary = self.area(SECONDARY);
@@ -59,7 +72,7 @@ impl Loader<'_> {
         };
         if let Some(why) = outdated {
             self.decided("network core not updated", why);
-            self.forget_network_request()?;
+            self.forget_network_request(false)?;
             return Ok(SwapType::Fail);
         }
         self.io.info("Starting network core update");
@@ -89,15 +102,18 @@ impl Loader<'_> {
                 SwapType::Fail
             }
         };
-        self.forget_network_request()?;
+        self.forget_network_request(swap_type == SwapType::None)?;
         Ok(swap_type)
     }
 
-    fn forget_network_request(&mut self) -> Step<()> {
-        if self.mode() == Mode::OverwriteOnly {
-            self.forget_request()
-        } else {
-            self.erase_trailer_sectors()
+    /// The request goes when the update is `done`, and in newer lines always.
+    fn forget_network_request(&mut self, done: bool) -> Step<()> {
+        let always = self.line().always_forgets_network_request();
+        match self.mode() {
+            Mode::OverwriteOnly if always => self.forget_request(),
+            Mode::SwapOffset if always => self.erase_trailer_sectors(),
+            Mode::SwapMove | Mode::SwapScratch if always || done => self.erase_trailer_sectors(),
+            _ => Ok(()),
         }
     }
 

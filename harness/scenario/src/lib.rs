@@ -23,7 +23,7 @@ mod variant;
 mod words;
 
 pub use bounded::{MAX_YAML_BYTES, MAX_YAML_DEPTH, MAX_YAML_NODES, bounded_yaml};
-pub use check::{CheckReport, SkippedVariant, check};
+pub use check::{CheckReport, SkippedVariant, check, check_steps};
 pub use expect::{
     BootState, ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet, ExpectPlainText, ExpectSlot,
     ImageEntry, ImageFlags, Presence, SlotContents,
@@ -33,7 +33,10 @@ pub use firmware::{
     ReleaseImage, UnknownRole,
 };
 pub use library::load_scenarios;
-pub use needs::{BoardFeature, BootloaderNeeds, Capabilities, FlashNeed, ModeNeed, Needs, Unmet};
+pub use needs::{
+    BoardFeature, BootloaderNeeds, Capabilities, FlashNeed, ModeNeed, Needs, Unmet,
+    uses_external_flash,
+};
 pub use radio::{ExpectRadio, LinkLoss, LossPoint, SecondCentral, StartsAt};
 pub use scenario::{KnownIssue, RequirementId, Scenario, StandingCheck};
 pub use source::{FileError, Place};

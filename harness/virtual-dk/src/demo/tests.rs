@@ -25,15 +25,15 @@ fn digest(set: &DemoSet) -> String {
 #[rstest]
 #[case::swap_move(
     Variant::SWAP_MOVE_ECDSA_EC256,
-    "352a4b3bed1061b0e71bb50423ccaf59a2df9eea08dbd44ac9ea6136e494d090"
+    "eb4bb92d1161d7e4d4c08573680578728182fb9aa5751abe9bbfab336e7d16a8"
 )]
 #[case::overwrite(
     Variant::OVERWRITE_RSA2048,
-    "ee4106187c59a770f7182c884b4aace5427ff81765f17c5cf3868144a3cca874"
+    "80a14e584185c2a46164c64e5adf9f65401974ef42820cea94c4f191469b4852"
 )]
 #[case::external(
     Variant::SWAP_MOVE_EXTERNAL,
-    "a887f1e7a4148418f1c9a356204648d03590493c8dccfbac20f2f49188a16e5c"
+    "56bd87ecdbf5db340e16aa7cf0051fb7facf7c13144f069275c4fcd4cee181f4"
 )]
 fn a_set_is_the_same_bytes_every_time(#[case] variant: Variant, #[case] expected: &str) {
     assert_eq!(digest(&DemoSet::generate(variant)), expected);
