@@ -126,7 +126,9 @@ impl<W: Write + Send> Reporter for ProgressLines<W> {
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
-            | EventKind::Probe { .. } => Ok(()),
+            | EventKind::Button { .. }
+            | EventKind::Probe { .. }
+            | EventKind::Flash(_) => Ok(()),
         }
     }
 }

@@ -14,6 +14,7 @@ mod matrix;
 mod needs;
 mod node;
 mod radio;
+mod reset;
 mod scenario;
 mod source;
 mod step;
@@ -38,11 +39,11 @@ pub use needs::{
     uses_external_flash,
 };
 pub use radio::{ExpectRadio, LinkLoss, LossPoint, SecondCentral, StartsAt};
+pub use reset::{Button, PowerCycle, Reset, ResetBy};
 pub use scenario::{KnownIssue, RequirementId, Scenario, StandingCheck};
 pub use source::{FileError, Place};
 pub use step::{
-    Answer, CutAt, Erase, EraseAnswer, Mark, MarkAnswer, PowerCut, PowerCycle, Request, Reset,
-    Step, Upload, UploadCut,
+    Answer, CutAt, Erase, EraseAnswer, Mark, MarkAnswer, PowerCut, Request, Step, Upload, UploadCut,
 };
 pub use units::Percent;
 pub use variant::{PlannedStep, Variant};

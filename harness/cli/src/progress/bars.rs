@@ -128,7 +128,9 @@ impl Reporter for Bars {
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
-            | EventKind::Probe { .. } => {}
+            | EventKind::Button { .. }
+            | EventKind::Probe { .. }
+            | EventKind::Flash(_) => {}
         }
         if let Some(finished) = self.tally.take(event) {
             self.screen.println(finished.to_string())?;

@@ -7,6 +7,7 @@ use crate::trouble::{Checked, Trouble};
 use hil_bootloader::predict;
 use hil_record::{Evidence, FailKind};
 use hil_scenario::{Mark, MarkAnswer, Request};
+use hil_smp::Refused;
 
 pub(super) fn run(context: &mut Context<'_>, step: &Mark) -> Checked {
     let image = context.image(&step.image)?;
@@ -76,5 +77,5 @@ enum Made {
     /// No error, and nothing in its image list.
     Nothing,
     /// It answered with an error: its words.
-    Refused(String),
+    Refused(Refused),
 }

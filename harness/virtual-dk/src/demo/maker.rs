@@ -50,6 +50,8 @@ const NET_SIZE: u32 = 0x4000;
 
 /// Vectors of a binary, the stack pointer included.
 const VECTORS: usize = crate::model::VECTORS;
+/// The same, of the one that is large.
+const LARGE_NET_SIZE: u32 = 0x20000;
 
 /// Where the data of the provision partition begins (SDK 2.4.2 to 3.0.2).
 pub(super) const PROVISION_DATA: u32 = 0x0100_85A8;
@@ -175,26 +177,35 @@ impl Maker<'_> {
 
     /// The same, with a version of the interface between the cores.
     pub(super) fn net_with(&self, version: &str, number: u32, ipc_version: u32) -> Vec<u8> {
-        let firmware = net_firmware(version, ipc_version, number.into());
+        self.net_sized(version, number, ipc_version, NET_SIZE)
+    }
+
+    /// The same, so large that its copy takes seconds.
+    pub(super) fn large_net(&self, version: &str, number: u32) -> Vec<u8> {
+        self.net_sized(version, number, IPC_VERSION, LARGE_NET_SIZE)
+    }
+
+    fn net_sized(&self, version: &str, number: u32, ipc_version: u32, size: u32) -> Vec<u8> {
+        let firmware = net_firmware(version, ipc_version, number.into(), size);
         with_validation(firmware, NET_PRIMARY.address, number, self.keys)
     }
 
     /// Network firmware that nothing else in the set is like, so that its plain text can be told.
     pub(super) fn net_of_its_own(&self, release: &str) -> Vec<u8> {
-        let firmware = net_firmware("2.0.0", IPC_VERSION, seed_of(release));
+        let firmware = net_firmware("2.0.0", IPC_VERSION, seed_of(release), NET_SIZE);
         with_validation(firmware, NET_PRIMARY.address, 2, self.keys)
     }
 
     /// Network firmware whose metadata say that it belongs elsewhere.
     pub(super) fn net_with_wrong_address(&self) -> Vec<u8> {
-        let firmware = net_firmware("2.0.0", IPC_VERSION, 2);
+        let firmware = net_firmware("2.0.0", IPC_VERSION, 2, NET_SIZE);
         with_validation(firmware, NET_PRIMARY.address + 0x800, 2, self.keys)
     }
 
     /// Network firmware that was linked for the application's place.
     pub(super) fn net_linked_for_app(&self) -> Vec<u8> {
         let base = APP_PRIMARY.address + HEADER;
-        let mut firmware = net_firmware("2.0.0", IPC_VERSION, 2);
+        let mut firmware = net_firmware("2.0.0", IPC_VERSION, 2, NET_SIZE);
         for vector in firmware[4..4 * VECTORS].chunks_exact_mut(4) {
             let from = u32::from_le_bytes([vector[0], vector[1], vector[2], vector[3]]);
             let to = from - NET_PRIMARY.address + base;
@@ -284,13 +295,13 @@ impl Maker<'_> {
 }
 
 /// The network core's firmware without metadata.
-fn net_firmware(version: &str, ipc_version: u32, seed: u64) -> Vec<u8> {
+fn net_firmware(version: &str, ipc_version: u32, seed: u64, size: u32) -> Vec<u8> {
     let model = NetworkModel {
         name: "dfu-hil demo net".to_owned(),
         version: version.to_owned(),
         ipc_version,
     };
-    Binary::new(Model::Network(model), NET_PRIMARY.address, NET_SIZE)
+    Binary::new(Model::Network(model), NET_PRIMARY.address, size)
         .seed(seed)
         .build()
 }

@@ -259,6 +259,11 @@ impl Network {
             )
             .net(make.net_image(&make.net_with("2.0.0", 2, OTHER_IPC_VERSION), version)),
             Release::of(
+                "net-large",
+                "good network firmware of 128 KiB: its copy takes seconds",
+            )
+            .net(make.net_image(&make.large_net("2.0.0", 2), version)),
+            Release::of(
                 "new-ipc",
                 "a good update of both cores to another version of the interface between them",
             )
