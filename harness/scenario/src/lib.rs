@@ -37,13 +37,16 @@ pub use firmware::{
 };
 pub use library::load_scenarios;
 pub use needs::{
-    BoardFeature, BootloaderNeeds, Capabilities, ModeNeed, Needs, Unmet, uses_external_flash,
+    BoardFeature, BootloaderNeeds, Capabilities, FlashNeed, ModeNeed, Needs, Unmet,
+    uses_external_flash,
 };
 pub use radio::{ExpectRadio, LinkLoss, LossPoint, SecondCentral, StartsAt};
 pub use reset::{Button, PowerCycle, Reset, ResetBy};
 pub use scenario::{KnownIssue, RequirementId, Scenario, StandingCheck};
 pub use source::{FileError, Place};
-pub use step::{Answer, CutAt, Erase, Mark, PowerCut, Request, Step, Upload, UploadCut};
+pub use step::{
+    Answer, CutAt, Erase, EraseAnswer, Mark, MarkAnswer, PowerCut, Request, Step, Upload, UploadCut,
+};
 pub use units::Percent;
 pub use variant::{PlannedStep, Variant};
 pub use words::{Core, ImageRef, Slot, Stored, Transport};
