@@ -2,9 +2,11 @@
 
 use crate::words::Transport;
 use hil_bootloader::{
-    Config, DeviceId, DowngradePrevention, Encryption, Mode, NetworkCore, Signature,
+    Config, DeviceId, DowngradePrevention, Encryption, Line, Mode, NetworkCore, Signature,
 };
-use serde::{Deserialize, Serialize};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{IntoDeserializer, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_yaml::Value;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -35,6 +37,36 @@ pub struct BootloaderNeeds {
     pub network_core: Option<NetworkCore>,
     /// Whether it has a recovery server, or must not have one.
     pub serial_recovery: Option<bool>,
+    /// Whether a secondary slot is in the external flash, or none may be.
+    pub external_secondary: Option<bool>,
+    /// Whether `BOOT_MAX_IMG_SECTORS` is as many as its slots have, or must be less.
+    pub enough_sectors: Option<bool>,
+    /// Whose MCUboot it is, any of these; nothing when that does not matter.
+    #[serde(deserialize_with = "one_or_several")]
+    pub line: Vec<Line>,
+}
+
+/// A line, or a list of them.
+fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Line>, D::Error> {
+    struct Lines;
+
+    impl<'de> Visitor<'de> for Lines {
+        type Value = Vec<Line>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a line such as `nordic-2.9`, or a list of them")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Self::Value, E> {
+            Line::deserialize(word.into_deserializer()).map(|line| vec![line])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, words: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(words))
+        }
+    }
+
+    deserializer.deserialize_any(Lines)
 }
 
 /// A way for an update to get into the primary slot, or a group of them.
@@ -207,18 +239,63 @@ impl BootloaderNeeds {
             self.network_core.as_ref(),
             &has.network_core,
         );
-        match (self.serial_recovery, has.serial_recovery.is_some()) {
-            (Some(true), false) => {
-                unmet.push("needs a bootloader with serial recovery, this one has none".to_owned());
+        let external = has
+            .images
+            .iter()
+            .any(|slots| slots.secondary.device == DeviceId::External);
+        for (what, needed, has) in [
+            (
+                "serial recovery",
+                self.serial_recovery,
+                has.serial_recovery.is_some(),
+            ),
+            (
+                "a secondary slot in the external flash",
+                self.external_secondary,
+                external,
+            ),
+            (
+                "as many sectors as its slots have",
+                self.enough_sectors,
+                has_enough_sectors(has),
+            ),
+        ] {
+            match (needed, has) {
+                (Some(true), false) => {
+                    unmet.push(format!("needs a bootloader with {what}, this one has none"));
+                }
+                (Some(false), true) => {
+                    unmet.push(format!(
+                        "needs a bootloader without {what}, this one has it"
+                    ));
+                }
+                _ => {}
             }
-            (Some(false), true) => {
-                unmet
-                    .push("needs a bootloader without serial recovery, this one has it".to_owned());
-            }
-            _ => {}
+        }
+        if !self.line.is_empty() && !self.line.contains(&has.line) {
+            let lines: Vec<_> = self
+                .line
+                .iter()
+                .map(|line| format!("`{}`", word(line)))
+                .collect();
+            unmet.push(format!(
+                "needs a bootloader of line {}, this one is of `{}`",
+                lines.join(" or "),
+                word(&has.line)
+            ));
         }
         unmet
     }
+}
+
+/// Whether the bootloader's table of sectors takes all of its slots.
+fn has_enough_sectors(config: &Config) -> bool {
+    let most = config.sector_size.saturating_mul(config.max_sectors);
+    config
+        .images
+        .iter()
+        .flat_map(|slots| [slots.primary, slots.secondary])
+        .all(|slot| slot.size <= most)
 }
 
 /// Whether the bootloader has a slot, or its scratch area, in the external flash.
