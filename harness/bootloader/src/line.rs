@@ -154,7 +154,7 @@ impl Line {
     /// Whether the end of an encrypted payload in the chunk of its header is counted from the header's start, so that as
     /// many bytes of the TLVs are decrypted as the header has.
     pub(crate) fn decrypts_beyond_short_payload(self) -> bool {
-        self <= Self::Nordic30
+        self <= Self::Nordic31
     }
 
     /// Whether payloads are decrypted on their way into the scratch area, not on their way out.
