@@ -2,7 +2,8 @@
 
 use crate::words::Transport;
 use hil_bootloader::{
-    Config, DeviceId, DowngradePrevention, Encryption, Line, Mode, NetworkCore, Signature,
+    Config, DeviceId, DowngradePrevention, Encryption, Line, Mode, NetworkCore, SerialRecovery,
+    Signature,
 };
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{IntoDeserializer, SeqAccess, Visitor};
@@ -37,6 +38,10 @@ pub struct BootloaderNeeds {
     pub network_core: Option<NetworkCore>,
     /// Whether it has a recovery server, or must not have one.
     pub serial_recovery: Option<bool>,
+    /// Whether that is entered with a button, or must not be.
+    pub recovery_button: Option<bool>,
+    /// Whether that can update the network core, or must not.
+    pub recovery_network_core: Option<bool>,
     /// Whether a secondary slot is in the external flash, or none may be.
     pub external_secondary: Option<bool>,
     /// Whether `BOOT_MAX_IMG_SECTORS` is as many as its slots have, or must be less.
@@ -123,6 +128,8 @@ pub enum BoardFeature {
     SecondAdapter,
     /// The board has an external flash.
     ExternalFlash,
+    /// The button that its bootloader looks at can be pressed.
+    RecoveryButton,
 }
 
 impl BoardFeature {
@@ -134,7 +141,8 @@ impl BoardFeature {
             | Self::PinReset
             | Self::AppConsole
             | Self::NetConsole
-            | Self::SecondAdapter => "a",
+            | Self::SecondAdapter
+            | Self::RecoveryButton => "a",
         }
     }
 }
@@ -148,6 +156,7 @@ impl fmt::Display for BoardFeature {
             Self::NetConsole => "console of the network core",
             Self::SecondAdapter => "second Bluetooth adapter",
             Self::ExternalFlash => "external flash",
+            Self::RecoveryButton => "recovery button",
         })
     }
 }
@@ -173,6 +182,12 @@ impl Unmet {
     /// The reason made of `parts`, or `None` when there is none.
     pub(crate) fn of(parts: Vec<String>) -> Option<Self> {
         (!parts.is_empty()).then_some(Self(parts))
+    }
+
+    /// How many things are missing.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
     }
 }
 
@@ -243,32 +258,38 @@ impl BootloaderNeeds {
             .images
             .iter()
             .any(|slots| slots.secondary.device == DeviceId::External);
-        for (what, needed, has) in [
+        let recovery = has.serial_recovery.as_ref();
+        let reaches = |build: &SerialRecovery| build.reaches_network_core(has);
+        for (needed, has, what) in [
+            (self.serial_recovery, recovery.is_some(), "serial recovery"),
             (
-                "serial recovery",
-                self.serial_recovery,
-                has.serial_recovery.is_some(),
+                self.recovery_button,
+                recovery.is_some_and(|build| build.button.is_some()),
+                "serial recovery by a button",
             ),
             (
-                "a secondary slot in the external flash",
+                self.recovery_network_core,
+                recovery.is_some_and(reaches),
+                "serial recovery of the network core",
+            ),
+            (
                 self.external_secondary,
                 external,
+                "a secondary slot in the external flash",
             ),
             (
-                "as many sectors as its slots have",
                 self.enough_sectors,
                 has_enough_sectors(has),
+                "as many sectors as its slots have",
             ),
         ] {
             match (needed, has) {
                 (Some(true), false) => {
                     unmet.push(format!("needs a bootloader with {what}, this one has none"));
                 }
-                (Some(false), true) => {
-                    unmet.push(format!(
-                        "needs a bootloader without {what}, this one has it"
-                    ));
-                }
+                (Some(false), true) => unmet.push(format!(
+                    "needs a bootloader without {what}, this one has it"
+                )),
                 _ => {}
             }
         }
@@ -298,8 +319,9 @@ fn has_enough_sectors(config: &Config) -> bool {
         .all(|slot| slot.size <= most)
 }
 
-/// Whether the bootloader has a slot, or its scratch area, in the external flash.
-pub(crate) fn uses_external_flash(config: &Config) -> bool {
+/// Whether the bootloader has a slot, or its scratch area, in the external flash: then not every board will do.
+#[must_use]
+pub fn uses_external_flash(config: &Config) -> bool {
     config
         .images
         .iter()
