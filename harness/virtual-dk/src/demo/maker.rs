@@ -41,6 +41,9 @@ const APP_SIZE: u32 = 0x8000;
 /// Payload bytes of the image that is too large: it reaches the last page of the slot, where the trailer is.
 pub(super) const TOO_LARGE: u32 = APP_PRIMARY.size - 0x1000;
 
+/// Payload bytes of an image that ends below the trailer and leaves no spare page for a swap by moving.
+pub(super) const NEARLY_FULL: u32 = APP_PRIMARY.size - 0x2000;
+
 /// Bytes of the bootloader binaries: smaller than their partitions, as real ones.
 const MCUBOOT_SIZE: u32 = 0x9000;
 const B0N_SIZE: u32 = 0x5400;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hil_bootloader::{AddressCheck, DowngradePrevention, Mode, NetworkCore};
+use hil_bootloader::{AddressCheck, DowngradePrevention, Line, Mode, NetworkCore};
 use hil_image::ImageVersion;
 
 use super::Variant;
@@ -10,7 +10,7 @@ use super::hex_file;
 use super::keys::Keys;
 use super::layout::{APP_BOOTLOADER, APP_PRIMARY, NET_BOOTLOADER, NET_PRIMARY};
 use super::maker::{
-    App, CRASHES, HANGS, Maker, OTHER_IPC_VERSION, PROVISION_DATA, TOO_LARGE, tamper,
+    App, CRASHES, HANGS, Maker, NEARLY_FULL, OTHER_IPC_VERSION, PROVISION_DATA, TOO_LARGE, tamper,
 };
 use super::metadata::{break_validation, provision};
 use crate::model::{Confirmation, EraseAnswer, MarkRules};
@@ -204,6 +204,12 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
             version,
         )),
     ]);
+    if variant.bootloader().mode == Mode::SwapMove {
+        releases.push(nearly_full(&make, version));
+        if variant.bootloader().line <= Line::Nordic30 {
+            releases.push(large(&make, network.as_ref()));
+        }
+    }
     if variant.bootloader().downgrade_prevention == DowngradePrevention::SecurityCounter {
         releases.extend(counted(&make));
     }
@@ -211,6 +217,50 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
         releases.extend(network.other_releases(&make, version));
     }
     releases
+}
+
+/// What shows how much room a swap by moving needs.
+fn nearly_full(make: &Maker<'_>, version: ImageVersion) -> Release {
+    Release::of(
+        "nearly-full",
+        "leaves the trailer alone, but no page for moving the sectors up",
+    )
+    .refused()
+    .app(make.image(
+        &make.app(App {
+            size: NEARLY_FULL,
+            ..App::new("nearly-full", 2, 0)
+        }),
+        version,
+    ))
+}
+
+/// What a device runs that no update gets into. Later bootloaders would not start it.
+fn large(make: &Maker<'_>, network: Option<&Network>) -> Release {
+    let image = make.image(
+        &make.app(App {
+            size: NEARLY_FULL,
+            ..App::new("large", 1, 0)
+        }),
+        ImageVersion::new(1, 0, 0),
+    );
+    let mut large = Release::of(
+        "large",
+        "a running application that leaves no page for a swap: no update gets in",
+    )
+    .refused();
+    large.program = vec![(
+        "app",
+        "merged.hex",
+        hex_file::render(&[
+            (APP_BOOTLOADER.address, &make.mcuboot()),
+            (APP_PRIMARY.address, &image),
+        ]),
+    )];
+    large
+        .program
+        .extend(network.map(|network| ("net", "merged_CPUNET.hex", network.program.clone())));
+    large.app(image)
 }
 
 /// What shows that the counter decides, and not the version.
