@@ -42,8 +42,8 @@ mod trailer;
 mod validate;
 
 pub use config::{
-    AddressCheck, Config, ContentKeySize, DowngradePrevention, Encryption, ImageSlots, Keys, Line,
-    Mode, NetworkCore, NetworkSlot, Signature,
+    AddressCheck, B0nBuild, Config, ContentKeySize, DowngradePrevention, Encryption, ImageSlots,
+    Keys, Line, Mode, NetworkCore, NetworkSlot, Signature,
 };
 pub use flash::{Area, DeviceId, Flash, FlashError};
 pub use loader::{boot, boot_recalling, boot_with_network};

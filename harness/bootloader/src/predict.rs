@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::b0n::{self, AppMemory, B0nConfig, B0nOutcome};
+use crate::b0n::{self, AppMemory, B0nConfig, B0nOutcome, VersionCommand};
 use crate::config::{Config, Keys, NetworkCore};
 use crate::flash::{Area, DeviceId, Flash, FlashError};
 use crate::loader::boot_recalling;
@@ -40,7 +40,7 @@ use crate::log::LogLine;
 use crate::marks::{MarkError, Pending, set_confirmed, set_pending};
 use crate::network::RAM_FLASH_ADDRESS;
 use crate::outcome::Outcome;
-use crate::pcd::{NetworkPower, PcdBoard};
+use crate::pcd::{NetworkPower, PcdBoard, Waited};
 use crate::recall::Recall;
 use crate::recovery::hand_over_recovered;
 use crate::sim::{Counts, Cut, SimFlash};
@@ -186,7 +186,12 @@ impl<'a> Board<'a> {
     pub fn new(config: &'a Config, keys: Keys, flash: SimFlash) -> Self {
         let b0n = B0nConfig {
             slot: config.network_slot,
-            ..B0nConfig::default()
+            least_version: config.b0n.least_version,
+            version_command: if config.b0n.version_command {
+                VersionCommand::Answered
+            } else {
+                VersionCommand::Ignored
+            },
         };
         let parts = Parts {
             flash,
@@ -458,8 +463,9 @@ impl PcdBoard for Shared {
         Ok(())
     }
 
-    fn wait(&mut self, _: Duration) -> Result<(), FlashError> {
-        Ok(())
+    /// b0n has run to its end when it was released: what has not happened by now never does.
+    fn wait(&mut self, _: Duration) -> Result<Waited, FlashError> {
+        Ok(Waited::InVain)
     }
 }
 
