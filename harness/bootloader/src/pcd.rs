@@ -186,13 +186,72 @@ pub fn update_network_core(
     offset: u32,
     log: &mut dyn FnMut(LogLine),
 ) -> Result<NetworkUpdate, FlashError> {
-    match copy_command(board, source, length, offset, log)? {
-        Some(command) => {
-            give_command(board, &command, log)?;
-            wait_for_answer(board, &command, log)
+    let Some(command) = copy_command(board, source, length, offset, log)? else {
+        return Ok(NetworkUpdate::Failed);
+    };
+    give_command(board, &command, log)?;
+    wait_for_answer(board, command.status, log)
+}
+
+/// `pcd_network_core_app_version`: asks b0n for the version of its application. As for an update, there is no limit to the
+/// waiting, and the lines on the console are the same.
+///
+/// # Errors
+/// What `board` reports.
+pub fn read_network_version(
+    board: &mut dyn PcdBoard,
+    offset: u32,
+    log: &mut dyn FnMut(LogLine),
+) -> Result<NetworkVersion, FlashError> {
+    board.write_ram(VERSION_ADDRESS, &[0; 4])?;
+    board.network_power(NetworkPower::Held)?;
+    let command = PcdCommand {
+        status: Status::ReadVersion,
+        data: VERSION_ADDRESS,
+        length: 4,
+        offset,
+    };
+    give_command(board, &command, log)?;
+    Ok(match wait_for_answer(board, command.status, log)? {
+        NetworkUpdate::Done => {
+            let mut version = [0; 4];
+            board.read_ram(VERSION_ADDRESS, &mut version)?;
+            NetworkVersion::Known(u32::from_le_bytes(version))
         }
-        None => Ok(NetworkUpdate::Failed),
+        NetworkUpdate::Failed => NetworkVersion::Failed,
+        NetworkUpdate::Silent => NetworkVersion::Silent,
+    })
+}
+
+/// Waits until b0n has put an answer in the place of the command.
+fn wait_for_answer(
+    board: &mut dyn PcdBoard,
+    command: Status,
+    log: &mut dyn FnMut(LogLine),
+) -> Result<NetworkUpdate, FlashError> {
+    let answer = loop {
+        let waited = board.wait(POLL_INTERVAL)?;
+        let status = status(board)?;
+        if status != command {
+            break status;
+        }
+        if waited == Waited::InVain {
+            return Ok(NetworkUpdate::Silent);
+        }
+    };
+    if answer == Status::Failed {
+        log(LogLine {
+            level: Level::Error,
+            text: "Network core update failed".to_owned(),
+        });
+        return Ok(NetworkUpdate::Failed);
     }
+    board.network_power(NetworkPower::Held)?;
+    log(LogLine {
+        level: Level::Info,
+        text: "Turned off network core".to_owned(),
+    });
+    Ok(NetworkUpdate::Done)
 }
 
 /// `pcd_network_core_update_initiate`, as serial recovery uses it: the same, without waiting for the answer. The network
@@ -229,7 +288,7 @@ fn status(board: &mut dyn PcdBoard) -> Result<Status, FlashError> {
     Ok(Status::from_magic(u32::from_le_bytes(magic)))
 }
 
-/// Holds the network core off and makes the command for it; `None` where there is nothing to copy.
+/// Holds the network core off; the command for a copy, or `None` when there is nothing to copy.
 fn copy_command(
     board: &mut dyn PcdBoard,
     source: u32,
@@ -253,37 +312,7 @@ fn copy_command(
     }))
 }
 
-/// `pcd_network_core_app_version`: asks b0n for the version of its application. As for an update, there is no limit to the
-/// waiting, and the lines on the console are the same.
-///
-/// # Errors
-/// What `board` reports.
-pub fn read_network_version(
-    board: &mut dyn PcdBoard,
-    offset: u32,
-    log: &mut dyn FnMut(LogLine),
-) -> Result<NetworkVersion, FlashError> {
-    board.write_ram(VERSION_ADDRESS, &[0; 4])?;
-    board.network_power(NetworkPower::Held)?;
-    let command = PcdCommand {
-        status: Status::ReadVersion,
-        data: VERSION_ADDRESS,
-        length: 4,
-        offset,
-    };
-    give_command(board, &command, log)?;
-    Ok(match wait_for_answer(board, &command, log)? {
-        NetworkUpdate::Done => {
-            let mut version = [0; 4];
-            board.read_ram(VERSION_ADDRESS, &mut version)?;
-            NetworkVersion::Known(u32::from_le_bytes(version))
-        }
-        NetworkUpdate::Failed => NetworkVersion::Failed,
-        NetworkUpdate::Silent => NetworkVersion::Silent,
-    })
-}
-
-/// The first half of `network_core_pcd_cmdset`: the network core, which is held off, is started with a command.
+/// `network_core_pcd_cmdset`: starts the network core, which is held off, with a command.
 fn give_command(
     board: &mut dyn PcdBoard,
     command: &PcdCommand,
@@ -296,35 +325,4 @@ fn give_command(
         text: "Turned on network core".to_owned(),
     });
     Ok(())
-}
-
-/// The second half: waits for the answer.
-fn wait_for_answer(
-    board: &mut dyn PcdBoard,
-    command: &PcdCommand,
-    log: &mut dyn FnMut(LogLine),
-) -> Result<NetworkUpdate, FlashError> {
-    let answer = loop {
-        let waited = board.wait(POLL_INTERVAL)?;
-        let status = status(board)?;
-        if status != command.status {
-            break status;
-        }
-        if waited == Waited::InVain {
-            return Ok(NetworkUpdate::Silent);
-        }
-    };
-    if answer == Status::Failed {
-        log(LogLine {
-            level: Level::Error,
-            text: "Network core update failed".to_owned(),
-        });
-        return Ok(NetworkUpdate::Failed);
-    }
-    board.network_power(NetworkPower::Held)?;
-    log(LogLine {
-        level: Level::Info,
-        text: "Turned off network core".to_owned(),
-    });
-    Ok(NetworkUpdate::Done)
 }

@@ -3,7 +3,9 @@
 //! The runner produces them; the journal, the terminal and the reports only listen. An event says what is worth
 //! telling and nothing else: no channel, no handle, no key, no decrypted payload.
 
+use crate::flash::FlashSnapshot;
 use crate::outcome::Outcome;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
@@ -111,6 +113,8 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         detail: String,
     },
+    /// What the flash of a board holds after a scenario.
+    Flash(FlashSnapshot),
     /// How far an upload is; sent now and then, not for each packet.
     UploadProgress {
         /// Name of the board.
@@ -163,6 +167,7 @@ impl EventKind {
             | Self::Power { .. }
             | Self::Button { .. }
             | Self::Probe { .. }
+            | Self::Flash(_)
             | Self::UploadProgress { .. }
             | Self::Retry { .. }
             | Self::Note { .. } => false,
@@ -189,7 +194,7 @@ pub struct RunStarted {
 }
 
 /// The program that runs scenarios.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Tool {
     /// Name, `dfu-hil`.
     pub name: String,
@@ -198,7 +203,7 @@ pub struct Tool {
 }
 
 /// The bench of a run.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct RigInfo {
     /// Name of the rig.
     pub name: String,
@@ -207,7 +212,7 @@ pub struct RigInfo {
 }
 
 /// One board of the bench.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct BoardInfo {
     /// Name of the board in the rig.
     pub name: String,
@@ -216,7 +221,7 @@ pub struct BoardInfo {
 }
 
 /// A firmware set of a run.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct FirmwareInfo {
     /// Name of the firmware set.
     pub name: String,
@@ -263,7 +268,7 @@ pub struct ScenarioStarted {
 }
 
 /// Which step of a scenario.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct StepInfo {
     /// Its number, from 1. Numbers above those in the file are the checks that follow every scenario.
     pub number: u32,
@@ -277,7 +282,7 @@ pub struct StepInfo {
 }
 
 /// Something that a step saw.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Evidence {
     /// What it is, such as `running version` or `app.secondary SHA-256`.
     pub what: String,
@@ -315,7 +320,9 @@ impl Evidence {
 }
 
 /// A core as events name it.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum CoreName {
     /// The application core.

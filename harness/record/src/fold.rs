@@ -126,6 +126,7 @@ impl Folding {
             | EventKind::Power { .. }
             | EventKind::Button { .. }
             | EventKind::Probe { .. }
+            | EventKind::Flash(_)
             | EventKind::UploadProgress { .. } => {}
         }
     }

@@ -8,6 +8,7 @@
 mod console_log;
 mod directory;
 mod event;
+mod flash;
 mod fold;
 mod journal;
 mod outcome;
@@ -20,6 +21,7 @@ pub use event::{
     BoardInfo, CoreName, Direction, Event, EventKind, Evidence, FirmwareInfo, LinkConnected,
     LinkEnd, PowerAction, RigInfo, RunStarted, ScenarioStarted, SmpPacket, StepInfo, Tool,
 };
+pub use flash::{ChangedPage, FlashSnapshot, MemorySnapshot, PageRun, Partition};
 pub use journal::{Journal, JournalContents, JournalError, read_journal};
 pub use outcome::{ErrorKind, FailKind, Outcome, SkipKind, Verdict};
 pub use reporter::Reporter;

@@ -127,7 +127,8 @@ impl<W: Write + Send> Reporter for ProgressLines<W> {
             | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
             | EventKind::Button { .. }
-            | EventKind::Probe { .. } => Ok(()),
+            | EventKind::Probe { .. }
+            | EventKind::Flash(_) => Ok(()),
         }
     }
 }

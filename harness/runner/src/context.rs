@@ -51,6 +51,8 @@ pub(crate) struct Context<'a> {
     pub(crate) clock: SharedClock,
     pub(crate) cancel: CancelToken,
     pub(crate) events: Events,
+    /// Name of the variant.
+    pub(crate) scenario: String,
     transport: Transport,
     /// When the scenario as a whole has to have ended.
     limit: Instant,
@@ -142,6 +144,7 @@ impl<'a> Context<'a> {
             firmware,
             cancel: bench.cancel.clone(),
             events: bench.events.clone(),
+            scenario: variant.name.clone(),
             transport: variant.transport,
             limit: now + limit,
             clock,

@@ -129,7 +129,8 @@ impl Reporter for Bars {
             | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
             | EventKind::Button { .. }
-            | EventKind::Probe { .. } => {}
+            | EventKind::Probe { .. }
+            | EventKind::Flash(_) => {}
         }
         if let Some(finished) = self.tally.take(event) {
             self.screen.println(finished.to_string())?;

@@ -90,6 +90,7 @@ impl Tally {
             | EventKind::Power { .. }
             | EventKind::Button { .. }
             | EventKind::Probe { .. }
+            | EventKind::Flash(_)
             | EventKind::UploadProgress { .. }
             | EventKind::Retry { .. }
             | EventKind::Note { .. } => {}
