@@ -67,6 +67,8 @@ pub(crate) enum Fault {
     UnusedSlotTouched,
     /// The network core stops before it has said a word.
     NetworkCoreDead,
+    /// The network core runs after its first start, and after no other one.
+    NetworkCoreDeadAfterReset,
     /// The application core stops before it has said a word.
     ApplicationCoreDead,
     /// The board resets itself when a central is gone.
@@ -161,6 +163,11 @@ impl Firmware for Broken {
     fn run(&self, bus: &mut dyn CoreBus) -> Stopped {
         match (self.fault, bus.core()) {
             (Fault::NetworkCoreDead, Core::Net) | (Fault::ApplicationCoreDead, Core::App) => {
+                bus.hang()
+            }
+            (Fault::NetworkCoreDeadAfterReset, Core::Net)
+                if self.written.load(Ordering::SeqCst) > 0 =>
+            {
                 bus.hang()
             }
             (fault, _) => StockFirmware.run(&mut FaultyBus {
@@ -326,6 +333,9 @@ impl CoreBus for FaultyBus<'_> {
     }
 
     fn uart_write(&mut self, bytes: &[u8]) -> Result<(), Stopped> {
+        if self.fault == Fault::NetworkCoreDeadAfterReset && self.bus.core() == Core::Net {
+            self.written.store(1, Ordering::SeqCst);
+        }
         self.bus.uart_write(bytes)
     }
 

@@ -1,6 +1,6 @@
 //! Builds the pieces of a demo set: binaries, and images of them.
 
-use hil_bootloader::DowngradePrevention;
+use hil_bootloader::{Config, DowngradePrevention};
 use hil_image::{ImageBuilder, ImageVersion};
 use sha2::{Digest, Sha256};
 
@@ -103,9 +103,14 @@ pub(super) struct Maker<'a> {
 
 impl Maker<'_> {
     pub(super) fn mcuboot(&self) -> Vec<u8> {
+        self.mcuboot_with(self.variant.bootloader())
+    }
+
+    /// The same, built otherwise than the set says.
+    pub(super) fn mcuboot_with(&self, config: Config) -> Vec<u8> {
         let model = McubootModel {
             version: self.variant.mcuboot().to_owned(),
-            config: self.variant.bootloader(),
+            config,
             signing_keys: vec![self.keys.signing.public_pem().to_owned()],
             encryption_key: self
                 .keys

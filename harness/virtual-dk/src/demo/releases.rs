@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hil_bootloader::{AddressCheck, DowngradePrevention, Line, Mode, NetworkCore};
+use hil_bootloader::{AddressCheck, Area, DeviceId, DowngradePrevention, Line, Mode, NetworkCore};
 use hil_image::ImageVersion;
 
 use super::Variant;
@@ -111,7 +111,9 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
         baseline = baseline.net(make.net_image(&network.baseline, ImageVersion::new(1, 0, 0)));
         update = update.net(make.net_image(&network.update, version));
     }
+    let unseen = unseen_slot(&make, &baseline);
     let mut releases = vec![baseline, update, no_app];
+    releases.extend(unseen);
     if keys.encryption.is_none() {
         releases.push(
             Release::of(
@@ -261,6 +263,31 @@ fn large(make: &Maker<'_>, network: Option<&Network>) -> Release {
         .program
         .extend(network.map(|network| ("net", "merged_CPUNET.hex", network.program.clone())));
     large.app(image)
+}
+
+/// The baseline with a bootloader that does not know the slot in the external flash: it looks for updates in its own.
+fn unseen_slot(make: &Maker<'_>, baseline: &Release) -> Option<Release> {
+    let mut config = make.variant.bootloader();
+    let slots = config.images.first_mut()?;
+    if slots.secondary.device != DeviceId::External {
+        return None;
+    }
+    slots.secondary = Area {
+        device: DeviceId::AppFlash,
+        offset: slots.primary.offset + slots.primary.size,
+        ..slots.primary
+    };
+    let (_, _, app) = baseline.images.iter().find(|(image, ..)| *image == "app")?;
+    let mut release = Release::of(
+        "unseen-slot",
+        "the baseline with a bootloader whose devicetree lacks the external flash: it looks for updates in internal flash",
+    );
+    release.program.clone_from(&baseline.program);
+    release.program[0].2 = hex_file::render(&[
+        (APP_BOOTLOADER.address, &make.mcuboot_with(config)),
+        (APP_PRIMARY.address, app),
+    ]);
+    Some(release)
 }
 
 /// What shows that the counter decides, and not the version.
