@@ -66,6 +66,8 @@ pub enum FailKind {
     Refused,
     /// The board accepted what it must refuse.
     NotRefused,
+    /// The board refused what it must refuse, but with another error.
+    WrongRefusal,
     /// The board broke the SMP protocol, or stopped answering where it must not.
     Protocol,
     /// Something changed that no step asked for, found by a check after the last step.

@@ -7,8 +7,8 @@ use hil_clock::{Instant, SharedClock};
 use hil_record::{ErrorKind, EventKind, FailKind, SmpPacket};
 use hil_smp::message::{ImageState, ReadImageState, Reset};
 use hil_smp::{
-    Capabilities, Client, ClientError, Direction, Header, Patience, Trace, Traced, Transport,
-    TransportError, UploadError, UploadOptions, UploadOutcome, UploadProgress,
+    Capabilities, Client, ClientError, Direction, Header, Patience, Refused, Trace, Traced,
+    Transport, TransportError, UploadError, UploadOptions, UploadOutcome, UploadProgress,
 };
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -21,8 +21,8 @@ const LIST_TIMEOUT: Duration = Duration::from_millis(1000);
 pub(crate) enum Reply<T> {
     /// It did what was asked.
     Done(T),
-    /// It answered with an error: its words.
-    Refused(String),
+    /// It answered with an error.
+    Refused(Refused),
 }
 
 /// How an upload ended.
@@ -34,8 +34,8 @@ pub(crate) enum Uploaded {
         /// Bytes that the board had acknowledged.
         offset: u64,
     },
-    /// The board answered with an error: its words.
-    Refused(String),
+    /// The board answered with an error.
+    Refused(Refused),
 }
 
 /// An SMP client whose packets are all events, and whose waits end when the run is stopped.
@@ -137,7 +137,7 @@ impl Link {
             Err(_) if self.cancel.is_cancelled() => Err(Trouble::Cancelled),
             Err(ClientError::Stopped { offset, .. }) => Ok(Uploaded::Stopped { offset }),
             Err(error) => match error.refused() {
-                Some(refused) => Ok(Uploaded::Refused(refused.to_string())),
+                Some(refused) => Ok(Uploaded::Refused(refused.clone())),
                 None => Err(self.trouble(&error)),
             },
         }
@@ -147,7 +147,7 @@ impl Link {
         match result {
             Ok(done) => Ok(Reply::Done(done)),
             Err(error) => match error.refused() {
-                Some(refused) => Ok(Reply::Refused(refused.to_string())),
+                Some(refused) => Ok(Reply::Refused(refused.clone())),
                 None => Err(self.trouble(&error)),
             },
         }

@@ -76,7 +76,14 @@ impl Plan {
                 bootloader: &firmware.set().bootloader,
             })
             .collect();
-        Self::of(jobs, &capabilities)
+        let mut plan = Self::of(jobs, &capabilities);
+        for Runnable { job, boards } in std::mem::take(&mut plan.runnable) {
+            match firmware.unmet(&job.variant) {
+                None => plan.runnable.push(Runnable { job, boards }),
+                Some(reason) => plan.skipped.push((job, reason)),
+            }
+        }
+        plan
     }
 
     fn of(jobs: Vec<Job>, capabilities: &[Capabilities<'_>]) -> Self {

@@ -14,6 +14,7 @@ mod matrix;
 mod needs;
 mod node;
 mod radio;
+mod refusal;
 mod scenario;
 mod source;
 mod step;
@@ -35,6 +36,7 @@ pub use firmware::{
 pub use library::load_scenarios;
 pub use needs::{BoardFeature, BootloaderNeeds, Capabilities, ModeNeed, Needs, Unmet};
 pub use radio::{ExpectRadio, LinkLoss, LossPoint, SecondCentral, StartsAt};
+pub use refusal::{ExpectRefusal, Leaves, Refusal, RefusalCode};
 pub use scenario::{KnownIssue, RequirementId, Scenario, StandingCheck};
 pub use source::{FileError, Place};
 pub use step::{

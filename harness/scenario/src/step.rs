@@ -7,6 +7,7 @@ use crate::expect::{
     ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet, ExpectPlainText, ExpectSlot,
 };
 use crate::radio::{ExpectRadio, LinkLoss, SecondCentral, StartsAt};
+use crate::refusal::{ExpectRefusal, RefusalCode};
 use crate::units::{self, Percent};
 use crate::words::{Core, ImageRef, Slot, Transport};
 use serde::Deserialize;
@@ -46,6 +47,8 @@ pub enum Step {
     ExpectNet(ExpectNet),
     /// Whether the board is on the air.
     ExpectRadio(ExpectRadio),
+    /// An image is refused, where and how it must be, and everything is as before.
+    ExpectRefusal(ExpectRefusal),
 }
 
 /// Sends an image over SMP; with a `power_cut` or a `link_lost`, only part of it.
@@ -80,6 +83,25 @@ pub struct Upload {
     pub within: Duration,
 }
 
+impl Upload {
+    /// An upload of all of it, with everything as it is when a scenario says nothing.
+    #[must_use]
+    pub fn new(image: ImageRef) -> Self {
+        Self {
+            image,
+            over: None,
+            to: None,
+            recovery: false,
+            expect: Answer::Accepted,
+            starts_at: None,
+            power_cut: None,
+            link_lost: None,
+            second_central: None,
+            within: units::upload_within(),
+        }
+    }
+}
+
 /// The end of the power during an upload.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -95,14 +117,13 @@ pub struct UploadCut {
 }
 
 /// What the board answers to a request.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Answer {
     /// It does what was asked.
     #[default]
     Accepted,
-    /// It answers with an error. No answer at all is not a refusal.
-    Refused,
+    /// It answers with an error: with this one, where the scenario says which. No answer at all is not a refusal.
+    Refused(Option<RefusalCode>),
 }
 
 /// Requests that an image be tested or made permanent.

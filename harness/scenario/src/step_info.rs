@@ -2,13 +2,14 @@
 
 use crate::expect::{BootState, ExpectBoot, ExpectNet, ImageEntry, Presence, SlotContents};
 use crate::needs::BoardFeature;
+use crate::refusal::{ExpectRefusal, Refusal};
 use crate::step::{Answer, Mark, Request, Reset, Step, Upload};
 use crate::words::{Core, ImageRef, Slot, Transport};
 use std::fmt;
 
 impl Step {
     /// The names of all steps, as files say them.
-    pub const NAMES: [&str; 14] = [
+    pub const NAMES: [&str; 15] = [
         "program",
         "upload",
         "mark",
@@ -23,6 +24,7 @@ impl Step {
         "expect_console",
         "expect_net",
         "expect_radio",
+        "expect_refusal",
     ];
 
     /// Its name as files say it, such as `expect_slot`.
@@ -43,6 +45,7 @@ impl Step {
             Self::ExpectConsole(_) => "expect_console",
             Self::ExpectNet(_) => "expect_net",
             Self::ExpectRadio(_) => "expect_radio",
+            Self::ExpectRefusal(_) => "expect_refusal",
         }
     }
 
@@ -61,6 +64,10 @@ impl Step {
             Self::PowerCut(step) => vec![BoardFeature::Power, console_of(step.at.core)],
             Self::Reset(Reset::Pin) => vec![BoardFeature::PinReset],
             Self::ExpectConsole(step) => vec![console_of(step.core)],
+            Self::ExpectRefusal(ExpectRefusal {
+                refusal: Refusal::Boot { says: Some(_), .. },
+                ..
+            }) => vec![BoardFeature::AppConsole],
             // Only its console tells that the network core runs.
             Self::ExpectBoot(ExpectBoot { net: Some(_), .. })
             | Self::ExpectNet(ExpectNet { alive: Some(_), .. }) => vec![BoardFeature::NetConsole],
@@ -74,7 +81,8 @@ impl Step {
             | Self::ExpectPlainText(_)
             | Self::ExpectImageState(_)
             | Self::ExpectNet(_)
-            | Self::ExpectRadio(_) => Vec::new(),
+            | Self::ExpectRadio(_)
+            | Self::ExpectRefusal(_) => Vec::new(),
         }
     }
 
@@ -87,6 +95,7 @@ impl Step {
             Self::Erase(step) => step.over,
             Self::ExpectImageState(step) => step.over,
             Self::ExpectRadio(_) => Some(Transport::Ble),
+            Self::ExpectRefusal(step) => step.over,
             Self::Program(_)
             | Self::Reset(_)
             | Self::PowerCycle(_)
@@ -106,6 +115,7 @@ impl Step {
         match self {
             Self::Upload(step) => vec![("image", step.image.clone())],
             Self::Mark(step) => vec![("image", step.image.clone())],
+            Self::ExpectRefusal(step) => vec![("image", step.image.clone())],
             Self::ExpectBoot(step) => {
                 let app = step.app.as_deref().map(|release| ("app", app(release)));
                 let net = step.net.as_deref().map(|release| ("net", net(release)));
@@ -156,7 +166,8 @@ impl Step {
             | Self::ExpectBoot(_)
             | Self::ExpectConsole(_)
             | Self::ExpectNet(_)
-            | Self::ExpectRadio(_) => Vec::new(),
+            | Self::ExpectRadio(_)
+            | Self::ExpectRefusal(_) => Vec::new(),
         }
     }
 }
@@ -277,6 +288,7 @@ impl fmt::Display for Step {
                 let parts: Vec<_> = parts.into_iter().flatten().collect();
                 write!(f, "network core {}", parts.join(" and "))
             }
+            Self::ExpectRefusal(step) => step.fmt(f),
             Self::ExpectRadio(step) if step.alive => f.write_str("answers over ble"),
             Self::ExpectRadio(step) => write!(
                 f,
@@ -310,7 +322,7 @@ fn upload(f: &mut fmt::Formatter<'_>, step: &Upload) -> fmt::Result {
     if let Some(second) = &step.second_central {
         let how = match second.expect {
             Answer::Accepted => "gets in",
-            Answer::Refused => "is kept out",
+            Answer::Refused(_) => "is kept out",
         };
         write!(f, ", a second central {how} at {}", second.at)?;
     }
@@ -328,6 +340,7 @@ fn mark(f: &mut fmt::Formatter<'_>, step: &Mark) -> fmt::Result {
 fn refused(f: &mut fmt::Formatter<'_>, expected: Answer) -> fmt::Result {
     match expected {
         Answer::Accepted => Ok(()),
-        Answer::Refused => f.write_str(", which must be refused"),
+        Answer::Refused(None) => f.write_str(", which must be refused"),
+        Answer::Refused(Some(code)) => write!(f, ", which must be refused with {code}"),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::needs::{BoardFeature, Capabilities, Needs, Unmet, uses_external_flash};
 use crate::step::{Reset, Step};
-use crate::words::Transport;
+use crate::words::{ImageRef, Transport};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A scenario with one combination of its matrix: what runs.
@@ -114,6 +114,18 @@ impl Variant {
         })
     }
 
+    /// The images that its steps name, each with the first step that does.
+    #[must_use]
+    pub fn images(&self) -> BTreeMap<ImageRef, u32> {
+        let mut images = BTreeMap::new();
+        for planned in &self.steps {
+            for (_, image) in planned.step.images() {
+                images.entry(image).or_insert(planned.number);
+            }
+        }
+        images
+    }
+
     /// The links that it goes over.
     #[must_use]
     pub fn transports(&self) -> BTreeSet<Transport> {
@@ -131,6 +143,7 @@ impl Variant {
             | Step::Erase(_)
             | Step::ExpectImageState(_)
             | Step::ExpectBoot(_)
+            | Step::ExpectRefusal(_)
             | Step::Reset(Reset::Smp) => Some(self.transport),
             Step::Reset(_)
             | Step::Program(_)

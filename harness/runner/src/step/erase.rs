@@ -2,8 +2,9 @@
 
 use crate::context::Context;
 use crate::link::Reply;
-use crate::trouble::{Checked, Trouble};
-use hil_record::{Evidence, FailKind};
+use crate::step::answer;
+use crate::trouble::Checked;
+use hil_record::Evidence;
 use hil_scenario::{Answer, Erase};
 
 pub(super) fn run(context: &mut Context<'_>, step: &Erase) -> Checked {
@@ -13,17 +14,7 @@ pub(super) fn run(context: &mut Context<'_>, step: &Erase) -> Checked {
             context.see(Evidence::seen(what, "accepted"));
             Ok(())
         }
-        (Reply::Refused(reason), Answer::Refused) => {
-            context.see(Evidence::seen(what, format!("refused: {reason}")));
-            Ok(())
-        }
-        (Reply::Done(()), Answer::Refused) => Err(Trouble::fail(
-            FailKind::NotRefused,
-            format_args!("the board accepted `{what}`, which it must refuse"),
-        )),
-        (Reply::Refused(reason), Answer::Accepted) => Err(Trouble::fail(
-            FailKind::Refused,
-            format_args!("the board refused `{what}`: {reason}"),
-        )),
+        (Reply::Done(()), Answer::Refused(_)) => Err(answer::not_refused(&what)),
+        (Reply::Refused(found), expected) => answer::refused(context, &what, &found, expected),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::link::Reply;
+use crate::step::answer;
 use crate::trouble::{Checked, Trouble};
 use hil_record::{Evidence, FailKind};
 use hil_scenario::{Answer, Mark, Request};
@@ -33,17 +34,7 @@ pub(super) fn run(context: &mut Context<'_>, step: &Mark) -> Checked {
                 ))
             }
         }
-        (Reply::Refused(reason), Answer::Refused) => {
-            context.see(Evidence::seen(what, format!("refused: {reason}")));
-            Ok(())
-        }
-        (Reply::Done(_), Answer::Refused) => Err(Trouble::fail(
-            FailKind::NotRefused,
-            format_args!("the board accepted `{what}`, which it must refuse"),
-        )),
-        (Reply::Refused(reason), Answer::Accepted) => Err(Trouble::fail(
-            FailKind::Refused,
-            format_args!("the board refused `{what}`: {reason}"),
-        )),
+        (Reply::Done(_), Answer::Refused(_)) => Err(answer::not_refused(&what)),
+        (Reply::Refused(found), expected) => answer::refused(context, &what, &found, expected),
     }
 }

@@ -39,6 +39,8 @@ pub struct FirmwareSet {
 pub struct KeyFiles {
     /// PEM of the public key that images are signed for.
     pub signing: Option<PathBuf>,
+    /// PEM of the private half of it, which damaged images are signed with again. Few sets have it.
+    pub signing_private: Option<PathBuf>,
     /// PEM of the private key that content keys are wrapped for.
     pub encryption: Option<PathBuf>,
 }
@@ -186,6 +188,8 @@ struct Document {
 #[serde(deny_unknown_fields)]
 struct RawKeys {
     signing: Option<String>,
+    #[serde(rename = "signing-private")]
+    signing_private: Option<String>,
     encryption: Option<String>,
 }
 
@@ -241,6 +245,7 @@ impl Document {
         };
         let keys = KeyFiles {
             signing: key("signing", &self.keys.signing)?,
+            signing_private: key("signing-private", &self.keys.signing_private)?,
             encryption: key("encryption", &self.keys.encryption)?,
         };
         if self.releases.is_empty() {
