@@ -2,7 +2,7 @@
 
 use crate::args::SelectionArgs;
 use crate::error::CliError;
-use hil_scenario::{FileError, Scenario, load_scenarios};
+use hil_scenario::{FileError, FirmwareSet, Scenario, load_scenarios};
 use std::path::Path;
 
 /// The scenario library of the repository, file name and text, as it was when this was built.
@@ -46,6 +46,19 @@ fn built_in() -> Result<Vec<Scenario>, Vec<FileError>> {
     } else {
         Err(mistakes)
     }
+}
+
+/// The scenarios with the releases of a firmware set in their matrices.
+pub(crate) fn with_releases(
+    scenarios: &[Scenario],
+    set: &FirmwareSet,
+) -> Result<Vec<Scenario>, CliError> {
+    let releases = set.release_names();
+    scenarios
+        .iter()
+        .map(|scenario| scenario.with_releases(&releases))
+        .collect::<Result<_, _>>()
+        .map_err(|mistake| mistakes_in_files(&[mistake]))
 }
 
 /// One message for all mistakes, each with its line and advice.

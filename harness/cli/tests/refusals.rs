@@ -111,6 +111,7 @@ fn what_scenarios_say_of_refusals_is_what_the_bootloader_model_does() {
 #[rstest]
 #[case::swap("swap-move-ecdsa-ec256")]
 #[case::overwrite("overwrite-rsa2048")]
+#[case::security_counter("swap-move-security-counter")]
 fn every_damage_of_an_application_ends_where_the_table_says(#[case] name: &str) {
     let variant: Variant = name.parse().expect("a demo set");
     let folder = tempfile::tempdir().expect("a folder for the set");
@@ -118,6 +119,16 @@ fn every_damage_of_an_application_ends_where_the_table_says(#[case] name: &str) 
     insta::assert_snapshot!(
         format!("damages-app-{name}"),
         table(&firmware, "update", Core::App)
+    );
+}
+
+#[test]
+fn every_damage_of_an_encrypted_application_ends_where_the_table_says() {
+    let folder = tempfile::tempdir().expect("a folder for the set");
+    let firmware = demo(folder.path(), Variant::default());
+    insta::assert_snapshot!(
+        "damages-encrypted",
+        table(&firmware, "encrypted", Core::App)
     );
 }
 

@@ -34,9 +34,10 @@ pub use firmware::{
     ReleaseImage, UnknownRole,
 };
 pub use library::load_scenarios;
+pub use matrix::ReleaseNames;
 pub use needs::{BoardFeature, BootloaderNeeds, Capabilities, ModeNeed, Needs, Unmet};
 pub use radio::{ExpectRadio, LinkLoss, LossPoint, SecondCentral, StartsAt};
-pub use refusal::{ExpectRefusal, Leaves, Refusal, RefusalCode};
+pub use refusal::{ExpectRefusal, ExpectUpdate, Leaves, Refusal, RefusalCode};
 pub use scenario::{KnownIssue, RequirementId, Scenario, StandingCheck};
 pub use source::{FileError, Place};
 pub use step::{

@@ -110,6 +110,18 @@ pub struct ExpectRefusal {
     pub within: Duration,
 }
 
+/// An update as a client makes it, from the upload to the confirmation: it must come to what the versions of both releases and
+/// the bootloader's downgrade prevention make of it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectUpdate {
+    /// What is sent.
+    pub image: ImageRef,
+    /// How long the boot may take in which it is swapped in or refused.
+    #[serde(default = "units::boot_within", deserialize_with = "units::duration")]
+    pub within: Duration,
+}
+
 /// Where an image is refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Refusal {

@@ -7,7 +7,7 @@ use crate::expect::{
     ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet, ExpectPlainText, ExpectSlot,
 };
 use crate::radio::{ExpectRadio, LinkLoss, SecondCentral, StartsAt};
-use crate::refusal::{ExpectRefusal, RefusalCode};
+use crate::refusal::{ExpectRefusal, ExpectUpdate, RefusalCode};
 use crate::units::{self, Percent};
 use crate::words::{Core, ImageRef, Slot, Transport};
 use serde::Deserialize;
@@ -49,6 +49,8 @@ pub enum Step {
     ExpectRadio(ExpectRadio),
     /// An image is refused, where and how it must be, and everything is as before.
     ExpectRefusal(ExpectRefusal),
+    /// An update comes to what its version makes of it: it runs and stays, or is refused as older.
+    ExpectUpdate(ExpectUpdate),
 }
 
 /// Sends an image over SMP; with a `power_cut` or a `link_lost`, only part of it.

@@ -9,7 +9,7 @@ use std::fmt;
 
 impl Step {
     /// The names of all steps, as files say them.
-    pub const NAMES: [&str; 15] = [
+    pub const NAMES: [&str; 16] = [
         "program",
         "upload",
         "mark",
@@ -25,6 +25,7 @@ impl Step {
         "expect_net",
         "expect_radio",
         "expect_refusal",
+        "expect_update",
     ];
 
     /// Its name as files say it, such as `expect_slot`.
@@ -46,6 +47,7 @@ impl Step {
             Self::ExpectNet(_) => "expect_net",
             Self::ExpectRadio(_) => "expect_radio",
             Self::ExpectRefusal(_) => "expect_refusal",
+            Self::ExpectUpdate(_) => "expect_update",
         }
     }
 
@@ -82,7 +84,8 @@ impl Step {
             | Self::ExpectImageState(_)
             | Self::ExpectNet(_)
             | Self::ExpectRadio(_)
-            | Self::ExpectRefusal(_) => Vec::new(),
+            | Self::ExpectRefusal(_)
+            | Self::ExpectUpdate(_) => Vec::new(),
         }
     }
 
@@ -104,7 +107,8 @@ impl Step {
             | Self::ExpectSlot(_)
             | Self::ExpectPlainText(_)
             | Self::ExpectConsole(_)
-            | Self::ExpectNet(_) => None,
+            | Self::ExpectNet(_)
+            | Self::ExpectUpdate(_) => None,
         }
     }
 
@@ -116,6 +120,7 @@ impl Step {
             Self::Upload(step) => vec![("image", step.image.clone())],
             Self::Mark(step) => vec![("image", step.image.clone())],
             Self::ExpectRefusal(step) => vec![("image", step.image.clone())],
+            Self::ExpectUpdate(step) => vec![("image", step.image.clone())],
             Self::ExpectBoot(step) => {
                 let app = step.app.as_deref().map(|release| ("app", app(release)));
                 let net = step.net.as_deref().map(|release| ("net", net(release)));
@@ -167,7 +172,8 @@ impl Step {
             | Self::ExpectConsole(_)
             | Self::ExpectNet(_)
             | Self::ExpectRadio(_)
-            | Self::ExpectRefusal(_) => Vec::new(),
+            | Self::ExpectRefusal(_)
+            | Self::ExpectUpdate(_) => Vec::new(),
         }
     }
 }
@@ -289,6 +295,13 @@ impl fmt::Display for Step {
                 write!(f, "network core {}", parts.join(" and "))
             }
             Self::ExpectRefusal(step) => step.fmt(f),
+            Self::ExpectUpdate(step) => {
+                write!(
+                    f,
+                    "update to {}, or refusal as its version asks for",
+                    step.image
+                )
+            }
             Self::ExpectRadio(step) if step.alive => f.write_str("answers over ble"),
             Self::ExpectRadio(step) => write!(
                 f,

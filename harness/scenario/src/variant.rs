@@ -144,6 +144,7 @@ impl Variant {
             | Step::ExpectImageState(_)
             | Step::ExpectBoot(_)
             | Step::ExpectRefusal(_)
+            | Step::ExpectUpdate(_)
             | Step::Reset(Reset::Smp) => Some(self.transport),
             Step::Reset(_)
             | Step::Program(_)

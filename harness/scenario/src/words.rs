@@ -143,6 +143,15 @@ impl ImageRef {
         }
     }
 
+    /// Release and damage, as steps that name releases say them.
+    #[must_use]
+    pub fn release_words(&self) -> String {
+        match self.damage {
+            None => self.release.clone(),
+            Some(damage) => format!("{}+{damage}", self.release),
+        }
+    }
+
     /// The image that it is made of: itself when it is not damaged.
     #[must_use]
     pub fn whole(&self) -> Self {
@@ -155,11 +164,7 @@ impl ImageRef {
 
 impl fmt::Display for ImageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.release)?;
-        if let Some(damage) = self.damage {
-            write!(f, "+{damage}")?;
-        }
-        write!(f, ".{}", self.core)
+        write!(f, "{}.{}", self.release_words(), self.core)
     }
 }
 

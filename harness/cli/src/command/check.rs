@@ -4,7 +4,7 @@ use crate::args::CheckArgs;
 use crate::bench_files;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::library::{Library, mistakes_in_files, selected};
+use crate::library::{Library, mistakes_in_files, selected, with_releases};
 use crate::progress::counted;
 use hil_scenario::Scenario;
 
@@ -36,6 +36,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<Exit, CliError> {
     if scenarios.is_empty() {
         return Err(super::list::nothing_selected(&args.selection.filter));
     }
+    let scenarios = with_releases(&scenarios, firmware.set())?;
     let report = hil_scenario::check(&scenarios, firmware.set(), &[]);
     if !report.errors.is_empty() {
         return Err(mistakes_in_files(&report.errors));

@@ -4,7 +4,7 @@ use crate::args::RunArgs;
 use crate::bench_files;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::library::{Library, mistakes_in_files, selected};
+use crate::library::{Library, mistakes_in_files, selected, with_releases};
 use crate::{ask, progress, signals};
 use hil_clock::{SharedClock, SystemClock};
 use hil_record::{
@@ -13,6 +13,7 @@ use hil_record::{
 use hil_report::SummaryContext;
 use hil_rig::{Rig, RigFile, RigOptions, VirtualLauncher};
 use hil_runner::{BenchError, CancelToken, Firmware, FoundBoard, Job, RunRequest, error_chain};
+use hil_scenario::Scenario;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -81,8 +82,14 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
     let library = Library::load(&args.selection)?;
     let rig = bench_files::rig_file(args.bench.rig.as_deref())?;
     let filters = &args.selection.filter;
-    let jobs = Job::of(&library.scenarios, |name| selected(filters, name));
-    if jobs.is_empty() {
+    let wanted = |scenario: &Scenario| {
+        scenario.asks_for_releases()
+            || scenario
+                .variants()
+                .iter()
+                .any(|variant| selected(filters, &variant.name))
+    };
+    if !library.scenarios.iter().any(wanted) {
         return Err(super::list::nothing_selected(filters));
     }
     let named = args
@@ -96,17 +103,13 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
         Some(firmware) => firmware,
         None => bench_files::demo_firmware(&folder.directory.path().join("firmware"))?,
     };
-    let wanted: Vec<_> = library
-        .scenarios
-        .into_iter()
-        .filter(|scenario| {
-            scenario
-                .variants()
-                .iter()
-                .any(|variant| selected(filters, &variant.name))
-        })
-        .collect();
-    let mistakes = hil_scenario::check(&wanted, firmware.set(), &[]).errors;
+    let wanted: Vec<Scenario> = library.scenarios.into_iter().filter(wanted).collect();
+    let scenarios = with_releases(&wanted, firmware.set())?;
+    let jobs = Job::of(&scenarios, |name| selected(filters, name));
+    if jobs.is_empty() {
+        return Err(super::list::nothing_selected(filters));
+    }
+    let mistakes = hil_scenario::check(&scenarios, firmware.set(), &[]).errors;
     if !mistakes.is_empty() {
         return Err(mistakes_in_files(&mistakes));
     }

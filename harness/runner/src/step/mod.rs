@@ -10,6 +10,7 @@ mod expect_plain_text;
 mod expect_radio;
 mod expect_refusal;
 mod expect_slot;
+mod expect_update;
 mod mark;
 mod power_cut;
 mod power_cycle;
@@ -42,5 +43,6 @@ pub(crate) fn run(context: &mut Context<'_>, step: &Step) -> Checked {
         Step::ExpectNet(step) => expect_net::run(context, step),
         Step::ExpectRadio(step) => expect_radio::run(context, step),
         Step::ExpectRefusal(step) => expect_refusal::run(context, step),
+        Step::ExpectUpdate(step) => expect_update::run(context, step),
     }
 }

@@ -3,6 +3,7 @@
 use super::file::{FirmwareFile, Sha256Hex, key_path};
 use super::layout::Layout;
 use crate::locate::{NodePath, Part, Segment};
+use crate::matrix::ReleaseNames;
 use crate::node::{self, NodeError};
 use crate::source::{FileError, Source, nearest};
 use crate::words::{Core, ImageRef, Slot};
@@ -153,6 +154,27 @@ impl FirmwareSet {
                 found: role.to_string(),
                 known: self.roles().map(|(role, _)| role.to_string()).collect(),
             })
+    }
+
+    /// The releases that scenarios try one against the other.
+    #[must_use]
+    pub fn release_names(&self) -> ReleaseNames {
+        let whole = |release: &Release| {
+            !release.program.is_empty() && release.images.contains_key(&Core::App)
+        };
+        let names = |wanted: &dyn Fn(&str, &Release) -> bool| {
+            self.releases
+                .iter()
+                .filter(|(name, release)| wanted(name, release))
+                .map(|(name, _)| name.clone())
+                .collect()
+        };
+        ReleaseNames {
+            to_program: names(&|_, release| whole(release)),
+            to_send: names(&|name, release| {
+                whole(release) || (name == "update" && release.images.contains_key(&Core::App))
+            }),
+        }
     }
 
     /// All images with their roles.

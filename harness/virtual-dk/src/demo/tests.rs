@@ -25,15 +25,15 @@ fn digest(set: &DemoSet) -> String {
 #[rstest]
 #[case::swap_move(
     Variant::SWAP_MOVE_ECDSA_EC256,
-    "56ef25b9defb4ed2bba7f6ddd335afebcc0d95696613deb18dfdc9c39aae7c1c"
+    "ae7088526d14628ed3bc9a41a38728dba1de3f92ee72001c19c150b1ec11f3bf"
 )]
 #[case::overwrite(
     Variant::OVERWRITE_RSA2048,
-    "f469f7a8f3b496eda0f913758db621677271a5c19c0114ff9eb951d80a4407d5"
+    "6bc9471613fdbdd441663a5d1a0d10e6ae936cb5f60ab6b44b1b416e1b0361e8"
 )]
 #[case::external(
     Variant::SWAP_MOVE_EXTERNAL,
-    "f2d302f801205f9cce6a5449e309170983a721a8aa5320409bbb8abbac86c1b4"
+    "80e688c57e4ebbca9fb6bc06830734ff0e240f5fea97f576d13d9653a0094410"
 )]
 fn a_set_is_the_same_bytes_every_time(#[case] variant: Variant, #[case] expected: &str) {
     assert_eq!(digest(&DemoSet::generate(variant)), expected);
