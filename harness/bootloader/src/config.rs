@@ -4,6 +4,7 @@ use hil_image::{DecryptionKey, PublicKey};
 use serde::{Deserialize, Serialize};
 
 use crate::flash::Area;
+pub use crate::line::Line;
 use crate::recovery::SerialRecovery;
 
 /// How an MCUboot was built, and where its slots are.
@@ -265,30 +266,6 @@ pub enum DowngradePrevention {
     SecurityCounter,
 }
 
-/// Whose MCUboot.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Line {
-    /// `mcu-tools/mcuboot`: an unsatisfied dependency cancels the updates of all images.
-    Upstream,
-    /// `nrfconnect/sdk-mcuboot`, SDK 3.x: an unsatisfied dependency cancels only its own image's update, and network
-    /// core images are known.
-    #[default]
-    Nordic,
-    /// `nrfconnect/sdk-mcuboot` as it was in SDK 2.9, tag `v2.1.0-ncs3`: a revert needs an erased secondary magic, a range
-    /// is erased in one call, and a request over a bad magic erases the secondary slot. It has no swap-using-offset.
-    #[serde(rename = "nordic-2.9")]
-    Nordic29,
-}
-
-impl Line {
-    /// Whether it is one of `nrfconnect/sdk-mcuboot`.
-    #[must_use]
-    pub fn is_nordic(self) -> bool {
-        self != Self::Upstream
-    }
-}
-
 /// What is done with a network core image.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -406,15 +383,6 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains(message), "{error}");
-    }
-
-    #[rstest]
-    #[case::upstream("upstream", Line::Upstream)]
-    #[case::nordic("nordic", Line::Nordic)]
-    #[case::nordic_of_sdk_2_9("nordic-2.9", Line::Nordic29)]
-    fn a_line_is_named_by_its_word(#[case] word: &str, #[case] line: Line) {
-        assert_eq!(serde_json::from_value::<Line>(json!(word)).unwrap(), line);
-        assert_eq!(serde_json::to_value(line).unwrap(), json!(word));
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod flash;
 pub mod golden;
 mod header;
 mod io;
+mod line;
 mod loader;
 mod log;
 mod marks;

@@ -8,7 +8,7 @@
 //! `modules/mcuboot/hooks/nrf53_hooks.c`.
 
 use crate::address::RESET_VECTOR;
-use crate::config::{Mode, NetworkCore};
+use crate::config::{AddressCheck, Mode, NetworkCore};
 use crate::flash::{DeviceId, FlashError};
 use crate::header::{HEADER_LEN, Header};
 use crate::io::{EraseOrder, OrAssert, Step, Stop};
@@ -30,16 +30,29 @@ impl Loader<'_> {
         if self.io.config.network_core != NetworkCore::Pcd || !header.is_image() {
             return Ok(Ok(false));
         }
+        if self.io.config.address_check == AddressCheck::LoadAddress {
+            // `MCUBOOT_CHECK_HEADER_LOAD_ADDRESS` goes before the reset vector.
+            return Ok(Ok(self
+                .io
+                .config
+                .network_slot
+                .contains(header.load_address)));
+        }
         let area = self.area(SECONDARY);
         let offset = u32::from(header.header_size) + RESET_VECTOR;
         let vector = match self.io.read_bytes::<4>(area, offset)? {
             Ok(bytes) => u32::from_le_bytes(bytes),
             Err(error) => return Ok(Err(reason(&error))),
         };
-        Ok(Ok(self.io.config.network_slot.contains(vector)))
+        Ok(Ok(if self.line().knows_network_partition() {
+            self.io.config.network_slot.contains(vector)
+        } else {
+            vector > NETWORK_FLASH
+        }))
     }
 
-    /// Has b0n copy the payload, then forgets the request, whatever came of it.
+    /// Has b0n copy the payload, then forgets the request: since SDK 3.4 whatever came of it, before only a request that was
+    /// met, and only where the code to do it is compiled in: not in overwrite mode, nor with swap-using-offset.
     pub(crate) fn update_network_core(&mut self) -> Step<SwapType> {
         let header = self.header(SECONDARY);
         let secondary = self.area(SECONDARY);
@@ -70,10 +83,13 @@ impl Loader<'_> {
                 SwapType::Fail
             }
         };
-        if self.mode() == Mode::OverwriteOnly {
-            self.forget_request()?;
-        } else {
-            self.erase_trailer_sectors()?;
+        let always = self.line().always_forgets_network_request();
+        let done = swap_type == SwapType::None;
+        match self.mode() {
+            Mode::OverwriteOnly if always => self.forget_request()?,
+            Mode::SwapOffset if always => self.erase_trailer_sectors()?,
+            Mode::SwapMove | Mode::SwapScratch if always || done => self.erase_trailer_sectors()?,
+            _ => {}
         }
         Ok(swap_type)
     }

@@ -66,9 +66,10 @@ pub(crate) struct BenchArgs {
     /// Rig file: the boards of this bench [default: ./rigs/virtual.yaml, or the built-in virtual rig]
     #[arg(long, value_name = "FILE", help_heading = "Bench options")]
     pub(crate) rig: Option<PathBuf>,
-    /// Firmware set: what is under test [default: the demo firmware, generated for the run]
+    /// Firmware set: what is under test; may be given several times, and each scenario runs with the first that has what
+    /// it names and needs [default: the demo firmware in all its variants, generated for the run]
     #[arg(long, value_name = "FILE", help_heading = "Bench options")]
-    pub(crate) firmware: Option<PathBuf>,
+    pub(crate) firmware: Vec<PathBuf>,
 }
 
 /// `dfu-hil run`.
@@ -349,12 +350,13 @@ pub(crate) struct VirtualDkArgs {
     /// Start with empty flash instead of the demo firmware
     #[arg(long, conflicts_with = "load")]
     pub(crate) blank: bool,
-    /// Firmware set whose bootloaders are real ones: where they are in flash, a board behaves as the set describes them
+    /// Firmware set whose bootloaders are real ones: where they are in flash, a board behaves as the set describes them;
+    /// may be given several times
     ///
-    /// Without --blank and --load its baseline is in the flash from the start.
+    /// Without --blank and --load the baseline of the first is in the flash from the start.
     #[arg(long, value_name = "FILE")]
-    pub(crate) firmware: Option<PathBuf>,
-    /// What the applications of that set do, which no virtual core can execute: ordinary (an SMP server, confirmed by a
+    pub(crate) firmware: Vec<PathBuf>,
+    /// What the applications of those sets do, which no virtual core can execute: ordinary (an SMP server, confirmed by a
     /// client), self-confirms, no-server, crashes or hangs [default: ordinary]
     #[arg(long, value_name = "BEHAVIOUR", requires = "firmware")]
     pub(crate) application: Option<UndescribedApplication>,

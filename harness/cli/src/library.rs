@@ -2,7 +2,7 @@
 
 use crate::args::SelectionArgs;
 use crate::error::CliError;
-use hil_scenario::{FileError, FirmwareSet, Scenario, load_scenarios};
+use hil_scenario::{FileError, Scenario, load_scenarios};
 use std::path::Path;
 
 /// The scenario library of the repository, file name and text, as it was when this was built.
@@ -34,6 +34,12 @@ impl Library {
     }
 }
 
+/// Whether a scenario's own file was named, and not a folder that it is in: then it is meant to run.
+pub(crate) fn is_named(selection: &SelectionArgs, scenario: &Scenario) -> bool {
+    let mut paths = selection.scenarios.iter();
+    paths.any(|path| path == scenario.path() && !path.is_dir())
+}
+
 /// The library in the binary.
 fn built_in() -> Result<Vec<Scenario>, Vec<FileError>> {
     let (scenarios, mistakes): (Vec<_>, Vec<_>) = BUILT_IN
@@ -46,19 +52,6 @@ fn built_in() -> Result<Vec<Scenario>, Vec<FileError>> {
     } else {
         Err(mistakes)
     }
-}
-
-/// The scenarios with the releases of a firmware set in their matrices.
-pub(crate) fn with_releases(
-    scenarios: &[Scenario],
-    set: &FirmwareSet,
-) -> Result<Vec<Scenario>, CliError> {
-    let releases = set.release_names();
-    scenarios
-        .iter()
-        .map(|scenario| scenario.with_releases(&releases))
-        .collect::<Result<_, _>>()
-        .map_err(|mistake| mistakes_in_files(&[mistake]))
 }
 
 /// One message for all mistakes, each with its line and advice.

@@ -24,7 +24,7 @@ mod variant;
 mod words;
 
 pub use bounded::{MAX_YAML_BYTES, MAX_YAML_DEPTH, MAX_YAML_NODES, bounded_yaml};
-pub use check::{CheckReport, SkippedVariant, check};
+pub use check::{CheckReport, SkippedVariant, check, check_steps};
 pub use expect::{
     BootState, ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet, ExpectPlainText, ExpectSlot,
     ImageEntry, ImageFlags, Presence, SlotContents,
@@ -35,7 +35,9 @@ pub use firmware::{
 };
 pub use library::load_scenarios;
 pub use matrix::ReleaseNames;
-pub use needs::{BoardFeature, BootloaderNeeds, Capabilities, ModeNeed, Needs, Unmet};
+pub use needs::{
+    BoardFeature, BootloaderNeeds, Capabilities, ModeNeed, Needs, Unmet, uses_external_flash,
+};
 pub use radio::{ExpectRadio, LinkLoss, LossPoint, SecondCentral, StartsAt};
 pub use refusal::{ExpectRefusal, ExpectUpdate, Leaves, Refusal, RefusalCode};
 pub use scenario::{KnownIssue, RequirementId, Scenario, StandingCheck};

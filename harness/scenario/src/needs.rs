@@ -142,6 +142,12 @@ impl Unmet {
     pub(crate) fn of(parts: Vec<String>) -> Option<Self> {
         (!parts.is_empty()).then_some(Self(parts))
     }
+
+    /// How many things are missing.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
 }
 
 impl fmt::Display for Unmet {
@@ -221,8 +227,9 @@ impl BootloaderNeeds {
     }
 }
 
-/// Whether the bootloader has a slot, or its scratch area, in the external flash.
-pub(crate) fn uses_external_flash(config: &Config) -> bool {
+/// Whether the bootloader has a slot, or its scratch area, in the external flash: then not every board will do.
+#[must_use]
+pub fn uses_external_flash(config: &Config) -> bool {
     config
         .images
         .iter()

@@ -10,9 +10,11 @@ use super::releases::Release;
 
 /// The text of the file that describes a set.
 pub(super) fn render(variant: Variant, releases: &[Release]) -> String {
-    let mut text = String::from(
+    let mut text = format!(
         "# Demo firmware set of dfu-hil, generated: model firmware that runs on the virtual DK only.\n\
-         firmware: demo\n\nlayout:\n",
+         # {}.\nfirmware: {}\n\nlayout:\n",
+        variant.summary(),
+        variant.set_name()
     );
     let mut add = |line: std::fmt::Arguments<'_>| {
         writeln!(text, "{line}").expect("writing to a String cannot fail");

@@ -25,15 +25,15 @@ fn digest(set: &DemoSet) -> String {
 #[rstest]
 #[case::swap_move(
     Variant::SWAP_MOVE_ECDSA_EC256,
-    "ae7088526d14628ed3bc9a41a38728dba1de3f92ee72001c19c150b1ec11f3bf"
+    "ec473a96cb008b703ea8d72ab87fca58d3bfa9e9787eb0ee3cd4a88d3f599f75"
 )]
 #[case::overwrite(
     Variant::OVERWRITE_RSA2048,
-    "6bc9471613fdbdd441663a5d1a0d10e6ae936cb5f60ab6b44b1b416e1b0361e8"
+    "334ba7a19922dc4421722af6aed770eff19ad7c6fb003cd95698ace16416c208"
 )]
 #[case::external(
     Variant::SWAP_MOVE_EXTERNAL,
-    "80e688c57e4ebbca9fb6bc06830734ff0e240f5fea97f576d13d9653a0094410"
+    "215ea707204390aa83407ccb7da47cdcf02d4b8896ea7a095622bc926a512cb1"
 )]
 fn a_set_is_the_same_bytes_every_time(#[case] variant: Variant, #[case] expected: &str) {
     assert_eq!(digest(&DemoSet::generate(variant)), expected);

@@ -148,6 +148,12 @@ impl Variant {
         self.0.name
     }
 
+    /// The name of its firmware set, in reports.
+    #[must_use]
+    pub fn set_name(self) -> String {
+        format!("demo-{}", self.0.name)
+    }
+
     /// What it is, for people.
     #[must_use]
     pub fn summary(self) -> &'static str {

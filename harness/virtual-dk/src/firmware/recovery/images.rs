@@ -88,11 +88,10 @@ impl Recovery<'_> {
                         entry.with("upload_image_id", (2 * image + slot + 1) as u64)
                     } else if slot == 1 {
                         // An upload goes to slot 0 all the same.
-                        let id = match self.config.line {
-                            hil_bootloader::Line::Upstream => image,
-                            hil_bootloader::Line::Nordic | hil_bootloader::Line::Nordic29 => {
-                                2 * image + 1
-                            }
+                        let id = if self.config.line.is_nordic() {
+                            2 * image + 1
+                        } else {
+                            image
                         };
                         entry.with("upload_image_id", id as u64)
                     } else {
