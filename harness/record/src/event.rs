@@ -92,6 +92,15 @@ pub enum EventKind {
         /// What.
         action: PowerAction,
     },
+    /// A button was pressed, or let go of.
+    Button {
+        /// Name of the board.
+        board: String,
+        /// Which, by what it is for.
+        button: String,
+        /// Whether it is pressed from here on.
+        pressed: bool,
+    },
     /// The debug probe did something.
     Probe {
         /// Name of the board.
@@ -152,6 +161,7 @@ impl EventKind {
             | Self::LinkConnected(_)
             | Self::LinkEnded { .. }
             | Self::Power { .. }
+            | Self::Button { .. }
             | Self::Probe { .. }
             | Self::UploadProgress { .. }
             | Self::Retry { .. }

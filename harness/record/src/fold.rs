@@ -3,6 +3,7 @@
 use crate::event::{
     Event, EventKind, Evidence, FirmwareInfo, RunStarted, ScenarioStarted, StepInfo,
 };
+use crate::grid::Grid;
 use crate::outcome::{ErrorKind, Outcome, SkipKind, Verdict};
 use crate::run::{ConsoleLine, Ending, RunRecord, ScenarioRecord, StepRecord, Totals};
 use std::collections::{BTreeMap, VecDeque};
@@ -124,6 +125,7 @@ impl Folding {
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
+            | EventKind::Button { .. }
             | EventKind::Probe { .. }
             | EventKind::UploadProgress { .. } => {}
         }
@@ -187,6 +189,7 @@ impl Folding {
             firmware: start.firmware.clone(),
             totals,
             retries: self.retries,
+            grids: Grid::all(&scenarios),
             scenarios,
             notes: self.notes,
         }

@@ -9,6 +9,7 @@ mod console_log;
 mod directory;
 mod event;
 mod fold;
+mod grid;
 mod journal;
 mod outcome;
 mod reporter;
@@ -20,6 +21,7 @@ pub use event::{
     BoardInfo, CoreName, Direction, Event, EventKind, Evidence, FirmwareInfo, LinkConnected,
     LinkEnd, PowerAction, RigInfo, RunStarted, ScenarioStarted, SmpPacket, StepInfo, Tool,
 };
+pub use grid::{Grid, GridCell};
 pub use journal::{Journal, JournalContents, JournalError, read_journal};
 pub use outcome::{ErrorKind, FailKind, Outcome, SkipKind, Verdict};
 pub use reporter::Reporter;

@@ -4,6 +4,7 @@
 //! A report decides nothing: what passed and what did not is in the record.
 
 mod files;
+mod grid;
 mod junit;
 mod progress;
 mod summary;

@@ -126,6 +126,7 @@ impl<W: Write + Send> Reporter for ProgressLines<W> {
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
+            | EventKind::Button { .. }
             | EventKind::Probe { .. } => Ok(()),
         }
     }

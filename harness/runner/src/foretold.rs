@@ -137,7 +137,7 @@ fn left(firmware: &Firmware, slot: &[u8], image: &LoadedImage) -> Leaves {
 }
 
 /// Where an image begins in a secondary slot, in bytes.
-pub(crate) fn image_start(bootloader: &Config) -> u32 {
+fn image_start(bootloader: &Config) -> u32 {
     match bootloader.mode {
         Mode::SwapOffset => bootloader.sector_size,
         Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly => 0,

@@ -21,7 +21,7 @@ const LIST_TIMEOUT: Duration = Duration::from_millis(1000);
 pub(crate) enum Reply<T> {
     /// It did what was asked.
     Done(T),
-    /// It answered with an error.
+    /// It answered with this error.
     Refused(Refused),
 }
 

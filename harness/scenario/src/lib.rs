@@ -15,6 +15,7 @@ mod needs;
 mod node;
 mod radio;
 mod refusal;
+mod reset;
 mod scenario;
 mod source;
 mod step;
@@ -40,11 +41,10 @@ pub use needs::{
 };
 pub use radio::{ExpectRadio, LinkLoss, LossPoint, SecondCentral, StartsAt};
 pub use refusal::{ExpectRefusal, ExpectUpdate, Leaves, Refusal, RefusalCode};
+pub use reset::{Button, PowerCycle, Reset, ResetBy};
 pub use scenario::{KnownIssue, RequirementId, Scenario, StandingCheck};
 pub use source::{FileError, Place};
-pub use step::{
-    Answer, CutAt, Erase, Mark, PowerCut, PowerCycle, Request, Reset, Step, Upload, UploadCut,
-};
+pub use step::{Answer, CutAt, Erase, Mark, PowerCut, Request, Step, Upload, UploadCut};
 pub use units::Percent;
 pub use variant::{PlannedStep, Variant};
 pub use words::{Core, ImageRef, Slot, Stored, Transport};

@@ -1,7 +1,8 @@
 //! A scenario with one combination of its matrix, and whether a board can run it.
 
 use crate::needs::{BoardFeature, Capabilities, Needs, Unmet, uses_external_flash};
-use crate::step::{Reset, Step};
+use crate::reset::{Reset, ResetBy};
+use crate::step::Step;
 use crate::words::{ImageRef, Transport};
 use hil_bootloader::Config;
 use std::collections::{BTreeMap, BTreeSet};
@@ -160,7 +161,9 @@ impl Variant {
             | Step::ExpectBoot(_)
             | Step::ExpectRefusal(_)
             | Step::ExpectUpdate(_)
-            | Step::Reset(Reset::Smp) => Some(self.transport),
+            | Step::Reset(Reset {
+                by: ResetBy::Smp, ..
+            }) => Some(self.transport),
             Step::Reset(_)
             | Step::Program(_)
             | Step::PowerCycle(_)

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::config::{
-    AddressCheck, Config, ContentKeySize, DowngradePrevention, Encryption, ImageSlots, Line, Mode,
-    NetworkCore, NetworkSlot, Signature,
+    AddressCheck, B0nBuild, Config, ContentKeySize, DowngradePrevention, Encryption, ImageSlots,
+    Line, Mode, NetworkCore, NetworkSlot, Signature,
 };
 use crate::flash::{Area, DeviceId};
 
@@ -303,6 +303,8 @@ fn model_config(recorded: &RecordedConfig, layout: &Layout) -> Result<Config, St
         address_check: AddressCheck::None,
         network_core: NetworkCore::None,
         network_slot: NetworkSlot::default(),
+        network_version_check: false,
+        b0n: B0nBuild::default(),
         images,
         scratch: layout.slots.get("scratch").and_then(SlotPlace::area),
         serial_recovery: None,

@@ -128,6 +128,7 @@ impl Reporter for Bars {
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
+            | EventKind::Button { .. }
             | EventKind::Probe { .. } => {}
         }
         if let Some(finished) = self.tally.take(event) {

@@ -4,7 +4,6 @@
 //! and they fail as they do there.
 
 use crate::context::Context;
-use crate::foretold::image_start;
 use crate::step::{expect_boot, expect_console, expect_slot, mark, reset, upload};
 use crate::trouble::{Checked, Trouble};
 use hil_image::Damage;
@@ -12,7 +11,7 @@ use hil_image::trailer::magic;
 use hil_record::{Evidence, FailKind};
 use hil_scenario::{
     Answer, BootState, Core, ExpectBoot, ExpectConsole, ExpectRefusal, ExpectSlot, ImageRef,
-    Leaves, Mark, Presence, Refusal, Request, Reset, Slot, SlotContents, Upload,
+    Leaves, Mark, Presence, Refusal, Request, Reset, ResetBy, Slot, SlotContents, Upload,
 };
 use std::time::Duration;
 
@@ -53,7 +52,7 @@ pub(super) fn run(context: &mut Context<'_>, step: &ExpectRefusal) -> Checked {
     let Refusal::Boot { says, leaves } = &step.refusal else {
         return Ok(());
     };
-    reset::run(context, Reset::Smp)?;
+    reset::run(context, &Reset::by(ResetBy::Smp))?;
     let boot = ExpectBoot {
         app: Some(running.release),
         net: None,
@@ -131,10 +130,12 @@ fn left(context: &mut Context<'_>, step: &ExpectRefusal, leaves: Leaves) -> Chec
     let image = context.image(&step.image)?;
     let bootloader = &context.firmware.set().bootloader;
     let magic = magic(bootloader.max_align);
-    let (begins, sector) = (
-        image_start(bootloader) as usize,
-        bootloader.sector_size as usize,
-    );
+    let sector = bootloader.sector_size as usize;
+    let begins = if context.firmware.lies_one_sector_up(slot) {
+        sector
+    } else {
+        0
+    };
     let region = context.firmware.slot(slot)?;
     let bytes = context.read(region)?;
     let (gone, kept) = match leaves {

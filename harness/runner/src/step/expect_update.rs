@@ -10,7 +10,7 @@ use hil_bootloader::Mode;
 use hil_record::{ErrorKind, Evidence};
 use hil_scenario::{
     Answer, BootState, ExpectBoot, ExpectRefusal, ExpectUpdate, Mark, Refusal, RefusalCode,
-    Request, Reset, Upload,
+    Request, Reset, ResetBy, Upload,
 };
 
 /// What evidence calls the outcome, which reports make a grid of.
@@ -67,10 +67,10 @@ fn taken(context: &mut Context<'_>, step: &ExpectUpdate, from: &str) -> Checked 
     };
     upload::run(context, &Upload::new(step.image.clone()))?;
     mark::run(context, &request(Request::Test))?;
-    reset::run(context, Reset::Smp)?;
+    reset::run(context, &Reset::by(ResetBy::Smp))?;
     expect_boot::run(context, &runs(first))?;
     mark::run(context, &request(Request::Confirmed))?;
-    reset::run(context, Reset::Smp)?;
+    reset::run(context, &Reset::by(ResetBy::Smp))?;
     expect_boot::run(context, &runs(BootState::Confirmed))?;
     outcome(context, from, step, "updated");
     Ok(())
