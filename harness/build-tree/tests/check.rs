@@ -32,6 +32,7 @@ impl Set {
         let options = ImportOptions {
             name: "sample".to_owned(),
             ..ImportOptions::default()
+            ..ImportOptions::default()
         };
         let imported = import(&read("old"), &read("new"), &options).unwrap();
         write_files(folder.path(), &imported.files);
