@@ -169,7 +169,7 @@ pub(crate) struct InspectArgs {
 /// `dfu-hil firmware …`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum FirmwareCommand {
-    /// Make a firmware set of two build folders of the nRF Connect SDK
+    /// Make a firmware set of build folders of the nRF Connect SDK
     ///
     /// Child images (SDK 2.3 to 2.6) and sysbuild (2.7 on) are recognised. What a folder lacks is told with the option
     /// that it usually is for. The files are copied beside the set's file; private keys are only referred to.
@@ -187,6 +187,9 @@ pub(crate) struct ImportArgs {
     /// Build folder of the update
     #[arg(long, value_name = "DIR")]
     pub(crate) update: PathBuf,
+    /// Another release, which is programmed and sent, such as `2.3.0=builds/2.3.0`; may be given more than once
+    #[arg(long, value_name = "NAME=DIR", value_parser = named_folder)]
+    pub(crate) release: Vec<(String, PathBuf)>,
     /// Where the set is written: a folder, which gets firmware.yaml, or a file that ends in .yaml or .yml
     #[arg(long, value_name = "DIR|FILE", default_value = "firmware")]
     pub(crate) out: PathBuf,
@@ -205,6 +208,28 @@ pub(crate) struct ImportArgs {
     /// Print JSON: the set's file and the findings
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A release with its folder.
+fn named_folder(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, folder) = text
+        .split_once('=')
+        .ok_or("expected a name and a folder, such as 2.3.0=builds/2.3.0")?;
+    let good = name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    if !good {
+        return Err(format!(
+            "`{name}` is no name for a release: use letters, digits, `-`, `_` and `.`"
+        ));
+    }
+    if ["baseline", "update", "encrypted"].contains(&name) {
+        return Err(format!(
+            "`{name}` is the name of a release that every set has"
+        ));
+    }
+    Ok((name.to_owned(), PathBuf::from(folder)))
 }
 
 /// `dfu-hil firmware check`.

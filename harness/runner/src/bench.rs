@@ -347,9 +347,15 @@ impl Bench {
 
     /// What the memories hold when they have been programmed with `image`: that, and nothing else. `external` is how
     /// much of the external flash counts.
-    pub(crate) fn contents_of(&mut self, image: &FlashImage, external: u32) -> Checked<Programmed> {
+    pub(crate) fn contents_of(
+        &mut self,
+        release: &str,
+        image: &FlashImage,
+        external: u32,
+    ) -> Checked<Programmed> {
         let blank = |core| vec![0xFF; Region::whole_flash(core).size as usize];
         let mut contents = Programmed {
+            release: release.to_owned(),
             app: blank(Core::App),
             net: blank(Core::Net),
             external: vec![0xFF; external as usize],

@@ -77,6 +77,8 @@ struct Start {
 
 /// What was in the board's memories when it had been programmed and had not run yet.
 pub(crate) struct Programmed {
+    /// Of which release.
+    pub(crate) release: String,
     pub(crate) app: Vec<u8>,
     pub(crate) net: Vec<u8>,
     /// From its start to the end of the last partition there.
@@ -326,7 +328,7 @@ impl<'a> Context<'a> {
         self.bench.hold()?;
         let external = self.firmware.external_partitions();
         let used = self.firmware.external_size();
-        self.programmed = Some(self.bench.contents_of(image, used)?);
+        self.programmed = Some(self.bench.contents_of(release, image, used)?);
         self.history.clear();
         self.starting(StartedBy::Program);
         let report = self.bench.program(image, &external)?;

@@ -68,7 +68,7 @@ fn every_file_that_the_firmware_file_names_is_there() {
                 .values()
                 .filter_map(|key| key.as_str().map(PathBuf::from)),
         );
-        let unnamed = [FIRMWARE_FILE, "keys/signing.pem"].map(PathBuf::from);
+        let unnamed = [FIRMWARE_FILE].map(PathBuf::from);
         let there: std::collections::BTreeSet<PathBuf> = set
             .files()
             .map(|(path, _)| path.to_owned())
