@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use virtual_dk::demo::Variant;
 use virtual_dk::model::UndescribedApplication;
-use virtual_dk::{Phy, Speed, Timing};
+use virtual_dk::{Cuts, Phy, Speed, Supply, Timing};
 
 /// Runs firmware update scenarios on nRF5340 boards, or on virtual ones where none is attached.
 #[derive(Debug, Parser)]
@@ -325,6 +325,13 @@ pub(crate) struct VirtualDkArgs {
     /// Leave the external flash out, as on a board where none is fitted
     #[arg(long)]
     pub(crate) no_external_flash: bool,
+    /// What goes with the power: soc, the chip alone; board, the debugger too, so that the probe and the serial ports are
+    /// gone while the power is off and the ports have other names afterwards
+    #[arg(long, value_name = "WHAT", default_value = "soc")]
+    pub(crate) cuts: Cuts,
+    /// What the power supplies do: works; ignores, they stay on and say so; stuck, they say off and stay on
+    #[arg(long, value_name = "HOW", default_value = "works")]
+    pub(crate) supply: Supply,
     /// How fast the boards' time runs: 1 as on silicon, 20 a twentieth of the time, `instant` none at all
     #[arg(long, value_name = "FACTOR", default_value = "1")]
     pub(crate) speed: Speed,

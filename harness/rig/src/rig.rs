@@ -4,12 +4,15 @@ use crate::bluetooth::{Radio, SeatFolder, Seats};
 use crate::core::Core;
 use crate::error::RigError;
 use crate::file::{
-    BleSpec, BoardKind, BoardSpec, ExternalFlash, PowerSpec, ProbeSelector, ProbeSpec, RealSpec,
-    RigFile, UartPortSpec, UartSpec,
+    BleSpec, BoardKind, BoardSpec, Cuts, ExternalFlash, PowerSpec, ProbeSelector, ProbeSpec,
+    RealSpec, RigFile, ScpiPlace, ScpiWords, UartPortSpec, UartSpec, UsbSwitch,
 };
 use crate::launcher::{Offer, VirtualEndpoints, VirtualLauncher, VirtualProcess};
 use crate::lease::{self, Lease};
-use crate::power::{Ask, CommandSwitch, ManualSwitch, PowerSwitch, ResetOnly, ScpiSwitch};
+use crate::power::{
+    self, Ask, CommandSwitch, Commands, ManualSwitch, Place, PowerKind, PowerSwitch, Ppk2Switch,
+    ProbeSight, ResetOnly, ScpiSwitch, SysfsSwitch, UhubctlSwitch,
+};
 use crate::probe::{ProbeConfig, ProbeSession};
 use crate::uart::{self, UartEndpoint};
 use hil_ble::{AdapterId, BleWorker, DeviceId, WorkerLauncher};
@@ -140,6 +143,7 @@ pub struct Board {
     uart_net: Option<UartSpec>,
     external_flash: ExternalFlash,
     power: Arc<dyn PowerSwitch>,
+    cuts: Cuts,
     // In front of the process too: its worker hangs up before the air goes away.
     radio: Option<Radio>,
     // In front of the process, so that the probe is closed before the board goes away.
@@ -171,6 +175,25 @@ impl Board {
     #[must_use]
     pub fn power(&self) -> Arc<dyn PowerSwitch> {
         Arc::clone(&self.power)
+    }
+
+    /// What goes with the board's power: whether its probe and its serial ports have power of their own.
+    #[must_use]
+    pub const fn cuts(&self) -> Cuts {
+        self.cuts
+    }
+
+    /// Has the probe look for the chip, which may have no power. Does not disturb the firmware.
+    #[must_use]
+    pub fn look_for_chip(&self) -> ProbeSight {
+        match self.probe.identity() {
+            Ok(_) | Err(RigError::Locked { .. } | RigError::WrongChip { .. }) => {
+                ProbeSight::Answered
+            }
+            Err(RigError::Attach { .. } | RigError::Access { .. }) => ProbeSight::NoChip,
+            Err(RigError::ProbeOpen { .. }) => ProbeSight::NoProbe,
+            Err(error) => ProbeSight::Unclear(error.to_string()),
+        }
     }
 
     /// Whether the board has an external flash, as its rig file says.
@@ -288,7 +311,7 @@ impl Opening<'_> {
                         )),
                         _ => None,
                     };
-                    let real = as_real(&name, endpoints)?;
+                    let real = as_real(&name, endpoints, simulated.cuts)?;
                     boards.push(Board::new(
                         name,
                         spec,
@@ -379,7 +402,7 @@ impl Opening<'_> {
 }
 
 /// A virtual board with the endpoints that it has said: from here on a board like any other.
-fn as_real(name: &str, endpoints: VirtualEndpoints) -> Result<RealSpec, RigError> {
+fn as_real(name: &str, endpoints: VirtualEndpoints, cuts: Cuts) -> Result<RealSpec, RigError> {
     let selector: ProbeSelector = endpoints
         .probe
         .parse()
@@ -402,8 +425,10 @@ fn as_real(name: &str, endpoints: VirtualEndpoints) -> Result<RealSpec, RigError
         uart_net: uart(endpoints.uart.net),
         ble: None,
         power: PowerSpec::Scpi {
-            address: endpoints.power,
+            supply: ScpiPlace::Tcp(endpoints.power),
+            words: ScpiWords::default(),
         },
+        cuts,
     })
 }
 
@@ -435,26 +460,7 @@ impl Board {
             clock: options.clock.clone(),
             process: process.clone(),
         }));
-        let power: Arc<dyn PowerSwitch> = match &real.power {
-            PowerSpec::Scpi { address } => {
-                Arc::new(ScpiSwitch::new(&name, *address, options.clock.clone()))
-            }
-            PowerSpec::Command { on, off, within } => Arc::new(CommandSwitch {
-                board: name.clone(),
-                on: on.clone(),
-                off: off.clone(),
-                within: *within,
-                clock: options.clock.clone(),
-            }),
-            PowerSpec::Manual => Arc::new(ManualSwitch {
-                board: name.clone(),
-                ask: options.ask.clone(),
-            }),
-            PowerSpec::ResetOnly => Arc::new(ResetOnly {
-                board: name.clone(),
-                probe: Arc::clone(&probe),
-            }),
-        };
+        let power = power_switch(&name, &real.power, &probe, options);
         Self {
             name,
             description: description(spec, &process),
@@ -462,10 +468,84 @@ impl Board {
             uart_net: real.uart_net.clone(),
             external_flash: spec.external_flash,
             power,
+            cuts: real.cuts,
             radio,
             probe,
             _lease: lease,
             _process: process,
         }
+    }
+}
+
+/// The driver for what the rig file says.
+fn power_switch(
+    name: &str,
+    spec: &PowerSpec,
+    probe: &Arc<ProbeSession>,
+    options: &RigOptions,
+) -> Arc<dyn PowerSwitch> {
+    let board = name.to_owned();
+    let clock = options.clock.clone();
+    match spec {
+        PowerSpec::Scpi { supply, words } => {
+            let place = match supply {
+                ScpiPlace::Tcp(address) => Place::Tcp(*address),
+                ScpiPlace::Serial(port) => Place::Serial(port.clone()),
+            };
+            Arc::new(ScpiSwitch::new(name, place, words.clone(), clock))
+        }
+        PowerSpec::UsbPort { hub, port, by } => match by {
+            UsbSwitch::Uhubctl { program, within } => Arc::new(UhubctlSwitch {
+                board,
+                program: program.clone(),
+                hub: hub.clone(),
+                port: *port,
+                within: *within,
+                clock,
+            }),
+            UsbSwitch::Sysfs { companion } => Arc::new(SysfsSwitch {
+                board,
+                devices: power::SYSFS.into(),
+                hubs: [hub].into_iter().chain(companion).cloned().collect(),
+                port: *port,
+                clock,
+            }),
+        },
+        PowerSpec::Ppk2 { port, mode } => {
+            Arc::new(Ppk2Switch::new(name, port.clone(), *mode, clock))
+        }
+        PowerSpec::Ykush {
+            program,
+            model,
+            serial,
+            port,
+            within,
+        } => Arc::new(CommandSwitch {
+            board,
+            kind: PowerKind::UsbPort,
+            commands: power::ykush(program, model.as_deref(), serial, *port),
+            within: *within,
+            clock,
+        }),
+        PowerSpec::Command { on, off, within } => Arc::new(CommandSwitch {
+            board,
+            kind: PowerKind::Command,
+            commands: Commands {
+                on: on.clone(),
+                off: off.clone(),
+            },
+            within: *within,
+            clock,
+        }),
+        PowerSpec::Manual => Arc::new(ManualSwitch {
+            board,
+            ask: options.ask.clone(),
+            clock,
+        }),
+        PowerSpec::ResetOnly => Arc::new(ResetOnly {
+            board,
+            probe: Arc::clone(probe),
+            clock,
+        }),
     }
 }

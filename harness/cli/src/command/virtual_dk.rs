@@ -43,6 +43,8 @@ pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
         } else {
             ExternalPart::Mx25r64
         },
+        supply: args.supply,
+        cuts: args.cuts,
         contents,
         radio: Some(radio(args.radio)),
     };

@@ -3,86 +3,102 @@
 //! The program and its arguments are a list and no shell reads them, so nothing in a rig file can be taken
 //! for a command by accident.
 
-use super::{PowerKind, PowerSwitch};
+use super::{PowerKind, PowerState, PowerSwitch};
 use crate::error::RigError;
 use crate::process::{Stderr, describe};
-use hil_clock::SharedClock;
+use hil_clock::{Clock, SharedClock};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// How often a running program is looked at.
 const POLL: Duration = Duration::from_millis(5);
 
+/// The programs that switch, each with its arguments.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Commands {
+    pub(crate) on: Vec<String>,
+    pub(crate) off: Vec<String>,
+}
+
 /// The switch programs of one board.
 #[derive(Debug)]
 pub(crate) struct CommandSwitch {
     pub(crate) board: String,
-    pub(crate) on: Vec<String>,
-    pub(crate) off: Vec<String>,
+    pub(crate) kind: PowerKind,
+    pub(crate) commands: Commands,
     pub(crate) within: Duration,
     pub(crate) clock: SharedClock,
 }
 
-impl CommandSwitch {
-    fn run(&self, list: &[String]) -> Result<(), RigError> {
-        let (program, arguments) = list
-            .split_first()
-            .map_or(("", &[][..]), |(program, arguments)| {
-                (program.as_str(), arguments)
-            });
-        let command = list.join(" ");
-        let started = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn();
-        let mut child = started.map_err(|source| RigError::PowerCommandStart {
-            board: self.board.clone(),
-            command: command.clone(),
-            source,
-        })?;
-        let stderr = Stderr::collect(child.stderr.take());
-        let deadline = self.clock.now() + self.within;
-        loop {
-            match child.try_wait() {
-                Ok(Some(status)) if status.success() => return Ok(()),
-                Ok(Some(status)) => {
-                    return Err(RigError::PowerCommandFailed {
-                        board: self.board.clone(),
-                        command,
-                        status: describe(status),
-                        stderr: stderr.when_closed(&*self.clock),
-                    });
-                }
-                Ok(None) if self.clock.now() < deadline => self.clock.sleep(POLL),
-                Ok(None) | Err(_) => {
-                    // Neither can fail in a way that leaves something to do.
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    return Err(RigError::PowerCommandStuck {
-                        board: self.board.clone(),
-                        command,
-                        within: self.within,
-                        stderr: stderr.so_far(),
-                    });
-                }
+/// Runs a program to its end, which must be a good one. The end of what it wrote to its standard output.
+pub(super) fn run(
+    board: &str,
+    list: &[String],
+    within: Duration,
+    clock: &dyn Clock,
+) -> Result<String, RigError> {
+    let (program, arguments) = list
+        .split_first()
+        .map_or(("", &[][..]), |(program, arguments)| {
+            (program.as_str(), arguments)
+        });
+    let command = list.join(" ");
+    let started = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = started.map_err(|source| RigError::PowerCommandStart {
+        board: board.to_owned(),
+        command: command.clone(),
+        source,
+    })?;
+    let stdout = Stderr::collect(child.stdout.take());
+    let stderr = Stderr::collect(child.stderr.take());
+    let deadline = clock.now() + within;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) if status.success() => return Ok(stdout.when_closed(clock)),
+            Ok(Some(status)) => {
+                return Err(RigError::PowerCommandFailed {
+                    board: board.to_owned(),
+                    command,
+                    status: describe(status),
+                    stderr: stderr.when_closed(clock),
+                });
+            }
+            Ok(None) if clock.now() < deadline => clock.sleep(POLL),
+            Ok(None) | Err(_) => {
+                // Neither can fail in a way that leaves something to do.
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(RigError::PowerCommandStuck {
+                    board: board.to_owned(),
+                    command,
+                    within,
+                    stderr: stderr.so_far(),
+                });
             }
         }
     }
 }
 
 impl PowerSwitch for CommandSwitch {
-    fn on(&self) -> Result<(), RigError> {
-        self.run(&self.on)
+    fn switch(&self, to: PowerState) -> Result<(), RigError> {
+        let list = match to {
+            PowerState::On => &self.commands.on,
+            PowerState::Off => &self.commands.off,
+        };
+        run(&self.board, list, self.within, &*self.clock).map(drop)
     }
 
-    fn off(&self) -> Result<(), RigError> {
-        self.run(&self.off)
+    fn clock(&self) -> &dyn Clock {
+        &*self.clock
     }
 
     fn kind(&self) -> PowerKind {
-        PowerKind::Command
+        self.kind
     }
 }
 
@@ -95,8 +111,11 @@ mod tests {
     fn switch(off: &[&str]) -> CommandSwitch {
         CommandSwitch {
             board: "left".into(),
-            on: vec!["true".into()],
-            off: off.iter().map(ToString::to_string).collect(),
+            kind: PowerKind::Command,
+            commands: Commands {
+                on: vec!["true".into()],
+                off: off.iter().map(ToString::to_string).collect(),
+            },
             within: Duration::from_secs(60),
             clock: Arc::new(SystemClock::new()),
         }

@@ -1,7 +1,8 @@
 //! A person switches when the harness asks: any bench can run every scenario on its first day.
 
-use super::{PowerKind, PowerSwitch};
+use super::{PowerKind, PowerState, PowerSwitch};
 use crate::error::RigError;
+use hil_clock::{Clock, SharedClock};
 use std::fmt;
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ pub type Ask = Arc<dyn Fn(&ManualRequest) -> Result<(), String> + Send + Sync>;
 pub(crate) struct ManualSwitch {
     pub(crate) board: String,
     pub(crate) ask: Option<Ask>,
+    pub(crate) clock: SharedClock,
 }
 
 impl fmt::Debug for ManualSwitch {
@@ -63,22 +65,17 @@ impl ManualSwitch {
 }
 
 impl PowerSwitch for ManualSwitch {
-    fn on(&self) -> Result<(), RigError> {
-        self.request(
-            &ManualRequest::PowerOn {
-                board: self.board.clone(),
-            },
-            "on",
-        )
+    fn switch(&self, to: PowerState) -> Result<(), RigError> {
+        let board = self.board.clone();
+        let request = match to {
+            PowerState::On => ManualRequest::PowerOn { board },
+            PowerState::Off => ManualRequest::PowerOff { board },
+        };
+        self.request(&request, to.word())
     }
 
-    fn off(&self) -> Result<(), RigError> {
-        self.request(
-            &ManualRequest::PowerOff {
-                board: self.board.clone(),
-            },
-            "off",
-        )
+    fn clock(&self) -> &dyn Clock {
+        &*self.clock
     }
 
     fn kind(&self) -> PowerKind {
@@ -89,6 +86,7 @@ impl PowerSwitch for ManualSwitch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hil_clock::SimClock;
     use std::sync::Mutex;
 
     #[test]
@@ -101,6 +99,7 @@ mod tests {
                 heard.lock().unwrap().push(request.to_string());
                 Ok(())
             })),
+            clock: Arc::new(SimClock::new()),
         };
         power.off().unwrap();
         power.on().unwrap();
@@ -115,6 +114,7 @@ mod tests {
         let power = ManualSwitch {
             board: "left".into(),
             ask: None,
+            clock: Arc::new(SimClock::new()),
         };
         insta::assert_snapshot!(power.off().unwrap_err(), @"board `left`: nobody switched the power off: there is no terminal to ask at");
     }

@@ -311,6 +311,15 @@ impl ProbeSession {
         self.request(Operation::Detach, SHORT, Link::detach)
     }
 
+    /// Forgets the connection that is open while a core is halted: for a chip that has lost its power. Speaks to nobody.
+    pub fn forget(&self) {
+        // A thread that hangs is given up by the request that it hangs in.
+        let _ = self.request(Operation::Detach, SHORT, |link, _| {
+            link.abandon();
+            Ok(())
+        });
+    }
+
     fn request<T: Send + 'static>(
         &self,
         doing: Operation,

@@ -1,7 +1,7 @@
 //! The command `dfu-hil virtual-dk`: boards that any tool can use, until it is told to stop.
 
 use super::hex::{self, LoadError};
-use super::options::{Accelerators, Preload, Speed, StartError, VirtualDkOptions};
+use super::options::{Accelerators, Cuts, Preload, Speed, StartError, Supply, VirtualDkOptions};
 use super::virtual_dk::{Endpoints, VirtualDk};
 use crate::bus::Firmware;
 use crate::chip::{ExternalPart, ForceOffView};
@@ -35,6 +35,10 @@ pub struct ServeOptions {
     pub probe_port: u16,
     /// Whether the boards have an external flash.
     pub external: ExternalPart,
+    /// What the boards' power supplies do.
+    pub supply: Supply,
+    /// What is supplied through them.
+    pub cuts: Cuts,
     /// What is in the flash of every board from the start.
     pub contents: Contents,
     /// The Bluetooth adapters that reach all boards, and the links to them; `None` is no radio.
@@ -64,6 +68,8 @@ impl Default for ServeOptions {
             accelerators: Accelerators::default(),
             probe_port: 0,
             external: ExternalPart::default(),
+            supply: Supply::default(),
+            cuts: Cuts::default(),
             contents: Contents::default(),
             radio: Some(RadioOptions::default()),
         }
@@ -194,6 +200,8 @@ fn start(
             uart_baud: options.uart_baud,
             accelerators: options.accelerators,
             external: options.external,
+            supply: options.supply,
+            cuts: options.cuts,
             probe_port,
             preload: preload.clone(),
             air: air.cloned(),
