@@ -332,6 +332,13 @@ pub(crate) struct VirtualDkArgs {
     /// What the power supplies do: works; ignores, they stay on and say so; stuck, they say off and stay on
     #[arg(long, value_name = "HOW", default_value = "works")]
     pub(crate) supply: Supply,
+    /// Tear flash operations that are under way when the power fails: a word half written, a page half erased, bits that
+    /// read differently after each reset. What exactly follows from this seed
+    #[arg(long, value_name = "SEED")]
+    pub(crate) torn: Option<u64>,
+    /// Leave no bits that read differently after each reset
+    #[arg(long, requires = "torn")]
+    pub(crate) torn_stable: bool,
     /// How fast the boards' time runs: 1 as on silicon, 20 a twentieth of the time, `instant` none at all
     #[arg(long, value_name = "FACTOR", default_value = "1")]
     pub(crate) speed: Speed,

@@ -185,6 +185,12 @@ impl VirtualProcess {
             Supply::Ignores => drop(command.args(["--supply", "ignores"])),
             Supply::Stuck => drop(command.args(["--supply", "stuck"])),
         }
+        if let Some(torn) = spec.torn {
+            command.arg("--torn").arg(torn.seed.to_string());
+            if !torn.unstable {
+                command.arg("--torn-stable");
+            }
+        }
         command.args(radio_arguments(bluetooth));
         if external_flash == ExternalFlash::None {
             command.arg("--no-external-flash");
@@ -344,6 +350,7 @@ mod tests {
             application: None,
             cuts: Cuts::default(),
             supply: Supply::default(),
+            torn: None,
         };
         let clock: SharedClock = Arc::new(SystemClock::new());
         VirtualProcess::start(
@@ -409,6 +416,7 @@ mod tests {
             application: None,
             cuts: Cuts::default(),
             supply: Supply::default(),
+            torn: None,
         };
         let clock: SharedClock = Arc::new(SystemClock::new());
         let error = VirtualProcess::start(
@@ -479,6 +487,7 @@ mod tests {
                 application: None,
                 cuts: Cuts::default(),
                 supply: Supply::default(),
+                torn: None,
             },
             &BluetoothSpec::default(),
             ExternalFlash::default(),

@@ -25,7 +25,7 @@ pub use error::{Operation, RigError, Source};
 pub use file::{
     AdapterSpec, BleSpec, BluetoothSpec, BoardKind, BoardSpec, Cuts, ExternalFlash, LinkSpec,
     PowerSpec, Ppk2Mode, ProbeSelector, ProbeSpec, RealSpec, Recover, RigFile, RigFileError,
-    ScpiPlace, ScpiWords, Supply, UartPortSpec, UartSpec, UsbHub, UsbSwitch, VirtualSpec,
+    ScpiPlace, ScpiWords, Supply, TornSpec, UartPortSpec, UartSpec, UsbHub, UsbSwitch, VirtualSpec,
 };
 pub use image::{FlashImage, ImageError, ImageFormat};
 pub use launcher::VirtualLauncher;

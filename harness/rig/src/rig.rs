@@ -186,11 +186,9 @@ impl Board {
     /// Has the probe look for the chip, which may have no power. Does not disturb the firmware.
     #[must_use]
     pub fn look_for_chip(&self) -> ProbeSight {
-        match self.probe.identity() {
-            Ok(_) | Err(RigError::Locked { .. } | RigError::WrongChip { .. }) => {
-                ProbeSight::Answered
-            }
-            Err(RigError::Attach { .. } | RigError::Access { .. }) => ProbeSight::NoChip,
+        match self.probe.chip_answers() {
+            Ok(true) => ProbeSight::Answered,
+            Ok(false) => ProbeSight::NoChip,
             Err(RigError::ProbeOpen { .. }) => ProbeSight::NoProbe,
             Err(error) => ProbeSight::Unclear(error.to_string()),
         }

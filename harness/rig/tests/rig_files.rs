@@ -8,7 +8,7 @@
 use hil_ble::AdapterId;
 use hil_rig::{
     BluetoothSpec, BoardKind, Core, Cuts, ExternalFlash, PowerSpec, Ppk2Mode, Recover, RigFile,
-    ScpiPlace, ScpiWords, Supply, UartPortSpec, UsbSwitch,
+    ScpiPlace, ScpiWords, Supply, TornSpec, UartPortSpec, UsbSwitch,
 };
 use std::num::NonZeroU16;
 use std::path::Path;
@@ -186,7 +186,7 @@ fn a_usb_port_takes_the_whole_board_unless_the_file_says_otherwise() {
 #[test]
 fn a_virtual_board_can_lose_its_ports_and_have_a_bad_supply() {
     let file =
-        parse("rig: b\nboards:\n  - name: dk\n    virtual: { cuts: board, supply: stuck }\n")
+        parse("rig: b\nboards:\n  - name: dk\n    virtual: { cuts: board, supply: stuck, torn: { seed: 7 } }\n")
             .unwrap();
     let BoardKind::Virtual(simulated) = &file.boards[0].kind else {
         panic!()
@@ -194,6 +194,13 @@ fn a_virtual_board_can_lose_its_ports_and_have_a_bad_supply() {
     assert_eq!(
         (simulated.cuts, simulated.supply),
         (Cuts::Board, Supply::Stuck)
+    );
+    assert_eq!(
+        simulated.torn,
+        Some(TornSpec {
+            seed: 7,
+            unstable: true
+        })
     );
     insta::assert_snapshot!(mistake("rig: b\nboards:\n  - name: dk\n    virtual: {}\n    cuts: board\n"), @"
     rigs/bench.yaml:3:11: boards[0]: found `cuts` beside `virtual`, expected it in there

@@ -34,6 +34,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// RESETREAS of the application core (nRF5340 product specification, RESET).
 const RESETREAS: u32 = 0x5000_5400;
 
+/// RESET.NETWORK.FORCEOFF of the application core (the same): 1 holds the network core off.
+const FORCEOFF: u32 = 0x5000_5614;
+
+/// DHCSR and its bit for a core that has locked up (Armv8-M Architecture Reference Manual, D1.2.53).
+const DHCSR: u32 = 0xE000_EDF0;
+const S_LOCKUP: u32 = 1 << 19;
+
 /// How long a board that has power again may take to print the first line of its boot, where that is waited for.
 const BOOT_SHOWS_WITHIN: Duration = Duration::from_secs(10);
 
@@ -82,6 +89,8 @@ pub(crate) struct Bench {
     drawn: Option<f64>,
     /// The power is off, or was and it is not proven yet.
     outage: Option<Outage>,
+    /// The consoles were not there when the board was last started: its first lines are lost.
+    deaf: bool,
     // Last, so that the ports are closed before the board goes away.
     board: Board,
 }
@@ -200,6 +209,7 @@ impl FoundBoard {
             radio,
             drawn: measured(&*self.board.power()),
             outage: None,
+            deaf: false,
             power: self.board.power(),
             board: self.board,
         })
@@ -376,6 +386,7 @@ impl Bench {
 
     /// Resets the chip and keeps it from running, so that nothing of what it ran before is seen any more.
     pub(crate) fn hold(&mut self) -> Checked {
+        self.deaf = false;
         self.probe_event("hold", "");
         self.board
             .probe()
@@ -438,8 +449,29 @@ impl Bench {
         self.read(core, range.start, range.end - range.start)
     }
 
+    /// Whether the first lines of the last start are lost, because the serial ports came back after the power.
+    pub(crate) const fn is_deaf(&self) -> bool {
+        self.deaf
+    }
+
+    /// The board is about to start anew, with the consoles there.
+    pub(crate) const fn hears(&mut self) {
+        self.deaf = false;
+    }
+
+    /// Whether the network core is released and has not locked up, as the probe sees it.
+    pub(crate) fn network_core_runs(&mut self) -> Checked<bool> {
+        let mut word = |core, address| -> Checked<u32> {
+            let bytes = self.read(core, address, 4)?;
+            Ok(bytes.first_chunk().copied().map_or(0, u32::from_le_bytes))
+        };
+        // Reading the network core would release it for that moment, so first whether it is.
+        Ok(word(Core::App, FORCEOFF)? & 1 == 0 && word(Core::Net, DHCSR)? & S_LOCKUP == 0)
+    }
+
     /// Resets the chip and lets it run.
     pub(crate) fn reset(&mut self) -> Checked {
+        self.deaf = false;
         self.probe_event("reset", "");
         self.board.probe().reset().map_err(|error| trouble(&error))
     }
@@ -490,6 +522,7 @@ impl Bench {
     fn switch_on(&mut self) -> Checked {
         let switched = self.power.on().map_err(|error| trouble(&error))?;
         self.power_event(PowerAction::On, switched);
+        self.deaf = self.board.cuts() == Cuts::Board;
         let clock = self.clock.clone();
         self.app.come_back(&self.board, Core::App, &clock)?;
         self.net.come_back(&self.board, Core::Net, &clock)?;

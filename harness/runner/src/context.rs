@@ -425,6 +425,7 @@ impl<'a> Context<'a> {
             // Connected first: the time of the start is that of the request.
             self.connect(over, self.deadline(CONNECT_WITHIN))?;
             if attempt == 1 {
+                self.bench.hears();
                 self.starting(StartedBy::Smp);
             }
             match self.bench.link(over)?.reset() {

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use virtual_dk::bus::Firmware;
 use virtual_dk::firmware::KnownFirmware;
-use virtual_dk::{Accelerators, Contents, ExternalPart, LinkOptions, RadioOptions, ServeOptions};
+use virtual_dk::{
+    Accelerators, Contents, ExternalPart, LinkOptions, RadioOptions, ServeOptions, Torn,
+};
 
 /// Starts the boards and returns when they have stopped.
 pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
@@ -45,6 +47,10 @@ pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
         },
         supply: args.supply,
         cuts: args.cuts,
+        torn: args.torn.map(|seed| Torn {
+            seed,
+            unstable: !args.torn_stable,
+        }),
         contents,
         radio: Some(radio(args.radio)),
     };

@@ -96,6 +96,8 @@ pub struct VirtualSpec {
     pub cuts: Cuts,
     /// What their power supply does.
     pub supply: Supply,
+    /// Whether their flash operations are torn when the power fails.
+    pub torn: Option<TornSpec>,
 }
 
 /// The Bluetooth of a rig.
@@ -306,6 +308,15 @@ pub enum Supply {
     Ignores,
     /// It says that it is off, and the power stays, as with a relay that is welded together.
     Stuck,
+}
+
+/// Flash operations of a virtual board that are torn when the power fails.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TornSpec {
+    /// What is left of them follows from it.
+    pub seed: u64,
+    /// Whether some bits read differently after each reset.
+    pub unstable: bool,
 }
 
 /// How a board's power is switched.

@@ -4,7 +4,8 @@ use super::bluetooth::{Ble, Bluetooth};
 use super::power::{CutsWord, Power};
 use super::{
     BluetoothSpec, BoardKind, BoardSpec, Cuts, ExternalFlash, PowerSpec, ProbeSelector, ProbeSpec,
-    RealSpec, Recover, RigFile, RigFileError, Supply, UartPortSpec, UartSpec, VirtualSpec,
+    RealSpec, Recover, RigFile, RigFileError, Supply, TornSpec, UartPortSpec, UartSpec,
+    VirtualSpec,
 };
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
@@ -68,6 +69,16 @@ struct Virtual {
     application: Option<Application>,
     cuts: Option<CutsWord>,
     supply: Option<SupplyWord>,
+    torn: Option<Torn>,
+}
+
+/// Flash operations that are torn when the power fails.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Torn {
+    #[serde(default)]
+    seed: u64,
+    unstable: Option<bool>,
 }
 
 /// What the supply of a virtual board does when it is told to switch off.
@@ -386,6 +397,10 @@ impl Virtual {
                 Some(SupplyWord::Ignores) => Supply::Ignores,
                 Some(SupplyWord::Stuck) => Supply::Stuck,
             },
+            torn: self.torn.map(|torn| TornSpec {
+                seed: torn.seed,
+                unstable: torn.unstable.unwrap_or(true),
+            }),
         })
     }
 }

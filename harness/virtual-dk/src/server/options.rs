@@ -1,7 +1,7 @@
 //! How a virtual DK is made, and why it could not be.
 
 use crate::bus::Core;
-use crate::chip::{ExternalPart, ForceOffView, Power};
+use crate::chip::{ExternalPart, ForceOffView, Power, Torn};
 use std::io;
 use std::str::FromStr;
 use std::time::Duration;
@@ -177,6 +177,8 @@ pub struct VirtualDkOptions {
     pub supply: Supply,
     /// What is supplied through it.
     pub cuts: Cuts,
+    /// Whether a flash operation that is under way when the power fails is torn. Without it, it has not happened.
+    pub torn: Option<Torn>,
     /// The air that the board is on; without one it has no radio.
     pub air: Option<AirHandle>,
     /// TCP port of the probe on loopback; 0 takes a free one.
@@ -198,6 +200,7 @@ impl Default for VirtualDkOptions {
             power: Power::On,
             supply: Supply::default(),
             cuts: Cuts::default(),
+            torn: None,
             air: None,
             probe_port: 0,
             power_port: 0,

@@ -4,7 +4,7 @@ use super::hex::{self, LoadError};
 use super::options::{Accelerators, Cuts, Preload, Speed, StartError, Supply, VirtualDkOptions};
 use super::virtual_dk::{Endpoints, VirtualDk};
 use crate::bus::Firmware;
-use crate::chip::{ExternalPart, ForceOffView};
+use crate::chip::{ExternalPart, ForceOffView, Torn};
 use crate::demo::{DemoSet, Variant};
 use crate::firmware::StockFirmware;
 use serde::Serialize;
@@ -39,6 +39,8 @@ pub struct ServeOptions {
     pub supply: Supply,
     /// What is supplied through them.
     pub cuts: Cuts,
+    /// Whether flash operations are torn when the power fails. Each board has a seed of its own, counted from this one.
+    pub torn: Option<Torn>,
     /// What is in the flash of every board from the start.
     pub contents: Contents,
     /// The Bluetooth adapters that reach all boards, and the links to them; `None` is no radio.
@@ -70,6 +72,7 @@ impl Default for ServeOptions {
             external: ExternalPart::default(),
             supply: Supply::default(),
             cuts: Cuts::default(),
+            torn: None,
             contents: Contents::default(),
             radio: Some(RadioOptions::default()),
         }
@@ -202,6 +205,10 @@ fn start(
             external: options.external,
             supply: options.supply,
             cuts: options.cuts,
+            torn: options.torn.map(|torn| Torn {
+                seed: torn.seed.wrapping_add(number as u64),
+                ..torn
+            }),
             probe_port,
             preload: preload.clone(),
             air: air.cloned(),

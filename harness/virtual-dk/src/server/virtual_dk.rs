@@ -78,6 +78,9 @@ impl VirtualDk {
         let name = options.name;
         let mut chip = Chip::new(&name, options.force_off);
         chip.fit_external(options.external);
+        if let Some(torn) = options.torn {
+            chip.tear_operations(torn);
+        }
         for preload in &options.preload {
             chip.load(preload.core, preload.address, &preload.data)
                 .map_err(|fault| StartError::Preload {
