@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use crate::config::{AddressCheck, Line, NetworkCore};
+use crate::config::{AddressCheck, NetworkCore};
 use crate::flash::DeviceId;
 use crate::header::Header;
 use crate::io::{FlashArea, Step};
@@ -36,9 +36,11 @@ impl Loader<'_> {
                 match self.io.read_bytes::<4>(area, offset)? {
                     Ok(bytes) => u32::from_le_bytes(bytes),
                     Err(error) => {
-                        let image = self.current;
-                        self.io
-                            .error(format!("Failed to read image {image} load address"));
+                        if self.line().address_check_tells_failed_read() {
+                            let image = self.current;
+                            self.io
+                                .error(format!("Failed to read image {image} load address"));
+                        }
                         return Ok(Some(reason(&error)));
                     }
                 }
@@ -49,19 +51,20 @@ impl Loader<'_> {
             return Ok(None);
         };
         let image = self.current;
-        let shared = self.io.config.network_core == NetworkCore::Pcd && image == 0;
+        let shared = self.line().address_check_knows_shared_slot()
+            && self.io.config.network_core == NetworkCore::Pcd
+            && image == 0;
         if shared && self.io.config.network_slot.contains(address) {
             self.io.info(format!(
                 "Binary in secondary slot of image {image} is destined for the network core"
             ));
             return Ok(None);
         }
-        if own.contains(&address) {
+        let just_behind = self.line().address_check_takes_end() && address == own.end;
+        if own.contains(&address) || just_behind {
             return Ok(None);
         }
-        self.io.error(format!(
-            "Binary in secondary slot of image {image} is not designated for the primary slot"
-        ));
+        self.io.error(self.line().address_complaint(image));
         self.io.error("Erasing image from secondary slot");
         let _ignored_by_the_c_code = self.io.scramble_slot(area)?;
         Ok(Some(format!(
@@ -74,20 +77,19 @@ impl Loader<'_> {
     fn own_addresses(&self) -> Option<Range<u32>> {
         let config = self.io.config;
         let primary = self.area(PRIMARY).area;
-        let base = match (primary.device, config.line) {
-            (DeviceId::External, Line::Nordic | Line::Nordic29) => EXTERNAL_WINDOW,
-            _ => 0,
-        };
+        let at_window =
+            primary.device == DeviceId::External && config.line.address_check_knows_window();
+        let base = if at_window { EXTERNAL_WINDOW } else { 0 };
         let start = primary.offset.wrapping_add(base);
         let slot = start..start.wrapping_add(primary.size);
-        if config.line == Line::Upstream {
+        if !config.line.is_nordic() {
             return Some(slot);
         }
         if config.is_virtual(self.current) {
             let network = config.network_slot;
             return Some(network.address..network.address.wrapping_add(network.size));
         }
-        // The Nordic line compares nothing for images that are neither the application nor the network core's.
-        (self.current == 0).then_some(slot)
+        // Newer lines compare nothing for images that are neither the application nor the network core's.
+        (self.current == 0 || !config.line.address_check_skips_other_images()).then_some(slot)
     }
 }

@@ -3,7 +3,7 @@
 //! Source: `boot_copy_region` in mcuboot `boot/bootutil/src/loader.c`, `boot_read_image_size` and
 //! `bootutil_max_image_size` in `boot/bootutil/src/bootutil_misc.c` and `swap_offset.c`.
 
-use crate::config::{Line, Mode};
+use crate::config::Mode;
 use crate::io::{Driver, FlashArea, Step, Stop, insist};
 use crate::state::{Loader, PRIMARY, SECONDARY};
 
@@ -31,8 +31,15 @@ impl Loader<'_> {
     /// Only a primary slot holds plain text: what crosses its border is decrypted on the way in and encrypted on the
     /// way out, as the header of the image in question says.
     pub(crate) fn copy(&mut self, copy: Copy) -> Step<Driver> {
-        let crossing = self.io.config.encrypts() && copy.from.is_primary() != copy.to.is_primary();
-        let slot = if copy.to.is_primary() {
+        let crossing = if self.line().scratch_holds_plain_text() {
+            copy.from.is_secondary() != copy.to.is_secondary()
+        } else {
+            copy.from.is_primary() != copy.to.is_primary()
+        };
+        let crossing = crossing && self.io.config.encrypts();
+        // Which slot the image comes from. Up to SDK 2.7 what comes out of the scratch area is plain text already, and what
+        // goes into it comes from the secondary slot.
+        let slot = if copy.to.is_primary() || copy.from.is_secondary() {
             SECONDARY
         } else {
             PRIMARY
@@ -50,7 +57,13 @@ impl Loader<'_> {
                 return Ok(Err(error));
             }
             if translate {
-                let place = copy.to_offset.wrapping_sub(copy.shift).wrapping_add(done);
+                // The scratch area is no place in an image.
+                let place = if copy.to.is_scratch() {
+                    copy.from_offset
+                } else {
+                    copy.to_offset
+                };
+                let place = place.wrapping_sub(copy.shift).wrapping_add(done);
                 self.translate(slot, place, chunk)?;
             }
             if let Err(error) = self
@@ -76,7 +89,7 @@ impl Loader<'_> {
         if size > 0 && end > tlvs {
             size = if place >= tlvs {
                 0
-            } else if self.io.config.line == Line::Nordic29 {
+            } else if self.line().decrypts_beyond_short_payload() {
                 // Counted from the header's start: as many bytes of the TLVs are taken along as the header has.
                 (tlvs - place).min(length - skip)
             } else {
@@ -125,7 +138,12 @@ impl Loader<'_> {
 
     /// `bootutil_max_image_size`: the largest image a slot takes.
     pub(crate) fn max_image_size(&mut self, area: FlashArea) -> Step<u32> {
-        if self.io.config.line == Line::Nordic29 && self.mode() != Mode::OverwriteOnly {
+        let ends_at_trailer = match self.mode() {
+            Mode::OverwriteOnly => false,
+            Mode::SwapScratch => !self.line().leaves_room_in_scratch(),
+            Mode::SwapMove | Mode::SwapOffset => self.line().largest_image_ends_at_trailer(),
+        };
+        if ends_at_trailer {
             let Some(status) = self.io.config.status_offset(area) else {
                 return Err(Stop::Assert("the trailer fits the slot".to_owned()));
             };

@@ -7,7 +7,6 @@ use std::cmp::Ordering;
 
 use hil_image::ImageVersion;
 
-use crate::config::Line;
 use crate::io::Step;
 use crate::outcome::SwapType;
 use crate::state::{Loader, PRIMARY, SECONDARY, reason};
@@ -45,7 +44,7 @@ impl Loader<'_> {
             let (all, why) = match self.verify_dependencies_of(slot)? {
                 Dependencies::Met => continue,
                 Dependencies::Malformed(why) => (true, why),
-                Dependencies::Unmet(why) => (self.io.config.line == Line::Upstream, why),
+                Dependencies::Unmet(why) => (self.line().dependency_cancels_all_updates(), why),
             };
             if all {
                 self.decided("no image is updated", why);

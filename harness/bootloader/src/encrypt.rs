@@ -5,7 +5,6 @@
 
 use hil_image::{ContentKey, TlvKind};
 
-use crate::config::Line;
 use crate::header::Header;
 use crate::io::{Driver, FlashArea, OrAssert, Step, Stop};
 use crate::state::{Loader, PRIMARY, Progress, SECONDARY, reason};
@@ -129,7 +128,7 @@ impl Loader<'_> {
         progress: &mut Progress,
     ) -> Step<bool> {
         let offset = self.io.config.key_offset(area, slot);
-        let nordic = self.io.config.line.is_nordic();
+        let line = self.io.config.line;
         let saved = self.io.config.save_enctlv;
         let field = if saved {
             &mut progress.tlv_fields[slot]
@@ -137,7 +136,7 @@ impl Loader<'_> {
             &mut progress.key_fields[slot]
         };
         if let Err(error) = self.io.read(area, offset, &mut field.0)? {
-            if nordic {
+            if line.insists_on_kept_keys() {
                 return Err(Stop::Assert(format!(
                     "the key of slot {slot} is read: {error}"
                 )));
@@ -145,7 +144,7 @@ impl Loader<'_> {
             return Ok(false);
         }
         if field.is_erased() {
-            if !nordic {
+            if line.tells_missing_key() {
                 self.io.error("boot_read_enc_key: No key, read all 0xFF");
             }
             return Ok(false);
@@ -153,7 +152,7 @@ impl Loader<'_> {
         if saved {
             match self.unwrap(&progress.tlv_fields[slot].0) {
                 Ok(key) => progress.key_fields[slot].set(key.expose()),
-                Err(why) if nordic => {
+                Err(why) if line.insists_on_kept_keys() => {
                     return Err(Stop::Assert(format!(
                         "the key of slot {slot} is unwrapped: {why}"
                     )));
@@ -161,7 +160,7 @@ impl Loader<'_> {
                 Err(_) => return Ok(false),
             }
         }
-        if nordic {
+        if line.insists_on_kept_keys() {
             let length = self.io.config.content_key.bytes() as usize;
             return Ok(progress.key_fields[slot]
                 .0
@@ -172,10 +171,10 @@ impl Loader<'_> {
         Ok(true)
     }
 
-    /// Writes the keys; only the line of SDK 2.9 looks at whether they were written.
+    /// Writes the keys; only older lines look at whether they were written.
     pub(crate) fn keep_keys(&mut self, area: FlashArea, progress: &Progress) -> Step<()> {
         let written = self.write_key_fields(area, progress)?;
-        if self.io.config.line == Line::Nordic29 {
+        if self.io.config.line.insists_on_written_keys() {
             return written.or_assert("the keys are written");
         }
         Ok(())

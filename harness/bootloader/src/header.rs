@@ -105,10 +105,14 @@ impl Header {
                 self.magic
             ));
         }
+        let checks_flags = config.line.checks_header_flags();
         let end = self
             .image_size
             .checked_add(u32::from(self.header_size))
-            .and_then(|size| size.checked_add(u32::from(self.protected_size)));
+            .and_then(|size| {
+                let counted = if checks_flags { self.protected_size } else { 0 };
+                size.checked_add(u32::from(counted))
+            });
         if end.is_none_or(|end| end >= area.size()) {
             return Some(format!(
                 "header says {} payload bytes, the slot has {}",
@@ -119,6 +123,9 @@ impl Header {
         let placed = ImageFlags::ROM_FIXED | ImageFlags::RAM_LOAD;
         if config.address_check == AddressCheck::LoadAddress && !self.flags().intersects(placed) {
             return Some("its header tells no load address".to_owned());
+        }
+        if !checks_flags {
+            return None;
         }
         if config.encryption == Encryption::None {
             if self.is_encrypted() {

@@ -2,7 +2,7 @@
 //!
 //! Source: mcuboot `boot/bootutil/src/bootutil_area.c`, Zephyr's `flash_map.h`.
 
-use crate::config::{Config, Line};
+use crate::config::Config;
 use crate::flash::{Area, Flash, FlashError};
 use crate::log::{Level, LogLine};
 
@@ -63,6 +63,14 @@ pub(crate) struct FlashArea {
 impl FlashArea {
     pub(crate) fn size(&self) -> u32 {
         self.area.size
+    }
+
+    pub(crate) fn is_secondary(&self) -> bool {
+        matches!(self.id, AreaId::Secondary(_))
+    }
+
+    pub(crate) fn is_scratch(&self) -> bool {
+        self.id == AreaId::Scratch
     }
 
     pub(crate) fn is_primary(&self) -> bool {
@@ -144,8 +152,8 @@ impl Io<'_> {
         area.size() / self.config.sector_size.max(1)
     }
 
-    /// `boot_erase_region`: every sector that the range touches, one flash operation each. In the line of SDK 2.9 it is
-    /// one operation for the whole range, which has to be whole sectors.
+    /// `boot_erase_region`: every sector that the range touches, one flash operation each. Up to SDK 3.0 it is one
+    /// operation for the whole range, which has to be whole sectors.
     pub(crate) fn erase(
         &mut self,
         area: FlashArea,
@@ -153,7 +161,7 @@ impl Io<'_> {
         size: u32,
         order: EraseOrder,
     ) -> Step<Driver> {
-        if self.config.line == Line::Nordic29 {
+        if self.config.line.erases_in_one_operation() {
             let place = match place(area, offset, size as usize) {
                 Ok(place) => place,
                 Err(refused) => return Ok(Err(refused)),

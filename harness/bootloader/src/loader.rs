@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use crate::config::{Config, DowngradePrevention, Keys, Line, Mode};
+use crate::config::{Config, DowngradePrevention, Keys, Mode};
 use crate::dependencies::Swap;
 use crate::encrypt::KeyLoad;
 use crate::flash::{Flash, FlashError};
@@ -73,6 +73,7 @@ pub fn boot_recalling<'a>(
         current: 0,
         decisions: Vec::new(),
         status_fails: 0,
+        last_sector: u32::MAX,
         recall: std::mem::take(recall),
     };
     loader.io.info("Starting bootloader");
@@ -85,10 +86,12 @@ pub fn boot_recalling<'a>(
                 "Bootloader chainload address offset: {:#x}",
                 booted.offset
             ));
-            loader.io.info(format!(
-                "Image version: v{}.{}.{}",
-                version.major, version.minor, version.revision
-            ));
+            if config.line.tells_version() {
+                loader.io.info(format!(
+                    "Image version: v{}.{}.{}",
+                    version.major, version.minor, version.revision
+                ));
+            }
             loader.io.info("Jumping to the first image slot");
             BootResult::Boot(booted)
         }
@@ -120,8 +123,9 @@ impl Loader<'_> {
         if self.images.is_empty() {
             return Ok(Err("the bootloader was built without slots".to_owned()));
         }
-        if self.io.config.line == Line::Nordic29 && self.mode() == Mode::SwapOffset {
-            return Ok(Err("MCUboot of SDK 2.9 has no swap-using-offset".to_owned()));
+        if self.mode() == Mode::SwapOffset && !self.line().has_swap_offset() {
+            let line = self.line();
+            return Ok(Err(format!("MCUboot of {line} has no swap-using-offset")));
         }
         let several = self.images.len() > 1;
         let mut progress = Progress::new(self.io.config);
@@ -158,7 +162,7 @@ impl Loader<'_> {
         }
         for image in 0..self.images.len() {
             self.current = image;
-            if let Err(reason) = self.check_primary()? {
+            if let Err(reason) = self.check_primary(&progress)? {
                 return Ok(Err(reason));
             }
         }
@@ -185,7 +189,7 @@ impl Loader<'_> {
             }
             self.image_mut().sectors[slot] = count;
         }
-        if self.io.config.line == Line::Nordic29
+        if self.line().counts_scratch_sectors()
             && self.mode() == Mode::SwapScratch
             && let Some(area) = self.io.config.scratch
             && area.size / self.sector_size() > self.io.config.max_sectors
@@ -226,7 +230,8 @@ impl Loader<'_> {
             } else {
                 Headers::All
             };
-            if !self.read_headers(need, Some(progress))? {
+            let again = mode != Mode::SwapScratch || self.line().finds_headers_in_scratch();
+            if again && !self.read_headers(need, Some(progress))? {
                 return self.give_up_reading_headers();
             }
         }
@@ -284,8 +289,11 @@ impl Loader<'_> {
             self.image().swap_type != SwapType::Panic,
             "the resumed swap is finished",
         )?;
-        // SDK 2.9 still goes by the progress: where the headers were before the last step.
-        let progress = (self.io.config.line == Line::Nordic29).then_some(&*progress);
+        // Older lines still go by the progress: where the headers were before the last step.
+        let progress = self
+            .line()
+            .rereads_resumed_headers_by_progress()
+            .then_some(&*progress);
         let read = self.read_headers(Headers::First, progress)?;
         insist(read, "image headers are read after a resumed swap")?;
         self.image_mut().swap_type = SwapType::None;
@@ -320,7 +328,9 @@ impl Loader<'_> {
         match self.image().swap_type {
             SwapType::None => {}
             SwapType::Test | SwapType::Perm => {
-                if self.downgrade_prevented()? {
+                let exempt = self.image().swap_type == SwapType::Perm
+                    && self.line().permanent_escapes_downgrade_prevention();
+                if !exempt && self.downgrade_prevented()? {
                     self.image_mut().swap_type = SwapType::None;
                 } else {
                     self.perform_update(progress)?;
@@ -405,10 +415,13 @@ impl Loader<'_> {
             progress.swap_size = largest;
             largest
         } else {
-            let Some(area) = self.find_status()? else {
-                return Err(Stop::Assert(
-                    "the trailer of the interrupted swap is found".to_owned(),
-                ));
+            let area = match self.find_status()? {
+                Some(area) if self.may_resume_from(area)? => area,
+                _ => {
+                    return Err(Stop::Assert(
+                        "the trailer of the interrupted swap is found".to_owned(),
+                    ));
+                }
             };
             progress.swap_size = self
                 .io
@@ -480,9 +493,9 @@ impl Loader<'_> {
                 }
             }
         };
-        let image = self.current;
+        let which = self.image_in_console();
         self.io.info(format!(
-            "Image {image} in slot 1 erased due to downgrade prevention"
+            "Image{which} in slot 1 erased due to downgrade prevention"
         ));
         self.decided("secondary slot erased", why);
         let _ignored_by_the_c_code = self.io.scramble_slot(self.area(SECONDARY))?;
@@ -512,9 +525,17 @@ impl Loader<'_> {
     }
 
     /// What is in the primary slot now must be fit to start.
-    fn check_primary(&mut self) -> Step<Result<(), String>> {
+    ///
+    /// Up to SDK 2.5 its header is looked for by the progress of the last image that was dealt with.
+    fn check_primary(&mut self, progress: &Progress) -> Step<Result<(), String>> {
         let image = self.current;
-        if self.image().swap_type != SwapType::None && !self.read_headers(Headers::First, None)? {
+        let progress = self
+            .line()
+            .rereads_final_headers_by_progress()
+            .then_some(progress);
+        if self.image().swap_type != SwapType::None
+            && !self.read_headers(Headers::First, progress)?
+        {
             return Ok(Err(format!("the header of image {image} cannot be read")));
         }
         if self.io.config.validate_primary {
@@ -525,10 +546,10 @@ impl Loader<'_> {
             }
         } else if !self.header(PRIMARY).is_image() {
             let magic = self.header(PRIMARY).magic;
-            let bad = if self.io.config.line == Line::Nordic29 {
-                "bad"
-            } else {
+            let bad = if self.line().capitalises_complaints() {
                 "Bad"
+            } else {
+                "bad"
             };
             self.io
                 .error(format!("{bad} image magic {magic:#x}; Image={image}"));

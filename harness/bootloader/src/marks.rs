@@ -5,7 +5,7 @@
 
 use thiserror::Error;
 
-use crate::config::{Config, ImageSlots, Line, Mode};
+use crate::config::{Config, ImageSlots, Mode};
 use crate::flash::{Area, Flash, FlashError};
 use crate::io::{AreaId, Driver, FlashArea, Io, Step, Stop};
 use crate::outcome::SwapType;
@@ -40,7 +40,7 @@ pub enum MarkError {
 }
 
 /// `boot_set_pending_multi`: asks for the image in the secondary slot at the next boot. A request that already stands
-/// is left as it is, also when it was of the other kind. Over a bad magic the line of SDK 2.9 erases the slot.
+/// is left as it is, also when it was of the other kind. Over a bad magic the lines up to SDK 3.1 erase the slot.
 ///
 /// # Errors
 /// The magic in the trailer is bad, or flash failed.
@@ -63,7 +63,7 @@ pub fn set_pending(
         match state.magic {
             Magic::Good => Ok(Ok(())),
             Magic::Bad => {
-                if io.config.line == Line::Nordic29 {
+                if io.config.line.request_over_bad_magic_erases_slot() {
                     let _ignored_by_the_c_code = io.scramble_slot(area)?;
                 }
                 Ok(Err(bad))
@@ -77,6 +77,11 @@ pub fn set_pending(
                     let kind = match pending {
                         Pending::Test => SwapType::Test,
                         Pending::Permanent => SwapType::Perm,
+                    };
+                    let image = if io.config.line.requests_name_the_first_image() {
+                        0
+                    } else {
+                        image
                     };
                     done = io.write_swap_info(area, kind, image)?;
                 }
@@ -257,7 +262,7 @@ fn by_trailers(config: &Config, primary: &SwapState, secondary: &SwapState) -> D
     } else if primary.magic == Magic::Good
         && primary.image_ok == Flag::Unset
         && primary.copy_done == Flag::Set
-        && (config.line != Line::Nordic29 || secondary.magic == Magic::Unset)
+        && (!config.line.revert_needs_erased_secondary_magic() || secondary.magic == Magic::Unset)
     {
         (
             SwapType::Revert,
@@ -299,9 +304,10 @@ impl Io<'_> {
         let secondary = match self.swap_state(secondary)? {
             Ok(state) => state,
             Err(_) => {
-                let pair = match self.config.line {
-                    Line::Upstream => format!("({image})"),
-                    Line::Nordic | Line::Nordic29 => format!("({image}.)"),
+                let pair = if self.config.line.dots_image_number() {
+                    format!("({image}.)")
+                } else {
+                    format!("({image})")
                 };
                 self.info(format!(
                     "Secondary image of image pair {pair} is unreachable. Treat it as empty"
@@ -310,10 +316,12 @@ impl Io<'_> {
             }
         };
         let decided = by_trailers(self.config, &primary, &secondary);
-        self.info(format!(
-            "Image index: {image}, Swap type: {}",
-            decided.swap_type
-        ));
+        let which = if self.config.line.names_image() {
+            format!("Image index: {image}, ")
+        } else {
+            String::new()
+        };
+        self.info(format!("{which}Swap type: {}", decided.swap_type));
         Ok(decided)
     }
 }

@@ -11,7 +11,6 @@ use crate::state::{Loader, PRIMARY, Progress, SECONDARY};
 impl Loader<'_> {
     pub(crate) fn overwrite(&mut self, progress: &mut Progress) -> Step<()> {
         let (primary, secondary) = (self.area(PRIMARY), self.area(SECONDARY));
-        let image = self.current;
         let size = match self.image_size(SECONDARY)? {
             Ok(size) => size,
             Err(why) => {
@@ -20,8 +19,9 @@ impl Loader<'_> {
                 )));
             }
         };
+        let which = self.image_in_console();
         self.io.info(format!(
-            "Image {image} upgrade secondary slot -> primary slot"
+            "Image{which} upgrade secondary slot -> primary slot"
         ));
         self.io.info("Erasing the primary slot");
         let copied = self.erase_for(size)?;
@@ -36,8 +36,13 @@ impl Loader<'_> {
                 KeyLoad::Skipped => {}
             }
         }
+        let copying = if self.line().names_image() {
+            format!("Image{which} copying")
+        } else {
+            "Copying".to_owned()
+        };
         self.io.info(format!(
-            "Image {image} copying the secondary slot to the primary slot: {copied:#x} bytes"
+            "{copying} the secondary slot to the primary slot: {copied:#x} bytes"
         ));
         let copy = Copy {
             from: secondary,

@@ -3,7 +3,7 @@
 //! Source: mcuboot `boot/bootutil/src/{swap_misc.c,loader.c,bootutil_misc.c,bootutil_loader.c}` and the parts of
 //! `swap_move.c`, `swap_offset.c`, `swap_scratch.c` that have the same form.
 
-use crate::config::{Line, Mode};
+use crate::config::Mode;
 use crate::header::{HEADER_LEN, Header};
 use crate::io::{AreaId, Driver, FlashArea, OrAssert, Step, Stop};
 use crate::outcome::SwapType;
@@ -247,7 +247,7 @@ impl Loader<'_> {
         self.io
             .write_swap_size(area, progress.swap_size)?
             .or_assert("swap_size is written")?;
-        if self.mode() == Mode::SwapOffset {
+        if self.io.config.keeps_tlv_sizes() {
             let [primary, secondary] = self.image().unprotected_tlv_sizes;
             self.io
                 .write_tlv_sizes(area, primary, secondary)?
@@ -261,7 +261,6 @@ impl Loader<'_> {
 
     /// `boot_find_status`: the first area with a good magic, else the last one tried.
     pub(crate) fn find_status(&mut self) -> Step<Option<FlashArea>> {
-        let nordic29 = self.io.config.line == Line::Nordic29;
         let primary = self.area(PRIMARY);
         let mut areas = vec![primary];
         if self.mode() == Mode::SwapScratch {
@@ -272,7 +271,7 @@ impl Loader<'_> {
                 Ok(Magic::Good) => return Ok(Some(area)),
                 Ok(_) => {}
                 Err(_) => {
-                    if nordic29 {
+                    if self.line().takes_unreadable_area_for_status() {
                         return Ok(Some(area));
                     }
                     let id = flash_area_number(area.id);
@@ -285,13 +284,18 @@ impl Loader<'_> {
         Ok(Some(primary))
     }
 
+    /// Whether the status in `area` is enough to resume a swap.
+    pub(crate) fn may_resume_from(&mut self, area: FlashArea) -> Step<bool> {
+        Ok(!self.line().needs_magic_to_resume()
+            || matches!(self.io.read_magic(area)?, Ok(Magic::Good)))
+    }
+
     /// `swap_size` of the swap that is being resumed; `None` when it cannot be read.
     pub(crate) fn find_swap_size(&mut self) -> Step<Option<u32>> {
         let Some(area) = self.find_status()? else {
             return Ok(None);
         };
-        // Where SDK 2.9 finds no magic it does not read the size; only swap-using-scratch looks at that.
-        if self.io.config.line == Line::Nordic29
+        if self.line().needs_magic_for_swap_size()
             && self.mode() == Mode::SwapScratch
             && !matches!(self.io.read_magic(area)?, Ok(Magic::Good))
         {

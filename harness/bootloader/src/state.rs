@@ -4,7 +4,7 @@
 
 use hil_image::ContentKey;
 
-use crate::config::{Config, ImageSlots, Keys, Mode};
+use crate::config::{Config, ImageSlots, Keys, Line, Mode};
 use crate::flash::FlashError;
 use crate::header::Header;
 use crate::io::{AreaId, FlashArea, Io, Step, Stop};
@@ -30,6 +30,8 @@ pub(crate) struct Loader<'a> {
     pub(crate) decisions: Vec<Decision>,
     /// Writes of status words that failed (`boot_status_fails`).
     pub(crate) status_fails: u32,
+    /// Where the last swap-using-move of this boot ended, of whichever image (`g_last_idx`, up to SDK 2.3).
+    pub(crate) last_sector: u32,
     /// What earlier boots found out, in place of doing it again.
     pub(crate) recall: Recall,
 }
@@ -167,6 +169,19 @@ impl ImageState {
 }
 
 impl Loader<'_> {
+    pub(crate) fn line(&self) -> Line {
+        self.io.config.line
+    }
+
+    /// The current image's number as console lines name it; nothing where they do not.
+    pub(crate) fn image_in_console(&self) -> String {
+        if self.line().names_image() {
+            format!(" {}", self.current)
+        } else {
+            String::new()
+        }
+    }
+
     pub(crate) fn mode(&self) -> Mode {
         self.io.config.mode
     }

@@ -2,7 +2,7 @@
 //!
 //! Source: mcuboot `boot/bootutil/src/swap_move.c`.
 
-use crate::config::{Line, Mode};
+use crate::config::Mode;
 use crate::copy::Copy;
 use crate::io::{EraseOrder, OrAssert, Step};
 use crate::outcome::SwapType;
@@ -14,8 +14,7 @@ impl Loader<'_> {
     /// `boot_slots_compatible`.
     pub(crate) fn slots_compatible_move(&mut self) -> bool {
         let [primary, secondary] = self.image().sectors;
-        // SDK 2.9 also takes a primary whose sectors below the trailer are one more than the secondary's.
-        let takes_usable = self.io.config.line == Line::Nordic29
+        let takes_usable = self.line().compares_usable_sectors()
             && self.first_trailer_sector(PRIMARY) == secondary + 1;
         if primary != secondary && primary != secondary + 1 && !takes_usable {
             self.io
@@ -42,10 +41,14 @@ impl Loader<'_> {
         if let Some(progress) = progress
             && !progress.is_reset(Mode::SwapMove)
         {
-            let Some(swap_size) = self.find_swap_size()? else {
-                return Ok(false);
+            let last = if self.line().remembers_last_sector() {
+                self.last_sector
+            } else {
+                let Some(swap_size) = self.find_swap_size()? else {
+                    return Ok(false);
+                };
+                self.sectors_for(swap_size)?
             };
-            let last = self.sectors_for(swap_size)?;
             let sector = self.sector_size();
             match progress.op {
                 Op::Move => {
@@ -76,6 +79,7 @@ impl Loader<'_> {
     pub(crate) fn swap_by_moving(&mut self, progress: &mut Progress, copy_size: u32) -> Step<()> {
         self.io.info("Starting swap using move algorithm.");
         let last = self.sectors_for(copy_size)?;
+        self.last_sector = last;
         if progress.is_reset(Mode::SwapMove) && !self.has_room(last, progress) {
             return Ok(());
         }

@@ -31,7 +31,10 @@ impl Loader<'_> {
     /// `boot_slots_compatible`.
     pub(crate) fn slots_compatible_offset(&mut self) -> bool {
         let [primary, secondary] = self.image().sectors;
-        if primary != secondary && primary + 1 != secondary {
+        // SDK 3.0 also takes a secondary with one sector more than the primary has below its trailer.
+        let takes_usable = self.line().compares_usable_sectors()
+            && self.first_trailer_sector(PRIMARY).wrapping_add(2) == secondary;
+        if primary != secondary && primary + 1 != secondary && !takes_usable {
             self.io
                 .warn("Cannot upgrade: not a compatible amount of sectors");
             return false;
@@ -147,7 +150,11 @@ impl Loader<'_> {
                 .erase_trailer(secondary)?
                 .or_assert("the secondary trailer is erased")?;
         }
-        let (primary_tlvs, secondary_tlvs) = self.io.read_tlv_sizes(primary)?.unwrap_or_default();
+        let (primary_tlvs, secondary_tlvs) = if self.io.config.keeps_tlv_sizes() {
+            self.io.read_tlv_sizes(primary)?.unwrap_or_default()
+        } else {
+            (0, 0)
+        };
         progress.op = Op::Swap;
         let used = [
             self.used_sectors(PRIMARY, primary_tlvs),

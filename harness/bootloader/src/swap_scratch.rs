@@ -2,7 +2,7 @@
 //!
 //! Source: mcuboot `boot/bootutil/src/swap_scratch.c`.
 
-use crate::config::{Line, Mode};
+use crate::config::Mode;
 use crate::copy::Copy;
 use crate::io::{EraseOrder, FlashArea, OrAssert, Step, Stop};
 use crate::outcome::SwapType;
@@ -217,6 +217,7 @@ impl Loader<'_> {
         };
         if let Some(progress) = progress
             && !progress.is_reset(Mode::SwapScratch)
+            && self.line().finds_headers_in_scratch()
         {
             let Some(swap_size) = self.find_swap_size()? else {
                 return Ok(false);
@@ -240,7 +241,7 @@ impl Loader<'_> {
     fn groups(&self, copy_size: u32) -> Step<Vec<Group>> {
         let (mut sizes, mut ends) = ([0_u32; 2], [0_u32; 2]);
         loop {
-            if self.io.config.line == Line::Nordic29 {
+            if self.line().groups_with_one_index() {
                 // One index for both slots, which goes on also where only one of them grows.
                 ends = [ends[PRIMARY].max(ends[SECONDARY]); 2];
             }
@@ -261,7 +262,7 @@ impl Loader<'_> {
         }
         let scratch = self.scratch()?.size();
         let mut groups = Vec::new();
-        let mut end = if self.io.config.line == Line::Nordic29 {
+        let mut end = if self.line().groups_with_one_index() {
             ends[PRIMARY].max(ends[SECONDARY])
         } else {
             ends[PRIMARY]
@@ -306,7 +307,7 @@ impl Loader<'_> {
         let first_trailer = self.sector_offset(PRIMARY, self.first_trailer_sector(PRIMARY))?;
         if offset.wrapping_add(group.size) > first_trailer {
             // The group holds a part of the trailer, which must not be copied along.
-            if config.line == Line::Nordic29 {
+            if config.line.erases_trailer_with_its_group() {
                 copy_size = group.size.wrapping_sub(config.trailer_size());
             } else {
                 copy_size = self.without_trailer(offset)?;
@@ -386,8 +387,7 @@ impl Loader<'_> {
     ) -> Step<()> {
         let (primary, secondary) = (self.area(PRIMARY), self.area(SECONDARY));
         let mut erase_size = group.size;
-        // SDK 2.9 erases the group with what it holds of the trailer, and the whole trailer only behind the copy.
-        let old = self.io.config.line == Line::Nordic29;
+        let old = self.line().erases_trailer_with_its_group();
         if progress.index == 1 && !old {
             self.io
                 .erase_trailer(secondary)?
@@ -433,7 +433,7 @@ impl Loader<'_> {
     ) -> Step<()> {
         let (primary, scratch) = (self.area(PRIMARY), self.scratch()?);
         let mut erase_size = group.size;
-        if progress.use_scratch && self.io.config.line != Line::Nordic29 {
+        if progress.use_scratch && !self.line().erases_trailer_with_its_group() {
             self.io
                 .erase_trailer(primary)?
                 .or_assert("the primary trailer is erased")?;
@@ -464,8 +464,13 @@ impl Loader<'_> {
         progress.state = 1;
         if erase_scratch {
             // Backwards: the trailer goes first, so that no rest of it is taken for a swap under way.
+            let size = if self.line().leaves_rest_of_scratch() {
+                group.size
+            } else {
+                scratch.size()
+            };
             self.io
-                .scramble(scratch, 0, scratch.size(), EraseOrder::Backwards)?
+                .scramble(scratch, 0, size, EraseOrder::Backwards)?
                 .or_assert("the scratch area is erased")?;
         }
         Ok(())

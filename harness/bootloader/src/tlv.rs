@@ -2,7 +2,6 @@
 //!
 //! Source: mcuboot `boot/bootutil/src/tlv.c`; the Nordic line's copy has fewer checks.
 
-use crate::config::Line;
 use crate::header::Header;
 use crate::io::{FlashArea, Io, Step};
 
@@ -122,9 +121,10 @@ impl Io<'_> {
 
     /// `bootutil_tlv_iter_next`.
     pub(crate) fn next_tlv(&mut self, walk: &mut Walk) -> Step<Found> {
-        match self.config.line {
-            Line::Upstream => self.next_tlv_checked(walk),
-            Line::Nordic | Line::Nordic29 => self.next_tlv_unchecked(walk),
+        if self.config.line.checks_tlv_lengths() {
+            self.next_tlv_checked(walk)
+        } else {
+            self.next_tlv_unchecked(walk)
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::config::{Config, Encryption, Line, Mode};
+use crate::config::{Config, Encryption, Mode};
 use crate::io::{AreaId, Driver, EraseOrder, FlashArea, Io, OrAssert, Step, Stop, insist};
 use crate::outcome::SwapType;
 use crate::pages::ERASED;
@@ -146,13 +146,18 @@ impl Config {
         }
     }
 
+    /// Whether the trailer has the sizes of the TLV areas.
+    pub(crate) fn keeps_tlv_sizes(&self) -> bool {
+        self.mode == Mode::SwapOffset && self.line.keeps_tlv_sizes()
+    }
+
     fn info_size(&self) -> u32 {
         let keys = if self.encrypts() {
             2 * self.key_field_size()
         } else {
             0
         };
-        let tlv_sizes = if self.mode == Mode::SwapOffset {
+        let tlv_sizes = if self.keeps_tlv_sizes() {
             self.align()
         } else {
             0
@@ -193,9 +198,10 @@ impl Config {
     }
 
     pub(crate) fn swap_size_offset(&self, area: FlashArea) -> u32 {
-        let above = match self.mode {
-            Mode::SwapOffset => self.tlv_sizes_offset(area),
-            Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly => self.swap_info_offset(area),
+        let above = if self.keeps_tlv_sizes() {
+            self.tlv_sizes_offset(area)
+        } else {
+            self.swap_info_offset(area)
         };
         above.wrapping_sub(self.align())
     }
@@ -390,10 +396,10 @@ impl Io<'_> {
             .map(|[a, b, c, d]| (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]))))
     }
 
-    /// `swap_scramble_trailer_sectors`, `swap_erase_trailer_sectors` in the line of SDK 2.9: the sectors that hold the
-    /// trailer, last one first.
+    /// `swap_scramble_trailer_sectors`, `swap_erase_trailer_sectors` up to SDK 3.0: the sectors that hold the trailer, last
+    /// one first.
     pub(crate) fn erase_trailer(&mut self, area: FlashArea) -> Step<Driver> {
-        if self.config.line == Line::Nordic29 {
+        if self.config.line.insists_on_erased_trailer() {
             return self.erase_trailer_sectors(area);
         }
         let start = area.size().wrapping_sub(self.config.trailer_size());

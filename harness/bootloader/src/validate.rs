@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use hil_image::{Digest, HashAlgorithm};
 
-use crate::config::{DowngradePrevention, Encryption, Line, Mode, Signature};
+use crate::config::{DowngradePrevention, Encryption, Mode, Signature};
 use crate::encrypt::KeyLoad;
 use crate::header::{HEADER_LEN, Header};
 use crate::io::{FlashArea, Step};
@@ -30,6 +30,7 @@ pub(crate) type Checked = Result<(), String>;
 
 const TLV_KEYHASH: u16 = 0x01;
 const TLV_SHA256: u16 = 0x10;
+const TLV_SHA512: u16 = 0x12;
 
 /// The only types that may stand in the unprotected area (`allowed_unprot_tlvs`).
 const UNPROTECTED_ALLOWED: [u16; 14] = [
@@ -104,31 +105,26 @@ impl Loader<'_> {
             }
             _ => false,
         };
-        let prevention = self.io.config.downgrade_prevention != DowngradePrevention::None;
-        let exempt = self.io.config.is_virtual(self.current);
-        if slot == SECONDARY && prevention && !exempt && self.mode() == Mode::OverwriteOnly {
-            let primary = self.header(PRIMARY);
-            if header.compare_version(&primary) == Ordering::Less && !primary.is_erased() {
-                self.io.error(if self.io.config.line == Line::Nordic29 {
-                    "insufficient version in secondary slot"
-                } else {
-                    "Insufficient version in secondary slot"
-                });
-                let because = format!(
-                    "its version {} is below {}",
-                    header.version(),
-                    primary.version()
-                );
-                self.decided("secondary slot erased", because);
-                let _ignored_by_the_c_code = self.io.scramble_slot(area)?;
-                return Ok(Validity::NoImage);
-            }
+        if slot == SECONDARY
+            && let Some(because) = self.outdated(&header)?
+        {
+            self.io.error(if self.line().capitalises_complaints() {
+                "Insufficient version in secondary slot"
+            } else {
+                "insufficient version in secondary slot"
+            });
+            self.decided("secondary slot erased", because);
+            let _ignored_by_the_c_code = self.io.scramble_slot(area)?;
+            return Ok(Validity::NoImage);
         }
         let checked = if wrong_sector {
             self.io
                 .error("Secondary header magic detected in first sector, wrong upload address?");
             Err("there is a header in its first sector".to_owned())
         } else if let Some(refusal) = header.refusal(area, self.io.config) {
+            if self.line().checks_header_last() {
+                let _only_loads_its_key = self.check_image(slot, area, &header, progress)?;
+            }
             Err(refusal)
         } else if slot == PRIMARY && self.io.config.is_virtual(self.current) {
             // `boot_image_check_hook`.
@@ -138,7 +134,7 @@ impl Loader<'_> {
         };
         if let Err(why) = checked {
             let complaint = format!("Image in the {} slot is not valid!", slot_name(slot));
-            if self.io.config.line == Line::Upstream {
+            if self.line().complains_before_erasing() {
                 self.io.error(complaint.as_str());
             }
             if slot == SECONDARY {
@@ -147,7 +143,7 @@ impl Loader<'_> {
             } else {
                 self.decided("primary slot not valid", why);
             }
-            if self.io.config.line.is_nordic() {
+            if !self.line().complains_before_erasing() {
                 self.io.error(complaint);
             }
             return Ok(Validity::NoImage);
@@ -161,6 +157,33 @@ impl Loader<'_> {
         Ok(Validity::Valid)
     }
 
+    /// Why overwrite-only does not even look at the candidate: it is older than what runs. The network core's image is
+    /// compared only where its version can be read.
+    fn outdated(&mut self, header: &Header) -> Step<Option<String>> {
+        let config = self.io.config;
+        let compared = config.downgrade_prevention != DowngradePrevention::None
+            && config.mode == Mode::OverwriteOnly;
+        if !compared {
+            return Ok(None);
+        }
+        if config.is_virtual(self.current) {
+            return if config.network_version_check {
+                self.outdated_network_image()
+            } else {
+                Ok(None)
+            };
+        }
+        let primary = self.header(PRIMARY);
+        let older = header.compare_version(&primary) == Ordering::Less && !primary.is_erased();
+        Ok(older.then(|| {
+            format!(
+                "its version {} is below {}",
+                header.version(),
+                primary.version()
+            )
+        }))
+    }
+
     /// A request stands in the secondary slot, but there is no image: the trailer must go, or no new image could be
     /// uploaded. With swap-using-move a revert that waits for that image is given up too.
     fn clean_up_without_image(
@@ -171,7 +194,7 @@ impl Loader<'_> {
     ) -> Step<()> {
         self.decided("secondary trailer erased", why);
         let _ignored_by_the_c_code = self.io.erase_trailer(area)?;
-        if self.mode() != Mode::SwapMove || self.io.config.line == Line::Nordic29 {
+        if self.mode() != Mode::SwapMove || !self.line().gives_up_stuck_revert() {
             return Ok(());
         }
         let reverting = progress.is_some_and(|progress| progress.swap_type == SwapType::Revert)
@@ -264,7 +287,12 @@ impl Loader<'_> {
             Ok(walk) => walk,
             Err(why) => return Ok(Err(why)),
         };
-        let size = walk.end.wrapping_sub(start);
+        let counted_from = if self.line().counts_update_from_slot_start() {
+            0
+        } else {
+            start
+        };
+        let size = walk.end.wrapping_sub(counted_from);
         let limit = self.max_image_size(area)?;
         if size > limit {
             return Ok(Err(format!("it has {size} bytes, the slot takes {limit}")));
@@ -278,7 +306,10 @@ impl Loader<'_> {
                 Found::End => break,
                 Found::Broken(why) => return Ok(Err(why)),
             };
-            if !entry.is_protected && !self.may_stand_unprotected(entry.kind) {
+            if !entry.is_protected
+                && self.line().has_tlv_allow_list()
+                && !self.may_stand_unprotected(entry.kind)
+            {
                 return Ok(Err(format!(
                     "TLV {:#06x} must not stand in the unprotected area",
                     entry.kind
@@ -329,7 +360,9 @@ impl Loader<'_> {
     /// `allowed_unprot_tlvs`: of the two kinds of ECIES on X25519 only the one that the build understands is in it.
     fn may_stand_unprotected(&self, kind: u16) -> bool {
         let x25519 = [Encryption::X25519, Encryption::X25519Sha512].map(Encryption::tlv_type);
-        if x25519.contains(&kind) {
+        if kind == TLV_SHA512 && !self.line().allows_sha512() {
+            false
+        } else if x25519.contains(&kind) {
             (kind == Encryption::X25519Sha512.tlv_type())
                 == (self.io.config.encryption == Encryption::X25519Sha512)
         } else {

@@ -66,9 +66,10 @@ pub(crate) struct BenchArgs {
     /// Rig file: the boards of this bench [default: ./rigs/virtual.yaml, or the built-in virtual rig]
     #[arg(long, value_name = "FILE", help_heading = "Bench options")]
     pub(crate) rig: Option<PathBuf>,
-    /// Firmware set: what is under test [default: the demo firmware, generated for the run]
+    /// Firmware set: what is under test; may be given several times, and each scenario runs with the first that has what
+    /// it names and needs [default: the demo firmware in all its variants, generated for the run]
     #[arg(long, value_name = "FILE", help_heading = "Bench options")]
-    pub(crate) firmware: Option<PathBuf>,
+    pub(crate) firmware: Vec<PathBuf>,
 }
 
 /// `dfu-hil run`.
@@ -339,6 +340,12 @@ pub(crate) struct VirtualDkArgs {
     /// Leave no bits that read differently after each reset
     #[arg(long, requires = "torn")]
     pub(crate) torn_stable: bool,
+    /// Hold a button of every board from the start: 1 to 4, as printed beside it; may be given several times
+    ///
+    /// `BUTT1 ON` and `BUTT1 OFF` to a board's power supply (SCPI on TCP) press and release it at any time. Button 1 is the
+    /// one that MCUboot looks at for serial recovery.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=4))]
+    pub(crate) press: Vec<u8>,
     /// How fast the boards' time runs: 1 as on silicon, 20 a twentieth of the time, `instant` none at all
     #[arg(long, value_name = "FACTOR", default_value = "1")]
     pub(crate) speed: Speed,
@@ -363,12 +370,13 @@ pub(crate) struct VirtualDkArgs {
     /// Start with empty flash instead of the demo firmware
     #[arg(long, conflicts_with = "load")]
     pub(crate) blank: bool,
-    /// Firmware set whose bootloaders are real ones: where they are in flash, a board behaves as the set describes them
+    /// Firmware set whose bootloaders are real ones: where they are in flash, a board behaves as the set describes them;
+    /// may be given several times
     ///
-    /// Without --blank and --load its baseline is in the flash from the start.
+    /// Without --blank and --load the baseline of the first is in the flash from the start.
     #[arg(long, value_name = "FILE")]
-    pub(crate) firmware: Option<PathBuf>,
-    /// What the applications of that set do, which no virtual core can execute: ordinary (an SMP server, confirmed by a
+    pub(crate) firmware: Vec<PathBuf>,
+    /// What the applications of those sets do, which no virtual core can execute: ordinary (an SMP server, confirmed by a
     /// client), self-confirms, no-server, crashes or hangs [default: ordinary]
     #[arg(long, value_name = "BEHAVIOUR", requires = "firmware")]
     pub(crate) application: Option<UndescribedApplication>,

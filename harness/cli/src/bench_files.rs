@@ -1,10 +1,12 @@
-//! The rig file and the firmware set of a command: those that were named, or the defaults.
+//! The rig file and the firmware sets of a command: those that were named, or the defaults.
 
 use crate::error::CliError;
 use hil_rig::RigFile;
-use hil_runner::{Firmware, error_chain};
+use hil_runner::{Chosen, Firmware, SetSource, error_chain};
 use hil_scenario::FirmwareSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use virtual_dk::demo::Variant;
 
 /// The rig that needs no hardware, as it was when this was built.
 const VIRTUAL_RIG: &str = include_str!("../../../rigs/virtual.yaml");
@@ -24,17 +26,41 @@ pub(crate) fn rig_file(named: Option<&Path>) -> Result<RigFile, CliError> {
 }
 
 /// Reads a firmware set and every file that it names.
-pub(crate) fn firmware(path: &Path) -> Result<Firmware, CliError> {
+fn firmware(path: &Path) -> Result<Firmware, CliError> {
     let set = FirmwareSet::load(path).map_err(|error| CliError::usage(error.render()))?;
     Firmware::new(set).map_err(|error| CliError::usage(error_chain(&error)).with_help(error.help()))
 }
 
-/// Writes the demo firmware into `folder` and reads it as any other set.
-pub(crate) fn demo_firmware(folder: &Path) -> Result<Firmware, CliError> {
-    let variant = virtual_dk::demo::Variant::default();
-    let file = virtual_dk::demo::write_firmware_set(folder, variant)
-        .map_err(|error| CliError::usage(error_chain(&error)))?;
-    firmware(&file)
+/// The firmware sets that were named, in their order; without any, the demo firmware in all its variants, each written
+/// into a folder of its own in `folder` when it is needed.
+pub(crate) fn sets(named: &[PathBuf], folder: &Path) -> Result<Vec<SetSource<CliError>>, CliError> {
+    if !named.is_empty() {
+        return named
+            .iter()
+            .map(|path| firmware(path).map(SetSource::of))
+            .collect();
+    }
+    let demo = Variant::ALL.iter().map(|&variant| {
+        let folder = folder.join(variant.name());
+        SetSource::when_needed(variant.set_name(), variant.bootloader(), move || {
+            let file = virtual_dk::demo::write_firmware_set(&folder, variant)
+                .map_err(|error| CliError::usage(error_chain(&error)))?;
+            firmware(&file)
+        })
+    });
+    Ok(demo.collect())
+}
+
+/// What reports list: the sets that scenarios may run with, and all that were named.
+pub(crate) fn under_test(sets: &[SetSource<CliError>], chosen: &Chosen) -> Vec<Arc<Firmware>> {
+    let used = chosen.sets();
+    let listed = |firmware: &&Arc<Firmware>, source: &SetSource<CliError>| {
+        !source.is_made_when_needed() || used.iter().any(|used| Arc::ptr_eq(used, firmware))
+    };
+    sets.iter()
+        .filter_map(|source| source.loaded().filter(|firmware| listed(firmware, source)))
+        .cloned()
+        .collect()
 }
 
 #[cfg(test)]

@@ -34,6 +34,12 @@ impl Library {
     }
 }
 
+/// Whether a scenario's own file was named, and not a folder that it is in: then it is meant to run.
+pub(crate) fn is_named(selection: &SelectionArgs, scenario: &Scenario) -> bool {
+    let mut paths = selection.scenarios.iter();
+    paths.any(|path| path == scenario.path() && !path.is_dir())
+}
+
 /// The library in the binary.
 fn built_in() -> Result<Vec<Scenario>, Vec<FileError>> {
     let (scenarios, mistakes): (Vec<_>, Vec<_>) = BUILT_IN

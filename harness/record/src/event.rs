@@ -4,7 +4,7 @@
 //! telling and nothing else: no channel, no handle, no key, no decrypted payload.
 
 use crate::outcome::Outcome;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
 /// One thing that happened.
@@ -95,6 +95,15 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         latency_us: Option<u64>,
     },
+    /// A button was pressed, or let go of.
+    Button {
+        /// Name of the board.
+        board: String,
+        /// Which, by what it is for.
+        button: String,
+        /// Whether it is pressed from here on.
+        pressed: bool,
+    },
     /// The debug probe did something.
     Probe {
         /// Name of the board.
@@ -155,6 +164,7 @@ impl EventKind {
             | Self::LinkConnected(_)
             | Self::LinkEnded { .. }
             | Self::Power { .. }
+            | Self::Button { .. }
             | Self::Probe { .. }
             | Self::UploadProgress { .. }
             | Self::Retry { .. }
@@ -174,8 +184,9 @@ pub struct RunStarted {
     pub tool: Tool,
     /// On what.
     pub rig: RigInfo,
-    /// What is under test.
-    pub firmware: FirmwareInfo,
+    /// What is under test: all firmware sets. Older journals have one, which is no list.
+    #[serde(deserialize_with = "one_or_more")]
+    pub firmware: Vec<FirmwareInfo>,
     /// The scenario variants that will have their turn, in the order planned.
     pub planned: Vec<String>,
 }
@@ -207,13 +218,29 @@ pub struct BoardInfo {
     pub description: String,
 }
 
-/// The firmware set of a run.
+/// A firmware set of a run.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct FirmwareInfo {
     /// Name of the firmware set.
     pub name: String,
     /// SHA-256 over the firmware set's file and everything that it names, as hex digits.
     pub digest: String,
+}
+
+/// Reads a list, or what stands there alone.
+pub(crate) fn one_or_more<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<FirmwareInfo>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMore {
+        More(Vec<FirmwareInfo>),
+        One(FirmwareInfo),
+    }
+    Ok(match OneOrMore::deserialize(deserializer)? {
+        OneOrMore::More(sets) => sets,
+        OneOrMore::One(set) => vec![set],
+    })
 }
 
 /// What is known when a scenario variant begins.
@@ -233,6 +260,9 @@ pub struct ScenarioStarted {
     pub known_issue: Option<String>,
     /// The board it runs on.
     pub board: String,
+    /// The firmware set it runs with. Older journals do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<FirmwareInfo>,
 }
 
 /// Which step of a scenario.

@@ -1,6 +1,8 @@
 //! Makes the record of a run by going once through its events.
 
-use crate::event::{Event, EventKind, Evidence, RunStarted, ScenarioStarted, StepInfo};
+use crate::event::{
+    Event, EventKind, Evidence, FirmwareInfo, RunStarted, ScenarioStarted, StepInfo,
+};
 use crate::outcome::{ErrorKind, Outcome, SkipKind, Verdict};
 use crate::run::{ConsoleLine, Ending, RunRecord, ScenarioRecord, StepRecord, Totals};
 use std::collections::{BTreeMap, VecDeque};
@@ -122,6 +124,7 @@ impl Folding {
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
+            | EventKind::Button { .. }
             | EventKind::Probe { .. }
             | EventKind::UploadProgress { .. } => {}
         }
@@ -168,6 +171,7 @@ impl Folding {
             .scenarios
             .into_iter()
             .map(|open| open.close(last_at, ending, &console))
+            .map(|scenario| with_only_set(scenario, &start.firmware))
             .collect();
         let mut totals = Totals::default();
         for scenario in &scenarios {
@@ -188,6 +192,16 @@ impl Folding {
             notes: self.notes,
         }
     }
+}
+
+/// A scenario that ran in a run with one firmware set ran with that one; older journals do not say it.
+fn with_only_set(mut scenario: ScenarioRecord, sets: &[FirmwareInfo]) -> ScenarioRecord {
+    if let [only] = sets
+        && scenario.started_ms.is_some()
+    {
+        scenario.firmware.get_or_insert_with(|| only.clone());
+    }
+    scenario
 }
 
 impl Open {
@@ -258,13 +272,14 @@ impl Open {
             Some((at, started)) => (Some(at), Some(started)),
             None => (None, None),
         };
-        let (summary, file, requirements, known_issue) = started
+        let (summary, file, requirements, known_issue, firmware) = started
             .map(|started| {
                 (
                     started.summary,
                     started.file,
                     started.requirements,
                     started.known_issue,
+                    started.firmware,
                 )
             })
             .unwrap_or_default();
@@ -276,6 +291,7 @@ impl Open {
             requirements,
             known_issue,
             board,
+            firmware,
             started_ms,
             duration_ms: started_ms.map_or(0, |at| ended_at.saturating_sub(at)),
             retries: self.retries,

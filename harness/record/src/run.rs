@@ -3,7 +3,9 @@
 //! The same function makes it at the end of a run and from the journal of a run that was killed. What was running
 //! then is an error of the bench, what had not begun is a skip; neither is ever a pass.
 
-use crate::event::{CoreName, Event, EventKind, Evidence, FirmwareInfo, RigInfo, StepInfo, Tool};
+use crate::event::{
+    CoreName, Event, EventKind, Evidence, FirmwareInfo, RigInfo, StepInfo, Tool, one_or_more,
+};
 use crate::fold::fold;
 use crate::outcome::{Outcome, Verdict};
 use jiff::Timestamp;
@@ -27,8 +29,9 @@ pub struct RunRecord {
     pub tool: Tool,
     /// On what.
     pub rig: RigInfo,
-    /// What was under test.
-    pub firmware: FirmwareInfo,
+    /// What was under test: all firmware sets. In format 1 it is one, which is no list.
+    #[serde(deserialize_with = "one_or_more")]
+    pub firmware: Vec<FirmwareInfo>,
     /// How many scenario variants ended how.
     pub totals: Totals,
     /// How often something had to be tried again.
@@ -120,6 +123,9 @@ pub struct ScenarioRecord {
     /// The board it ran on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub board: Option<String>,
+    /// The firmware set it ran with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<FirmwareInfo>,
     /// When it began, in milliseconds since the start of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_ms: Option<u64>,
@@ -186,7 +192,7 @@ pub enum RecordError {
 
 impl RunRecord {
     /// The version of the format that is written.
-    pub const FORMAT: u32 = 1;
+    pub const FORMAT: u32 = 2;
 
     /// Makes the record of a run from its events.
     ///

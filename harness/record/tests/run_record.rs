@@ -6,6 +6,13 @@ use hil_record::{
     Tool, Verdict,
 };
 
+fn firmware(name: &str) -> FirmwareInfo {
+    FirmwareInfo {
+        name: name.to_owned(),
+        digest: "ab".repeat(32),
+    }
+}
+
 fn sample() -> Vec<Event> {
     let scenario = |name: &str| {
         EventKind::ScenarioStarted(ScenarioStarted {
@@ -15,6 +22,7 @@ fn sample() -> Vec<Event> {
             requirements: vec!["DFU-APP-1".to_owned()],
             known_issue: None,
             board: "dk1".to_owned(),
+            firmware: Some(firmware("demo-external")),
         })
     };
     let step = |scenario: &str, number, name: &str| EventKind::StepStarted {
@@ -58,10 +66,7 @@ fn sample() -> Vec<Event> {
                     description: "virtual nRF5340 DK".to_owned(),
                 }],
             },
-            firmware: FirmwareInfo {
-                name: "demo".to_owned(),
-                digest: "ab".repeat(32),
-            },
+            firmware: vec![firmware("demo"), firmware("demo-external")],
             planned: ["good", "bad", "no-power", "late"]
                 .map(str::to_owned)
                 .to_vec(),
@@ -117,6 +122,40 @@ fn result_json_of_a_whole_run() {
     let json = serde_json::to_string_pretty(&record).unwrap();
     insta::assert_snapshot!(json);
     assert_eq!(serde_json::from_str::<RunRecord>(&json).unwrap(), record);
+}
+
+/// As journals and results were before a run could have several firmware sets.
+fn as_of_format_1(mut json: serde_json::Value) -> serde_json::Value {
+    if let Some(first) = json["firmware"].as_array().and_then(|sets| sets.first()) {
+        json["firmware"] = first.clone();
+    }
+    if json["type"] == "scenario-started" {
+        json.as_object_mut().unwrap().remove("firmware");
+    }
+    json
+}
+
+#[test]
+fn an_older_journal_is_read_and_its_scenarios_ran_with_its_only_set() {
+    let events: Vec<Event> = sample()
+        .iter()
+        .map(|event| as_of_format_1(serde_json::to_value(event).unwrap()))
+        .map(|json| serde_json::from_value(json).unwrap())
+        .collect();
+    let record = RunRecord::from_events(&events).unwrap();
+    assert_eq!(record.firmware, [firmware("demo")]);
+    for scenario in &record.scenarios {
+        let expected = scenario.started_ms.map(|_| firmware("demo"));
+        assert_eq!(scenario.firmware, expected, "{}", scenario.name);
+    }
+}
+
+#[test]
+fn an_older_result_is_read() {
+    let record = RunRecord::from_events(&sample()).unwrap();
+    let json = as_of_format_1(serde_json::to_value(&record).unwrap());
+    let read: RunRecord = serde_json::from_value(json).unwrap();
+    assert_eq!(read.firmware, [firmware("demo")]);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //! One test suite for the run, one test case for each scenario variant: a failure of the firmware is a `failure`,
 //! trouble of the bench an `error`, and what was not run is `skipped` with its reason.
 
-use hil_record::{Evidence, Outcome, RunRecord, ScenarioRecord};
+use crate::text::firmware_sets;
+use hil_record::{Evidence, FirmwareInfo, Outcome, RunRecord, ScenarioRecord};
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -11,7 +12,11 @@ use std::time::Duration;
 /// The record as JUnit XML.
 #[must_use]
 pub fn junit(record: &RunRecord) -> String {
-    let mut suite = TestSuite::new(format!("{} on {}", record.firmware.name, record.rig.name));
+    let under_test = match record.firmware.as_slice() {
+        [only] => only.name.clone(),
+        several => firmware_sets(several),
+    };
+    let mut suite = TestSuite::new(format!("{under_test} on {}", record.rig.name));
     suite.set_time(Duration::from_millis(record.duration_ms));
     // As text: the type that quick-junit takes would need another date library.
     suite.extra.insert(
@@ -41,11 +46,14 @@ pub fn junit(record: &RunRecord) -> String {
         ),
         ("rig", record.rig.name.clone()),
         ("boards", boards.join(", ")),
-        ("firmware", record.firmware.name.clone()),
-        ("firmware-sha256", record.firmware.digest.clone()),
         ("retries", record.retries.to_string()),
     ] {
         suite.add_property(Property::new(name, value));
+    }
+    for set in &record.firmware {
+        for property in firmware_properties(set) {
+            suite.add_property(property);
+        }
     }
     suite.add_test_cases(
         record
@@ -60,6 +68,13 @@ pub fn junit(record: &RunRecord) -> String {
     report
         .to_string()
         .expect("XML written to memory meets no error: text that XML cannot hold was replaced")
+}
+
+fn firmware_properties(set: &FirmwareInfo) -> [Property; 2] {
+    [
+        Property::new("firmware", set.name.clone()),
+        Property::new("firmware-sha256", set.digest.clone()),
+    ]
 }
 
 fn test_case(record: &RunRecord, scenario: &ScenarioRecord) -> TestCase {
@@ -78,6 +93,9 @@ fn test_case(record: &RunRecord, scenario: &ScenarioRecord) -> TestCase {
     }
     if let Some(board) = &scenario.board {
         case.add_property(Property::new("board", board.clone()));
+    }
+    for property in scenario.firmware.iter().flat_map(firmware_properties) {
+        case.add_property(property);
     }
     if scenario.retries > 0 {
         case.add_property(Property::new("retries", scenario.retries.to_string()));

@@ -13,3 +13,4 @@ pub use files::{ReportError, json, write};
 pub use junit::junit;
 pub use progress::ProgressLines;
 pub use summary::{SummaryContext, summary};
+pub use text::firmware_sets;

@@ -1,6 +1,6 @@
 //! Progress as plain lines, for logs and pipes.
 
-use crate::text::{Took, count};
+use crate::text::{Took, count, firmware_sets};
 use hil_record::{Event, EventKind, Reporter};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -47,10 +47,10 @@ impl<W: Write + Send> Reporter for ProgressLines<W> {
                 self.planned = start.planned.len() as u64;
                 writeln!(
                     out,
-                    "run {}: {} of firmware set `{}` on rig `{}`, {}",
+                    "run {}: {} of {} on rig `{}`, {}",
                     start.run,
                     count(self.planned, "scenario", "scenarios"),
-                    start.firmware.name,
+                    firmware_sets(&start.firmware),
                     start.rig.name,
                     count(start.rig.boards.len() as u64, "board", "boards")
                 )
@@ -126,6 +126,7 @@ impl<W: Write + Send> Reporter for ProgressLines<W> {
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
+            | EventKind::Button { .. }
             | EventKind::Probe { .. } => Ok(()),
         }
     }

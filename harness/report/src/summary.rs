@@ -1,8 +1,8 @@
 //! The end of a run on a terminal: what did not pass first, with its cause and where to look.
 
 use crate::junit::evidence_line;
-use crate::text::{Took, count, shell_word};
-use hil_record::{Ending, Outcome, RunRecord, ScenarioRecord, Verdict};
+use crate::text::{Took, count, firmware_sets, shell_word};
+use hil_record::{Ending, RunRecord, ScenarioRecord, Verdict};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -19,11 +19,12 @@ pub struct SummaryContext<'a> {
 #[must_use]
 pub fn summary(record: &RunRecord, context: &SummaryContext<'_>) -> String {
     let mut out = String::new();
-    for verdict in [Verdict::Fail, Verdict::Error, Verdict::Skip] {
+    for verdict in [Verdict::Fail, Verdict::Error] {
         for scenario in with_verdict(record, verdict) {
-            describe(&mut out, scenario);
+            describe(&mut out, record, scenario);
         }
     }
+    skips(&mut out, record);
     if !out.is_empty() {
         out.push('\n');
     }
@@ -50,16 +51,38 @@ fn with_verdict(record: &RunRecord, verdict: Verdict) -> impl Iterator<Item = &S
         .filter(move |scenario| scenario.outcome.verdict() == verdict)
 }
 
-fn describe(out: &mut String, scenario: &ScenarioRecord) {
+/// What was not run, by the reason: one reason often keeps many from running.
+fn skips(out: &mut String, record: &RunRecord) {
+    let mut by_reason: Vec<(&str, Vec<&str>)> = Vec::new();
+    for scenario in with_verdict(record, Verdict::Skip) {
+        let reason = scenario.outcome.cause().unwrap_or_default();
+        match by_reason.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, names)) => names.push(&scenario.name),
+            None => by_reason.push((reason, vec![&scenario.name])),
+        }
+    }
+    for (reason, names) in by_reason {
+        let _ = match names.as_slice() {
+            [only] => writeln!(out, " SKIP {only}: {reason}"),
+            several => writeln!(
+                out,
+                " SKIP {} scenarios: {reason}\n      {}",
+                several.len(),
+                several.join(", ")
+            ),
+        };
+    }
+}
+
+fn describe(out: &mut String, record: &RunRecord, scenario: &ScenarioRecord) {
     let cause = scenario.outcome.cause().unwrap_or_default();
     let label = scenario.outcome.verdict().word().to_uppercase();
-    if matches!(scenario.outcome, Outcome::Skip { .. }) {
-        let _ = writeln!(out, "{label:>5} {}: {cause}", scenario.name);
-        return;
-    }
     let _ = write!(out, "{label:>5} {}", scenario.name);
     if let Some(board) = &scenario.board {
         let _ = write!(out, " on {board}");
+    }
+    if let (Some(firmware), true) = (&scenario.firmware, record.firmware.len() > 1) {
+        let _ = write!(out, " with `{}`", firmware.name);
     }
     let step = scenario.last_bad_step();
     if let Some(step) = step {
@@ -95,6 +118,26 @@ fn known_issues(out: &mut String, record: &RunRecord) {
     }
 }
 
+/// The firmware sets of a run with several, and how many scenarios ran with each.
+fn sets(out: &mut String, record: &RunRecord) {
+    if record.firmware.len() < 2 {
+        return;
+    }
+    let width = record.firmware.iter().map(|set| set.name.len()).max();
+    let width = width.unwrap_or_default();
+    for set in &record.firmware {
+        let ran = record.scenarios.iter();
+        let ran = ran.filter(|scenario| scenario.firmware.as_ref() == Some(set));
+        let _ = writeln!(
+            out,
+            "  {:width$}  {}, SHA-256 {}…",
+            set.name,
+            count(ran.count() as u64, "scenario", "scenarios"),
+            set.digest.get(..12).unwrap_or(&set.digest)
+        );
+    }
+}
+
 fn totals(out: &mut String, record: &RunRecord) {
     let totals = record.totals;
     let parts = [
@@ -122,7 +165,13 @@ fn totals(out: &mut String, record: &RunRecord) {
         .iter()
         .map(|board| format!("{} ({})", board.name, board.description))
         .collect();
-    let _ = writeln!(out, "; {} on {}", record.firmware.name, boards.join(", "));
+    let _ = writeln!(
+        out,
+        "; {} on {}",
+        firmware_sets(&record.firmware),
+        boards.join(", ")
+    );
+    sets(out, record);
     match record.ending {
         Ending::Complete => {}
         Ending::Stopped => out.push_str("the run was stopped before its end\n"),

@@ -1,5 +1,6 @@
 //! Words and numbers for people.
 
+use hil_record::FirmwareInfo;
 use std::fmt;
 
 /// A duration in milliseconds as people say it: `350 ms`, `12.4 s`, `3 min 05 s`, `1 h 02 min`.
@@ -22,6 +23,16 @@ pub(crate) fn count(number: u64, one: &str, several: &str) -> String {
     match number {
         1 => format!("1 {one}"),
         _ => format!("{number} {several}"),
+    }
+}
+
+/// What was under test: ``firmware set `demo` ``, or how many sets it was.
+#[must_use]
+pub fn firmware_sets(sets: &[FirmwareInfo]) -> String {
+    match sets {
+        [] => "no firmware set".to_owned(),
+        [only] => format!("firmware set `{}`", only.name),
+        several => format!("{} firmware sets", several.len()),
     }
 }
 

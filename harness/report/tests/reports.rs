@@ -26,10 +26,7 @@ fn events() -> Vec<Event> {
                 description: "virtual nRF5340 DK".to_owned(),
             }],
         },
-        firmware: FirmwareInfo {
-            name: "demo".to_owned(),
-            digest: "ab".repeat(32),
-        },
+        firmware: vec![firmware("demo")],
         planned: ["no-power", "app-update[uart]", "revert[uart]", "net[uart]"]
             .map(str::to_owned)
             .to_vec(),
@@ -85,6 +82,13 @@ fn events() -> Vec<Event> {
         .collect()
 }
 
+fn firmware(name: &str) -> FirmwareInfo {
+    FirmwareInfo {
+        name: name.to_owned(),
+        digest: "ab".repeat(32),
+    }
+}
+
 fn scenario(
     name: &str,
     step: &str,
@@ -101,6 +105,7 @@ fn scenario(
             requirements: vec!["DFU-APP-1".to_owned(), "DFU-CONF-1".to_owned()],
             known_issue: None,
             board: "dk1".to_owned(),
+            firmware: Some(firmware("demo")),
         }),
         EventKind::StepStarted {
             scenario: variant.clone(),
@@ -221,7 +226,7 @@ fn terminal_summary() {
           help: is the USB cable in?
      SKIP no-power: needs a power switch (step 9 `power_cycle`), board `dk1` has none
 
-    1 passed, 1 failed, 1 could not be decided, 1 skipped in 39.0 s, with 3 retries; demo on dk1 (virtual nRF5340 DK)
+    1 passed, 1 failed, 1 could not be decided, 1 skipped in 39.0 s, with 3 retries; firmware set `demo` on dk1 (virtual nRF5340 DK)
     note: dk1: nobody has run this on hardware
     evidence: reports/runs/20260802T101530Z-01
     again: dfu-hil run --filter 'revert[uart]' --filter 'net[uart]'
@@ -233,11 +238,10 @@ fn terminal_summary_of_a_run_in_which_nothing_ran() {
     let record = RunRecord::from_events(&events()[..2]).unwrap();
     insta::assert_snapshot!(shown(&record), @r"
      SKIP no-power: needs a power switch (step 9 `power_cycle`), board `dk1` has none
-     SKIP app-update[uart]: the run was killed before its turn
-     SKIP revert[uart]: the run was killed before its turn
-     SKIP net[uart]: the run was killed before its turn
+     SKIP 3 scenarios: the run was killed before its turn
+          app-update[uart], revert[uart], net[uart]
 
-    4 skipped in 1.3 s; demo on dk1 (virtual nRF5340 DK)
+    4 skipped in 1.3 s; firmware set `demo` on dk1 (virtual nRF5340 DK)
     the run was killed before its end
     nothing ran, so nothing is shown to work
     evidence: reports/runs/20260802T101530Z-01
@@ -258,11 +262,37 @@ fn terminal_summary_of_a_run_that_passed() {
     record.notes.clear();
     record.scenarios[0].known_issue = Some("mcuboot#1966, fixed in SDK 3.1".to_owned());
     insta::assert_snapshot!(shown(&record), @r"
-    1 passed in 39.0 s, with 1 retry; demo on dk1 (virtual nRF5340 DK)
+    1 passed in 39.0 s, with 1 retry; firmware set `demo` on dk1 (virtual nRF5340 DK)
     1 known issue in this firmware:
       mcuboot#1966, fixed in SDK 3.1 (app-update[uart])
     evidence: reports/runs/20260802T101530Z-01
     ");
+}
+
+#[test]
+fn terminal_summary_of_a_run_with_two_firmware_sets() {
+    let mut record = record();
+    record.firmware.push(firmware("demo-external"));
+    record
+        .scenarios
+        .retain(|scenario| scenario.name != "no-power");
+    record.scenarios[1].firmware = Some(firmware("demo-external"));
+    record.notes.clear();
+    insta::assert_snapshot!(shown(&record), @r#"
+     FAIL revert[uart] on dk1 with `demo-external`, step 3 `expect_slot` (scenarios/revert.yaml:12)
+          app.primary differs from baseline.app at 0x0000c200: found 0x5a & "<b>", expected 0x3d
+            app.primary SHA-256: 1111, expected 2222
+            first difference: 0x0000c200
+    ERROR net[uart] on dk1 with `demo`, step 3 `upload` (scenarios/net.yaml:12)
+          serial port `/dev/ttyACM1` went away
+          help: is the USB cable in?
+
+    1 passed, 1 failed, 1 could not be decided, 1 skipped in 39.0 s, with 3 retries; 2 firmware sets on dk1 (virtual nRF5340 DK)
+      demo           2 scenarios, SHA-256 abababababab…
+      demo-external  1 scenario, SHA-256 abababababab…
+    evidence: reports/runs/20260802T101530Z-01
+    again: dfu-hil run --filter 'revert[uart]' --filter 'net[uart]'
+    "#);
 }
 
 #[test]

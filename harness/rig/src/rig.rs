@@ -1,17 +1,18 @@
 //! A rig that is open: its boards can be used until it is dropped.
 
 use crate::bluetooth::{Radio, SeatFolder, Seats};
+use crate::button::{self, Button};
 use crate::core::Core;
-use crate::error::RigError;
+use crate::error::{Purpose, RigError};
 use crate::file::{
-    BleSpec, BoardKind, BoardSpec, Cuts, ExternalFlash, PowerSpec, ProbeSelector, ProbeSpec,
-    RealSpec, RigFile, ScpiPlace, ScpiWords, UartPortSpec, UartSpec, UsbSwitch,
+    BleSpec, BoardKind, BoardSpec, ButtonSpec, Cuts, ExternalFlash, PowerSpec, ProbeSelector,
+    ProbeSpec, RealSpec, RigFile, ScpiPlace, ScpiWords, UartPortSpec, UartSpec, UsbSwitch,
 };
 use crate::launcher::{Offer, VirtualEndpoints, VirtualLauncher, VirtualProcess};
 use crate::lease::{self, Lease};
 use crate::power::{
     self, Ask, CommandSwitch, Commands, ManualSwitch, Place, PowerKind, PowerSwitch, Ppk2Switch,
-    ProbeSight, ResetOnly, ScpiSwitch, SysfsSwitch, UhubctlSwitch,
+    ProbeSight, Programs, ResetOnly, ScpiSwitch, SysfsSwitch, UhubctlSwitch,
 };
 use crate::probe::{ProbeConfig, ProbeSession};
 use crate::uart::{self, UartEndpoint};
@@ -20,6 +21,7 @@ use hil_clock::SharedClock;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What opening a rig needs to know beyond the rig file.
 #[derive(Clone)]
@@ -144,6 +146,7 @@ pub struct Board {
     external_flash: ExternalFlash,
     power: Arc<dyn PowerSwitch>,
     cuts: Cuts,
+    recovery_button: Option<Arc<dyn Button>>,
     // In front of the process too: its worker hangs up before the air goes away.
     radio: Option<Radio>,
     // In front of the process, so that the probe is closed before the board goes away.
@@ -192,6 +195,12 @@ impl Board {
             Err(RigError::ProbeOpen { .. }) => ProbeSight::NoProbe,
             Err(error) => ProbeSight::Unclear(error.to_string()),
         }
+    }
+
+    /// The button that the board's bootloader looks at, where the rig file says how it is pressed.
+    #[must_use]
+    pub fn recovery_button(&self) -> Option<Arc<dyn Button>> {
+        self.recovery_button.clone()
     }
 
     /// Whether the board has an external flash, as its rig file says.
@@ -427,6 +436,12 @@ fn as_real(name: &str, endpoints: VirtualEndpoints, cuts: Cuts) -> Result<RealSp
             words: ScpiWords::default(),
         },
         cuts,
+        // Button 1, by a command of the supply.
+        recovery_button: Some(ButtonSpec::Scpi {
+            address: endpoints.power,
+            press: "BUTT1 ON".to_owned(),
+            release: "BUTT1 OFF".to_owned(),
+        }),
     })
 }
 
@@ -459,6 +474,10 @@ impl Board {
             process: process.clone(),
         }));
         let power = power_switch(&name, &real.power, &probe, options);
+        let recovery_button = real
+            .recovery_button
+            .as_ref()
+            .map(|spec| button::of(&name, spec, options));
         Self {
             name,
             description: description(spec, &process),
@@ -467,6 +486,7 @@ impl Board {
             external_flash: spec.external_flash,
             power,
             cuts: real.cuts,
+            recovery_button,
             radio,
             probe,
             _lease: lease,
@@ -484,6 +504,12 @@ fn power_switch(
 ) -> Arc<dyn PowerSwitch> {
     let board = name.to_owned();
     let clock = options.clock.clone();
+    let programs = |within: &Duration| Programs {
+        board: name.to_owned(),
+        purpose: Purpose::Power,
+        within: *within,
+        clock: options.clock.clone(),
+    };
     match spec {
         PowerSpec::Scpi { supply, words } => {
             let place = match supply {
@@ -494,12 +520,10 @@ fn power_switch(
         }
         PowerSpec::UsbPort { hub, port, by } => match by {
             UsbSwitch::Uhubctl { program, within } => Arc::new(UhubctlSwitch {
-                board,
+                programs: programs(within),
                 program: program.clone(),
                 hub: hub.clone(),
                 port: *port,
-                within: *within,
-                clock,
             }),
             UsbSwitch::Sysfs { companion } => Arc::new(SysfsSwitch {
                 board,
@@ -519,21 +543,17 @@ fn power_switch(
             port,
             within,
         } => Arc::new(CommandSwitch {
-            board,
+            programs: programs(within),
             kind: PowerKind::UsbPort,
             commands: power::ykush(program, model.as_deref(), serial, *port),
-            within: *within,
-            clock,
         }),
         PowerSpec::Command { on, off, within } => Arc::new(CommandSwitch {
-            board,
+            programs: programs(within),
             kind: PowerKind::Command,
             commands: Commands {
                 on: on.clone(),
                 off: off.clone(),
             },
-            within: *within,
-            clock,
         }),
         PowerSpec::Manual => Arc::new(ManualSwitch {
             board,

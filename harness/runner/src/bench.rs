@@ -16,9 +16,9 @@ use hil_clock::{Clock, Instant, SharedClock};
 use hil_record::{BoardInfo, CoreName, ErrorKind, EventKind, PowerAction};
 use hil_rig::{
     Board, Current, Cuts, FlashImage, Judgement, PowerLoss, PowerSwitch, ProbeSight,
-    ProgramOptions, Rest, Rig, RigError, Switched,
+    ProgramOptions, Purpose, Rest, Rig, RigError, Switched,
 };
-use hil_scenario::{BoardFeature, Core, Transport};
+use hil_scenario::{BoardFeature, Button, Core, Transport};
 use hil_smp::{ConsoleEvent, ConsoleKind, TransportError, UartOptions, UartPort};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -91,6 +91,8 @@ pub(crate) struct Bench {
     outage: Option<Outage>,
     /// The consoles were not there when the board was last started: its first lines are lost.
     deaf: bool,
+    /// The button is held.
+    pressed: bool,
     // Last, so that the ports are closed before the board goes away.
     board: Board,
 }
@@ -165,6 +167,9 @@ impl FoundBoard {
         if self.board.has_external_flash() {
             features.insert(BoardFeature::ExternalFlash);
         }
+        if self.board.recovery_button().is_some() {
+            features.insert(BoardFeature::RecoveryButton);
+        }
         features
     }
 
@@ -211,6 +216,7 @@ impl FoundBoard {
             outage: None,
             deaf: false,
             power: self.board.power(),
+            pressed: false,
             board: self.board,
         })
     }
@@ -560,16 +566,57 @@ impl Bench {
         proof.ok_or_else(|| outage.unproven(&self.name, &*self.power))
     }
 
+    /// Presses a button, until [`release`](Self::release).
+    pub(crate) fn press(&mut self, button: Button) -> Checked {
+        let hand = self.button(button)?;
+        self.button_event(button, true);
+        // Also when it is not known whether it was.
+        self.pressed = true;
+        hand.press().map_err(|error| trouble(&error))
+    }
+
+    /// Lets go of it.
+    pub(crate) fn release(&mut self, button: Button) -> Checked {
+        self.button(button)?
+            .release()
+            .map_err(|error| trouble(&error))?;
+        self.pressed = false;
+        self.button_event(button, false);
+        Ok(())
+    }
+
+    fn button(&self, button: Button) -> Checked<Arc<dyn hil_rig::Button>> {
+        let Button::Recovery = button;
+        self.board.recovery_button().ok_or_else(|| {
+            trouble(&RigError::NoButton {
+                board: self.name.clone(),
+            })
+        })
+    }
+
+    fn button_event(&self, button: Button, pressed: bool) {
+        self.events.emit(EventKind::Button {
+            board: self.name.clone(),
+            button: button.to_string(),
+            pressed,
+        });
+    }
+
     /// Leaves the board as it was found: powered, running, with nothing of a debugger on it.
     pub(crate) fn put_back(&mut self) -> Checked {
         if let Some(radio) = &mut self.radio {
             radio.end();
         }
+        let released = if self.pressed {
+            self.release(Button::Recovery)
+        } else {
+            Ok(())
+        };
         // Whether an outage was one is no question any more.
         self.outage = None;
         let powered = self.switch_on();
         let detached = self.board.probe().detach().map_err(|error| trouble(&error));
-        powered.and(detached)
+        released.and(powered).and(detached)
     }
 
     fn probe_event(&self, action: &str, detail: &str) {
@@ -595,18 +642,22 @@ fn trouble(error: &RigError) -> Trouble {
         RigError::File(_) | RigError::Image(_) => ErrorKind::File,
         // A supply that was told and says itself that it is not off: the cut did not happen.
         RigError::PowerNotSwitched { wanted: "off", .. } => ErrorKind::Inconclusive,
+        RigError::InstrumentConnect { purpose, .. }
+        | RigError::InstrumentAnswer { purpose, .. }
+        | RigError::CommandStart { purpose, .. }
+        | RigError::CommandFailed { purpose, .. }
+        | RigError::CommandStuck { purpose, .. }
+        | RigError::Manual { purpose, .. } => match purpose {
+            Purpose::Power => ErrorKind::Power,
+            Purpose::RecoveryButton => ErrorKind::Board,
+        },
         RigError::PowerNotSwitched { .. }
         | RigError::PowerPort { .. }
         | RigError::PowerFile { .. }
-        | RigError::PowerConnect { .. }
-        | RigError::PowerAnswer { .. }
-        | RigError::PowerCommandStart { .. }
-        | RigError::PowerCommandFailed { .. }
-        | RigError::PowerCommandStuck { .. }
-        | RigError::PowerManual { .. }
         | RigError::NoPowerSwitch { .. } => ErrorKind::Power,
         RigError::NoUart { .. } | RigError::UartNotFound { .. } => ErrorKind::Port,
-        RigError::NoSuchBoard { .. }
+        RigError::NoButton { .. }
+        | RigError::NoSuchBoard { .. }
         | RigError::VirtualStart { .. }
         | RigError::VirtualSilent { .. }
         | RigError::VirtualAnswer { .. }

@@ -1,12 +1,13 @@
 //! The firmware set as the steps need it: images with their hash and plain payload, regions of flash, what to program.
 
 use crate::trouble::{Checked, Trouble};
-use hil_bootloader::{Area, DeviceId, Keys, Signature};
+use hil_bootloader::{Area, DeviceId, Keys, Mode, Signature};
 use hil_image::{DecryptionKey, Image, PublicKey};
-use hil_record::ErrorKind;
+use hil_record::{ErrorKind, FirmwareInfo};
 use hil_rig::FlashImage;
 use hil_scenario::{Core, FirmwareSet, ImageRef, Memory, Slot};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -237,6 +238,13 @@ impl LoadedImage {
     }
 }
 
+/// Its name: what is in it is long, and in part secret.
+impl fmt::Debug for Firmware {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Firmware").field(&self.set.name).finish()
+    }
+}
+
 impl Firmware {
     /// Parses what the set's files hold.
     ///
@@ -341,6 +349,14 @@ impl Firmware {
         &self.set
     }
 
+    /// Its name and digest, for events.
+    pub(crate) fn info(&self) -> FirmwareInfo {
+        FirmwareInfo {
+            name: self.set.name.clone(),
+            digest: self.set.digest_hex(),
+        }
+    }
+
     /// An image by its role.
     pub(crate) fn image(&self, role: &ImageRef) -> Checked<Arc<LoadedImage>> {
         self.images.get(role).cloned().ok_or_else(|| {
@@ -386,6 +402,12 @@ impl Firmware {
                 ),
             )
         })
+    }
+
+    /// Whether the bootloader wants an update in the slot's second sector.
+    pub(crate) fn lies_one_sector_up(&self, slot: Slot) -> bool {
+        self.set.bootloader.mode == Mode::SwapOffset
+            && matches!(slot, Slot::AppSecondary | Slot::NetSecondary)
     }
 
     /// The bootloader's partition of a core.

@@ -1,6 +1,7 @@
 //! Runs scenarios on boards: which board runs what, step after step, with deadlines, evidence and one verdict each.
 //!
-//! Give [`run`] the boards that were [found](FoundBoard), the [firmware](Firmware) under test and the [jobs](Job); it
+//! Give [`run`] the boards that were [found](FoundBoard), the [jobs](Job) with the [firmware](Firmware) that
+//! each runs with; it
 //! tells [reporters](hil_record::Reporter) everything that happens as one stream of events, and returns how each job ended. Boards
 //! are reached through `hil-rig` and `hil-smp` only, so that nothing here can know what they are made of.
 //!
@@ -24,6 +25,7 @@ mod predicted;
 mod radio;
 mod run;
 mod scenario;
+mod sets;
 mod standing;
 mod step;
 mod trouble;
@@ -32,6 +34,7 @@ pub use bench::{BenchError, FoundBoard};
 pub use cancel::CancelToken;
 pub use events::ReporterFailure;
 pub use firmware::{Firmware, FirmwareProblem};
-pub use plan::Job;
+pub use plan::{Choice, Job};
 pub use run::{RunEnd, RunRequest, SCENARIO_LIMIT, run};
+pub use sets::{Chosen, SetSource, choose};
 pub use trouble::error_chain;

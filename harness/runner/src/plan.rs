@@ -1,9 +1,11 @@
-//! What will run where: scenario variants against boards, decided before any board is touched.
+//! What will run where and with which firmware: scenario variants against boards, decided before any board is touched.
 
 use crate::bench::FoundBoard;
 use crate::firmware::Firmware;
-use hil_scenario::{Capabilities, Scenario, StandingCheck, Variant};
-use std::collections::BTreeMap;
+use hil_bootloader::Config;
+use hil_scenario::{BoardFeature, Capabilities, Scenario, StandingCheck, Transport, Variant};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A variant that is to have its turn.
 #[derive(Clone, Debug)]
@@ -20,30 +22,36 @@ pub struct Job {
     pub known_issue: Option<String>,
     /// The checks that must not follow it, and why.
     pub waived: BTreeMap<StandingCheck, String>,
+    /// The firmware that it may run with.
+    pub firmware: Choice,
+}
+
+/// The firmware that a job may run with.
+#[derive(Clone, Debug)]
+pub enum Choice {
+    /// Sets that have everything it names and needs, the one to be preferred first.
+    Sets(Vec<Arc<Firmware>>),
+    /// Why there is none.
+    Nothing(String),
 }
 
 impl Job {
-    /// The variants of `scenarios` whose name is `wanted`, in order.
+    /// A variant of a scenario with its firmware.
     #[must_use]
-    pub fn of(scenarios: &[Scenario], wanted: impl Fn(&str) -> bool) -> Vec<Self> {
-        scenarios
-            .iter()
-            .flat_map(|scenario| {
-                scenario.expand().into_iter().map(|variant| Self {
-                    variant,
-                    summary: scenario.summary.trim().to_owned(),
-                    file: scenario.path().display().to_string(),
-                    requirements: scenario
-                        .requirements
-                        .iter()
-                        .map(ToString::to_string)
-                        .collect(),
-                    known_issue: scenario.known_issue.as_ref().map(ToString::to_string),
-                    waived: scenario.waived.clone(),
-                })
-            })
-            .filter(|job| wanted(&job.variant.name))
-            .collect()
+    pub fn new(scenario: &Scenario, variant: &Variant, firmware: Choice) -> Self {
+        Self {
+            variant: variant.clone(),
+            summary: scenario.summary.trim().to_owned(),
+            file: scenario.path().display().to_string(),
+            requirements: scenario
+                .requirements
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            known_issue: scenario.known_issue.as_ref().map(ToString::to_string),
+            waived: scenario.waived.clone(),
+            firmware,
+        }
     }
 }
 
@@ -56,60 +64,105 @@ pub(crate) struct Plan {
     pub(crate) skipped: Vec<(Job, String)>,
 }
 
-/// A job and the boards that can run it.
+/// A job, its firmware, and the boards that can run it.
 #[derive(Debug)]
 pub(crate) struct Runnable {
     pub(crate) job: Job,
+    pub(crate) firmware: Arc<Firmware>,
     /// Names of boards.
     pub(crate) boards: Vec<String>,
 }
 
+/// What a board has, whatever is programmed on it.
+struct Has {
+    name: String,
+    features: BTreeSet<BoardFeature>,
+    transports: BTreeSet<Transport>,
+}
+
+impl Has {
+    fn with<'a>(&self, bootloader: &'a Config) -> Capabilities<'a> {
+        Capabilities {
+            board: self.name.clone(),
+            features: self.features.clone(),
+            transports: self.transports.clone(),
+            bootloader,
+        }
+    }
+}
+
 impl Plan {
     /// Holds every job against every board.
-    pub(crate) fn new(jobs: Vec<Job>, boards: &[FoundBoard], firmware: &Firmware) -> Self {
-        let capabilities: Vec<Capabilities<'_>> = boards
+    pub(crate) fn new(jobs: Vec<Job>, boards: &[FoundBoard]) -> Self {
+        let boards: Vec<Has> = boards
             .iter()
-            .map(|board| Capabilities {
-                board: board.info().name,
+            .map(|board| Has {
+                name: board.info().name,
                 features: board.features(),
                 transports: board.transports(),
-                bootloader: &firmware.set().bootloader,
             })
             .collect();
-        Self::of(jobs, &capabilities)
-    }
-
-    fn of(jobs: Vec<Job>, capabilities: &[Capabilities<'_>]) -> Self {
         let mut plan = Self::default();
         for job in jobs {
-            let mut boards = Vec::new();
-            let mut reasons: Vec<String> = Vec::new();
-            for board in capabilities {
-                match job.variant.unmet(board) {
-                    None => boards.push(board.board.clone()),
-                    Some(unmet) => {
-                        let reason = unmet.to_string();
-                        if !reasons.contains(&reason) {
-                            reasons.push(reason);
-                        }
-                    }
-                }
-            }
-            if boards.is_empty() {
-                plan.skipped.push((job, reasons.join("; ")));
-            } else {
-                plan.runnable.push(Runnable { job, boards });
+            match seat(&job, &boards) {
+                Ok((firmware, boards)) => plan.runnable.push(Runnable {
+                    firmware,
+                    boards,
+                    job,
+                }),
+                Err(reason) => plan.skipped.push((job, reason)),
             }
         }
         plan
     }
 }
 
+/// The first set with which some board can run the job, and those boards; otherwise why none can.
+fn seat(job: &Job, boards: &[Has]) -> Result<(Arc<Firmware>, Vec<String>), String> {
+    let sets = match &job.firmware {
+        Choice::Sets(sets) => sets,
+        Choice::Nothing(reason) => return Err(reason.clone()),
+    };
+    let mut first_reason = None;
+    for firmware in sets {
+        match boards_for(&job.variant, &firmware.set().bootloader, boards) {
+            Ok(boards) => return Ok((Arc::clone(firmware), boards)),
+            Err(reason) => drop(first_reason.get_or_insert(reason)),
+        }
+    }
+    Err(first_reason.unwrap_or_else(|| "there is no firmware set for it".to_owned()))
+}
+
+/// The boards that can run a variant with this bootloader; why none can.
+fn boards_for(
+    variant: &Variant,
+    bootloader: &Config,
+    boards: &[Has],
+) -> Result<Vec<String>, String> {
+    let mut fit = Vec::new();
+    let mut reasons: Vec<String> = Vec::new();
+    for board in boards {
+        match variant.unmet(&board.with(bootloader)) {
+            None => fit.push(board.name.clone()),
+            Some(unmet) => {
+                let reason = unmet.to_string();
+                if !reasons.contains(&reason) {
+                    reasons.push(reason);
+                }
+            }
+        }
+    }
+    if fit.is_empty() {
+        Err(reasons.join("; "))
+    } else {
+        Ok(fit)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hil_bootloader::{Area, Config, DeviceId, ImageSlots, Mode, Signature};
-    use hil_scenario::{BoardFeature, Transport};
+    use hil_bootloader::{Area, DeviceId, ImageSlots, Mode, Signature};
 
     fn bootloader() -> Config {
         let area = |offset| Area {
@@ -124,65 +177,34 @@ mod tests {
         Config::new(Mode::SwapMove, Signature::EcdsaP256, slots)
     }
 
-    fn board<'a>(
-        name: &str,
-        features: &[BoardFeature],
-        bootloader: &'a Config,
-    ) -> Capabilities<'a> {
-        Capabilities {
-            board: name.to_owned(),
+    fn board(name: &str, features: &[BoardFeature]) -> Has {
+        Has {
+            name: name.to_owned(),
             features: features.iter().copied().collect(),
             transports: [Transport::Uart].into(),
-            bootloader,
         }
     }
 
-    fn jobs() -> Vec<Job> {
-        let text = "scenario: NAME\nsummary: Shows it.\nsteps:\n  - program: baseline\n";
-        let cut = "  - power_cycle: {}\n";
-        let scenarios = [
-            Scenario::parse("plain.yaml", &text.replace("NAME", "plain")).unwrap(),
-            Scenario::parse("cut.yaml", &format!("{}{cut}", text.replace("NAME", "cut"))).unwrap(),
-        ];
-        Job::of(&scenarios, |_| true)
+    fn variant(steps: &str) -> Variant {
+        let text =
+            format!("scenario: one\nsummary: Shows it.\nsteps:\n  - program: baseline\n{steps}");
+        Scenario::parse("one.yaml", &text).unwrap().variants()[0].clone()
     }
+
+    const CUT: &str = "  - power_cycle: {}\n";
 
     #[test]
     fn a_job_goes_to_the_boards_that_have_what_it_needs() {
         let bootloader = bootloader();
-        let boards = [
-            board("left", &[], &bootloader),
-            board("right", &[BoardFeature::Power], &bootloader),
-        ];
-        let plan = Plan::of(jobs(), &boards);
-        let runs: Vec<_> = plan
-            .runnable
-            .iter()
-            .map(|runnable| {
-                (
-                    runnable.job.variant.name.as_str(),
-                    runnable.boards.join(" "),
-                )
-            })
-            .collect();
-        assert_eq!(
-            runs,
-            [
-                ("plain", "left right".to_owned()),
-                ("cut", "right".to_owned())
-            ]
-        );
-        assert!(plan.skipped.is_empty());
+        let boards = [board("left", &[]), board("right", &[BoardFeature::Power])];
+        let fit = |steps| boards_for(&variant(steps), &bootloader, &boards).unwrap();
+        assert_eq!(fit(""), ["left", "right"]);
+        assert_eq!(fit(CUT), ["right"]);
     }
 
     #[test]
     fn a_job_that_fits_no_board_is_skipped_with_the_reason() {
-        let bootloader = bootloader();
-        let plan = Plan::of(jobs(), &[board("left", &[], &bootloader)]);
-        let [(job, reason)] = plan.skipped.as_slice() else {
-            panic!("one job needs power: {:?}", plan.skipped);
-        };
-        assert_eq!(job.variant.name, "cut");
+        let reason = boards_for(&variant(CUT), &bootloader(), &[board("left", &[])]).unwrap_err();
         assert!(reason.contains("power switch"), "{reason}");
     }
 }

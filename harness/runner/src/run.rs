@@ -7,11 +7,9 @@ use crate::firmware::Firmware;
 use crate::plan::{Job, Plan, Runnable};
 use crate::scenario::{self, Condition};
 use hil_clock::SharedClock;
-use hil_record::{
-    EventKind, FirmwareInfo, Outcome, Reporter, RigInfo, RunStarted, SkipKind, Tool, Verdict,
-};
+use hil_record::{EventKind, Outcome, Reporter, RigInfo, RunStarted, SkipKind, Tool, Verdict};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The longest that one scenario may take. We chose it: far more than any scenario needs on silicon, and short enough
@@ -30,9 +28,9 @@ pub struct RunRequest {
     pub rig: String,
     /// The boards, found and powered.
     pub boards: Vec<FoundBoard>,
-    /// What is under test.
-    pub firmware: Firmware,
-    /// What runs, in order.
+    /// What is under test: the sets of all jobs, in the order in which reports list them.
+    pub firmware: Vec<Arc<Firmware>>,
+    /// What runs, in order, each with its firmware.
     pub jobs: Vec<Job>,
     /// Who listens.
     pub reporters: Vec<Box<dyn Reporter>>,
@@ -68,7 +66,6 @@ impl RunEnd {
 struct Shared<'a> {
     queue: Mutex<Vec<Runnable>>,
     end: Mutex<RunEnd>,
-    firmware: &'a Firmware,
     events: &'a Events,
     cancel: &'a CancelToken,
 }
@@ -101,17 +98,13 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
             name: rig,
             boards: boards.iter().map(FoundBoard::info).collect(),
         },
-        firmware: FirmwareInfo {
-            name: firmware.set().name.clone(),
-            digest: firmware.set().digest_hex(),
-        },
+        firmware: firmware.iter().map(|firmware| firmware.info()).collect(),
         planned,
     }));
-    let plan = Plan::new(jobs, &boards, &firmware);
+    let plan = Plan::new(jobs, &boards);
     let shared = Shared {
         queue: Mutex::new(plan.runnable),
         end: Mutex::new(RunEnd::default()),
-        firmware: &firmware,
         events: &events,
         cancel: &cancel,
     };
@@ -174,8 +167,8 @@ impl Shared<'_> {
     /// Runs what the board can run; why it was given up, if it was.
     fn worker(&self, bench: &mut Bench) -> Option<String> {
         while !self.cancel.is_cancelled() {
-            let job = self.next_for(&bench.name)?;
-            let (outcome, condition) = scenario::run(bench, self.firmware, &job, SCENARIO_LIMIT);
+            let Runnable { job, firmware, .. } = self.next_for(&bench.name)?;
+            let (outcome, condition) = scenario::run(bench, &firmware, &job, SCENARIO_LIMIT);
             self.record(&job, outcome);
             if let Condition::Broken { cause } = condition {
                 return Some(format!("board `{}` was given up: {cause}", bench.name));
@@ -184,12 +177,12 @@ impl Shared<'_> {
         None
     }
 
-    fn next_for(&self, board: &str) -> Option<Job> {
+    fn next_for(&self, board: &str) -> Option<Runnable> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let index = queue
             .iter()
             .position(|runnable| runnable.boards.iter().any(|name| name == board))?;
-        Some(queue.remove(index).job)
+        Some(queue.remove(index))
     }
 
     fn record(&self, job: &Job, outcome: Outcome) {

@@ -29,6 +29,7 @@ pub(crate) fn run(
         requirements: job.requirements.clone(),
         known_issue: job.known_issue.clone(),
         board: bench.name.clone(),
+        firmware: Some(firmware.info()),
     }));
     // The bench is only put back after a panic, which works on whatever state it is in.
     let ran = catch_unwind(AssertUnwindSafe(|| {

@@ -9,6 +9,7 @@ use crate::source::FileError;
 use crate::step::{Answer, Step};
 use crate::variant::Variant;
 use crate::words::{Slot, Stored};
+use hil_bootloader::Mode;
 
 /// What a check found.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -57,7 +58,13 @@ pub fn check(
     report
 }
 
-fn check_steps(scenario: &Scenario, variant: &Variant, firmware: &FirmwareSet) -> Vec<FileError> {
+/// What the steps of a variant ask of a firmware set that it has not, or that can never be. Empty when they fit together.
+#[must_use]
+pub fn check_steps(
+    scenario: &Scenario,
+    variant: &Variant,
+    firmware: &FirmwareSet,
+) -> Vec<FileError> {
     let mut errors = Vec::new();
     for planned in &variant.steps {
         let step = &planned.step;
@@ -136,14 +143,21 @@ fn impossible(step: &Step, firmware: &FirmwareSet) -> Option<(&'static str, Prob
         Step::Upload(step) if step.expect == Answer::Accepted => {
             let secondary = firmware.layout.slot(Slot::AppSecondary)?;
             let length = firmware.image(&step.image).ok()?.bytes().len();
-            (length as u64 > u64::from(secondary.size)).then(|| {
+            let room = match firmware.bootloader.mode {
+                // An update lies one sector up.
+                Mode::SwapOffset => secondary
+                    .size
+                    .saturating_sub(firmware.bootloader.sector_size),
+                Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly => secondary.size,
+            };
+            (length as u64 > u64::from(room)).then(|| {
                 (
                     "image",
                     Problem {
                         advice: Some("write `expect: refused` if that is the point".to_owned()),
                         ..Problem::new(format!(
-                            "`{}` has {length} bytes, more than the {} of `app.secondary`",
-                            step.image, secondary.size
+                            "`{}` has {length} bytes, more than the {room} of `app.secondary`",
+                            step.image
                         ))
                     },
                 )

@@ -14,6 +14,7 @@ mod matrix;
 mod needs;
 mod node;
 mod radio;
+mod reset;
 mod scenario;
 mod source;
 mod step;
@@ -23,7 +24,7 @@ mod variant;
 mod words;
 
 pub use bounded::{MAX_YAML_BYTES, MAX_YAML_DEPTH, MAX_YAML_NODES, bounded_yaml};
-pub use check::{CheckReport, SkippedVariant, check};
+pub use check::{CheckReport, SkippedVariant, check, check_steps};
 pub use expect::{
     BootState, ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet, ExpectPlainText, ExpectSlot,
     ImageEntry, ImageFlags, Presence, SlotContents,
@@ -33,13 +34,14 @@ pub use firmware::{
     ReleaseImage, UnknownRole,
 };
 pub use library::load_scenarios;
-pub use needs::{BoardFeature, BootloaderNeeds, Capabilities, ModeNeed, Needs, Unmet};
+pub use needs::{
+    BoardFeature, BootloaderNeeds, Capabilities, ModeNeed, Needs, Unmet, uses_external_flash,
+};
 pub use radio::{ExpectRadio, LinkLoss, LossPoint, SecondCentral, StartsAt};
+pub use reset::{Button, PowerCycle, Reset, ResetBy};
 pub use scenario::{KnownIssue, RequirementId, Scenario, StandingCheck};
 pub use source::{FileError, Place};
-pub use step::{
-    Answer, CutAt, Erase, Mark, PowerCut, PowerCycle, Request, Reset, Step, Upload, UploadCut,
-};
+pub use step::{Answer, CutAt, Erase, Mark, PowerCut, Request, Step, Upload, UploadCut};
 pub use units::Percent;
 pub use variant::{PlannedStep, Variant};
 pub use words::{Core, ImageRef, Slot, Stored, Transport};

@@ -1,8 +1,10 @@
 //! A scenario with one combination of its matrix, and whether a board can run it.
 
 use crate::needs::{BoardFeature, Capabilities, Needs, Unmet, uses_external_flash};
-use crate::step::{Reset, Step};
+use crate::reset::{Reset, ResetBy};
+use crate::step::Step;
 use crate::words::Transport;
+use hil_bootloader::Config;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A scenario with one combination of its matrix: what runs.
@@ -30,6 +32,20 @@ pub struct PlannedStep {
 }
 
 impl Variant {
+    /// Why it cannot run with this bootloader, on whatever board; `None` when it can.
+    #[must_use]
+    pub fn unmet_by(&self, bootloader: &Config) -> Option<Unmet> {
+        let mut unmet = self.needs.bootloader.unmet_by(bootloader);
+        if self.needs.board.contains(&BoardFeature::ExternalFlash)
+            && !uses_external_flash(bootloader)
+        {
+            unmet.push(
+                "needs a slot in the external flash, this bootloader has none there".to_owned(),
+            );
+        }
+        Unmet::of(unmet)
+    }
+
     /// Why it cannot run on a board with these capabilities; `None` when it can.
     #[must_use]
     pub fn unmet(&self, has: &Capabilities<'_>) -> Option<Unmet> {
@@ -131,7 +147,9 @@ impl Variant {
             | Step::Erase(_)
             | Step::ExpectImageState(_)
             | Step::ExpectBoot(_)
-            | Step::Reset(Reset::Smp) => Some(self.transport),
+            | Step::Reset(Reset {
+                by: ResetBy::Smp, ..
+            }) => Some(self.transport),
             Step::Reset(_)
             | Step::Program(_)
             | Step::PowerCycle(_)

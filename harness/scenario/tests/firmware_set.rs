@@ -188,7 +188,7 @@ fn swap_offset_of_a_line_that_has_none() {
       |
     8 |   mode: swap-offset
       |         ^^^^^^^^^^^
-      = help: `line: nordic` is the one of SDK 3.x
+      = help: `line: nordic-3.0` is the first of the SDK that has it
     ");
 }
 

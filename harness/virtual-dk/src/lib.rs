@@ -12,7 +12,7 @@ pub mod model;
 mod chip;
 mod server;
 
-pub use chip::{ExternalPart, ExternalWear, FlashWear, ForceOffView, Power, Torn};
+pub use chip::{Button, ExternalPart, ExternalWear, FlashWear, ForceOffView, Power, Torn};
 #[doc(hidden)]
 pub use server::RemoteProbe;
 pub use server::{

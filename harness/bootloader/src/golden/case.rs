@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::config::{
-    AddressCheck, Config, ContentKeySize, DowngradePrevention, Encryption, ImageSlots, Line, Mode,
-    NetworkCore, NetworkSlot, Signature,
+    AddressCheck, B0nBuild, Config, ContentKeySize, DowngradePrevention, Encryption, ImageSlots,
+    Line, Mode, NetworkCore, NetworkSlot, Signature,
 };
 use crate::flash::{Area, DeviceId};
 
@@ -209,6 +209,23 @@ impl Case {
     }
 }
 
+/// Whose MCUboot was recorded: `mcuboot COMMIT`, `sdk-mcuboot TAG` or, of its newest, `sdk-mcuboot COMMIT`.
+fn line_of(source: &str) -> Line {
+    let Some(version) = source.strip_prefix("sdk-mcuboot ") else {
+        return Line::Upstream;
+    };
+    match version {
+        "v1.9.99-ncs4" => Line::Nordic23,
+        "v1.10.99-ncs1" => Line::Nordic25,
+        "v2.1.0-ncs1" => Line::Nordic27,
+        "v2.1.0-ncs3" => Line::Nordic29,
+        "v2.1.0-ncs5" => Line::Nordic30,
+        "ncs-v3.1.0" => Line::Nordic31,
+        "ncs-v3.2.0" | "ncs-v3.3.0" | "ncs-v3.4.0" => Line::Nordic34,
+        _ => Line::Nordic,
+    }
+}
+
 fn model_config(recorded: &RecordedConfig, layout: &Layout) -> Result<Config, String> {
     let unknown = |what: &str, value: &str| format!("{what} `{value}` is not known");
     let area = |name: String| -> Result<Area, String> {
@@ -220,13 +237,7 @@ fn model_config(recorded: &RecordedConfig, layout: &Layout) -> Result<Config, St
             .area()
             .ok_or_else(|| format!("slot `{name}` is in an unknown device `{}`", place.dev))
     };
-    let line = if recorded.source.starts_with("sdk-mcuboot v2.1.0-ncs3") {
-        Line::Nordic29
-    } else if recorded.source.starts_with("sdk-mcuboot") {
-        Line::Nordic
-    } else {
-        Line::Upstream
-    };
+    let line = line_of(&recorded.source);
     let mut images = Vec::new();
     for name in ["app", "net"].into_iter().take(recorded.images) {
         images.push(ImageSlots {
@@ -243,9 +254,9 @@ fn model_config(recorded: &RecordedConfig, layout: &Layout) -> Result<Config, St
     Ok(Config {
         mode: match recorded.mode.as_str() {
             "move" => Mode::SwapMove,
-            "offset" if line == Line::Nordic29 => {
+            "offset" if !line.has_swap_offset() => {
                 return Err(format!(
-                    "mode `offset` is not in MCUboot of SDK 2.9 (`{}`)",
+                    "mode `offset` is not in MCUboot of {line} (`{}`)",
                     recorded.source
                 ));
             }
@@ -292,6 +303,8 @@ fn model_config(recorded: &RecordedConfig, layout: &Layout) -> Result<Config, St
         address_check: AddressCheck::None,
         network_core: NetworkCore::None,
         network_slot: NetworkSlot::default(),
+        network_version_check: false,
+        b0n: B0nBuild::default(),
         images,
         scratch: layout.slots.get("scratch").and_then(SlotPlace::area),
         serial_recovery: None,

@@ -270,8 +270,9 @@ impl Replay<'_> {
         }
         let mut console = Vec::new();
         let ended = self.boot_with_console(flash, &mut |line| console.push(line));
-        // Zephyr's port prints a line before, and one or three after.
+        // Zephyr's port prints a line before, and up to three after.
         let after = match ended.result {
+            "boot" if !self.config.line.tells_version() => 2,
             "boot" => 3,
             "noboot" => 1,
             _ => 0,

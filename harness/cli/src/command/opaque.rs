@@ -1,4 +1,4 @@
-//! Real bootloaders of a firmware set on virtual boards.
+//! Real bootloaders of firmware sets on virtual boards.
 //!
 //! A set from a build folder has real binaries. A virtual core cannot execute them, and nothing in them says how they
 //! were built, but the set does: its `bootloader` is what MCUboot does, its keys are MCUboot's keys. So a virtual board is
@@ -18,11 +18,67 @@ use virtual_dk::model::{
 /// provisioned data, which changes on a device, there are kilobytes.
 const LARGEST_GAP: u32 = 256;
 
-/// The bootloaders that the set programs, with what they are; `application` is what applications do that they start.
+/// The bootloaders that the sets program, with what they are; `application` is what applications do that they start.
 pub(super) fn known_binaries(
-    set: &FirmwareSet,
-    application: Option<UndescribedApplication>,
+    sets: &[FirmwareSet],
+    application: Option<&UndescribedApplication>,
 ) -> Result<Vec<KnownBinary>, CliError> {
+    let mut found: Vec<Found<'_>> = Vec::new();
+    for set in sets {
+        for new in bootloaders(set, application)? {
+            match found.iter().find(|known| known.bytes == new.bytes) {
+                None => found.push(new),
+                Some(known) if known.is_same(&new) => {}
+                Some(known) => return Err(known.contradicts(&new)),
+            }
+        }
+    }
+    // The longest first: one may be the beginning of another.
+    found.sort_by_key(|found| std::cmp::Reverse(found.bytes.len()));
+    Ok(found
+        .into_iter()
+        .map(|found| KnownBinary::new(&found.bytes, found.model))
+        .collect())
+}
+
+/// A bootloader of a set.
+struct Found<'a> {
+    set: &'a FirmwareSet,
+    bytes: Vec<u8>,
+    model: Model,
+}
+
+impl Found<'_> {
+    /// Whether two sets say the same of one binary, apart from their own names.
+    fn is_same(&self, other: &Self) -> bool {
+        let unnamed = |model: &Model| {
+            let mut model = model.clone();
+            match &mut model {
+                Model::Mcuboot(McubootModel { version, .. })
+                | Model::B0n(B0nModel { version, .. }) => version.clear(),
+                Model::Application(_) | Model::Network(_) => {}
+            }
+            model
+        };
+        unnamed(&self.model) == unnamed(&other.model)
+    }
+
+    fn contradicts(&self, other: &Self) -> CliError {
+        CliError::usage(format_args!(
+            "firmware sets `{}` and `{}` have the same bootloader in flash and describe it differently",
+            self.set.path.display(),
+            other.set.path.display()
+        ))
+        .with_help(Some(
+            "a virtual board knows a real bootloader by its bytes: correct `bootloader` and `keys` of one of them, or use them in two runs",
+        ))
+    }
+}
+
+fn bootloaders<'a>(
+    set: &'a FirmwareSet,
+    application: Option<&UndescribedApplication>,
+) -> Result<Vec<Found<'a>>, CliError> {
     let mcuboot = Model::Mcuboot(McubootModel {
         version: format!("of firmware set {}", set.name),
         config: set.bootloader.clone(),
@@ -42,7 +98,7 @@ pub(super) fn known_binaries(
             .transpose()?
             .map(Secret::new),
         console: ConsoleOutput::Log,
-        undescribed: application,
+        undescribed: application.cloned(),
     });
     let b0n = set.layout.slot(Slot::NetPrimary).map(|application| {
         Model::B0n(B0nModel {
@@ -71,7 +127,11 @@ pub(super) fn known_binaries(
                     continue;
                 };
                 if let Some(bytes) = binary(&hex, memory.start(), end) {
-                    known.push(KnownBinary::new(&bytes, model.clone()));
+                    known.push(Found {
+                        set,
+                        bytes,
+                        model: model.clone(),
+                    });
                 }
             }
         }

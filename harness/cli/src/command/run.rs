@@ -4,7 +4,7 @@ use crate::args::RunArgs;
 use crate::bench_files;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::library::{Library, mistakes_in_files, selected};
+use crate::library::{Library, is_named, mistakes_in_files, selected};
 use crate::{ask, progress, signals};
 use hil_clock::{SharedClock, SystemClock};
 use hil_record::{
@@ -12,17 +12,20 @@ use hil_record::{
 };
 use hil_report::SummaryContext;
 use hil_rig::{Rig, RigFile, RigOptions, VirtualLauncher};
-use hil_runner::{BenchError, CancelToken, Firmware, FoundBoard, Job, RunRequest, error_chain};
+use hil_runner::{
+    BenchError, CancelToken, Firmware, FoundBoard, Job, RunRequest, choose, error_chain,
+};
+use hil_scenario::Scenario;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What was asked for, with every file read.
 struct Meant {
     jobs: Vec<Job>,
     rig: RigFile,
-    firmware: Firmware,
+    firmware: Vec<Arc<Firmware>>,
     folder: RunFolder,
 }
 
@@ -34,7 +37,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     signals::cancel_on(&cancel)
         .map_err(|error| CliError::bench(format_args!("signals cannot be caught: {error}")))?;
 
-    let rig = open(&meant.rig, args.bench.firmware.as_deref(), &clock)?;
+    let rig = open(&meant.rig, &args.bench.firmware, &clock)?;
     let rig_name = rig.name().to_owned();
     let boards = FoundBoard::all(rig).map_err(|error| bench_error(&error))?;
     let folder = meant.folder.keep();
@@ -81,49 +84,36 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
     let library = Library::load(&args.selection)?;
     let rig = bench_files::rig_file(args.bench.rig.as_deref())?;
     let filters = &args.selection.filter;
-    let jobs = Job::of(&library.scenarios, |name| selected(filters, name));
-    if jobs.is_empty() {
+    let wanted = |name: &str| selected(filters, name);
+    let variants = library.scenarios.iter().flat_map(Scenario::variants);
+    if !variants.clone().any(|variant| wanted(&variant.name)) {
         return Err(super::list::nothing_selected(filters));
     }
-    let named = args
-        .bench
-        .firmware
-        .as_deref()
-        .map(bench_files::firmware)
-        .transpose()?;
     let folder = RunFolder::create(&args.reports.join("runs"), &**clock)?;
-    let firmware = match named {
-        Some(firmware) => firmware,
-        None => bench_files::demo_firmware(&folder.directory.path().join("firmware"))?,
-    };
-    let wanted: Vec<_> = library
-        .scenarios
-        .into_iter()
-        .filter(|scenario| {
-            scenario
-                .variants()
-                .iter()
-                .any(|variant| selected(filters, &variant.name))
-        })
-        .collect();
-    let mistakes = hil_scenario::check(&wanted, firmware.set(), &[]).errors;
-    if !mistakes.is_empty() {
-        return Err(mistakes_in_files(&mistakes));
+    let mut sets = bench_files::sets(
+        &args.bench.firmware,
+        &folder.directory.path().join("firmware"),
+    )?;
+    let chosen = choose(&library.scenarios, &mut sets, wanted, |scenario| {
+        is_named(&args.selection, scenario)
+    })?;
+    if !chosen.mistakes.is_empty() {
+        return Err(mistakes_in_files(&chosen.mistakes));
     }
     Ok(Meant {
-        jobs,
+        firmware: bench_files::under_test(&sets, &chosen),
+        jobs: chosen.jobs,
         rig,
-        firmware,
         folder,
     })
 }
 
-fn open(file: &RigFile, firmware: Option<&Path>, clock: &SharedClock) -> Result<Rig, CliError> {
+fn open(file: &RigFile, firmware: &[PathBuf], clock: &SharedClock) -> Result<Rig, CliError> {
     let program = std::env::current_exe().map_err(|error| {
         CliError::bench(format_args!("this program cannot find itself: {error}"))
     })?;
     let mut launcher = VirtualLauncher::new(program);
-    if let Some(firmware) = firmware {
+    for firmware in firmware {
         launcher = launcher.with_firmware(firmware);
     }
     let mut options = RigOptions::new(clock.clone(), launcher);
@@ -180,13 +170,10 @@ fn command_line(args: &RunArgs) -> String {
         }
     };
     words.extend(args.selection.scenarios.iter().map(|path| quoted(path)));
-    for (option, path) in [
-        ("--rig", &args.bench.rig),
-        ("--firmware", &args.bench.firmware),
-    ] {
-        if let Some(path) = path {
-            words.extend([option.to_owned(), quoted(path)]);
-        }
+    let rig = args.bench.rig.iter().map(|path| ("--rig", path));
+    let firmware = args.bench.firmware.iter().map(|path| ("--firmware", path));
+    for (option, path) in rig.chain(firmware) {
+        words.extend([option.to_owned(), quoted(path)]);
     }
     words.join(" ")
 }

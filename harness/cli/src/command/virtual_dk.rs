@@ -12,17 +12,17 @@ use std::time::Duration;
 use virtual_dk::bus::Firmware;
 use virtual_dk::firmware::KnownFirmware;
 use virtual_dk::{
-    Accelerators, Contents, ExternalPart, LinkOptions, RadioOptions, ServeOptions, Torn,
+    Accelerators, Button, Contents, ExternalPart, LinkOptions, RadioOptions, ServeOptions, Torn,
 };
 
 /// Starts the boards and returns when they have stopped.
 pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
-    let set = args
+    let sets: Vec<FirmwareSet> = args
         .firmware
-        .as_deref()
+        .iter()
         .map(|path| FirmwareSet::load(path).map_err(|error| CliError::usage(error.render())))
-        .transpose()?;
-    let contents = match (args.blank, args.load.is_empty(), &set) {
+        .collect::<Result<_, _>>()?;
+    let contents = match (args.blank, args.load.is_empty(), sets.first()) {
         (true, _, _) => Contents::Blank,
         (false, false, _) => Contents::Files(args.load),
         (false, true, Some(set)) => Contents::Files(baseline(set)),
@@ -51,13 +51,15 @@ pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
             seed,
             unstable: !args.torn_stable,
         }),
+        pressed: args
+            .press
+            .into_iter()
+            .filter_map(Button::numbered)
+            .collect(),
         contents,
         radio: Some(radio(args.radio)),
     };
-    let known = match &set {
-        Some(set) => opaque::known_binaries(set, args.application)?,
-        None => Vec::new(),
-    };
+    let known = opaque::known_binaries(&sets, args.application.as_ref())?;
     let firmware: Arc<dyn Firmware> = Arc::new(KnownFirmware::new(known));
     match virtual_dk::serve_with(&options, &firmware) {
         Ok(()) => Ok(Exit::Passed),

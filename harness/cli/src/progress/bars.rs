@@ -77,10 +77,10 @@ impl Reporter for Bars {
     fn on_event(&mut self, event: &Event) -> io::Result<()> {
         match &event.kind {
             EventKind::RunStarted(run) => self.screen.println(format!(
-                "run {}: {} with firmware `{}` on rig `{}` ({})",
+                "run {}: {} with {} on rig `{}` ({})",
                 run.run,
                 counted(run.planned.len(), "scenario"),
-                run.firmware.name,
+                hil_report::firmware_sets(&run.firmware),
                 run.rig.name,
                 counted(run.rig.boards.len(), "board"),
             ))?,
@@ -128,6 +128,7 @@ impl Reporter for Bars {
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
+            | EventKind::Button { .. }
             | EventKind::Probe { .. } => {}
         }
         if let Some(finished) = self.tally.take(event) {

@@ -88,6 +88,7 @@ impl Tally {
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
+            | EventKind::Button { .. }
             | EventKind::Probe { .. }
             | EventKind::UploadProgress { .. }
             | EventKind::Retry { .. }

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// A relay or a hub switches in well under a second; we chose ten to leave room for a network in between.
-const DEFAULT_COMMAND_SECONDS: u64 = 10;
+pub(super) const DEFAULT_COMMAND_SECONDS: u64 = 10;
 
 /// What a DK's own regulator gives the chip (nRF5340 DK, `VDD` at 3.0 V).
 const DEFAULT_MILLIVOLTS: u16 = 3000;
@@ -130,7 +130,7 @@ pub(super) struct Command {
 
 /// An IP address and a port.
 #[derive(Debug)]
-struct Address(SocketAddr);
+pub(super) struct Address(pub(super) SocketAddr);
 
 impl FromStr for Address {
     type Err = String;
@@ -150,36 +150,25 @@ impl Power {
             Self::UsbPort(port) => port.check(place, &format!("{at}.usb-port")),
             Self::Ppk2(ppk2) => ppk2.check(place, &format!("{at}.ppk2")),
             Self::Ykush(ykush) => ykush.check(place, &format!("{at}.ykush")),
-            Self::Command(Command { on, off, within_s }) => {
-                for (name, list) in [("on", &on), ("off", &off)] {
-                    if list.first().is_none_or(String::is_empty) {
-                        return Err(place.problem(
-                            format!("{at}.command.{name}: found no program, expected a list of a program and its arguments"),
-                            "for example `[uhubctl, -l, 1-1, -p, 2, -a, off]`; no shell reads it",
-                        ));
-                    }
-                }
-                Ok(PowerSpec::Command {
-                    on,
-                    off,
-                    within: within(within_s, place, &format!("{at}.command"))?,
-                })
-            }
+            Self::Command(Command { on, off, within_s }) => Ok(PowerSpec::Command {
+                within: place.commands(
+                    &format!("{at}.command"),
+                    [("on", &on), ("off", &off)],
+                    within_s,
+                    "for example `[uhubctl, -l, 1-1, -p, 2, -a, off]`; no shell reads it",
+                )?,
+                on,
+                off,
+            }),
             Self::Manual => Ok(PowerSpec::Manual),
             Self::ResetOnly => Ok(PowerSpec::ResetOnly),
         }
     }
 }
 
+/// The time that a program which the harness names itself may take.
 fn within(seconds: Option<u64>, place: &Place<'_>, at: &str) -> Result<Duration, RigFileError> {
-    let seconds = seconds.unwrap_or(DEFAULT_COMMAND_SECONDS);
-    if !(1..=300).contains(&seconds) {
-        return Err(place.problem(
-            format!("{at}.within-s: found {seconds}, expected 1 to 300"),
-            "the time in seconds that the command may take",
-        ));
-    }
-    Ok(Duration::from_secs(seconds))
+    place.commands(at, [], seconds, "")
 }
 
 impl Scpi {

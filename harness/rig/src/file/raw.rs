@@ -1,10 +1,10 @@
 //! A rig file as the person wrote it, and how it becomes a checked one.
 
 use super::bluetooth::{Ble, Bluetooth};
-use super::power::{CutsWord, Power};
+use super::power::{Address, CutsWord, DEFAULT_COMMAND_SECONDS, Power};
 use super::{
-    BluetoothSpec, BoardKind, BoardSpec, Cuts, ExternalFlash, PowerSpec, ProbeSelector, ProbeSpec,
-    RealSpec, Recover, RigFile, RigFileError, Supply, TornSpec, UartPortSpec, UartSpec,
+    BluetoothSpec, BoardKind, BoardSpec, ButtonSpec, Cuts, ExternalFlash, PowerSpec, ProbeSelector,
+    ProbeSpec, RealSpec, Recover, RigFile, RigFileError, Supply, TornSpec, UartPortSpec, UartSpec,
     VirtualSpec,
 };
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 /// The DK's virtual serial ports run at this speed (sdk-nrf
 /// `doc/nrf/app_dev/device_guides/nrf53/logging_nrf5340.rst`).
@@ -45,6 +46,38 @@ struct Board {
     #[serde(default, with = "serde_yaml::with::singleton_map")]
     power: Option<Power>,
     cuts: Option<CutsWord>,
+    buttons: Option<Buttons>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Buttons {
+    #[serde(default, with = "serde_yaml::with::singleton_map")]
+    recovery: Option<Button>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+enum Button {
+    Scpi(ScpiButton),
+    Command(CommandButton),
+    Manual,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ScpiButton {
+    address: Checked<Address>,
+    press: String,
+    release: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct CommandButton {
+    press: Vec<String>,
+    release: Vec<String>,
+    within_s: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -292,6 +325,34 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// Checks programs with their arguments and gives the time that each may take.
+    pub(super) fn commands<const N: usize>(
+        &self,
+        at: &str,
+        lists: [(&str, &Vec<String>); N],
+        within_s: Option<u64>,
+        example: &str,
+    ) -> Result<Duration, RigFileError> {
+        for (name, list) in lists {
+            if list.first().is_none_or(String::is_empty) {
+                return Err(self.problem(
+                    format!(
+                        "{at}.{name}: found no program, expected a list of a program and its arguments"
+                    ),
+                    example,
+                ));
+            }
+        }
+        let seconds = within_s.unwrap_or(DEFAULT_COMMAND_SECONDS);
+        if !(1..=300).contains(&seconds) {
+            return Err(self.problem(
+                format!("{at}.within-s: found {seconds}, expected 1 to 300"),
+                "the time in seconds that the command may take",
+            ));
+        }
+        Ok(Duration::from_secs(seconds))
+    }
+
     /// A problem with the entry: shown at the board's name.
     pub(super) fn problem(&self, what: String, help: &str) -> RigFileError {
         RigFileError::at(
@@ -309,9 +370,10 @@ impl Board {
         let at = format!("boards[{index}]");
         let kind = match (self.simulated, self.probe) {
             (Some(simulated), None) => {
-                if self.uart.is_some() || self.power.is_some() || self.ble.is_some() {
+                let own = self.uart.is_some() || self.power.is_some() || self.ble.is_some();
+                if own || self.buttons.is_some() {
                     return Err(place.problem(
-                        format!("{at}: found `uart`, `ble` or `power` beside `virtual`, expected none of them"),
+                        format!("{at}: found `uart`, `ble`, `power` or `buttons` beside `virtual`, expected none of them"),
                         "a virtual board says its own endpoints when it starts",
                     ));
                 }
@@ -332,7 +394,7 @@ impl Board {
                         .transpose()
                 };
                 let uarts = self.uart.as_ref();
-                BoardKind::Real(RealSpec {
+                BoardKind::Real(Box::new(RealSpec {
                     probe: probe.check(place, &at)?,
                     uart_app: uart(uarts.and_then(|uarts| uarts.app.as_ref()), "app")?,
                     uart_net: uart(uarts.and_then(|uarts| uarts.net.as_ref()), "net")?,
@@ -345,7 +407,12 @@ impl Board {
                         .cuts
                         .map_or_else(|| power.usual_cuts(), CutsWord::checked),
                     power,
-                })
+                    recovery_button: self
+                        .buttons
+                        .and_then(|buttons| buttons.recovery)
+                        .map(|button| button.check(place, &format!("{at}.buttons.recovery")))
+                        .transpose()?,
+                }))
             }
             (Some(_), Some(_)) => {
                 return Err(place.problem(
@@ -455,4 +522,47 @@ pub(super) fn check_uart(
         }
     };
     Ok(UartSpec { port, baud })
+}
+
+impl Button {
+    fn check(self, place: &Place<'_>, at: &str) -> Result<ButtonSpec, RigFileError> {
+        Ok(match self {
+            Self::Scpi(ScpiButton {
+                address,
+                press,
+                release,
+            }) => {
+                for (name, text) in [("press", &press), ("release", &release)] {
+                    if text.trim().is_empty() || text.contains(char::is_control) {
+                        return Err(place.problem(
+                            format!(
+                                "{at}.scpi.{name}: found no command, expected one line of SCPI"
+                            ),
+                            "for example `ROUT:CLOS (@101)` for a relay across the button",
+                        ));
+                    }
+                }
+                ButtonSpec::Scpi {
+                    address: address.0.0,
+                    press,
+                    release,
+                }
+            }
+            Self::Command(CommandButton {
+                press,
+                release,
+                within_s,
+            }) => ButtonSpec::Command {
+                within: place.commands(
+                    &format!("{at}.command"),
+                    [("press", &press), ("release", &release)],
+                    within_s,
+                    "for example `[gpioset, gpiochip0, 17=1]`; no shell reads it",
+                )?,
+                press,
+                release,
+            },
+            Self::Manual => ButtonSpec::Manual,
+        })
+    }
 }

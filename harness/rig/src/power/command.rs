@@ -4,7 +4,7 @@
 //! for a command by accident.
 
 use super::{PowerKind, PowerState, PowerSwitch};
-use crate::error::RigError;
+use crate::error::{Purpose, RigError};
 use crate::process::{Stderr, describe};
 use hil_clock::{Clock, SharedClock};
 use std::process::{Command, Stdio};
@@ -12,6 +12,15 @@ use std::time::Duration;
 
 /// How often a running program is looked at.
 const POLL: Duration = Duration::from_millis(5);
+
+/// Runs the programs of one board.
+#[derive(Clone, Debug)]
+pub(crate) struct Programs {
+    pub(crate) board: String,
+    pub(crate) purpose: Purpose,
+    pub(crate) within: Duration,
+    pub(crate) clock: SharedClock,
+}
 
 /// The programs that switch, each with its arguments.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -23,62 +32,67 @@ pub(crate) struct Commands {
 /// The switch programs of one board.
 #[derive(Debug)]
 pub(crate) struct CommandSwitch {
-    pub(crate) board: String,
+    pub(crate) programs: Programs,
     pub(crate) kind: PowerKind,
     pub(crate) commands: Commands,
-    pub(crate) within: Duration,
-    pub(crate) clock: SharedClock,
 }
 
-/// Runs a program to its end, which must be a good one. The end of what it wrote to its standard output.
-pub(super) fn run(
-    board: &str,
-    list: &[String],
-    within: Duration,
-    clock: &dyn Clock,
-) -> Result<String, RigError> {
-    let (program, arguments) = list
-        .split_first()
-        .map_or(("", &[][..]), |(program, arguments)| {
-            (program.as_str(), arguments)
-        });
-    let command = list.join(" ");
-    let started = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut child = started.map_err(|source| RigError::PowerCommandStart {
-        board: board.to_owned(),
-        command: command.clone(),
-        source,
-    })?;
-    let stdout = Stderr::collect(child.stdout.take());
-    let stderr = Stderr::collect(child.stderr.take());
-    let deadline = clock.now() + within;
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) if status.success() => return Ok(stdout.when_closed(clock)),
-            Ok(Some(status)) => {
-                return Err(RigError::PowerCommandFailed {
-                    board: board.to_owned(),
-                    command,
-                    status: describe(status),
-                    stderr: stderr.when_closed(clock),
-                });
-            }
-            Ok(None) if clock.now() < deadline => clock.sleep(POLL),
-            Ok(None) | Err(_) => {
-                // Neither can fail in a way that leaves something to do.
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(RigError::PowerCommandStuck {
-                    board: board.to_owned(),
-                    command,
-                    within,
-                    stderr: stderr.so_far(),
-                });
+impl Programs {
+    /// Runs a program to its end, which must be a good one.
+    pub(crate) fn run(&self, list: &[String]) -> Result<(), RigError> {
+        self.output(list).map(drop)
+    }
+
+    /// The same; the end of what it wrote to its standard output.
+    pub(crate) fn output(&self, list: &[String]) -> Result<String, RigError> {
+        let (program, arguments) = list
+            .split_first()
+            .map_or(("", &[][..]), |(program, arguments)| {
+                (program.as_str(), arguments)
+            });
+        let command = list.join(" ");
+        let started = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = started.map_err(|source| RigError::CommandStart {
+            board: self.board.clone(),
+            purpose: self.purpose,
+            command: command.clone(),
+            source,
+        })?;
+        let stdout = Stderr::collect(child.stdout.take());
+        let stderr = Stderr::collect(child.stderr.take());
+        let deadline = self.clock.now() + self.within;
+        loop {
+            match child.try_wait() {
+                Ok(Some(status)) if status.success() => {
+                    return Ok(stdout.when_closed(&*self.clock));
+                }
+                Ok(Some(status)) => {
+                    return Err(RigError::CommandFailed {
+                        board: self.board.clone(),
+                        purpose: self.purpose,
+                        command,
+                        status: describe(status),
+                        stderr: stderr.when_closed(&*self.clock),
+                    });
+                }
+                Ok(None) if self.clock.now() < deadline => self.clock.sleep(POLL),
+                Ok(None) | Err(_) => {
+                    // Neither can fail in a way that leaves something to do.
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    return Err(RigError::CommandStuck {
+                        board: self.board.clone(),
+                        purpose: self.purpose,
+                        command,
+                        within: self.within,
+                        stderr: stderr.so_far(),
+                    });
+                }
             }
         }
     }
@@ -90,11 +104,11 @@ impl PowerSwitch for CommandSwitch {
             PowerState::On => &self.commands.on,
             PowerState::Off => &self.commands.off,
         };
-        run(&self.board, list, self.within, &*self.clock).map(drop)
+        self.programs.run(list)
     }
 
     fn clock(&self) -> &dyn Clock {
-        &*self.clock
+        &*self.programs.clock
     }
 
     fn kind(&self) -> PowerKind {
@@ -110,14 +124,17 @@ mod tests {
 
     fn switch(off: &[&str]) -> CommandSwitch {
         CommandSwitch {
-            board: "left".into(),
+            programs: Programs {
+                board: "left".into(),
+                purpose: Purpose::Power,
+                within: Duration::from_secs(60),
+                clock: Arc::new(SystemClock::new()),
+            },
             kind: PowerKind::Command,
             commands: Commands {
                 on: vec!["true".into()],
                 off: off.iter().map(ToString::to_string).collect(),
             },
-            within: Duration::from_secs(60),
-            clock: Arc::new(SystemClock::new()),
         }
     }
 
@@ -140,7 +157,7 @@ mod tests {
     #[test]
     fn a_program_that_does_not_end_is_stopped() {
         let mut power = switch(&["sleep", "3600"]);
-        power.clock = Arc::new(SimClock::new());
+        power.programs.clock = Arc::new(SimClock::new());
         let error = power.off().unwrap_err();
         insta::assert_snapshot!(error, @"power command `sleep 3600` of board `left` did not end within 60s");
     }

@@ -1,7 +1,7 @@
-//! A person switches when the harness asks: any bench can run every scenario on its first day.
+//! A person switches, or presses a button, when the harness asks: any bench can run every scenario on its first day.
 
 use super::{PowerKind, PowerState, PowerSwitch};
-use crate::error::RigError;
+use crate::error::{Purpose, RigError};
 use hil_clock::{Clock, SharedClock};
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +20,16 @@ pub enum ManualRequest {
         /// The board.
         board: String,
     },
+    /// Press the button that the board's bootloader looks at, and keep it pressed.
+    PressRecovery {
+        /// The board.
+        board: String,
+    },
+    /// Let go of it.
+    ReleaseRecovery {
+        /// The board.
+        board: String,
+    },
 }
 
 impl fmt::Display for ManualRequest {
@@ -27,6 +37,13 @@ impl fmt::Display for ManualRequest {
         match self {
             Self::PowerOn { board } => write!(f, "switch board `{board}` on"),
             Self::PowerOff { board } => write!(f, "switch board `{board}` off"),
+            Self::PressRecovery { board } => write!(
+                f,
+                "press the recovery button of board `{board}` and keep it pressed"
+            ),
+            Self::ReleaseRecovery { board } => {
+                write!(f, "let go of the recovery button of board `{board}`")
+            }
         }
     }
 }
@@ -51,13 +68,20 @@ impl fmt::Debug for ManualSwitch {
 }
 
 impl ManualSwitch {
-    fn request(&self, request: &ManualRequest, wanted: &'static str) -> Result<(), RigError> {
+    /// Has the person do something; `wanted` is what they have not done when they have not.
+    pub(crate) fn ask_for(
+        &self,
+        purpose: Purpose,
+        request: &ManualRequest,
+        wanted: &'static str,
+    ) -> Result<(), RigError> {
         let answer = match &self.ask {
             Some(ask) => ask(request),
             None => Err("there is no terminal to ask at".to_owned()),
         };
-        answer.map_err(|reason| RigError::PowerManual {
+        answer.map_err(|reason| RigError::Manual {
             board: self.board.clone(),
+            purpose,
             wanted,
             reason,
         })
@@ -67,11 +91,11 @@ impl ManualSwitch {
 impl PowerSwitch for ManualSwitch {
     fn switch(&self, to: PowerState) -> Result<(), RigError> {
         let board = self.board.clone();
-        let request = match to {
-            PowerState::On => ManualRequest::PowerOn { board },
-            PowerState::Off => ManualRequest::PowerOff { board },
+        let (request, wanted) = match to {
+            PowerState::On => (ManualRequest::PowerOn { board }, "switched the power on"),
+            PowerState::Off => (ManualRequest::PowerOff { board }, "switched the power off"),
         };
-        self.request(&request, to.word())
+        self.ask_for(Purpose::Power, &request, wanted)
     }
 
     fn clock(&self) -> &dyn Clock {

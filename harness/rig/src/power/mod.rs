@@ -7,6 +7,7 @@
 mod command;
 #[cfg(all(test, unix))]
 mod fake_port;
+mod instrument;
 mod manual;
 mod ppk2;
 mod proof;
@@ -15,7 +16,8 @@ mod scpi;
 mod usb_port;
 mod wire;
 
-pub(crate) use command::{CommandSwitch, Commands};
+pub(crate) use command::{CommandSwitch, Commands, Programs};
+pub(crate) use instrument::{Asked, Instrument};
 pub(crate) use manual::ManualSwitch;
 pub use manual::{Ask, ManualRequest};
 pub(crate) use ppk2::Ppk2Switch;

@@ -8,7 +8,7 @@ mod measure;
 
 use super::wire::{Missed, Place, WITHIN, Wire};
 use super::{PowerKind, PowerState, PowerSwitch};
-use crate::error::RigError;
+use crate::error::{Purpose, RigError};
 use crate::file::{Ppk2Mode, UartSpec};
 use hil_clock::{Clock, SharedClock};
 use measure::{Calibration, SAMPLE};
@@ -85,7 +85,7 @@ impl Ppk2Switch {
     }
 
     fn open(&self) -> Result<Open, RigError> {
-        let mut wire = self.place.open(&self.board)?;
+        let mut wire = self.place.open(&self.board, Purpose::Power)?;
         // It may still be measuring for somebody who went away.
         self.send(&mut wire, &[command::AVERAGE_STOP], "AVERAGE_STOP")?;
         self.drain(&mut wire, "AVERAGE_STOP")?;
@@ -180,8 +180,9 @@ impl Ppk2Switch {
     }
 
     fn answer_error(&self, sent: &str, problem: String) -> RigError {
-        RigError::PowerAnswer {
+        RigError::InstrumentAnswer {
             board: self.board.clone(),
+            purpose: Purpose::Power,
             address: self.place.to_string(),
             sent: sent.to_owned(),
             problem,

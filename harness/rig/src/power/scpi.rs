@@ -2,114 +2,25 @@
 //!
 //! `OUTP ON` and `OUTP OFF` switch, and `OUTP?` (SCPI-99 volume 2, OUTPut subsystem) is asked behind each, so
 //! that the call returns when the supply has done it. `MEAS:CURR?` (the same, MEASure subsystem) tells what flows.
-//! Supplies with several outputs have other words for it, which the rig file can give. The connection stays open: a cut
-//! must not have to wait for a handshake. When the supply has closed it, one new connection is tried.
+//! Supplies with several outputs have other words for it, which the rig file can give.
 
-use super::wire::{Missed, Place, WITHIN, Wire};
-use super::{PowerKind, PowerState, PowerSwitch};
-use crate::error::RigError;
+use super::{Instrument, Place, PowerKind, PowerState, PowerSwitch};
+use crate::error::{Purpose, RigError};
 use crate::file::ScpiWords;
 use hil_clock::{Clock, SharedClock};
-use std::sync::{Mutex, PoisonError};
-
-/// An answer longer than this is not one.
-const LONGEST_ANSWER: usize = 256;
 
 /// The supply of one board.
 #[derive(Debug)]
 pub(crate) struct ScpiSwitch {
-    board: String,
-    place: Place,
+    instrument: Instrument,
     words: ScpiWords,
-    clock: SharedClock,
-    connection: Mutex<Option<Wire>>,
-}
-
-/// What went wrong on one connection, and whether a new one may help.
-enum Trouble {
-    /// The supply closed the connection before it answered: it may have timed out since the last use.
-    Closed,
-    Fatal(RigError),
 }
 
 impl ScpiSwitch {
     pub(crate) fn new(board: &str, place: Place, words: ScpiWords, clock: SharedClock) -> Self {
         Self {
-            board: board.to_owned(),
-            place,
+            instrument: Instrument::new(board, Purpose::Power, place, clock),
             words,
-            clock,
-            connection: Mutex::new(None),
-        }
-    }
-
-    /// Sends lines, the last of which is a question, and gives the answer. `sent` is what messages call them.
-    fn exchange(&self, lines: &[&str], sent: &str) -> Result<String, RigError> {
-        let mut connection = self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let reused = connection.is_some();
-        let mut result = self.try_exchange(&mut connection, lines, sent);
-        if reused && matches!(result, Err(Trouble::Closed)) {
-            tracing::info!(
-                board = self.board,
-                "the power supply had closed its connection; opening a new one"
-            );
-            *connection = None;
-            result = self.try_exchange(&mut connection, lines, sent);
-        }
-        result.map_err(|trouble| {
-            *connection = None;
-            match trouble {
-                Trouble::Closed => self.answer_error(sent, "it closed the connection".to_owned()),
-                Trouble::Fatal(error) => error,
-            }
-        })
-    }
-
-    fn try_exchange(
-        &self,
-        connection: &mut Option<Wire>,
-        lines: &[&str],
-        sent: &str,
-    ) -> Result<String, Trouble> {
-        let wire = match connection {
-            Some(wire) => wire,
-            None => connection.insert(self.place.open(&self.board).map_err(Trouble::Fatal)?),
-        };
-        let mut text = lines.join("\n");
-        text.push('\n');
-        let deadline = self.clock.now() + WITHIN;
-        wire.write(text.as_bytes()).map_err(|_| Trouble::Closed)?;
-        let mut line = Vec::new();
-        let mut byte = [0u8; 1];
-        loop {
-            match wire.read(&mut byte, deadline, &*self.clock) {
-                Ok(_) if byte[0] == b'\n' => break,
-                Ok(_) if line.len() == LONGEST_ANSWER => {
-                    return Err(Trouble::Fatal(self.answer_error(
-                        sent,
-                        format!("its answer is longer than {LONGEST_ANSWER} bytes"),
-                    )));
-                }
-                Ok(_) => line.push(byte[0]),
-                Err(Missed::Closed) => return Err(Trouble::Closed),
-                Err(Missed::Silent) => {
-                    let problem = format!("no answer within {WITHIN:?}");
-                    return Err(Trouble::Fatal(self.answer_error(sent, problem)));
-                }
-            }
-        }
-        Ok(String::from_utf8_lossy(&line).trim().to_owned())
-    }
-
-    fn answer_error(&self, sent: &str, problem: String) -> RigError {
-        RigError::PowerAnswer {
-            board: self.board.clone(),
-            address: self.place.to_string(),
-            sent: sent.to_owned(),
-            problem,
         }
     }
 }
@@ -131,16 +42,16 @@ impl PowerSwitch for ScpiSwitch {
             PowerState::Off => (off, "0"),
         };
         let sent = format!("{command}; {ask}");
-        let answer = self.exchange(&[command, ask], &sent)?;
+        let answer = self.instrument.exchange(&[command, ask], &sent)?;
         match state(&answer) {
             Some(found) if found == to => Ok(()),
             Some(_) => Err(RigError::PowerNotSwitched {
-                board: self.board.clone(),
-                supply: format!("supply at {}", self.place),
+                board: self.instrument.board.clone(),
+                supply: format!("supply at {}", self.instrument.place),
                 wanted: to.word(),
                 found: format!("sent `{sent}`, it answered `{answer}`, expected `{expected}`"),
             }),
-            None => Err(self.answer_error(
+            None => Err(self.instrument.answer_error(
                 &sent,
                 format!(
                     "it answered `{}`, expected `{expected}`",
@@ -151,7 +62,7 @@ impl PowerSwitch for ScpiSwitch {
     }
 
     fn clock(&self) -> &dyn Clock {
-        &*self.clock
+        &*self.instrument.clock
     }
 
     fn kind(&self) -> PowerKind {
@@ -162,12 +73,12 @@ impl PowerSwitch for ScpiSwitch {
         let Some(question) = &self.words.current else {
             return Ok(None);
         };
-        let answer = self.exchange(&[question], question)?;
+        let answer = self.instrument.exchange(&[question], question)?;
         // Some supplies put the unit behind the number.
         let number = answer.trim_end_matches(['A', 'a', ' ']);
         match number.parse::<f64>() {
             Ok(amperes) if amperes.is_finite() => Ok(Some(amperes)),
-            _ => Err(self.answer_error(
+            _ => Err(self.instrument.answer_error(
                 question,
                 format!(
                     "it answered `{}`, expected a current in amperes",
@@ -274,7 +185,10 @@ mod tests {
         let address = listener.local_addr().unwrap();
         drop(listener);
         let error = switch(address).on().unwrap_err();
-        assert!(matches!(error, RigError::PowerConnect { .. }), "{error}");
+        assert!(
+            matches!(error, RigError::InstrumentConnect { .. }),
+            "{error}"
+        );
     }
 
     #[rstest]

@@ -4,13 +4,11 @@
 //! Linux has a file `disable` for each port of each hub since 6.0 (torvalds/linux
 //! `Documentation/ABI/testing/sysfs-bus-usb`): a disabled port has no power, if the hub can switch it.
 
-use super::command::{self, Commands};
-use super::{PowerKind, PowerState, PowerSwitch};
+use super::{Commands, PowerKind, PowerState, PowerSwitch, Programs};
 use crate::error::RigError;
 use crate::file::UsbHub;
 use hil_clock::{Clock, SharedClock};
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Where Linux has its USB devices.
 pub(crate) const SYSFS: &str = "/sys/bus/usb/devices";
@@ -18,12 +16,10 @@ pub(crate) const SYSFS: &str = "/sys/bus/usb/devices";
 /// The port of one board, switched by `uhubctl`.
 #[derive(Debug)]
 pub(crate) struct UhubctlSwitch {
-    pub(crate) board: String,
+    pub(crate) programs: Programs,
     pub(crate) program: String,
     pub(crate) hub: UsbHub,
     pub(crate) port: u8,
-    pub(crate) within: Duration,
-    pub(crate) clock: SharedClock,
 }
 
 impl PowerSwitch for UhubctlSwitch {
@@ -32,14 +28,14 @@ impl PowerSwitch for UhubctlSwitch {
         let hub = self.hub.for_uhubctl();
         let line = [&*self.program, "-l", hub, "-p", &port, "-a", to.word()];
         let list = line.map(str::to_owned);
-        let said = command::run(&self.board, &list, self.within, &*self.clock)?;
+        let said = self.programs.output(&list)?;
         let found = match port_status(&said, self.port) {
             Some(state) if state == to => return Ok(()),
             Some(state) => format!("it says that port {port} is {}", state.word()),
             None => format!("it says nothing of port {port}"),
         };
         Err(RigError::PowerNotSwitched {
-            board: self.board.clone(),
+            board: self.programs.board.clone(),
             supply: format!("port {port} of USB hub {hub}"),
             wanted: to.word(),
             found: format!("by `{}`, and {found}", list.join(" ")),
@@ -47,7 +43,7 @@ impl PowerSwitch for UhubctlSwitch {
     }
 
     fn clock(&self) -> &dyn Clock {
-        &*self.clock
+        &*self.programs.clock
     }
 
     fn kind(&self) -> PowerKind {
@@ -152,11 +148,13 @@ pub(crate) fn ykush(program: &str, board: Option<&str>, serial: &str, port: u8) 
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+    use crate::error::Purpose;
     use hil_clock::SystemClock;
     use rstest::rstest;
     use std::fs;
     use std::path::Path;
     use std::sync::Arc;
+    use std::time::Duration;
 
     fn hub(name: &str) -> UsbHub {
         name.parse().unwrap()
@@ -229,12 +227,15 @@ mod tests {
         fs::write(&program, text).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         UhubctlSwitch {
-            board: "left".into(),
+            programs: Programs {
+                board: "left".into(),
+                purpose: Purpose::Power,
+                within: Duration::from_secs(60),
+                clock: Arc::new(SystemClock::new()),
+            },
             program: program.display().to_string(),
             hub: hub("1-1"),
             port: 2,
-            within: Duration::from_secs(60),
-            clock: Arc::new(SystemClock::new()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Lines to power supplies: TCP or a serial port, which are used alike from here on.
 
-use crate::error::RigError;
+use crate::error::{Purpose, RigError};
 use crate::file::UartSpec;
 use crate::uart;
 use hil_clock::{Clock, Instant};
@@ -54,10 +54,11 @@ impl fmt::Display for Place {
 }
 
 impl Place {
-    /// Opens a line to the supply of `board`.
-    pub(super) fn open(&self, board: &str) -> Result<Wire, RigError> {
-        let error = |source: io::Error| RigError::PowerConnect {
+    /// Opens a line to what serves `board`.
+    pub(super) fn open(&self, board: &str, purpose: Purpose) -> Result<Wire, RigError> {
+        let error = |source: io::Error| RigError::InstrumentConnect {
             board: board.to_owned(),
+            purpose,
             address: self.to_string(),
             source,
         };

@@ -6,7 +6,7 @@ use crate::locate::{NodePath, Part, Segment};
 use crate::node::{self, NodeError};
 use crate::source::{FileError, Source, nearest};
 use crate::words::{Core, ImageRef, Slot};
-use hil_bootloader::{Config, ImageSlots, Line, Mode, NetworkSlot};
+use hil_bootloader::{Config, ImageSlots, Mode, NetworkSlot};
 use hil_image::{Image, ImageVersion};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -221,13 +221,13 @@ impl Document {
             _ => Path::new("."),
         };
         let bootloader = &self.bootloader;
-        if bootloader.mode == Mode::SwapOffset && bootloader.line == Line::Nordic29 {
+        if bootloader.mode == Mode::SwapOffset && !bootloader.line.has_swap_offset() {
             return Err(NodeError::new(
                 path(&["bootloader", "mode"]),
                 Part::Value,
-                "MCUboot of SDK 2.9 has no swap-offset".to_owned(),
+                format!("MCUboot of {} has no swap-offset", bootloader.line),
             )
-            .advising("`line: nordic` is the one of SDK 3.x"));
+            .advising("`line: nordic-3.0` is the first of the SDK that has it"));
         }
         let layout = self.layout.checked(self.bootloader.mode)?;
         let key = |name: &str, file: &Option<String>| {

@@ -10,9 +10,11 @@ use super::releases::Release;
 
 /// The text of the file that describes a set.
 pub(super) fn render(variant: Variant, releases: &[Release]) -> String {
-    let mut text = String::from(
+    let mut text = format!(
         "# Demo firmware set of dfu-hil, generated: model firmware that runs on the virtual DK only.\n\
-         firmware: demo\n\nlayout:\n",
+         # {}.\nfirmware: {}\n\nlayout:\n",
+        variant.summary(),
+        variant.set_name()
     );
     let mut add = |line: std::fmt::Arguments<'_>| {
         writeln!(text, "{line}").expect("writing to a String cannot fail");
@@ -119,15 +121,20 @@ fn unusual(config: &Config) -> Vec<(String, serde_json::Value)> {
 /// Settings that are plain words and numbers, in one line.
 fn flow(settings: &impl Serialize) -> String {
     match serde_json::to_value(settings) {
-        Ok(serde_json::Value::Object(settings)) => {
-            let settings: Vec<String> = settings
-                .iter()
-                .map(|(name, value)| format!("{name}: {value}"))
-                .collect();
-            format!("{{ {} }}", settings.join(", "))
-        }
-        other => unreachable!("settings are a map, not {other:?}"),
+        Ok(settings) => flow_value(&settings),
+        Err(error) => unreachable!("settings are plain: {error}"),
     }
+}
+
+fn flow_value(value: &serde_json::Value) -> String {
+    let serde_json::Value::Object(settings) = value else {
+        return value.to_string();
+    };
+    let settings: Vec<String> = settings
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", flow_value(value)))
+        .collect();
+    format!("{{ {} }}", settings.join(", "))
 }
 
 /// The name of a setting, as it stands in files.

@@ -1,7 +1,7 @@
 //! How a virtual DK is made, and why it could not be.
 
 use crate::bus::Core;
-use crate::chip::{ExternalPart, ForceOffView, Power, Torn};
+use crate::chip::{Button, ExternalPart, ForceOffView, Power, Torn};
 use std::io;
 use std::str::FromStr;
 use std::time::Duration;
@@ -171,6 +171,8 @@ pub struct VirtualDkOptions {
     pub preload: Vec<Preload>,
     /// Whether the board has an external flash.
     pub external: ExternalPart,
+    /// Buttons that are pressed from the start.
+    pub pressed: Vec<Button>,
     /// Whether the board has power at the start.
     pub power: Power,
     /// What the power supply does when it is told to switch.
@@ -197,6 +199,7 @@ impl Default for VirtualDkOptions {
             accelerators: Accelerators::default(),
             preload: Vec::new(),
             external: ExternalPart::default(),
+            pressed: Vec::new(),
             power: Power::On,
             supply: Supply::default(),
             cuts: Cuts::default(),

@@ -1,9 +1,9 @@
-//! The power supply on TCP: SCPI, one line at a time, any number of clients.
+//! The power supply on TCP, which can press buttons too: SCPI, one line at a time, any number of clients.
 
 use super::board::Board;
 use super::options::Supply;
 use super::scpi::{Output, Session};
-use crate::chip::Power;
+use crate::chip::{Button, Power};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -55,6 +55,14 @@ impl Output for SupplyOf {
             (Supply::Ignores | Supply::Stuck, Power::Off) => {}
         }
         *self.believed() = Some(power);
+    }
+
+    fn button(&self, button: Button) -> bool {
+        self.board.lock().chip.button(button)
+    }
+
+    fn set_button(&self, button: Button, pressed: bool) {
+        self.board.lock().chip.set_button(button, pressed);
     }
 
     fn current(&self) -> f64 {

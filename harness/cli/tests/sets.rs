@@ -1,0 +1,185 @@
+//! Several firmware sets in one run: which of them a scenario runs with, and what is said when none will do.
+
+mod support;
+
+use hil_record::{RunRecord, Verdict};
+use std::collections::BTreeMap;
+use std::fs;
+use support::{Desk, Ended};
+
+/// Any bootloader will do.
+const ANY: &str = "scenario: any\nsummary: Starts.\nsteps:\n  - program: baseline\n  - expect_boot: { app: baseline, within: 60s }\n";
+
+/// One mode after the other.
+const MODES: &str = "scenario: modes\nsummary: Starts.\nmatrix: { mode: [overwrite-only, swap-move] }\n\
+    needs: { bootloader: { mode: \"${mode}\" } }\nsteps:\n  - program: baseline\n  \
+    - expect_boot: { app: baseline, within: 60s }\n";
+
+/// Only sets with encryption have this release.
+const ENCRYPTED: &str = "scenario: encrypted\nsummary: Is encrypted.\nsteps:\n  - program: baseline\n  \
+    - upload: { image: encrypted.app }\n  - expect_slot: { slot: app.secondary, holds: encrypted.app }\n";
+
+/// No set has this release.
+const NOBODY: &str = "scenario: nobody\nsummary: Names nobody.\nsteps:\n  - program: baselin\n";
+
+/// A desk with these scenarios in the folder `mine`, and these variants of the demo firmware in folders of their names.
+fn desk(scenarios: &[(&str, &str)], variants: &[&str]) -> Desk {
+    let desk = Desk::new(2, 20);
+    fs::create_dir(desk.path("mine")).expect("the folder is ours");
+    for (name, text) in scenarios {
+        desk.write(&format!("mine/{name}.yaml"), text);
+    }
+    for variant in variants {
+        let made = desk.run(&["demo-firmware", variant, "--variant", variant]);
+        assert_eq!(made.code, Some(0), "{}", made.all());
+    }
+    desk
+}
+
+fn run(desk: &Desk, command: &[&str], sets: &[&str]) -> Ended {
+    let sets = sets.iter().map(|set| format!("{set}/firmware.yaml"));
+    let sets: Vec<String> = sets
+        .flat_map(|path| ["--firmware".to_owned(), path])
+        .collect();
+    let mut args = command.to_vec();
+    args.extend(["--rig", "rig.yaml"]);
+    args.extend(sets.iter().map(String::as_str));
+    desk.run(&args)
+}
+
+/// Which set each scenario ran with; how it ended where it did not run.
+fn ran_with(record: &RunRecord) -> BTreeMap<&str, &str> {
+    let with = record.scenarios.iter().map(|scenario| {
+        let with = scenario.firmware.as_ref().map(|set| set.name.as_str());
+        let cause = scenario.outcome.cause().unwrap_or_default();
+        (scenario.name.as_str(), with.unwrap_or(cause))
+    });
+    with.collect()
+}
+
+#[test]
+fn each_scenario_runs_with_the_first_set_that_will_do() {
+    let variants = ["overwrite-rsa2048", "swap-move-ecdsa-ec256"];
+    let desk = desk(
+        &[("any", ANY), ("encrypted", ENCRYPTED), ("modes", MODES)],
+        &variants,
+    );
+    let ended = run(&desk, &["run", "mine", "--json"], &variants);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    let record = ended.record();
+    let names: Vec<_> = record.firmware.iter().map(|set| &set.name).collect();
+    assert_eq!(
+        names,
+        ["demo-overwrite-rsa2048", "demo-swap-move-ecdsa-ec256"]
+    );
+    assert_ne!(record.firmware[0].digest, record.firmware[1].digest);
+    assert_eq!(
+        ran_with(&record),
+        BTreeMap::from([
+            ("any", "demo-overwrite-rsa2048"),
+            ("encrypted", "demo-swap-move-ecdsa-ec256"),
+            ("modes[overwrite-only]", "demo-overwrite-rsa2048"),
+            ("modes[swap-move]", "demo-swap-move-ecdsa-ec256"),
+        ])
+    );
+    let junit = fs::read_to_string(desk.runs()[0].join("junit.xml")).expect("it was written");
+    for set in &record.firmware {
+        let (name, digest) = (
+            format!("name=\"firmware\" value=\"{}\"", set.name),
+            format!("name=\"firmware-sha256\" value=\"{}\"", set.digest),
+        );
+        assert!(junit.matches(&name).count() == 3, "{junit}");
+        assert!(junit.matches(&digest).count() == 3, "{junit}");
+    }
+}
+
+#[test]
+fn only_the_demo_sets_that_are_needed_are_made() {
+    let desk = desk(&[("modes", MODES)], &[]);
+    let ended = run(&desk, &["run", "mine", "--json"], &[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    let mut made: Vec<_> = fs::read_dir(desk.runs()[0].join("firmware"))
+        .expect("the run has its firmware")
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect();
+    made.sort();
+    assert_eq!(made, ["overwrite-rsa2048", "swap-move-ecdsa-ec256"]);
+    let listed: Vec<_> = ended.record().firmware;
+    assert_eq!(listed.len(), 2);
+}
+
+#[test]
+fn what_no_set_has_is_skipped_with_the_reason_of_the_nearest() {
+    let variants = ["overwrite-rsa2048", "swap-move-single-core"];
+    let desk = desk(
+        &[
+            ("any", ANY),
+            ("encrypted", ENCRYPTED),
+            ("nobody", NOBODY),
+            (
+                "offset",
+                &ANY.replace("any", "offset").replace(
+                    "steps:",
+                    "needs: { bootloader: { mode: swap-offset, encryption: ec256 } }\nsteps:",
+                ),
+            ),
+        ],
+        &variants,
+    );
+    let ended = run(&desk, &["run", "mine", "--json"], &variants);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    let record = ended.record();
+    insta::assert_debug_snapshot!(ran_with(&record), @r#"
+    {
+        "any": "demo-overwrite-rsa2048",
+        "encrypted": "none of the 2 firmware sets will do: firmware set `demo-overwrite-rsa2048` has no release `encrypted`",
+        "nobody": "none of the 2 firmware sets will do: firmware set `demo-overwrite-rsa2048` has no release `baselin`",
+        "offset": "none of the 2 firmware sets will do; the nearest, `demo-overwrite-rsa2048`: needs a bootloader in mode `swap-offset`, this one is `overwrite-only`; needs a bootloader with encryption `ec256`, this one has `none`",
+    }
+    "#);
+    assert_eq!(
+        record
+            .scenarios
+            .iter()
+            .filter(|scenario| scenario.outcome.verdict() == Verdict::Skip)
+            .count(),
+        3
+    );
+
+    let ended = run(&desk, &["check", "mine"], &variants);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    insta::assert_snapshot!(ended.stdout, @r"
+    1 variant fit firmware `demo-overwrite-rsa2048`, `demo-swap-move-single-core`; rig `test` has 1 board entry
+    1 variant would be skipped: none of the 2 firmware sets will do: firmware set `demo-overwrite-rsa2048` has no release `baselin`
+        nobody
+    1 variant would be skipped: none of the 2 firmware sets will do: firmware set `demo-overwrite-rsa2048` has no release `encrypted`
+        encrypted
+    1 variant would be skipped: none of the 2 firmware sets will do; the nearest, `demo-overwrite-rsa2048`: needs a bootloader in mode `swap-offset`, this one is `overwrite-only`; needs a bootloader with encryption `ec256`, this one has `none`
+        offset
+    ");
+}
+
+#[test]
+fn a_scenario_that_is_named_by_its_file_must_fit_a_set() {
+    let variants = ["overwrite-rsa2048", "swap-move-single-core"];
+    let desk = desk(&[("nobody", NOBODY), ("encrypted", ENCRYPTED)], &variants);
+    for command in ["run", "check"] {
+        let ended = run(&desk, &[command, "mine/nobody.yaml"], &variants);
+        assert_eq!(ended.code, Some(2), "{}", ended.all());
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(ended.stderr, @r"
+            error: mine/nobody.yaml:4:14: firmware set `demo-overwrite-rsa2048` has no release `baselin`
+              |
+            4 |   - program: baselin
+              |              ^^^^^^^
+              = allowed: baseline, crashes, downgrade, hangs, net-broken, net-other-ipc, never-confirms, no-app, self-confirms, tampered, too-large, unsigned, update, wrong-key
+              = help: did you mean `baseline`?
+            ");
+        }
+    }
+    assert!(desk.runs().is_empty());
+    // What some other set would have is said as well: it was named, and cannot run.
+    let ended = run(&desk, &["run", "mine/encrypted.yaml"], &variants);
+    assert_eq!(ended.code, Some(2), "{}", ended.all());
+}
