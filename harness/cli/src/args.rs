@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use virtual_dk::demo::Variant;
 use virtual_dk::model::UndescribedApplication;
-use virtual_dk::{Phy, Speed, Timing};
+use virtual_dk::{Cuts, Phy, Speed, Supply, Timing};
 
 /// Runs firmware update scenarios on nRF5340 boards, or on virtual ones where none is attached.
 #[derive(Debug, Parser)]
@@ -382,6 +382,20 @@ pub(crate) struct VirtualDkArgs {
     /// Leave the external flash out, as on a board where none is fitted
     #[arg(long)]
     pub(crate) no_external_flash: bool,
+    /// What goes with the power: soc, the chip alone; board, the debugger too, so that the probe and the serial ports are
+    /// gone while the power is off and the ports have other names afterwards
+    #[arg(long, value_name = "WHAT", default_value = "soc")]
+    pub(crate) cuts: Cuts,
+    /// What the power supplies do: works; ignores, they stay on and say so; stuck, they say off and stay on
+    #[arg(long, value_name = "HOW", default_value = "works")]
+    pub(crate) supply: Supply,
+    /// Tear flash operations that are under way when the power fails: a word half written, a page half erased, bits that
+    /// read differently after each reset. What exactly follows from this seed
+    #[arg(long, value_name = "SEED")]
+    pub(crate) torn: Option<u64>,
+    /// Leave no bits that read differently after each reset
+    #[arg(long, requires = "torn")]
+    pub(crate) torn_stable: bool,
     /// Hold a button of every board from the start: 1 to 4, as printed beside it; may be given several times
     ///
     /// `BUTT1 ON` and `BUTT1 OFF` to a board's power supply (SCPI on TCP) press and release it at any time. Button 1 is the

@@ -100,6 +100,8 @@ pub enum ErrorKind {
     File,
     /// A power cut did not happen at the moment that the scenario asks for.
     Cut,
+    /// Nothing shows that the board lost its power when it was cut, or something shows that it did not.
+    Inconclusive,
     /// The run was stopped before this had ended.
     Interrupted,
     /// A step took longer than the harness allows any step to take.

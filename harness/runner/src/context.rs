@@ -411,13 +411,29 @@ impl<'a> Context<'a> {
 
     /// Takes the power away.
     pub(crate) fn power_off(&mut self, action: PowerAction) -> Checked {
-        self.bench.power_off(action)
+        let proof = self.bench.power_off(action)?;
+        self.see_proof(proof);
+        Ok(())
+    }
+
+    /// Waits until the power has been off for `off_for`: looking whether it is counts.
+    pub(crate) fn stay_off(&self, off_for: Duration) -> Checked {
+        let since = self.bench.off_since().unwrap_or_else(|| self.clock.now());
+        self.wait_until(since + off_for)
     }
 
     /// Gives the power back, which starts the board.
     pub(crate) fn power_on(&mut self) -> Checked {
         self.starting(StartedBy::Power);
-        self.bench.power_on()
+        let proof = self.bench.power_on()?;
+        self.see_proof(proof);
+        Ok(())
+    }
+
+    fn see_proof(&mut self, proof: Option<String>) {
+        if let Some(proof) = proof {
+            self.see(Evidence::seen("power loss proven by", proof));
+        }
     }
 
     /// Resets the chip through the probe.
@@ -446,6 +462,7 @@ impl<'a> Context<'a> {
             // Connected first: the time of the start is that of the request.
             self.connect(over, self.deadline(CONNECT_WITHIN))?;
             if attempt == 1 {
+                self.bench.hears();
                 self.starting(StartedBy::Smp);
             }
             match self.bench.link(over)?.reset() {

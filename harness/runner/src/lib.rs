@@ -20,6 +20,7 @@ mod fuse;
 mod history;
 mod holding;
 mod link;
+mod outage;
 mod plaintext;
 mod plan;
 mod predicted;

@@ -354,6 +354,6 @@ fn cut_power(context: &mut Context<'_>, cut: &UploadCut, offset: u64, total: u64
         "power cut",
         format!("when the board had {offset} of {total} bytes"),
     ));
-    context.wait(cut.off_for)?;
+    context.stay_off(cut.off_for)?;
     context.power_on()
 }
