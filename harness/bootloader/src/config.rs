@@ -3,7 +3,7 @@
 use hil_image::{DecryptionKey, PublicKey};
 use serde::{Deserialize, Serialize};
 
-use crate::flash::Area;
+use crate::flash::{Area, DeviceId};
 pub use crate::line::Line;
 use crate::recovery::SerialRecovery;
 
@@ -59,6 +59,13 @@ pub struct Config {
     /// [`network_core`](Self::network_core) is not `none`.
     #[serde(default)]
     pub network_slot: NetworkSlot,
+    /// Whether the `fw_info` version of a network core image is compared with that of the running network firmware, which
+    /// b0n is asked for (`PCD_READ_NETCORE_APP_VERSION`). Only with downgrade prevention.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub network_version_check: bool,
+    /// How the network core's own bootloader was built.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub b0n: B0nBuild,
     /// The slots, image 0 first.
     #[serde(default)]
     pub images: Vec<ImageSlots>,
@@ -90,6 +97,8 @@ impl Config {
             address_check: AddressCheck::None,
             network_core: NetworkCore::None,
             network_slot: NetworkSlot::default(),
+            network_version_check: false,
+            b0n: B0nBuild::default(),
             images: vec![image],
             scratch: None,
             serial_recovery: None,
@@ -119,6 +128,25 @@ impl Config {
         let slots = self.images.get(NETWORK_IMAGE)?;
         self.is_virtual(NETWORK_IMAGE).then_some(slots.primary)
     }
+}
+
+/// How a b0n was built. MCUboot does not know it, and a board has it for life; it is here because what becomes of the flash of
+/// both cores depends on it.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct B0nBuild {
+    /// The least `fw_info` version that is accepted: the monotonic counter, in builds that have one.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub least_version: Option<u32>,
+    /// Whether it knows the command that asks for the version of its application (`PCD_READ_NETCORE_APP_VERSION`). One that
+    /// does not starts its application, and who asked waits for ever.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub version_command: bool,
+}
+
+/// What need not be written down.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Number of the network core's image in builds that update both cores at once
@@ -317,6 +345,22 @@ pub struct ImageSlots {
     pub secondary: Area,
 }
 
+impl ImageSlots {
+    /// The slots of the network core's image where both cores are updated at once: the primary is simulated in RAM, as large
+    /// as the secondary.
+    #[must_use]
+    pub const fn simulated(secondary: Area) -> Self {
+        Self {
+            primary: Area {
+                device: DeviceId::RamFlash,
+                offset: 0,
+                size: secondary.size,
+            },
+            secondary,
+        }
+    }
+}
+
 /// The keys that are compiled into a bootloader.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
@@ -371,7 +415,7 @@ mod tests {
     #[test]
     fn a_configuration_survives_being_written_and_read() {
         let area = Area {
-            device: crate::DeviceId::External,
+            device: DeviceId::External,
             offset: 4096,
             size: 8192,
         };

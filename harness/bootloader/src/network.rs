@@ -7,13 +7,15 @@
 //! Source: `boot_validated_swap_type` in sdk-mcuboot `boot/bootutil/src/loader.c`; `network_core_update` in sdk-nrf
 //! `modules/mcuboot/hooks/nrf53_hooks.c`.
 
+use hil_image::network::FirmwareInfo;
+
 use crate::address::RESET_VECTOR;
-use crate::config::{AddressCheck, Mode, NetworkCore};
+use crate::config::{AddressCheck, DowngradePrevention, Mode, NetworkCore};
 use crate::flash::{DeviceId, FlashError};
 use crate::header::{HEADER_LEN, Header};
 use crate::io::{EraseOrder, OrAssert, Step, Stop};
 use crate::outcome::SwapType;
-use crate::pcd::{self, NetworkUpdate};
+use crate::pcd::{self, NetworkUpdate, NetworkVersion};
 use crate::state::{Loader, PRIMARY, SECONDARY, reason};
 
 /// First address of the network core's flash, in its own map.
@@ -22,6 +24,10 @@ pub(crate) const NETWORK_FLASH: u32 = 0x0100_0000;
 /// Where in application RAM the simulated primary slot of the network core lies (ours: in a build it is wherever the
 /// linker put the flash simulator's buffer). Nothing of it survives a reset, as the simulator erases it when it starts.
 pub const RAM_FLASH_ADDRESS: u32 = 0x2001_0000;
+
+/// How much of an image is looked through for its `fw_info`, in bytes (ours: `CONFIG_PCD_VERSION_PAGE_BUF_SIZE`, whose default
+/// we do not know; enough for the place where every published build has it).
+const VERSION_WINDOW: usize = 2048;
 
 impl Loader<'_> {
     /// Whether the image in the secondary slot runs on the network core; the error says why that cannot be told.
@@ -56,6 +62,19 @@ impl Loader<'_> {
     pub(crate) fn update_network_core(&mut self) -> Step<SwapType> {
         let header = self.header(SECONDARY);
         let secondary = self.area(SECONDARY);
+        let checked = self.io.config.network_version_check
+            && self.io.config.downgrade_prevention != DowngradePrevention::None;
+        let outdated = if checked {
+            self.io.info("Checking network core version");
+            self.outdated_network_image()?
+        } else {
+            None
+        };
+        if let Some(why) = outdated {
+            self.decided("network core not updated", why);
+            self.forget_network_request(false)?;
+            return Ok(SwapType::Fail);
+        }
         self.io.info("Starting network core update");
         // b0n reads the payload where it is: only the application core's own flash has an address.
         let source = if secondary.area.device == DeviceId::AppFlash {
@@ -83,15 +102,66 @@ impl Loader<'_> {
                 SwapType::Fail
             }
         };
-        let always = self.line().always_forgets_network_request();
-        let done = swap_type == SwapType::None;
-        match self.mode() {
-            Mode::OverwriteOnly if always => self.forget_request()?,
-            Mode::SwapOffset if always => self.erase_trailer_sectors()?,
-            Mode::SwapMove | Mode::SwapScratch if always || done => self.erase_trailer_sectors()?,
-            _ => {}
-        }
+        self.forget_network_request(swap_type == SwapType::None)?;
         Ok(swap_type)
+    }
+
+    /// The request goes when the update is `done`, and in newer lines always.
+    fn forget_network_request(&mut self, done: bool) -> Step<()> {
+        let always = self.line().always_forgets_network_request();
+        match self.mode() {
+            Mode::OverwriteOnly if always => self.forget_request(),
+            Mode::SwapOffset if always => self.erase_trailer_sectors(),
+            Mode::SwapMove | Mode::SwapScratch if always || done => self.erase_trailer_sectors(),
+            _ => Ok(()),
+        }
+    }
+
+    /// `pcd_version_cmp_net`: why the network image in the secondary slot must not go to the network core, if it must not:
+    /// its `fw_info` version is below that of the running one, or cannot be compared with it. An image with protected TLVs
+    /// cannot, since `fw_info` is looked for too far behind, and neither can one that is encrypted.
+    pub(crate) fn outdated_network_image(&mut self) -> Step<Option<String>> {
+        let header = self.header(SECONDARY);
+        let area = self.area(SECONDARY);
+        let offset = self
+            .io
+            .config
+            .network_slot
+            .address
+            .wrapping_sub(NETWORK_FLASH);
+        let Some(board) = self.network.as_deref_mut() else {
+            return Err(Stop::Hang(
+                "waiting for a network core that is not there".to_owned(),
+            ));
+        };
+        let running = match pcd::read_network_version(board, offset, self.io.log) {
+            Ok(NetworkVersion::Known(version)) => version,
+            Ok(NetworkVersion::Failed) => {
+                return Ok(Some("b0n does not tell the version that runs".to_owned()));
+            }
+            Ok(NetworkVersion::Silent) => {
+                return Err(Stop::Hang(
+                    "waiting for the version that runs, which b0n never tells".to_owned(),
+                ));
+            }
+            Err(FlashError::PowerLost) => return Err(Stop::PowerLost),
+            Err(error) => return Ok(Some(reason(&error))),
+        };
+        let start = u32::from(header.header_size).wrapping_add(u32::from(header.protected_size));
+        let mut window = vec![0; VERSION_WINDOW];
+        if let Err(error) = self.io.read(area, start, &mut window)? {
+            return Ok(Some(reason(&error)));
+        }
+        Ok(match FirmwareInfo::find(&window) {
+            Ok(info) if info.version >= running => None,
+            Ok(info) => Some(format!(
+                "its fw_info version {} is below {running}",
+                info.version
+            )),
+            Err(_) => Some(format!(
+                "no fw_info in the {VERSION_WINDOW} bytes from {start:#x} of the slot"
+            )),
+        })
     }
 
     /// `boot_copy_region_post_hook`: what lies in the simulated primary slot goes to the network core. The error says
@@ -138,6 +208,9 @@ impl Loader<'_> {
         match pcd::update_network_core(board, source, length, offset, self.io.log) {
             Ok(NetworkUpdate::Done) => Ok(Ok(())),
             Ok(NetworkUpdate::Failed) => Ok(Err("b0n reported a failure".to_owned())),
+            Ok(NetworkUpdate::Silent) => Err(Stop::Hang(
+                "waiting for b0n, which never answers".to_owned(),
+            )),
             Err(FlashError::PowerLost) => Err(Stop::PowerLost),
             Err(error) => Ok(Err(reason(&error))),
         }

@@ -134,7 +134,16 @@ pub trait PcdBoard {
     ///
     /// # Errors
     /// The core is gone.
-    fn wait(&mut self, duration: Duration) -> Result<(), FlashError>;
+    fn wait(&mut self, duration: Duration) -> Result<Waited, FlashError>;
+}
+
+/// What waiting for the network core came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Waited {
+    /// Time has passed.
+    Passed,
+    /// Nothing will change any more, however long one waits: only a board in memory can know that.
+    InVain,
 }
 
 /// How an update of the network core ended, seen from MCUboot.
@@ -144,7 +153,23 @@ pub enum NetworkUpdate {
     Done,
     /// b0n refused, or nothing was to be copied. The core is left running.
     Failed,
+    /// b0n never answers: MCUboot waits for ever.
+    Silent,
 }
+
+/// What b0n said of the version of the network core's application, seen from MCUboot.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NetworkVersion {
+    /// Its `fw_info` version; 0 also where it has no `fw_info`, which b0n does not tell apart.
+    Known(u32),
+    /// b0n reported a failure.
+    Failed,
+    /// b0n never answers: MCUboot waits for ever.
+    Silent,
+}
+
+/// Where MCUboot has the version put (ours: in a build it is on its stack).
+const VERSION_ADDRESS: u32 = COMMAND_ADDRESS + 0x100;
 
 /// `pcd_network_core_update`: hands `length` bytes at `source` (an address in application memory) to b0n, which puts
 /// them at `offset` in network flash, and waits for its answer.
@@ -161,33 +186,57 @@ pub fn update_network_core(
     offset: u32,
     log: &mut dyn FnMut(LogLine),
 ) -> Result<NetworkUpdate, FlashError> {
-    board.network_power(NetworkPower::Held)?;
-    if source == 0 || length == 0 {
-        log(LogLine {
-            level: Level::Info,
-            text: "Error while writing PCD cmd: -22".to_owned(),
-        });
+    let Some(command) = copy_command(board, source, length, offset, log)? else {
         return Ok(NetworkUpdate::Failed);
-    }
+    };
+    give_command(board, &command, log)?;
+    wait_for_answer(board, command.status, log)
+}
+
+/// `pcd_network_core_app_version`: asks b0n for the version of its application. As for an update, there is no limit to the
+/// waiting, and the lines on the console are the same.
+///
+/// # Errors
+/// What `board` reports.
+pub fn read_network_version(
+    board: &mut dyn PcdBoard,
+    offset: u32,
+    log: &mut dyn FnMut(LogLine),
+) -> Result<NetworkVersion, FlashError> {
+    board.write_ram(VERSION_ADDRESS, &[0; 4])?;
+    board.network_power(NetworkPower::Held)?;
     let command = PcdCommand {
-        status: Status::Copy,
-        data: source,
-        length,
+        status: Status::ReadVersion,
+        data: VERSION_ADDRESS,
+        length: 4,
         offset,
     };
-    board.write_ram(COMMAND_ADDRESS, &command.encode())?;
-    board.network_power(NetworkPower::Running)?;
-    log(LogLine {
-        level: Level::Info,
-        text: "Turned on network core".to_owned(),
-    });
+    give_command(board, &command, log)?;
+    Ok(match wait_for_answer(board, command.status, log)? {
+        NetworkUpdate::Done => {
+            let mut version = [0; 4];
+            board.read_ram(VERSION_ADDRESS, &mut version)?;
+            NetworkVersion::Known(u32::from_le_bytes(version))
+        }
+        NetworkUpdate::Failed => NetworkVersion::Failed,
+        NetworkUpdate::Silent => NetworkVersion::Silent,
+    })
+}
+
+/// Waits until b0n has put an answer in the place of the command.
+fn wait_for_answer(
+    board: &mut dyn PcdBoard,
+    command: Status,
+    log: &mut dyn FnMut(LogLine),
+) -> Result<NetworkUpdate, FlashError> {
     let answer = loop {
-        board.wait(POLL_INTERVAL)?;
-        let mut magic = [0; 4];
-        board.read_ram(COMMAND_ADDRESS, &mut magic)?;
-        match Status::from_magic(u32::from_le_bytes(magic)) {
-            Status::Copy => {}
-            answer => break answer,
+        let waited = board.wait(POLL_INTERVAL)?;
+        let status = status(board)?;
+        if status != command {
+            break status;
+        }
+        if waited == Waited::InVain {
+            return Ok(NetworkUpdate::Silent);
         }
     };
     if answer == Status::Failed {
@@ -203,4 +252,77 @@ pub fn update_network_core(
         text: "Turned off network core".to_owned(),
     });
     Ok(NetworkUpdate::Done)
+}
+
+/// `pcd_network_core_update_initiate`, as serial recovery uses it: the same, without waiting for the answer. The network
+/// core is left running, and [`is_copying`] says whether it still works. Whether the command was given.
+///
+/// # Errors
+/// What `board` reports.
+pub fn begin_update(
+    board: &mut dyn PcdBoard,
+    source: u32,
+    length: u32,
+    offset: u32,
+    log: &mut dyn FnMut(LogLine),
+) -> Result<bool, FlashError> {
+    let Some(command) = copy_command(board, source, length, offset, log)? else {
+        return Ok(false);
+    };
+    give_command(board, &command, log)?;
+    board.wait(POLL_INTERVAL)?;
+    Ok(true)
+}
+
+/// Whether b0n has not answered yet: as long as that, serial recovery refuses to reset the board.
+///
+/// # Errors
+/// What `board` reports.
+pub fn is_copying(board: &mut dyn PcdBoard) -> Result<bool, FlashError> {
+    Ok(status(board)? == Status::Copy)
+}
+
+fn status(board: &mut dyn PcdBoard) -> Result<Status, FlashError> {
+    let mut magic = [0; 4];
+    board.read_ram(COMMAND_ADDRESS, &mut magic)?;
+    Ok(Status::from_magic(u32::from_le_bytes(magic)))
+}
+
+/// Holds the network core off; the command for a copy, or `None` when there is nothing to copy.
+fn copy_command(
+    board: &mut dyn PcdBoard,
+    source: u32,
+    length: u32,
+    offset: u32,
+    log: &mut dyn FnMut(LogLine),
+) -> Result<Option<PcdCommand>, FlashError> {
+    board.network_power(NetworkPower::Held)?;
+    if source == 0 || length == 0 {
+        log(LogLine {
+            level: Level::Info,
+            text: "Error while writing PCD cmd: -22".to_owned(),
+        });
+        return Ok(None);
+    }
+    Ok(Some(PcdCommand {
+        status: Status::Copy,
+        data: source,
+        length,
+        offset,
+    }))
+}
+
+/// `network_core_pcd_cmdset`: starts the network core, which is held off, with a command.
+fn give_command(
+    board: &mut dyn PcdBoard,
+    command: &PcdCommand,
+    log: &mut dyn FnMut(LogLine),
+) -> Result<(), FlashError> {
+    board.write_ram(COMMAND_ADDRESS, &command.encode())?;
+    board.network_power(NetworkPower::Running)?;
+    log(LogLine {
+        level: Level::Info,
+        text: "Turned on network core".to_owned(),
+    });
+    Ok(())
 }

@@ -105,25 +105,17 @@ impl Loader<'_> {
             }
             _ => false,
         };
-        let prevention = self.io.config.downgrade_prevention != DowngradePrevention::None;
-        let exempt = self.io.config.is_virtual(self.current);
-        if slot == SECONDARY && prevention && !exempt && self.mode() == Mode::OverwriteOnly {
-            let primary = self.header(PRIMARY);
-            if header.compare_version(&primary) == Ordering::Less && !primary.is_erased() {
-                self.io.error(if self.line().capitalises_complaints() {
-                    "Insufficient version in secondary slot"
-                } else {
-                    "insufficient version in secondary slot"
-                });
-                let because = format!(
-                    "its version {} is below {}",
-                    header.version(),
-                    primary.version()
-                );
-                self.decided("secondary slot erased", because);
-                let _ignored_by_the_c_code = self.io.scramble_slot(area)?;
-                return Ok(Validity::NoImage);
-            }
+        if slot == SECONDARY
+            && let Some(because) = self.outdated(&header)?
+        {
+            self.io.error(if self.line().capitalises_complaints() {
+                "Insufficient version in secondary slot"
+            } else {
+                "insufficient version in secondary slot"
+            });
+            self.decided("secondary slot erased", because);
+            let _ignored_by_the_c_code = self.io.scramble_slot(area)?;
+            return Ok(Validity::NoImage);
         }
         let checked = if wrong_sector {
             self.io
@@ -163,6 +155,33 @@ impl Loader<'_> {
             return Ok(Validity::NoImage);
         }
         Ok(Validity::Valid)
+    }
+
+    /// Why overwrite-only does not even look at the candidate: it is older than what runs. The network core's image is
+    /// compared only where its version can be read.
+    fn outdated(&mut self, header: &Header) -> Step<Option<String>> {
+        let config = self.io.config;
+        let compared = config.downgrade_prevention != DowngradePrevention::None
+            && config.mode == Mode::OverwriteOnly;
+        if !compared {
+            return Ok(None);
+        }
+        if config.is_virtual(self.current) {
+            return if config.network_version_check {
+                self.outdated_network_image()
+            } else {
+                Ok(None)
+            };
+        }
+        let primary = self.header(PRIMARY);
+        let older = header.compare_version(&primary) == Ordering::Less && !primary.is_erased();
+        Ok(older.then(|| {
+            format!(
+                "its version {} is below {}",
+                header.version(),
+                primary.version()
+            )
+        }))
     }
 
     /// A request stands in the secondary slot, but there is no image: the trailer must go, or no new image could be

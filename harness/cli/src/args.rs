@@ -357,6 +357,12 @@ pub(crate) struct VirtualDkArgs {
     /// Leave the external flash out, as on a board where none is fitted
     #[arg(long)]
     pub(crate) no_external_flash: bool,
+    /// Hold a button of every board from the start: 1 to 4, as printed beside it; may be given several times
+    ///
+    /// `BUTT1 ON` and `BUTT1 OFF` to a board's power supply (SCPI on TCP) press and release it at any time. Button 1 is the
+    /// one that MCUboot looks at for serial recovery.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=4))]
+    pub(crate) press: Vec<u8>,
     /// How fast the boards' time runs: 1 as on silicon, 20 a twentieth of the time, `instant` none at all
     #[arg(long, value_name = "FACTOR", default_value = "1")]
     pub(crate) speed: Speed,

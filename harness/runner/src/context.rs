@@ -11,11 +11,10 @@ use crate::link::{Link, Reply};
 use crate::step::slot_numbers;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::DeviceId;
-use hil_bootloader::predict::Request;
 use hil_clock::{Instant, SharedClock};
 use hil_image::{Image, network};
 use hil_record::{ErrorKind, EventKind, Evidence, PowerAction};
-use hil_scenario::{Core, ImageRef, Slot, Transport, Variant};
+use hil_scenario::{Button, Core, ImageRef, Slot, Transport, Variant};
 use hil_smp::message::ImageState;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -63,6 +62,8 @@ pub(crate) struct Context<'a> {
     sent: BTreeSet<ImageRef>,
     /// The upload that was broken off last, and how far it was.
     broken_off: Option<(ImageRef, u64)>,
+    /// The recovery button is held.
+    held: bool,
     evidence: Vec<Evidence>,
 }
 
@@ -151,6 +152,7 @@ impl<'a> Context<'a> {
             history: Vec::new(),
             sent: BTreeSet::new(),
             broken_off: None,
+            held: false,
             evidence: Vec::new(),
             bench,
         }
@@ -245,6 +247,26 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Has the board started while a button is held, and holds it for `hold_for` after that.
+    pub(crate) fn holding(
+        &mut self,
+        button: Option<Button>,
+        hold_for: Duration,
+        start: impl FnOnce(&mut Self) -> Checked,
+    ) -> Checked {
+        let Some(button) = button else {
+            return start(self);
+        };
+        self.bench.press(button)?;
+        self.held = true;
+        let started = start(self);
+        self.held = false;
+        // A button that is still held at the end of the scenario is let go of then.
+        started?;
+        self.wait(hold_for)?;
+        self.bench.release(button)
+    }
+
     /// The board is about to be started by a step: what was printed until now is of the past.
     fn starting(&mut self, by: StartedBy) {
         self.start = Start {
@@ -253,7 +275,8 @@ impl<'a> Context<'a> {
             net: self.console(Core::Net).mark(),
         };
         let app = self.start.app;
-        self.done(What::Started { by, app });
+        let held = self.held;
+        self.done(What::Started { by, app, held });
     }
 
     /// Notes what was done to the board, or seen of it.
@@ -362,7 +385,15 @@ impl<'a> Context<'a> {
                 Expected::new(parsed, image.plain_copy(), form)
             }
         };
-        Ok(expected.compare(&bytes))
+        let found = expected.compare(&bytes);
+        // With swap-offset an upload lies one sector up in the slot, and only what was swapped out at its start.
+        let sector = self.firmware.set().bootloader.sector_size as usize;
+        match (self.firmware.lies_one_sector_up(slot), bytes.get(sector..)) {
+            (true, Some(behind)) if found.is_err() => Ok(expected
+                .compare(behind)
+                .map_err(|mismatch| mismatch.nearer(found.err()))),
+            _ => Ok(found),
+        }
     }
 
     /// The firmware version that the network core's flash says in its `fw_info`; the inner error says why none.
@@ -408,6 +439,7 @@ impl<'a> Context<'a> {
     pub(crate) fn reset_over_smp(&mut self) -> Checked<Reply<()>> {
         let over = self.transport;
         let mut attempt = 1;
+        let before = self.start;
         let reply = loop {
             // Connected first: the time of the start is that of the request.
             self.connect(over, self.deadline(CONNECT_WITHIN))?;
@@ -434,6 +466,7 @@ impl<'a> Context<'a> {
         };
         if matches!(reply, Reply::Refused(_)) {
             // It goes on running.
+            self.start = before;
             self.history.pop();
             self.done(What::Answered);
         }
@@ -485,37 +518,20 @@ impl<'a> Context<'a> {
         Ok(list)
     }
 
-    /// Requests a test of an image, or confirms it.
+    /// Requests a test of an image, or confirms it. What the board made of it is for the step to note.
     pub(crate) fn mark(
         &mut self,
         over: Option<Transport>,
         hash: &[u8],
         confirm: bool,
     ) -> Checked<Reply<ImageState>> {
-        let reply = self.ask(over, SMP_WITHIN, |link| link.mark(hash, confirm))?;
-        self.done(match reply {
-            Reply::Done(_) => What::Marked {
-                hash: hash.to_vec(),
-                request: if confirm {
-                    Request::Confirm
-                } else {
-                    Request::Test
-                },
-            },
-            Reply::Refused(_) => What::Answered,
-        });
-        Ok(reply)
+        self.ask(over, SMP_WITHIN, |link| link.mark(hash, confirm))
     }
 
-    /// Erases a slot.
+    /// Erases a slot. What the board made of it is for the step to note.
     pub(crate) fn erase(&mut self, over: Option<Transport>, slot: Slot) -> Checked<Reply<()>> {
         let (image, number) = slot_numbers(slot);
-        let reply = self.ask(over, SMP_WITHIN, |link| link.erase(2 * image + number))?;
-        self.done(match reply {
-            Reply::Done(()) => What::Erased { slot },
-            Reply::Refused(_) => What::Answered,
-        });
-        Ok(reply)
+        self.ask(over, SMP_WITHIN, |link| link.erase(2 * image + number))
     }
 
     /// Asks over a step's link, or the variant's own. A link that is lost on the way is made again, and what was asked is

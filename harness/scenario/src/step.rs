@@ -7,6 +7,7 @@ use crate::expect::{
     ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet, ExpectPlainText, ExpectSlot,
 };
 use crate::radio::{ExpectRadio, LinkLoss, SecondCentral, StartsAt};
+use crate::reset::{PowerCycle, Reset};
 use crate::units::{self, Percent};
 use crate::words::{Core, ImageRef, Slot, Transport};
 use serde::Deserialize;
@@ -118,7 +119,20 @@ pub struct Mark {
     pub over: Option<Transport>,
     /// Whether the board has to take the request.
     #[serde(default)]
-    pub expect: Answer,
+    pub expect: MarkAnswer,
+}
+
+/// What the board makes of a [`Mark`].
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum MarkAnswer {
+    /// It does what was asked.
+    #[default]
+    Accepted,
+    /// It answers with an error.
+    Refused,
+    /// It answers without an error, and marks nothing: a defect of servers for several images.
+    Ignored,
 }
 
 /// What [`Mark`] requests.
@@ -141,28 +155,20 @@ pub struct Erase {
     pub over: Option<Transport>,
     /// Whether the board has to do it (a slot with a pending update is refused).
     #[serde(default)]
-    pub expect: Answer,
+    pub expect: EraseAnswer,
 }
 
-/// How a board is restarted with the power staying on.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+/// What the board makes of an [`Erase`].
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]
-pub enum Reset {
-    /// The SMP reset command, as an update client sends it.
-    Smp,
-    /// Through the debug probe.
-    Probe,
-    /// With the reset pin.
-    Pin,
-}
-
-/// Takes the power away and gives it back.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct PowerCycle {
-    /// How long the power stays away.
-    #[serde(default = "units::off_for", deserialize_with = "units::duration")]
-    pub off_for: Duration,
+pub enum EraseAnswer {
+    /// It does what was asked.
+    #[default]
+    Accepted,
+    /// It answers with an error, and erases nothing.
+    Refused,
+    /// It answers with an error, and erases: a defect of servers for several images.
+    Misreported,
 }
 
 /// Takes the power away at a moment in the boot, and gives it back.

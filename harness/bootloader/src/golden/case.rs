@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::config::{
-    AddressCheck, Config, ContentKeySize, DowngradePrevention, Encryption, ImageSlots, Line, Mode,
-    NetworkCore, NetworkSlot, Signature,
+    AddressCheck, B0nBuild, Config, ContentKeySize, DowngradePrevention, Encryption, ImageSlots,
+    Line, Mode, NetworkCore, NetworkSlot, Signature,
 };
 use crate::flash::{Area, DeviceId};
 
@@ -216,7 +216,9 @@ fn line_of(source: &str) -> Line {
     };
     match version {
         "v1.9.99-ncs4" => Line::Nordic23,
+        "v1.10.0-ncs1" => Line::Nordic24,
         "v1.10.99-ncs1" => Line::Nordic25,
+        "v2.0.99-ncs1" => Line::Nordic26,
         "v2.1.0-ncs1" => Line::Nordic27,
         "v2.1.0-ncs3" => Line::Nordic29,
         "v2.1.0-ncs5" => Line::Nordic30,
@@ -303,6 +305,8 @@ fn model_config(recorded: &RecordedConfig, layout: &Layout) -> Result<Config, St
         address_check: AddressCheck::None,
         network_core: NetworkCore::None,
         network_slot: NetworkSlot::default(),
+        network_version_check: false,
+        b0n: B0nBuild::default(),
         images,
         scratch: layout.slots.get("scratch").and_then(SlotPlace::area),
         serial_recovery: None,

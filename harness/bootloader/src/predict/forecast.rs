@@ -8,8 +8,9 @@ use std::ops::RangeInclusive;
 
 use super::unsure::{self, Cause, Unsure};
 use super::{Action, Board, PredictError};
+use crate::b0n::B0nOutcome;
 use crate::config::{Config, Keys};
-use crate::flash::Area;
+use crate::flash::{Area, DeviceId};
 use crate::sim::{Cut, Operation, OperationKind, SimFlash};
 
 /// Boots after which nothing more can change (ours): a test, its revert, the clean-up after that, and one to spare.
@@ -206,10 +207,19 @@ impl<'a> Forecast<'a> {
         let operations = self.board.flash().take_trace();
         let mut state = state.clone();
         let mut before = state.flash.clone();
+        let mut in_ram = false;
         for (number, operation) in operations.iter().enumerate() {
             let number = number as u32;
             let total = operations.len();
             let say = |torn: &str| format!("the power failed {torn}operation {number} of {total}");
+            if operation.device == DeviceId::RamFlash {
+                // What a slot in RAM held is lost, however far that was: all such moments in a row are one.
+                if !std::mem::replace(&mut in_ram, true) {
+                    visit(self, state.with(before.clone(), None, say("at ")))?;
+                }
+                continue;
+            }
+            in_ram = false;
             if operation.kind == OperationKind::Write && operation.length <= SHORT_WRITE {
                 let word = self.config.write_size.max(1);
                 for torn in (0..operation.length).step_by(word as usize) {
@@ -267,6 +277,20 @@ impl<'a> Forecast<'a> {
         }
         self.states = next.0;
         Ok(())
+    }
+
+    /// Has b0n copy a file of serial recovery to the network core of `state`. The bytes of both flashes are the same length;
+    /// what lies between old and new is for the caller to say.
+    pub(super) fn recover_network(
+        &mut self,
+        state: &mut State,
+        slot: Area,
+        file: &[u8],
+    ) -> Result<Option<B0nOutcome>, PredictError> {
+        self.board.load(std::mem::take(&mut state.flash));
+        let done = self.board.recover_network(slot, file);
+        state.flash = self.board.flash();
+        done
     }
 
     pub(super) fn apply(&mut self, state: &mut State, action: &Action) -> Result<(), PredictError> {
@@ -337,10 +361,12 @@ fn torn(operation: &Operation, before: &SimFlash, after: &SimFlash) -> Unsure {
     }
 }
 
+/// Where the bootloader's slots are in flash.
 fn areas(config: &Config) -> impl Iterator<Item = Area> + '_ {
     config
         .images
         .iter()
         .flat_map(|slots| [slots.primary, slots.secondary])
         .chain(config.scratch)
+        .filter(|area| area.device != DeviceId::RamFlash)
 }

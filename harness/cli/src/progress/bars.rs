@@ -127,7 +127,9 @@ impl Reporter for Bars {
             | EventKind::Smp(_)
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
+            | EventKind::Inputs { .. }
             | EventKind::Power { .. }
+            | EventKind::Button { .. }
             | EventKind::Probe { .. }
             | EventKind::Flash(_) => {}
         }

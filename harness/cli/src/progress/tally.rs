@@ -87,7 +87,9 @@ impl Tally {
             | EventKind::Smp(_)
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
+            | EventKind::Inputs { .. }
             | EventKind::Power { .. }
+            | EventKind::Button { .. }
             | EventKind::Probe { .. }
             | EventKind::Flash(_)
             | EventKind::UploadProgress { .. }

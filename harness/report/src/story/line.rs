@@ -114,6 +114,15 @@ impl LogLine {
                 };
                 (Some(board.as_str()), line(Kind::Power, text.to_owned()))
             }
+            EventKind::Button {
+                board,
+                button,
+                pressed,
+            } => {
+                let what = if *pressed { "pressed" } else { "let go" };
+                let text = format!("button `{button}` {what}");
+                (Some(board.as_str()), line(Kind::Power, text))
+            }
             EventKind::Probe {
                 board,
                 action,
@@ -137,6 +146,7 @@ impl LogLine {
             ),
             EventKind::Note { board, text } => (board.as_deref(), line(Kind::Note, text.clone())),
             EventKind::RunStarted(_)
+            | EventKind::Inputs { .. }
             | EventKind::RunFinished { .. }
             | EventKind::ScenarioStarted(_)
             | EventKind::ScenarioFinished { .. }
