@@ -53,6 +53,6 @@ pub use network::RAM_FLASH_ADDRESS;
 pub use outcome::{BootResult, BootedImage, Decision, Outcome, SwapType};
 pub use pages::ERASED;
 pub use recall::Recall;
-pub use recovery::SerialRecovery;
+pub use recovery::{HandOver, RecoveryButton, SerialRecovery, hand_over_recovered};
 pub use sim::{Counts, Cut, Operation, OperationKind, SimFlash};
 pub use trailer::{Flag, Magic, SwapState};

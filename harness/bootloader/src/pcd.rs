@@ -186,21 +186,11 @@ pub fn update_network_core(
     offset: u32,
     log: &mut dyn FnMut(LogLine),
 ) -> Result<NetworkUpdate, FlashError> {
-    board.network_power(NetworkPower::Held)?;
-    if source == 0 || length == 0 {
-        log(LogLine {
-            level: Level::Info,
-            text: "Error while writing PCD cmd: -22".to_owned(),
-        });
+    let Some(command) = copy_command(board, source, length, offset, log)? else {
         return Ok(NetworkUpdate::Failed);
-    }
-    let command = PcdCommand {
-        status: Status::Copy,
-        data: source,
-        length,
-        offset,
     };
-    give_command(board, &command, log)
+    give_command(board, &command, log)?;
+    wait_for_answer(board, command.status, log)
 }
 
 /// `pcd_network_core_app_version`: asks b0n for the version of its application. As for an update, there is no limit to the
@@ -221,7 +211,8 @@ pub fn read_network_version(
         length: 4,
         offset,
     };
-    Ok(match give_command(board, &command, log)? {
+    give_command(board, &command, log)?;
+    Ok(match wait_for_answer(board, command.status, log)? {
         NetworkUpdate::Done => {
             let mut version = [0; 4];
             board.read_ram(VERSION_ADDRESS, &mut version)?;
@@ -232,24 +223,16 @@ pub fn read_network_version(
     })
 }
 
-/// `network_core_pcd_cmdset`: the network core is held off; it is started with a command and waited for.
-fn give_command(
+/// Waits until b0n has put an answer in the place of the command.
+fn wait_for_answer(
     board: &mut dyn PcdBoard,
-    command: &PcdCommand,
+    command: Status,
     log: &mut dyn FnMut(LogLine),
 ) -> Result<NetworkUpdate, FlashError> {
-    board.write_ram(COMMAND_ADDRESS, &command.encode())?;
-    board.network_power(NetworkPower::Running)?;
-    log(LogLine {
-        level: Level::Info,
-        text: "Turned on network core".to_owned(),
-    });
     let answer = loop {
         let waited = board.wait(POLL_INTERVAL)?;
-        let mut magic = [0; 4];
-        board.read_ram(COMMAND_ADDRESS, &mut magic)?;
-        let status = Status::from_magic(u32::from_le_bytes(magic));
-        if status != command.status {
+        let status = status(board)?;
+        if status != command {
             break status;
         }
         if waited == Waited::InVain {
@@ -269,4 +252,77 @@ fn give_command(
         text: "Turned off network core".to_owned(),
     });
     Ok(NetworkUpdate::Done)
+}
+
+/// `pcd_network_core_update_initiate`, as serial recovery uses it: the same, without waiting for the answer. The network
+/// core is left running, and [`is_copying`] says whether it still works. Whether the command was given.
+///
+/// # Errors
+/// What `board` reports.
+pub fn begin_update(
+    board: &mut dyn PcdBoard,
+    source: u32,
+    length: u32,
+    offset: u32,
+    log: &mut dyn FnMut(LogLine),
+) -> Result<bool, FlashError> {
+    let Some(command) = copy_command(board, source, length, offset, log)? else {
+        return Ok(false);
+    };
+    give_command(board, &command, log)?;
+    board.wait(POLL_INTERVAL)?;
+    Ok(true)
+}
+
+/// Whether b0n has not answered yet: as long as that, serial recovery refuses to reset the board.
+///
+/// # Errors
+/// What `board` reports.
+pub fn is_copying(board: &mut dyn PcdBoard) -> Result<bool, FlashError> {
+    Ok(status(board)? == Status::Copy)
+}
+
+fn status(board: &mut dyn PcdBoard) -> Result<Status, FlashError> {
+    let mut magic = [0; 4];
+    board.read_ram(COMMAND_ADDRESS, &mut magic)?;
+    Ok(Status::from_magic(u32::from_le_bytes(magic)))
+}
+
+/// Holds the network core off; the command for a copy, or `None` when there is nothing to copy.
+fn copy_command(
+    board: &mut dyn PcdBoard,
+    source: u32,
+    length: u32,
+    offset: u32,
+    log: &mut dyn FnMut(LogLine),
+) -> Result<Option<PcdCommand>, FlashError> {
+    board.network_power(NetworkPower::Held)?;
+    if source == 0 || length == 0 {
+        log(LogLine {
+            level: Level::Info,
+            text: "Error while writing PCD cmd: -22".to_owned(),
+        });
+        return Ok(None);
+    }
+    Ok(Some(PcdCommand {
+        status: Status::Copy,
+        data: source,
+        length,
+        offset,
+    }))
+}
+
+/// `network_core_pcd_cmdset`: starts the network core, which is held off, with a command.
+fn give_command(
+    board: &mut dyn PcdBoard,
+    command: &PcdCommand,
+    log: &mut dyn FnMut(LogLine),
+) -> Result<(), FlashError> {
+    board.write_ram(COMMAND_ADDRESS, &command.encode())?;
+    board.network_power(NetworkPower::Running)?;
+    log(LogLine {
+        level: Level::Info,
+        text: "Turned on network core".to_owned(),
+    });
+    Ok(())
 }

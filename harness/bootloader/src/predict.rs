@@ -34,7 +34,7 @@ use thiserror::Error;
 
 use crate::b0n::{self, AppMemory, B0nConfig, B0nOutcome, VersionCommand};
 use crate::config::{Config, Keys, NetworkCore};
-use crate::flash::{DeviceId, Flash, FlashError};
+use crate::flash::{Area, DeviceId, Flash, FlashError};
 use crate::loader::boot_recalling;
 use crate::log::LogLine;
 use crate::marks::{MarkError, Pending, set_confirmed, set_pending};
@@ -42,6 +42,7 @@ use crate::network::RAM_FLASH_ADDRESS;
 use crate::outcome::Outcome;
 use crate::pcd::{NetworkPower, PcdBoard, Waited};
 use crate::recall::Recall;
+use crate::recovery::hand_over_recovered;
 use crate::sim::{Counts, Cut, SimFlash};
 
 /// Something that is done to a board.
@@ -301,6 +302,36 @@ impl<'a> Board<'a> {
         }
         flash.edit(device, offset, bytes);
         Ok(())
+    }
+
+    /// Serial recovery has put a file into its slot in RAM and has b0n copy it; what b0n came to, if it was asked.
+    pub(crate) fn recover_network(
+        &mut self,
+        slot: Area,
+        file: &[u8],
+    ) -> Result<Option<B0nOutcome>, PredictError> {
+        {
+            let mut parts = self.parts.borrow_mut();
+            parts.flash.power_up();
+            parts.network = None;
+            parts.network_power = NetworkPower::Held;
+            let flash = std::mem::take(&mut parts.flash);
+            let size = slot.offset.saturating_add(slot.size);
+            let (write, sector) = (self.config.write_size, self.config.sector_size);
+            parts.flash = flash.with_device(DeviceId::RamFlash, size, write, sector);
+        }
+        self.edit(slot.device, slot.offset, file)?;
+        let handed = hand_over_recovered(
+            self.config,
+            slot,
+            &mut Shared(Rc::clone(&self.parts)),
+            &mut Shared(Rc::clone(&self.parts)),
+            &mut |_| {},
+        );
+        let mut parts = self.parts.borrow_mut();
+        parts.flash = std::mem::take(&mut parts.flash).without_device(DeviceId::RamFlash);
+        handed?;
+        Ok(parts.network.take())
     }
 
     fn reset(&mut self, cut: Option<Cut>) -> Result<Step, PredictError> {

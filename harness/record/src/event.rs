@@ -3,7 +3,9 @@
 //! The runner produces them; the journal, the terminal and the reports only listen. An event says what is worth
 //! telling and nothing else: no channel, no handle, no key, no decrypted payload.
 
+use crate::flash::FlashSnapshot;
 use crate::outcome::Outcome;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
@@ -97,6 +99,15 @@ pub enum EventKind {
         /// What.
         action: PowerAction,
     },
+    /// A button was pressed, or let go of.
+    Button {
+        /// Name of the board.
+        board: String,
+        /// Which, by what it is for.
+        button: String,
+        /// Whether it is pressed from here on.
+        pressed: bool,
+    },
     /// The debug probe did something.
     Probe {
         /// Name of the board.
@@ -107,6 +118,8 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         detail: String,
     },
+    /// What the flash of a board holds after a scenario.
+    Flash(FlashSnapshot),
     /// How far an upload is; sent now and then, not for each packet.
     UploadProgress {
         /// Name of the board.
@@ -158,7 +171,9 @@ impl EventKind {
             | Self::LinkConnected(_)
             | Self::LinkEnded { .. }
             | Self::Power { .. }
+            | Self::Button { .. }
             | Self::Probe { .. }
+            | Self::Flash(_)
             | Self::UploadProgress { .. }
             | Self::Retry { .. }
             | Self::Note { .. } => false,
@@ -185,7 +200,7 @@ pub struct RunStarted {
 }
 
 /// The program that runs scenarios.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Tool {
     /// Name, `dfu-hil`.
     pub name: String,
@@ -194,7 +209,7 @@ pub struct Tool {
 }
 
 /// The bench of a run.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct RigInfo {
     /// Name of the rig.
     pub name: String,
@@ -203,7 +218,7 @@ pub struct RigInfo {
 }
 
 /// One board of the bench.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct BoardInfo {
     /// Name of the board in the rig.
     pub name: String,
@@ -212,7 +227,7 @@ pub struct BoardInfo {
 }
 
 /// A firmware set of a run.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct FirmwareInfo {
     /// Name of the firmware set.
     pub name: String,
@@ -288,7 +303,7 @@ pub struct ScenarioStarted {
 }
 
 /// Which step of a scenario.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct StepInfo {
     /// Its number, from 1. Numbers above those in the file are the checks that follow every scenario.
     pub number: u32,
@@ -302,7 +317,7 @@ pub struct StepInfo {
 }
 
 /// Something that a step saw.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Evidence {
     /// What it is, such as `running version` or `app.secondary SHA-256`.
     pub what: String,
@@ -340,7 +355,9 @@ impl Evidence {
 }
 
 /// A core as events name it.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum CoreName {
     /// The application core.

@@ -8,6 +8,7 @@
 mod console_log;
 mod directory;
 mod event;
+mod flash;
 mod fold;
 mod journal;
 mod manifest;
@@ -22,6 +23,7 @@ pub use event::{
     LinkConnected, LinkEnd, PowerAction, RigInfo, RunStarted, ScenarioStarted, SmpPacket, StepInfo,
     Tool,
 };
+pub use flash::{ChangedPage, FlashSnapshot, MemorySnapshot, PageRun, Partition};
 pub use journal::{Journal, JournalContents, JournalError, read_journal};
 pub use manifest::{FileDigest, JournalPart, Manifest, ManifestError, Mismatch};
 pub use outcome::{ErrorKind, FailKind, Outcome, SkipKind, Verdict};

@@ -10,10 +10,11 @@ use crate::event::{
 use crate::fold::fold;
 use crate::outcome::{Outcome, Verdict};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What is known about a run: the contents of `result.json`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct RunRecord {
     /// Version of this format, [`RunRecord::FORMAT`]. It grows when a reader of the older one would misread the
     /// newer one; keys may be added without that.
@@ -48,7 +49,7 @@ pub struct RunRecord {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ending {
     /// All scenarios had their turn.
@@ -60,7 +61,7 @@ pub enum Ending {
 }
 
 /// How many scenario variants ended how.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Totals {
     /// Every check ran and agreed.
     pub pass: u64,
@@ -105,7 +106,7 @@ impl Totals {
 }
 
 /// What is known about a scenario variant.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct ScenarioRecord {
     /// Its name, such as `encrypted-app[uart]`.
     pub name: String,
@@ -158,7 +159,7 @@ impl ScenarioRecord {
 }
 
 /// What is known about a step.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct StepRecord {
     /// Which step.
     #[serde(flatten)]
@@ -176,7 +177,7 @@ pub struct StepRecord {
 }
 
 /// A line that a core printed.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct ConsoleLine {
     /// When, in milliseconds since the start of the run.
     pub at_ms: u64,
@@ -197,6 +198,14 @@ pub enum RecordError {
 impl RunRecord {
     /// The version of the format that is written.
     pub const FORMAT: u32 = 2;
+
+    /// The published JSON Schema of `result.json`.
+    #[must_use]
+    pub fn schema() -> serde_json::Value {
+        let mut schema = schemars::schema_for!(Self);
+        schema.insert("title".to_owned(), "result.json of dfu-hil".into());
+        schema.to_value()
+    }
 
     /// Makes the record of a run from its events.
     ///

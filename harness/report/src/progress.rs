@@ -127,7 +127,9 @@ impl<W: Write + Send> Reporter for ProgressLines<W> {
             | EventKind::LinkEnded { .. }
             | EventKind::Inputs { .. }
             | EventKind::Power { .. }
-            | EventKind::Probe { .. } => Ok(()),
+            | EventKind::Button { .. }
+            | EventKind::Probe { .. }
+            | EventKind::Flash(_) => Ok(()),
         }
     }
 }

@@ -7,6 +7,7 @@
 //! Everything that goes wrong here is a [`RigError`]: trouble of the bench, never a verdict about firmware.
 
 mod bluetooth;
+mod button;
 mod core;
 mod error;
 mod file;
@@ -20,12 +21,13 @@ mod rig;
 mod uart;
 
 pub use crate::bluetooth::{Radio, Seat};
+pub use crate::button::{Button, ButtonKind};
 pub use crate::core::Core;
-pub use error::{Operation, RigError, Source};
+pub use error::{Operation, Purpose, RigError, Source};
 pub use file::{
-    AdapterSpec, BleSpec, BluetoothSpec, BoardKind, BoardSpec, ExternalFlash, LinkSpec, PowerSpec,
-    ProbeSelector, ProbeSpec, RealSpec, Recover, RigFile, RigFileError, UartPortSpec, UartSpec,
-    VirtualSpec,
+    AdapterSpec, BleSpec, BluetoothSpec, BoardKind, BoardSpec, ButtonSpec, ExternalFlash, LinkSpec,
+    PowerSpec, ProbeSelector, ProbeSpec, RealSpec, Recover, RigFile, RigFileError, UartPortSpec,
+    UartSpec, VirtualSpec,
 };
 pub use image::{FlashImage, ImageError, ImageFormat};
 pub use launcher::VirtualLauncher;

@@ -1,15 +1,18 @@
 //! A rig that is open: its boards can be used until it is dropped.
 
 use crate::bluetooth::{Radio, SeatFolder, Seats};
+use crate::button::{self, Button};
 use crate::core::Core;
-use crate::error::RigError;
+use crate::error::{Purpose, RigError};
 use crate::file::{
-    BleSpec, BoardKind, BoardSpec, ExternalFlash, PowerSpec, ProbeSelector, ProbeSpec, RealSpec,
-    RigFile, UartPortSpec, UartSpec,
+    BleSpec, BoardKind, BoardSpec, ButtonSpec, ExternalFlash, PowerSpec, ProbeSelector, ProbeSpec,
+    RealSpec, RigFile, UartPortSpec, UartSpec,
 };
 use crate::launcher::{Offer, VirtualEndpoints, VirtualLauncher, VirtualProcess};
 use crate::lease::{self, Lease};
-use crate::power::{Ask, CommandSwitch, ManualSwitch, PowerSwitch, ResetOnly, ScpiSwitch};
+use crate::power::{
+    Ask, CommandSwitch, ManualSwitch, PowerSwitch, Programs, ResetOnly, ScpiSwitch,
+};
 use crate::probe::{ProbeConfig, ProbeSession};
 use crate::uart::{self, UartEndpoint};
 use hil_ble::{AdapterId, BleWorker, DeviceId, WorkerLauncher};
@@ -140,6 +143,7 @@ pub struct Board {
     uart_net: Option<UartSpec>,
     external_flash: ExternalFlash,
     power: Arc<dyn PowerSwitch>,
+    recovery_button: Option<Arc<dyn Button>>,
     // In front of the process too: its worker hangs up before the air goes away.
     radio: Option<Radio>,
     // In front of the process, so that the probe is closed before the board goes away.
@@ -171,6 +175,12 @@ impl Board {
     #[must_use]
     pub fn power(&self) -> Arc<dyn PowerSwitch> {
         Arc::clone(&self.power)
+    }
+
+    /// The button that the board's bootloader looks at, where the rig file says how it is pressed.
+    #[must_use]
+    pub fn recovery_button(&self) -> Option<Arc<dyn Button>> {
+        self.recovery_button.clone()
     }
 
     /// Whether the board has an external flash, as its rig file says.
@@ -404,6 +414,12 @@ fn as_real(name: &str, endpoints: VirtualEndpoints) -> Result<RealSpec, RigError
         power: PowerSpec::Scpi {
             address: endpoints.power,
         },
+        // Button 1, by a command of the supply.
+        recovery_button: Some(ButtonSpec::Scpi {
+            address: endpoints.power,
+            press: "BUTT1 ON".to_owned(),
+            release: "BUTT1 OFF".to_owned(),
+        }),
     })
 }
 
@@ -440,11 +456,14 @@ impl Board {
                 Arc::new(ScpiSwitch::new(&name, *address, options.clock.clone()))
             }
             PowerSpec::Command { on, off, within } => Arc::new(CommandSwitch {
-                board: name.clone(),
+                programs: Programs {
+                    board: name.clone(),
+                    purpose: Purpose::Power,
+                    within: *within,
+                    clock: options.clock.clone(),
+                },
                 on: on.clone(),
                 off: off.clone(),
-                within: *within,
-                clock: options.clock.clone(),
             }),
             PowerSpec::Manual => Arc::new(ManualSwitch {
                 board: name.clone(),
@@ -455,6 +474,10 @@ impl Board {
                 probe: Arc::clone(&probe),
             }),
         };
+        let recovery_button = real
+            .recovery_button
+            .as_ref()
+            .map(|spec| button::of(&name, spec, options));
         Self {
             name,
             description: description(spec, &process),
@@ -462,6 +485,7 @@ impl Board {
             uart_net: real.uart_net.clone(),
             external_flash: spec.external_flash,
             power,
+            recovery_button,
             radio,
             probe,
             _lease: lease,

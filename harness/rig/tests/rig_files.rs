@@ -7,8 +7,10 @@
 
 use hil_ble::AdapterId;
 use hil_rig::{
-    BluetoothSpec, BoardKind, Core, ExternalFlash, PowerSpec, Recover, RigFile, UartPortSpec,
+    BluetoothSpec, BoardKind, ButtonSpec, Core, ExternalFlash, PowerSpec, Recover, RigFile,
+    UartPortSpec,
 };
+use rstest::rstest;
 use std::num::NonZeroU16;
 use std::path::Path;
 use std::time::Duration;
@@ -152,7 +154,7 @@ fn the_rig_files_of_the_project_are_right() {
 #[test]
 fn an_unknown_key_is_shown_with_the_known_ones_and_the_nearest() {
     insta::assert_snapshot!(mistake("rig: bench\nboards:\n  - name: left\n    virtaul: {}\n"), @r#"
-    rigs/bench.yaml:4:5: boards[0]: unknown field `virtaul`, expected one of `name`, `description`, `recover`, `external-flash`, `virtual`, `probe`, `uart`, `ble`, `power`
+    rigs/bench.yaml:4:5: boards[0]: unknown field `virtaul`, expected one of `name`, `description`, `recover`, `external-flash`, `virtual`, `probe`, `uart`, `ble`, `power`, `buttons`
     help: did you mean `virtual`?
     "#);
 }
@@ -216,9 +218,59 @@ fn a_board_is_either_virtual_or_real() {
     "#
     );
     insta::assert_snapshot!(mistake("rig: b\nboards:\n  - name: left\n    virtual: {}\n    power: manual\n"), @r#"
-    rigs/bench.yaml:3:11: boards[0]: found `uart`, `ble` or `power` beside `virtual`, expected none of them
+    rigs/bench.yaml:3:11: boards[0]: found `uart`, `ble`, `power` or `buttons` beside `virtual`, expected none of them
     help: a virtual board says its own endpoints when it starts
     "#);
+}
+
+#[rstest]
+#[case::manual("manual", ButtonSpec::Manual)]
+#[case::scpi(
+    "{ scpi: { address: '192.168.0.21:5025', press: 'ROUT:CLOS (@101)', release: 'ROUT:OPEN (@101)' } }",
+    ButtonSpec::Scpi {
+        address: "192.168.0.21:5025".parse().unwrap(),
+        press: "ROUT:CLOS (@101)".to_owned(),
+        release: "ROUT:OPEN (@101)".to_owned(),
+    }
+)]
+#[case::command(
+    "{ command: { press: [relay, on], release: [relay, off], within-s: 3 } }",
+    ButtonSpec::Command {
+        press: vec!["relay".to_owned(), "on".to_owned()],
+        release: vec!["relay".to_owned(), "off".to_owned()],
+        within: Duration::from_secs(3),
+    }
+)]
+fn a_button_is_pressed_by_an_instrument_a_program_or_a_person(
+    #[case] text: &str,
+    #[case] expected: ButtonSpec,
+) {
+    let text = format!(
+        "rig: b\nboards:\n  - name: left\n    probe: {{ selector: '1366:1051:1' }}\n    buttons: {{ recovery: {text} }}\n"
+    );
+    let file = RigFile::parse(Path::new("rigs/bench.yaml"), &text).unwrap();
+    let BoardKind::Real(real) = &file.boards[0].kind else {
+        panic!("it has a probe");
+    };
+    assert_eq!(real.recovery_button.as_ref(), Some(&expected));
+}
+
+#[test]
+fn a_button_without_a_command_or_with_two_lines_is_refused() {
+    insta::assert_snapshot!(
+        mistake("rig: b\nboards:\n  - name: left\n    probe: { selector: '1366:1051:1' }\n    buttons: { recovery: { scpi: { address: '1.2.3.4:5', press: \"A\\nB\", release: C } } }\n"),
+        @r"
+    rigs/bench.yaml:3:11: boards[0].buttons.recovery.scpi.press: found no command, expected one line of SCPI
+    help: for example `ROUT:CLOS (@101)` for a relay across the button
+    "
+    );
+    insta::assert_snapshot!(
+        mistake("rig: b\nboards:\n  - name: left\n    probe: { selector: '1366:1051:1' }\n    buttons: { recovery: { command: { press: [x], release: [] } } }\n"),
+        @r"
+    rigs/bench.yaml:3:11: boards[0].buttons.recovery.command.release: found no program, expected a list of a program and its arguments
+    help: for example `[gpioset, gpiochip0, 17=1]`; no shell reads it
+    "
+    );
 }
 
 #[test]

@@ -13,8 +13,10 @@ use crate::radio::RadioLink;
 use crate::trouble::{Checked, Trouble, error_chain};
 use hil_clock::{Instant, SharedClock};
 use hil_record::{BoardInfo, CoreName, ErrorKind, EventKind, PowerAction};
-use hil_rig::{Board, FlashImage, PowerLoss, PowerSwitch, ProgramOptions, Rest, Rig, RigError};
-use hil_scenario::{BoardFeature, Core, Transport};
+use hil_rig::{
+    Board, FlashImage, PowerLoss, PowerSwitch, ProgramOptions, Purpose, Rest, Rig, RigError,
+};
+use hil_scenario::{BoardFeature, Button, Core, Transport};
 use hil_smp::{ConsoleEvent, ConsoleKind, TransportError, UartOptions, UartPort};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -65,6 +67,8 @@ pub(crate) struct Bench {
     link: Option<Link>,
     radio: Option<RadioLink>,
     power: Arc<dyn PowerSwitch>,
+    /// The button is held.
+    pressed: bool,
     // Last, so that the ports are closed before the board goes away.
     board: Board,
 }
@@ -134,6 +138,9 @@ impl FoundBoard {
         if self.board.has_external_flash() {
             features.insert(BoardFeature::ExternalFlash);
         }
+        if self.board.recovery_button().is_some() {
+            features.insert(BoardFeature::RecoveryButton);
+        }
         features
     }
 
@@ -177,6 +184,7 @@ impl FoundBoard {
             link,
             radio,
             power: self.board.power(),
+            pressed: false,
             board: self.board,
         })
     }
@@ -394,14 +402,55 @@ impl Bench {
         Ok(())
     }
 
+    /// Presses a button, until [`release`](Self::release).
+    pub(crate) fn press(&mut self, button: Button) -> Checked {
+        let hand = self.button(button)?;
+        self.button_event(button, true);
+        // Also when it is not known whether it was.
+        self.pressed = true;
+        hand.press().map_err(|error| trouble(&error))
+    }
+
+    /// Lets go of it.
+    pub(crate) fn release(&mut self, button: Button) -> Checked {
+        self.button(button)?
+            .release()
+            .map_err(|error| trouble(&error))?;
+        self.pressed = false;
+        self.button_event(button, false);
+        Ok(())
+    }
+
+    fn button(&self, button: Button) -> Checked<Arc<dyn hil_rig::Button>> {
+        let Button::Recovery = button;
+        self.board.recovery_button().ok_or_else(|| {
+            trouble(&RigError::NoButton {
+                board: self.name.clone(),
+            })
+        })
+    }
+
+    fn button_event(&self, button: Button, pressed: bool) {
+        self.events.emit(EventKind::Button {
+            board: self.name.clone(),
+            button: button.to_string(),
+            pressed,
+        });
+    }
+
     /// Leaves the board as it was found: powered, running, with nothing of a debugger on it.
     pub(crate) fn put_back(&mut self) -> Checked {
         if let Some(radio) = &mut self.radio {
             radio.end();
         }
+        let released = if self.pressed {
+            self.release(Button::Recovery)
+        } else {
+            Ok(())
+        };
         let powered = self.power_on();
         let detached = self.board.probe().detach().map_err(|error| trouble(&error));
-        powered.and(detached)
+        released.and(powered).and(detached)
     }
 
     fn probe_event(&self, action: &str, detail: &str) {
@@ -424,15 +473,19 @@ impl Bench {
 fn trouble(error: &RigError) -> Trouble {
     let kind = match error {
         RigError::File(_) | RigError::Image(_) => ErrorKind::File,
-        RigError::PowerConnect { .. }
-        | RigError::PowerAnswer { .. }
-        | RigError::PowerCommandStart { .. }
-        | RigError::PowerCommandFailed { .. }
-        | RigError::PowerCommandStuck { .. }
-        | RigError::PowerManual { .. }
-        | RigError::NoPowerSwitch { .. } => ErrorKind::Power,
+        RigError::InstrumentConnect { purpose, .. }
+        | RigError::InstrumentAnswer { purpose, .. }
+        | RigError::CommandStart { purpose, .. }
+        | RigError::CommandFailed { purpose, .. }
+        | RigError::CommandStuck { purpose, .. }
+        | RigError::Manual { purpose, .. } => match purpose {
+            Purpose::Power => ErrorKind::Power,
+            Purpose::RecoveryButton => ErrorKind::Board,
+        },
+        RigError::NoPowerSwitch { .. } => ErrorKind::Power,
         RigError::NoUart { .. } | RigError::UartNotFound { .. } => ErrorKind::Port,
-        RigError::NoSuchBoard { .. }
+        RigError::NoButton { .. }
+        | RigError::NoSuchBoard { .. }
         | RigError::VirtualStart { .. }
         | RigError::VirtualSilent { .. }
         | RigError::VirtualAnswer { .. }

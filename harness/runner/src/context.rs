@@ -15,7 +15,7 @@ use hil_bootloader::predict::Request;
 use hil_clock::{Instant, SharedClock};
 use hil_image::{Image, network};
 use hil_record::{ErrorKind, EventKind, Evidence, PowerAction};
-use hil_scenario::{Core, ImageRef, Slot, Transport, Variant};
+use hil_scenario::{Button, Core, ImageRef, Slot, Transport, Variant};
 use hil_smp::message::ImageState;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -51,6 +51,8 @@ pub(crate) struct Context<'a> {
     pub(crate) clock: SharedClock,
     pub(crate) cancel: CancelToken,
     pub(crate) events: Events,
+    /// Name of the variant.
+    pub(crate) scenario: String,
     transport: Transport,
     /// When the scenario as a whole has to have ended.
     limit: Instant,
@@ -61,6 +63,8 @@ pub(crate) struct Context<'a> {
     sent: BTreeSet<ImageRef>,
     /// The upload that was broken off last, and how far it was.
     broken_off: Option<(ImageRef, u64)>,
+    /// The recovery button is held.
+    held: bool,
     evidence: Vec<Evidence>,
 }
 
@@ -140,6 +144,7 @@ impl<'a> Context<'a> {
             firmware,
             cancel: bench.cancel.clone(),
             events: bench.events.clone(),
+            scenario: variant.name.clone(),
             transport: variant.transport,
             limit: now + limit,
             clock,
@@ -148,6 +153,7 @@ impl<'a> Context<'a> {
             history: Vec::new(),
             sent: BTreeSet::new(),
             broken_off: None,
+            held: false,
             evidence: Vec::new(),
             bench,
         }
@@ -242,6 +248,26 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Has the board started while a button is held, and holds it for `hold_for` after that.
+    pub(crate) fn holding(
+        &mut self,
+        button: Option<Button>,
+        hold_for: Duration,
+        start: impl FnOnce(&mut Self) -> Checked,
+    ) -> Checked {
+        let Some(button) = button else {
+            return start(self);
+        };
+        self.bench.press(button)?;
+        self.held = true;
+        let started = start(self);
+        self.held = false;
+        // A button that is still held at the end of the scenario is let go of then.
+        started?;
+        self.wait(hold_for)?;
+        self.bench.release(button)
+    }
+
     /// The board is about to be started by a step: what was printed until now is of the past.
     fn starting(&mut self, by: StartedBy) {
         self.start = Start {
@@ -250,7 +276,8 @@ impl<'a> Context<'a> {
             net: self.console(Core::Net).mark(),
         };
         let app = self.start.app;
-        self.done(What::Started { by, app });
+        let held = self.held;
+        self.done(What::Started { by, app, held });
     }
 
     /// Notes what was done to the board, or seen of it.
@@ -405,6 +432,7 @@ impl<'a> Context<'a> {
     pub(crate) fn reset_over_smp(&mut self) -> Checked<Reply<()>> {
         let over = self.transport;
         let mut attempt = 1;
+        let before = self.start;
         let reply = loop {
             // Connected first: the time of the start is that of the request.
             self.connect(over, self.deadline(CONNECT_WITHIN))?;
@@ -431,6 +459,7 @@ impl<'a> Context<'a> {
         };
         if matches!(reply, Reply::Refused(_)) {
             // It goes on running.
+            self.start = before;
             self.history.pop();
             self.done(What::Answered);
         }

@@ -3,7 +3,7 @@
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::{Area, DeviceId, Keys, Mode, Signature};
 use hil_image::{DecryptionKey, Image, PublicKey};
-use hil_record::{ErrorKind, FirmwareInfo};
+use hil_record::{ErrorKind, FirmwareInfo, Partition};
 use hil_rig::FlashImage;
 use hil_scenario::{Core, FirmwareSet, ImageRef, Memory, Slot};
 use std::collections::BTreeMap;
@@ -474,6 +474,33 @@ impl Firmware {
             }
         }
         untouchable
+    }
+
+    /// The partitions in a memory, by address, with what the bootloader keeps at the ends of its slots.
+    pub(crate) fn partitions(&self, device: DeviceId) -> Vec<Partition> {
+        let bootloader = &self.set.bootloader;
+        let slots = bootloader
+            .images
+            .iter()
+            .flat_map(|slots| [slots.primary, slots.secondary]);
+        let has_trailer: Vec<Area> = slots.filter(|area| area.device == device).collect();
+        let mut partitions: Vec<Partition> = self
+            .set
+            .layout
+            .iter()
+            .filter_map(|(name, _)| Some((name, self.region(name)?)))
+            .filter(|(_, region)| region.device() == device)
+            .map(|(name, region)| Partition {
+                name: name.to_owned(),
+                address: region.address,
+                size: region.size,
+                trailer: has_trailer
+                    .contains(&region.area())
+                    .then(|| bootloader.trailer_size()),
+            })
+            .collect();
+        partitions.sort_by_key(|partition| partition.address);
+        partitions
     }
 
     /// The partition that an address lies in, for messages.

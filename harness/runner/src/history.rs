@@ -23,6 +23,7 @@ const RESET_IS_OVER: Duration = Duration::from_secs(5);
 const STARTING: &str = "Starting bootloader";
 const CHAINLOAD: &str = "Bootloader chainload address offset";
 const JUMPING: &str = "Jumping to the first image slot";
+const RECOVERY: &str = "Enter the serial recovery mode";
 const NOT_BOOTABLE: &str = "Unable to find bootable image";
 
 /// What started the board.
@@ -49,7 +50,12 @@ pub(crate) struct Event {
 #[derive(Clone)]
 pub(crate) enum What {
     /// The board was started; what it printed until then is of the past.
-    Started { by: StartedBy, app: Mark },
+    Started {
+        by: StartedBy,
+        app: Mark,
+        /// The button was held that its bootloader may look at.
+        held: bool,
+    },
     /// Its application answered.
     Answered,
     /// Its application listed the running image as confirmed.
@@ -89,11 +95,13 @@ struct Run<'a> {
     begun: Vec<Instant>,
     /// Whether the console shows the end of the last of them.
     ended: bool,
+    /// A button kept the bootloader in recovery before it looked at any slot: the first start was no boot.
+    stayed: bool,
     events: &'a [Event],
 }
 
 impl<'a> Run<'a> {
-    fn new(by: StartedBy, at: Instant, lines: &[Line], events: &'a [Event]) -> Self {
+    fn new(by: StartedBy, at: Instant, stayed: bool, lines: &[Line], events: &'a [Event]) -> Self {
         let times = |text: &str| -> Vec<Instant> {
             lines
                 .iter()
@@ -110,8 +118,12 @@ impl<'a> Run<'a> {
             }
         }
         let last = |text: &str| lines.iter().rposition(|line| line.text.contains(text));
-        let end = last(JUMPING).max(last(NOT_BOOTABLE));
+        let end = last(JUMPING).max(last(NOT_BOOTABLE)).max(last(RECOVERY));
+        if stayed && !begun.is_empty() {
+            begun.remove(0);
+        }
         Self {
+            stayed,
             by,
             at,
             begun,
@@ -149,26 +161,38 @@ pub(crate) fn forecast<'a>(
 ) -> Result<(Forecast<'a>, Rest), PredictError> {
     let mut forecast = Forecast::new(&firmware.set().bootloader, keys, programmed);
     let mut rest = Rest::Unknown;
-    let starts: Vec<(usize, StartedBy, Mark)> = events
+    // Without such a button the board boots as ever.
+    let looks = (firmware.set().bootloader.serial_recovery.as_ref())
+        .is_some_and(|build| build.button.is_some());
+    let starts: Vec<(usize, StartedBy, Mark, bool)> = events
         .iter()
         .enumerate()
         .filter_map(|(index, event)| match event.what {
-            What::Started { by, app } => Some((index, by, app)),
+            What::Started { by, app, held } => Some((index, by, app, held && looks)),
             _ => None,
         })
         .collect();
     // Lines of the run before that were still on their way when this one was started.
     let mut late_lines = false;
-    for (number, (index, by, app)) in starts.iter().enumerate() {
+    for (number, (index, by, app, stayed)) in starts.iter().enumerate() {
         let next = starts.get(number + 1);
-        let lines = console.between(*app, next.map(|(_, _, app)| *app));
+        let lines = console.between(*app, next.map(|(_, _, app, _)| *app));
         let until = next.map_or(events.len(), |(index, ..)| *index);
-        let run = Run::new(*by, events[*index].at, &lines, &events[*index + 1..until]);
+        let run = Run::new(
+            *by,
+            events[*index].at,
+            *stayed,
+            &lines,
+            &events[*index + 1..until],
+        );
         rest = run.rest();
-        let interrupted = next.is_some_and(|(_, by, _)| {
+        let interrupted = next.is_some_and(|(_, by, ..)| {
             matches!(by, StartedBy::Power | StartedBy::Probe) && rest == Rest::Unknown
         });
         replay(&mut forecast, firmware, &run, interrupted, late_lines)?;
+        if let Some((_, by, ..)) = next {
+            forecast.run_ended(*by == StartedBy::Smp)?;
+        }
         late_lines = interrupted && run.begun.is_empty();
     }
     Ok((forecast, rest))
@@ -192,7 +216,7 @@ fn replay(
         first = false;
         forecast.boot(Some(least..=times))
     };
-    let told = !run.begun.is_empty();
+    let told = !run.begun.is_empty() || run.stayed;
     if !told && !interrupted {
         forecast.boot(None)?;
     }
@@ -288,7 +312,7 @@ mod tests {
         #[case] texts: &[(u64, &str)],
         #[case] boots: usize,
     ) {
-        let run = Run::new(StartedBy::Power, at(0), &lines(texts), &[]);
+        let run = Run::new(StartedBy::Power, at(0), false, &lines(texts), &[]);
         assert_eq!(run.begun.len(), boots);
     }
 
@@ -326,16 +350,26 @@ mod tests {
                 what: What::Answered,
             })
             .collect();
-        let run = Run::new(by, at(0), &lines(texts), &events);
+        let run = Run::new(by, at(0), false, &lines(texts), &events);
         assert_eq!(run.rest(), rest);
     }
 
     #[test]
     fn requests_come_between_the_boots_that_they_came_between() {
         let lines = lines(&[BOOT, SECOND].concat());
-        let run = Run::new(StartedBy::Program, at(0), &lines, &[]);
+        let run = Run::new(StartedBy::Program, at(0), false, &lines, &[]);
         assert_eq!(run.begun_before(at(0)), 0);
         assert_eq!(run.begun_before(at(5)), 1);
         assert_eq!(run.begun_before(at(9)), 2);
+    }
+
+    #[test]
+    fn a_start_that_a_button_kept_in_recovery_is_no_boot() {
+        let texts = [(1, STARTING), (2, RECOVERY)];
+        let run = Run::new(StartedBy::Probe, at(0), true, &lines(&texts), &[]);
+        assert_eq!((run.begun.len(), run.rest()), (0, Rest::Settled));
+        let again = [&texts[..], &SECOND].concat();
+        let run = Run::new(StartedBy::Probe, at(0), true, &lines(&again), &[]);
+        assert_eq!(run.begun.len(), 1, "it was reset there");
     }
 }

@@ -7,8 +7,8 @@ use hil_clock::{Instant, SharedClock};
 use hil_record::{ErrorKind, EventKind, FailKind, SmpPacket};
 use hil_smp::message::{ImageState, ReadImageState, Reset};
 use hil_smp::{
-    Capabilities, Client, ClientError, Direction, Header, Patience, Trace, Traced, Transport,
-    TransportError, UploadError, UploadOptions, UploadOutcome, UploadProgress,
+    Capabilities, Client, ClientError, Direction, Header, Patience, Refused, Trace, Traced,
+    Transport, TransportError, UploadError, UploadOptions, UploadOutcome, UploadProgress,
 };
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -21,8 +21,8 @@ const LIST_TIMEOUT: Duration = Duration::from_millis(1000);
 pub(crate) enum Reply<T> {
     /// It did what was asked.
     Done(T),
-    /// It answered with an error: its words.
-    Refused(String),
+    /// It answered with this error.
+    Refused(Refused),
 }
 
 /// How an upload ended.
@@ -147,7 +147,7 @@ impl Link {
         match result {
             Ok(done) => Ok(Reply::Done(done)),
             Err(error) => match error.refused() {
-                Some(refused) => Ok(Reply::Refused(refused.to_string())),
+                Some(refused) => Ok(Reply::Refused(refused.clone())),
                 None => Err(self.trouble(&error)),
             },
         }

@@ -15,6 +15,7 @@ mod matrix;
 mod needs;
 mod node;
 mod radio;
+mod reset;
 mod scenario;
 mod source;
 mod step;
@@ -39,11 +40,10 @@ pub use needs::{
     BoardFeature, BootloaderNeeds, Capabilities, ModeNeed, Needs, Unmet, uses_external_flash,
 };
 pub use radio::{ExpectRadio, LinkLoss, LossPoint, SecondCentral, StartsAt};
+pub use reset::{Button, PowerCycle, Reset, ResetBy};
 pub use scenario::{KnownIssue, RequirementId, Scenario, StandingCheck};
 pub use source::{FileError, Place};
-pub use step::{
-    Answer, CutAt, Erase, Mark, PowerCut, PowerCycle, Request, Reset, Step, Upload, UploadCut,
-};
+pub use step::{Answer, CutAt, Erase, Mark, PowerCut, Request, Step, Upload, UploadCut};
 pub use units::Percent;
 pub use variant::{PlannedStep, Variant};
 pub use words::{Core, ImageRef, Slot, Stored, Transport};

@@ -2,7 +2,7 @@
 
 use crate::words::Transport;
 use hil_bootloader::{
-    Config, DeviceId, DowngradePrevention, Encryption, Mode, NetworkCore, Signature,
+    Config, DeviceId, DowngradePrevention, Encryption, Mode, NetworkCore, SerialRecovery, Signature,
 };
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
@@ -35,6 +35,10 @@ pub struct BootloaderNeeds {
     pub network_core: Option<NetworkCore>,
     /// Whether it has a recovery server, or must not have one.
     pub serial_recovery: Option<bool>,
+    /// Whether that is entered with a button, or must not be.
+    pub recovery_button: Option<bool>,
+    /// Whether that can update the network core, or must not.
+    pub recovery_network_core: Option<bool>,
 }
 
 /// A way for an update to get into the primary slot, or a group of them.
@@ -91,6 +95,8 @@ pub enum BoardFeature {
     SecondAdapter,
     /// The board has an external flash.
     ExternalFlash,
+    /// The button that its bootloader looks at can be pressed.
+    RecoveryButton,
 }
 
 impl BoardFeature {
@@ -102,7 +108,8 @@ impl BoardFeature {
             | Self::PinReset
             | Self::AppConsole
             | Self::NetConsole
-            | Self::SecondAdapter => "a",
+            | Self::SecondAdapter
+            | Self::RecoveryButton => "a",
         }
     }
 }
@@ -116,6 +123,7 @@ impl fmt::Display for BoardFeature {
             Self::NetConsole => "console of the network core",
             Self::SecondAdapter => "second Bluetooth adapter",
             Self::ExternalFlash => "external flash",
+            Self::RecoveryButton => "recovery button",
         })
     }
 }
@@ -213,15 +221,30 @@ impl BootloaderNeeds {
             self.network_core.as_ref(),
             &has.network_core,
         );
-        match (self.serial_recovery, has.serial_recovery.is_some()) {
-            (Some(true), false) => {
-                unmet.push("needs a bootloader with serial recovery, this one has none".to_owned());
+        let recovery = has.serial_recovery.as_ref();
+        let reaches = |build: &SerialRecovery| build.reaches_network_core(has);
+        for (needed, has, what) in [
+            (self.serial_recovery, recovery.is_some(), "serial recovery"),
+            (
+                self.recovery_button,
+                recovery.is_some_and(|build| build.button.is_some()),
+                "serial recovery by a button",
+            ),
+            (
+                self.recovery_network_core,
+                recovery.is_some_and(reaches),
+                "serial recovery of the network core",
+            ),
+        ] {
+            match (needed, has) {
+                (Some(true), false) => {
+                    unmet.push(format!("needs a bootloader with {what}, this one has none"));
+                }
+                (Some(false), true) => unmet.push(format!(
+                    "needs a bootloader without {what}, this one has it"
+                )),
+                _ => {}
             }
-            (Some(false), true) => {
-                unmet
-                    .push("needs a bootloader without serial recovery, this one has it".to_owned());
-            }
-            _ => {}
         }
         unmet
     }

@@ -7,6 +7,7 @@ use crate::expect::{
     ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet, ExpectPlainText, ExpectSlot,
 };
 use crate::radio::{ExpectRadio, LinkLoss, SecondCentral, StartsAt};
+use crate::reset::{PowerCycle, Reset};
 use crate::units::{self, Percent};
 use crate::words::{Core, ImageRef, Slot, Transport};
 use serde::Deserialize;
@@ -142,27 +143,6 @@ pub struct Erase {
     /// Whether the board has to do it (a slot with a pending update is refused).
     #[serde(default)]
     pub expect: Answer,
-}
-
-/// How a board is restarted with the power staying on.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-pub enum Reset {
-    /// The SMP reset command, as an update client sends it.
-    Smp,
-    /// Through the debug probe.
-    Probe,
-    /// With the reset pin.
-    Pin,
-}
-
-/// Takes the power away and gives it back.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct PowerCycle {
-    /// How long the power stays away.
-    #[serde(default = "units::off_for", deserialize_with = "units::duration")]
-    pub off_for: Duration,
 }
 
 /// Takes the power away at a moment in the boot, and gives it back.

@@ -2,7 +2,8 @@
 
 use crate::expect::{BootState, ExpectBoot, ExpectNet, ImageEntry, Presence, SlotContents};
 use crate::needs::BoardFeature;
-use crate::step::{Answer, Mark, Request, Reset, Step, Upload};
+use crate::reset::{Button, ResetBy};
+use crate::step::{Answer, Mark, Request, Step, Upload};
 use crate::words::{Core, ImageRef, Slot, Transport};
 use std::fmt;
 
@@ -50,8 +51,8 @@ impl Step {
     #[must_use]
     pub fn features(&self) -> Vec<BoardFeature> {
         match self {
-            Self::PowerCycle(_)
-            | Self::Upload(Upload {
+            Self::PowerCycle(step) => held(step.holding, Some(BoardFeature::Power)),
+            Self::Upload(Upload {
                 power_cut: Some(_), ..
             }) => vec![BoardFeature::Power],
             Self::Upload(Upload {
@@ -59,7 +60,13 @@ impl Step {
                 ..
             }) => vec![BoardFeature::SecondAdapter],
             Self::PowerCut(step) => vec![BoardFeature::Power, console_of(step.at.core)],
-            Self::Reset(Reset::Pin) => vec![BoardFeature::PinReset],
+            Self::Reset(step) => {
+                let way = match step.by {
+                    ResetBy::Pin => Some(BoardFeature::PinReset),
+                    ResetBy::Smp | ResetBy::Probe => None,
+                };
+                held(step.holding, way)
+            }
             Self::ExpectConsole(step) => vec![console_of(step.core)],
             // Only its console tells that the network core runs.
             Self::ExpectBoot(ExpectBoot { net: Some(_), .. })
@@ -68,7 +75,6 @@ impl Step {
             | Self::Upload(_)
             | Self::Mark(_)
             | Self::Erase(_)
-            | Self::Reset(Reset::Smp | Reset::Probe)
             | Self::ExpectBoot(_)
             | Self::ExpectSlot(_)
             | Self::ExpectPlainText(_)
@@ -161,6 +167,12 @@ impl Step {
     }
 }
 
+/// What a start needs for a button that is held, and for itself.
+fn held(button: Option<Button>, itself: Option<BoardFeature>) -> Vec<BoardFeature> {
+    let button = button.map(|Button::Recovery| BoardFeature::RecoveryButton);
+    itself.into_iter().chain(button).collect()
+}
+
 const fn console_of(core: Core) -> BoardFeature {
     match core {
         Core::App => BoardFeature::AppConsole,
@@ -179,17 +191,22 @@ impl fmt::Display for Step {
                 write!(f, "erase {}", step.slot)?;
                 refused(f, step.expect)
             }
-            Self::Reset(via) => f.write_str(match via {
-                Reset::Smp => "reset over SMP",
-                Reset::Probe => "reset through the probe",
-                Reset::Pin => "reset with the pin",
-            }),
+            Self::Reset(step) => {
+                f.write_str(match step.by {
+                    ResetBy::Smp => "reset over SMP",
+                    ResetBy::Probe => "reset through the probe",
+                    ResetBy::Pin => "reset with the pin",
+                })?;
+                holding(f, step.holding)?;
+                refused(f, step.expect)
+            }
             Self::PowerCycle(step) => {
                 write!(
                     f,
                     "power off for {}",
                     humantime::format_duration(step.off_for)
-                )
+                )?;
+                holding(f, step.holding)
             }
             Self::PowerCut(step) => {
                 write!(f, "cut the power ")?;
@@ -285,6 +302,10 @@ impl fmt::Display for Step {
             ),
         }
     }
+}
+
+fn holding(f: &mut fmt::Formatter<'_>, button: Option<Button>) -> fmt::Result {
+    button.map_or(Ok(()), |button| write!(f, ", holding the {button} button"))
 }
 
 fn upload(f: &mut fmt::Formatter<'_>, step: &Upload) -> fmt::Result {

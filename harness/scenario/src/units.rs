@@ -31,6 +31,12 @@ pub(crate) const fn off_for() -> Duration {
     Duration::from_secs(1)
 }
 
+/// MCUboot looks at its button within 50 ms of its start and then for as long as it was built to, half a second in usual
+/// builds.
+pub(crate) const fn hold_for() -> Duration {
+    Duration::from_secs(2)
+}
+
 /// The application core: its console is MCUboot's as well.
 pub(crate) const fn app() -> Core {
     Core::App

@@ -1,7 +1,8 @@
 //! A scenario with one combination of its matrix, and whether a board can run it.
 
 use crate::needs::{BoardFeature, Capabilities, Needs, Unmet, uses_external_flash};
-use crate::step::{Reset, Step};
+use crate::reset::{Reset, ResetBy};
+use crate::step::Step;
 use crate::words::Transport;
 use hil_bootloader::Config;
 use std::collections::{BTreeMap, BTreeSet};
@@ -146,7 +147,9 @@ impl Variant {
             | Step::Erase(_)
             | Step::ExpectImageState(_)
             | Step::ExpectBoot(_)
-            | Step::Reset(Reset::Smp) => Some(self.transport),
+            | Step::Reset(Reset {
+                by: ResetBy::Smp, ..
+            }) => Some(self.transport),
             Step::Reset(_)
             | Step::Program(_)
             | Step::PowerCycle(_)

@@ -23,8 +23,10 @@ fn every_scenario_fits_a_firmware_set_with_the_roles_and_a_whole_dk() {
     // What only the library needs.
     folder.text = folder.text.replace(
         "network-core: pcd\n",
-        "network-core: pcd\n  serial-recovery: {}\n",
-    ) + "  no-app:\n    program: [{ core: app, file: merged.hex }]\n";
+        "network-core: pcd\n  serial-recovery: { button: {}, network-core: true, direct-upload: true }\n",
+    ) + "  no-app:\n    program: [{ core: app, file: merged.hex }]\n  \
+         self-confirms:\n    images: { app: { file: update.bin } }\n  \
+         net-large:\n    images: { net: { file: update-net.bin } }\n";
     let set = folder.load().unwrap();
     let dk = Capabilities {
         board: "dk".to_owned(),
@@ -33,6 +35,7 @@ fn every_scenario_fits_a_firmware_set_with_the_roles_and_a_whole_dk() {
             BoardFeature::AppConsole,
             BoardFeature::NetConsole,
             BoardFeature::SecondAdapter,
+            BoardFeature::RecoveryButton,
         ]),
         transports: BTreeSet::from([Transport::Uart, Transport::Ble]),
         bootloader: &set.bootloader,

@@ -210,11 +210,21 @@ impl Refused {
         }
         match answer.get::<i64>("rc")? {
             None | Some(0) => Ok(None),
-            Some(rc) => Ok(Some(Self::Management {
-                // Negative codes come from nobody known; they stay a refusal.
-                code: ManagementCode(u32::try_from(rc).unwrap_or(u32::MAX)),
-                reason: answer.get("rsn")?,
-            })),
+            Some(rc) => {
+                let reason = answer.get("rsn")?;
+                Ok(Some(match u32::try_from(rc) {
+                    Ok(code) => Self::Management {
+                        code: ManagementCode(code),
+                        reason,
+                    },
+                    // MCUboot passes some errors of its hooks on as they are (mcuboot `boot/boot_serial/src/boot_serial.c`,
+                    // `bs_upload`).
+                    Err(_) => Self::Management {
+                        code: ManagementCode::UNKNOWN,
+                        reason: reason.or_else(|| Some(format!("negative rc {rc}"))),
+                    },
+                }))
+            }
         }
     }
 
@@ -401,7 +411,7 @@ mod tests {
     #[case::v1("bf62726306ff", Some("`EBADSTATE` (rc 6)"))]
     #[case::v1_with_text("a262726301637273 6e64626c 6168", Some("`EUNKNOWN` (rc 1): \"blah\""))]
     #[case::per_user("a162726319012c", Some("`EPERUSER` (rc 300)"))]
-    #[case::negative("a162726327", Some("`EPERUSER` (rc 4294967295)"))]
+    #[case::negative("a162726327", Some("`EUNKNOWN` (rc 1): \"negative rc -8\""))]
     #[case::v2(
         "bf63657272bf6567726f75700162726318 1bffff",
         Some("`CURRENT_VERSION_IS_NEWER` (image error 27)")

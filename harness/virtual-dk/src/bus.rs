@@ -107,6 +107,12 @@ pub trait CoreBus: Send {
         Ok(())
     }
 
+    /// Makes a pin of port 0 an input with a pull-up and reads it: `true` is high, as it is where nothing grounds it.
+    /// Application core only.
+    fn read_input(&mut self, _pin: u8) -> Result<bool, Stopped> {
+        Ok(true)
+    }
+
     /// Lets `duration` of the board's time pass.
     fn wait(&mut self, duration: Duration) -> Result<(), Stopped>;
 

@@ -12,7 +12,7 @@ pub mod model;
 mod chip;
 mod server;
 
-pub use chip::{ExternalPart, ExternalWear, FlashWear, ForceOffView, Power};
+pub use chip::{Button, ExternalPart, ExternalWear, FlashWear, ForceOffView, Power};
 #[doc(hidden)]
 pub use server::RemoteProbe;
 pub use server::{

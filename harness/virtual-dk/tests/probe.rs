@@ -398,3 +398,29 @@ fn bit_by_bit_the_debug_port_gives_the_same_flash() {
         program_of(Core::App, 0xa1)
     );
 }
+
+#[test]
+fn a_button_is_pressed_over_scpi_and_seen_at_its_pin_through_the_probe() {
+    let dk = start(greeting_board());
+    let mut supply = Supply::connect(&dk);
+    let mut session = attach(&dk);
+    let mut core = session.core(0).expect("the core is there");
+    core.halt(HALT).expect("it halts");
+    // P0.23 becomes an input with a pull-up.
+    let pin_config = 0x5084_2700 + 4 * 23;
+    core.write_word_32(pin_config, 0b1100)
+        .expect("PIN_CNF is written");
+    let mut is_low = || {
+        let levels = core.read_word_32(0x5084_2510).expect("IN is read");
+        levels & 1 << 23 == 0
+    };
+    assert!(!is_low());
+    assert_eq!(supply.ask("BUTT1 ON;BUTT1?"), "1");
+    assert!(is_low());
+    assert_eq!(
+        supply.ask("OUTP OFF;OUTP ON;BUTT1?"),
+        "1",
+        "it is still pressed"
+    );
+    assert_eq!(supply.ask("BUTT1 OFF;BUTT1?;SYST:ERR?"), "0;0,\"No error\"");
+}

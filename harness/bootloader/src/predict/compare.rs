@@ -170,6 +170,9 @@ impl State {
                 let place = Place::of(config, part.device, part.offset)
                     .map_or_else(String::new, |place| format!(" ({place})"));
                 let cause = match part.cause {
+                    Cause::Copy => {
+                        "the network core may not have been given the time to copy all of them"
+                    }
                     Cause::Upload => "an upload that was cut may have written them or not",
                     Cause::Operation => {
                         "the power may have failed while they were written or erased"

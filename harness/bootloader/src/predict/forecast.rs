@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 
 use super::unsure::{self, Cause, Unsure};
 use super::{Action, Board, PredictError};
+use crate::b0n::B0nOutcome;
 use crate::config::{Config, Keys};
 use crate::flash::{Area, DeviceId};
 use crate::sim::{Cut, Operation, OperationKind, SimFlash};
@@ -276,6 +277,20 @@ impl<'a> Forecast<'a> {
         }
         self.states = next.0;
         Ok(())
+    }
+
+    /// Has b0n copy a file of serial recovery to the network core of `state`. The bytes of both flashes are the same length;
+    /// what lies between old and new is for the caller to say.
+    pub(super) fn recover_network(
+        &mut self,
+        state: &mut State,
+        slot: Area,
+        file: &[u8],
+    ) -> Result<Option<B0nOutcome>, PredictError> {
+        self.board.load(std::mem::take(&mut state.flash));
+        let done = self.board.recover_network(slot, file);
+        state.flash = self.board.flash();
+        done
     }
 
     pub(super) fn apply(&mut self, state: &mut State, action: &Action) -> Result<(), PredictError> {

@@ -1,12 +1,21 @@
 //! What the bootloader's own recovery server makes of flash: it writes into a slot what it is sent.
 
-use hil_image::{Image, ImageFlags};
+use hil_image::{Image, ImageFlags, ImageHeader};
 
 use super::PredictError;
 use super::application::{Sent, erase, program};
 use super::forecast::Forecast;
+use super::unsure::{self, Cause, Unsure};
+use crate::b0n::B0nOutcome;
 use crate::config::Mode;
+use crate::flash::{Area, DeviceId};
+use crate::network::NETWORK_FLASH;
 use crate::pages::ERASED;
+use crate::recovery::SerialRecovery;
+use crate::sim::SimFlash;
+
+/// Pages of the network core, in bytes.
+const NETWORK_PAGE: u32 = 0x800;
 
 impl Forecast<'_> {
     /// The recovery server took (a part of) an image with this number (mcuboot `boot/boot_serial/src/boot_serial.c`).
@@ -25,20 +34,16 @@ impl Forecast<'_> {
             self.give_up("the bootloader has no recovery server");
             return Ok(());
         };
-        let images = &self.config.images;
-        let slot = match (build.direct_upload, images.len()) {
-            (true, _) => number.saturating_sub(1),
-            (false, 1) => 0,
-            (false, _) => 2 * number,
-        };
-        let area = images
-            .get(slot as usize / 2)
-            .map(|slots| [slots.primary, slots.secondary][slot as usize % 2]);
-        let (Some(area), Ok(length)) = (area, u32::try_from(file.len())) else {
+        let target = build.target(self.config, number);
+        let (Some((area, is_secondary)), Ok(length)) = (target, u32::try_from(file.len())) else {
             self.give_up(format!("the recovery server has no image {number}"));
             return Ok(());
         };
-        let decrypted = slot == 0
+        if area.device == DeviceId::RamFlash {
+            return self.recovered_in_ram(&build, number, area, file, sent);
+        }
+        let first = self.config.images.first().map(|slots| slots.primary);
+        let decrypted = first == Some(area)
             && Image::parse(file).is_ok_and(|image| {
                 let flags: ImageFlags = image.header().flags;
                 flags.is_encrypted()
@@ -49,7 +54,7 @@ impl Forecast<'_> {
             self.give_up("what recovery makes of such an upload is not modelled");
             return Ok(());
         }
-        if self.config.mode == Mode::SwapOffset && slot % 2 == 1 {
+        if self.config.mode == Mode::SwapOffset && is_secondary {
             self.give_up("recovery into the secondary slot of swap-offset is not modelled");
             return Ok(());
         }
@@ -71,6 +76,89 @@ impl Forecast<'_> {
             state
                 .story
                 .push(format!("{length} bytes taken by the recovery server"));
+            next.add(state);
+            Ok(())
+        })
+    }
+}
+
+impl Forecast<'_> {
+    /// What goes into RAM is gone with the next start, but for what b0n copies from there meanwhile. It takes as long as it
+    /// takes, so until the board is known to have waited for it, the network core's flash may hold any part of it.
+    fn recovered_in_ram(
+        &mut self,
+        build: &SerialRecovery,
+        number: u32,
+        slot: Area,
+        file: &[u8],
+        sent: Sent,
+    ) -> Result<(), PredictError> {
+        if sent != Sent::Whole || !build.hands_over(self.config, number) {
+            return Ok(());
+        }
+        self.each(|forecast, mut state, next| {
+            let before = state.flash.clone();
+            let outcome = forecast.recover_network(&mut state, slot, file)?;
+            let Some(outcome) = outcome else {
+                next.add(state);
+                return Ok(());
+            };
+            let after = state.flash.clone();
+            let refused = match outcome {
+                B0nOutcome::Failed { reason } => Some(reason),
+                B0nOutcome::Boot { .. } | B0nOutcome::Done(_) | B0nOutcome::Fault => None,
+            };
+            if refused.is_none() || !before.holds_same(&after) {
+                let range = forecast.copied(file);
+                let bytes = |flash: &SimFlash| {
+                    let (offset, end) = (range.start as usize, range.end as usize);
+                    flash.bytes_at(DeviceId::NetFlash, offset, end - offset)
+                };
+                let length = range.end - range.start;
+                unsure::erased(&mut state.unsure, DeviceId::NetFlash, range.start, length);
+                state.unsure.push(Unsure {
+                    device: DeviceId::NetFlash,
+                    offset: range.start,
+                    old: bytes(&before),
+                    least: bytes(&after),
+                    cause: Cause::Copy,
+                });
+            }
+            state.story.push(match refused {
+                Some(reason) => format!("b0n refused the image: {reason}"),
+                None => "network core image copied by way of RAM".to_owned(),
+            });
+            next.add(state);
+            Ok(())
+        })
+    }
+
+    /// The pages of the network core that a copy of `file` erases.
+    fn copied(&self, file: &[u8]) -> std::ops::Range<u32> {
+        let slot = self.config.network_slot;
+        let start = slot.address.wrapping_sub(NETWORK_FLASH);
+        let length = Image::parse(file).map_or(0, |image| {
+            let header: &ImageHeader = image.header();
+            header.image_size.min(slot.size)
+        });
+        start..start + length.next_multiple_of(NETWORK_PAGE)
+    }
+
+    /// Whatever ran has ended: by a reset that it agreed to, which a recovery server does only when b0n has answered, or
+    /// otherwise, and then nobody knows how much b0n had copied.
+    ///
+    /// # Errors
+    /// None today; as all that is done to a board.
+    pub fn run_ended(&mut self, agreed: bool) -> Result<(), PredictError> {
+        self.each(|_, mut state, next| {
+            if agreed {
+                state.unsure.retain(|part| part.cause != Cause::Copy);
+            }
+            for part in &mut state.unsure {
+                if part.cause == Cause::Copy {
+                    part.cause = Cause::Operation;
+                }
+            }
             next.add(state);
             Ok(())
         })

@@ -25,6 +25,8 @@ pub(super) struct Unsure {
 pub(super) enum Cause {
     /// An upload that the power ended.
     Upload,
+    /// A copy by b0n that may not have ended.
+    Copy,
     /// An operation of the bootloader in which the power failed.
     Operation,
 }

@@ -9,6 +9,7 @@ mod image;
 mod list;
 mod opaque;
 mod replay;
+mod report;
 mod run;
 mod signoff;
 mod verify;
@@ -24,6 +25,7 @@ use crate::exit::Exit;
 pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Report(args) => report::report(&args),
         Command::List(args) => list::list(&args),
         Command::Check(args) => check::check(&args),
         Command::Signoff(args) => signoff::signoff(&args),

@@ -150,7 +150,7 @@ fn report(folder: &RunDirectory, args: &RunArgs) -> Result<RunRecord, CliError> 
         read_journal(&folder.journal()).map_err(|error| CliError::bench(error_chain(&error)))?;
     let record = RunRecord::from_events(&contents.events)
         .map_err(|error| CliError::bench(error_chain(&error)))?;
-    hil_report::write(&record, folder)
+    hil_report::write(&record, &contents.events, folder)
         .map_err(|error| CliError::bench(error_chain(&error)).with_help(Some(error.help())))?;
     // Last: it has the digests of everything else.
     Manifest::of(folder, &record)

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use virtual_dk::bus::Firmware;
 use virtual_dk::firmware::KnownFirmware;
-use virtual_dk::{Accelerators, Contents, ExternalPart, LinkOptions, RadioOptions, ServeOptions};
+use virtual_dk::{
+    Accelerators, Button, Contents, ExternalPart, LinkOptions, RadioOptions, ServeOptions,
+};
 
 /// Starts the boards and returns when they have stopped.
 pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
@@ -43,6 +45,11 @@ pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
         } else {
             ExternalPart::Mx25r64
         },
+        pressed: args
+            .press
+            .into_iter()
+            .filter_map(Button::numbered)
+            .collect(),
         contents,
         radio: Some(radio(args.radio)),
     };

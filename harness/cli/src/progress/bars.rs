@@ -129,7 +129,9 @@ impl Reporter for Bars {
             | EventKind::LinkEnded { .. }
             | EventKind::Inputs { .. }
             | EventKind::Power { .. }
-            | EventKind::Probe { .. } => {}
+            | EventKind::Button { .. }
+            | EventKind::Probe { .. }
+            | EventKind::Flash(_) => {}
         }
         if let Some(finished) = self.tally.take(event) {
             self.screen.println(finished.to_string())?;

@@ -3,6 +3,7 @@
 //! What the checks must find is made here, below everything that the harness can see; the checks are the ones that
 //! everybody runs.
 
+use hil_bootloader::pcd::COMMAND_ADDRESS;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -79,6 +80,8 @@ pub(crate) enum Fault {
     LosesABit { at: u32, write: u32 },
     /// Flash in a range of addresses takes nothing, neither writes nor erases, and says that it did.
     IgnoresWrites { from: u32, to: u32 },
+    /// The bootloader does not see that the network core still copies what it was given.
+    CopyNotAwaited,
     /// The application core writes a word to an erased address before each reset by software.
     WritesAtReset { at: u32 },
 }
@@ -214,7 +217,16 @@ impl CoreBus for FaultyBus<'_> {
     }
 
     fn read(&mut self, address: u32, buffer: &mut [u8]) -> Result<(), BusError> {
-        self.bus.read(address, buffer)
+        self.bus.read(address, buffer)?;
+        let asks = self.bus.core() == Core::App && address == COMMAND_ADDRESS;
+        if self.fault == Fault::CopyNotAwaited && asks {
+            buffer.fill(0);
+        }
+        Ok(())
+    }
+
+    fn read_input(&mut self, pin: u8) -> Result<bool, Stopped> {
+        self.bus.read_input(pin)
     }
 
     fn write_ram(&mut self, address: u32, data: &[u8]) -> Result<(), BusError> {

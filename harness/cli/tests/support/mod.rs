@@ -78,7 +78,8 @@ impl Desk {
             &format!(
                 "rig: test\nbluetooth: {{ bus: \"{}\", adapters: [{}] }}\nboards:\n  - name: dk\n    \
                  ble: {{ adapter: hci0, address: \"{address}\" }}\n    probe: {{ selector: \"{probe}\" }}\n    uart:\n      \
-                 app: {{ path: \"{}\" }}\n      net: {{ path: \"{}\" }}\n    power: {{ scpi: {{ address: \"{power}\" }} }}\n",
+                 app: {{ path: \"{}\" }}\n      net: {{ path: \"{}\" }}\n    power: {{ scpi: {{ address: \"{power}\" }} }}\n    \
+                 buttons:\n      recovery: {{ scpi: {{ address: \"{power}\", press: BUTT1 ON, release: BUTT1 OFF }} }}\n",
                 board.bus(),
                 adapters.join(", "),
                 uart.app.display(),

@@ -1,6 +1,6 @@
 //! What a person at the bench can do in the next minute.
 
-use super::RigError;
+use super::{Purpose, RigError};
 
 impl RigError {
     /// What a person can try next.
@@ -82,18 +82,47 @@ impl RigError {
             Self::ProbePanicked { .. } => {
                 "this is a defect of the probe library or of the harness: please report it with the journal".into()
             }
-            Self::PowerConnect { .. } => {
+            Self::InstrumentConnect {
+                purpose: Purpose::RecoveryButton,
+                ..
+            } => "is the instrument switched on, and does its SCPI port accept raw TCP at this address?".into(),
+            Self::InstrumentAnswer {
+                purpose: Purpose::RecoveryButton,
+                ..
+            } => "send the command of the rig file by hand; `SYST:ERR?` must answer `0` after it".into(),
+            Self::CommandStart {
+                purpose: Purpose::RecoveryButton,
+                ..
+            }
+            | Self::CommandFailed {
+                purpose: Purpose::RecoveryButton,
+                ..
+            }
+            | Self::CommandStuck {
+                purpose: Purpose::RecoveryButton,
+                ..
+            } => "run the command by hand; it must end with status 0 when the button is pressed or let go of".into(),
+            Self::Manual {
+                purpose: Purpose::RecoveryButton,
+                ..
+            } => {
+                "run in a terminal and answer, or name a relay under `buttons: { recovery: … }` of the board".into()
+            }
+            Self::NoButton { .. } => {
+                "give the board `buttons: { recovery: manual }`, or a relay with `scpi: …` or `command: …`".into()
+            }
+            Self::InstrumentConnect { .. } => {
                 "is the supply switched on, and does its SCPI port accept raw TCP at this address?".into()
             }
-            Self::PowerAnswer { .. } => {
+            Self::InstrumentAnswer { .. } => {
                 "ask the supply by hand (`OUTP ON`, `OUTP?`); it must answer `1` or `ON`".into()
             }
-            Self::PowerCommandStart { .. }
-            | Self::PowerCommandFailed { .. }
-            | Self::PowerCommandStuck { .. } => {
+            Self::CommandStart { .. }
+            | Self::CommandFailed { .. }
+            | Self::CommandStuck { .. } => {
                 "run the command by hand; it must end with status 0 when the power is switched".into()
             }
-            Self::PowerManual { .. } => {
+            Self::Manual { .. } => {
                 "run in a terminal and answer, or give the board a power supply in the rig file".into()
             }
             Self::NoPowerSwitch { .. } => {
@@ -291,40 +320,67 @@ mod tests {
                 doing: Operation::Identity,
                 message: "no such register".into(),
             },
-            RigError::PowerConnect {
+            RigError::InstrumentConnect {
                 board: board(),
+                purpose: Purpose::Power,
                 address: power(),
                 source: io(),
             },
-            RigError::PowerAnswer {
+            RigError::InstrumentAnswer {
                 board: board(),
+                purpose: Purpose::Power,
                 address: power(),
                 sent: "OUTP ON; OUTP?".into(),
                 problem: "no answer within 2s".into(),
             },
-            RigError::PowerCommandStart {
+            RigError::CommandStart {
                 board: board(),
+                purpose: Purpose::Power,
                 command: "relay on".into(),
                 source: io(),
             },
-            RigError::PowerCommandFailed {
+            RigError::CommandFailed {
                 board: board(),
+                purpose: Purpose::Power,
                 command: "relay on".into(),
                 status: "status 1".into(),
                 stderr: "no relay".into(),
             },
-            RigError::PowerCommandStuck {
+            RigError::CommandStuck {
                 board: board(),
+                purpose: Purpose::Power,
                 command: "relay on".into(),
                 within,
                 stderr: String::new(),
             },
-            RigError::PowerManual {
+            RigError::Manual {
                 board: board(),
-                wanted: "off",
+                purpose: Purpose::Power,
+                wanted: "switched the power off",
                 reason: "there is no terminal to ask at".into(),
             },
             RigError::NoPowerSwitch { board: board() },
+            RigError::InstrumentAnswer {
+                board: board(),
+                purpose: Purpose::RecoveryButton,
+                address: power(),
+                sent: "ROUT:CLOS (@101); SYST:ERR?".into(),
+                problem: "it answered `-113,\"Undefined header\"`, expected `0`".into(),
+            },
+            RigError::CommandFailed {
+                board: board(),
+                purpose: Purpose::RecoveryButton,
+                command: "relay close".into(),
+                status: "status 1".into(),
+                stderr: "no relay".into(),
+            },
+            RigError::Manual {
+                board: board(),
+                purpose: Purpose::RecoveryButton,
+                wanted: "pressed the recovery button",
+                reason: "there is no terminal to ask at".into(),
+            },
+            RigError::NoButton { board: board() },
             RigError::NoUart {
                 board: board(),
                 core: Core::Net,

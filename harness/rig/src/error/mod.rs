@@ -18,6 +18,34 @@ use std::time::Duration;
 /// The error below, from whichever library it came.
 pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
+/// What a thing on the bench is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Purpose {
+    /// It switches the power of a board.
+    Power,
+    /// It presses the button that the bootloader looks at.
+    RecoveryButton,
+}
+
+impl Purpose {
+    /// What speaks SCPI.
+    const fn instrument(self) -> &'static str {
+        match self {
+            Self::Power => "power supply",
+            Self::RecoveryButton => "relay at the recovery button",
+        }
+    }
+}
+
+impl std::fmt::Display for Purpose {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Power => "power",
+            Self::RecoveryButton => "recovery button",
+        })
+    }
+}
+
 /// Why a rig, a board or something on it could not be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -323,22 +351,26 @@ pub enum RigError {
         message: String,
     },
 
-    /// The power supply cannot be reached.
-    #[error("cannot reach the power supply of board `{board}` at {address}")]
-    PowerConnect {
+    /// An instrument cannot be reached.
+    #[error("cannot reach the {} of board `{board}` at {address}", purpose.instrument())]
+    InstrumentConnect {
         /// The board.
         board: String,
+        /// What it is for.
+        purpose: Purpose,
         /// Where it should be.
         address: String,
         /// Why.
         #[source]
         source: std::io::Error,
     },
-    /// The power supply did not answer, or not with what was asked for.
-    #[error("power supply of board `{board}` at {address}: sent `{sent}`, {problem}")]
-    PowerAnswer {
+    /// An instrument did not answer, or not with what was asked for.
+    #[error("{} of board `{board}` at {address}: sent `{sent}`, {problem}", purpose.instrument())]
+    InstrumentAnswer {
         /// The board.
         board: String,
+        /// What it is for.
+        purpose: Purpose,
         /// Where it is.
         address: String,
         /// The command.
@@ -346,22 +378,26 @@ pub enum RigError {
         /// What came instead of the expected answer.
         problem: String,
     },
-    /// The power command cannot be started.
-    #[error("cannot start power command `{command}` of board `{board}`")]
-    PowerCommandStart {
+    /// A command cannot be started.
+    #[error("cannot start {purpose} command `{command}` of board `{board}`")]
+    CommandStart {
         /// The board.
         board: String,
+        /// What it is for.
+        purpose: Purpose,
         /// The command and its arguments.
         command: String,
         /// Why.
         #[source]
         source: std::io::Error,
     },
-    /// The power command failed.
-    #[error("power command `{command}` of board `{board}` ended with {status}{}", said(.stderr))]
-    PowerCommandFailed {
+    /// A command failed.
+    #[error("{purpose} command `{command}` of board `{board}` ended with {status}{}", said(.stderr))]
+    CommandFailed {
         /// The board.
         board: String,
+        /// What it is for.
+        purpose: Purpose,
         /// The command and its arguments.
         command: String,
         /// How it ended.
@@ -369,11 +405,13 @@ pub enum RigError {
         /// What it wrote to its error stream.
         stderr: String,
     },
-    /// The power command did not end.
-    #[error("power command `{command}` of board `{board}` did not end within {within:?}{}", said(.stderr))]
-    PowerCommandStuck {
+    /// A command did not end.
+    #[error("{purpose} command `{command}` of board `{board}` did not end within {within:?}{}", said(.stderr))]
+    CommandStuck {
         /// The board.
         board: String,
+        /// What it is for.
+        purpose: Purpose,
         /// The command and its arguments.
         command: String,
         /// How long it was given.
@@ -382,11 +420,13 @@ pub enum RigError {
         stderr: String,
     },
     /// The person did not do what was asked for, or nobody is there to ask.
-    #[error("board `{board}`: nobody switched the power {wanted}: {reason}")]
-    PowerManual {
+    #[error("board `{board}`: nobody {wanted}: {reason}")]
+    Manual {
         /// The board.
         board: String,
-        /// `on` or `off`.
+        /// What it is for.
+        purpose: Purpose,
+        /// `switched the power on`.
         wanted: &'static str,
         /// Why not.
         reason: String,
@@ -394,6 +434,13 @@ pub enum RigError {
     /// The board has no switch that removes power.
     #[error("board `{board}` has no power switch: its rig file says `reset-only`")]
     NoPowerSwitch {
+        /// The board.
+        board: String,
+    },
+
+    /// The rig file does not say how the button is pressed.
+    #[error("board `{board}` has no recovery button in its rig file")]
+    NoButton {
         /// The board.
         board: String,
     },

@@ -76,7 +76,7 @@ pub enum BoardKind {
     /// Started by the rig layer.
     Virtual(VirtualSpec),
     /// On a bench.
-    Real(RealSpec),
+    Real(Box<RealSpec>),
 }
 
 /// Virtual boards that one process offers.
@@ -157,6 +157,8 @@ pub struct RealSpec {
     pub ble: Option<BleSpec>,
     /// How its power is switched.
     pub power: PowerSpec,
+    /// How the button is pressed that its bootloader looks at.
+    pub recovery_button: Option<ButtonSpec>,
 }
 
 impl RealSpec {
@@ -287,6 +289,31 @@ pub enum PowerSpec {
     Manual,
     /// Nothing: the board can only be reset.
     ResetOnly,
+}
+
+/// How a button is pressed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ButtonSpec {
+    /// An instrument that understands SCPI on TCP and has a relay across the button.
+    Scpi {
+        /// Its address.
+        address: SocketAddr,
+        /// The command that closes the relay.
+        press: String,
+        /// The command that opens it.
+        release: String,
+    },
+    /// A program each for pressing and letting go.
+    Command {
+        /// The program that presses, and its arguments.
+        press: Vec<String>,
+        /// The program that lets go, and its arguments.
+        release: Vec<String>,
+        /// How long each may take.
+        within: Duration,
+    },
+    /// A person.
+    Manual,
 }
 
 impl RigFile {

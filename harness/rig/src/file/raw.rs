@@ -2,8 +2,8 @@
 
 use super::bluetooth::{Ble, Bluetooth};
 use super::{
-    BluetoothSpec, BoardKind, BoardSpec, ExternalFlash, PowerSpec, ProbeSelector, ProbeSpec,
-    RealSpec, Recover, RigFile, RigFileError, UartPortSpec, UartSpec, VirtualSpec,
+    BluetoothSpec, BoardKind, BoardSpec, ButtonSpec, ExternalFlash, PowerSpec, ProbeSelector,
+    ProbeSpec, RealSpec, Recover, RigFile, RigFileError, UartPortSpec, UartSpec, VirtualSpec,
 };
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
@@ -47,6 +47,38 @@ struct Board {
     ble: Option<Ble>,
     #[serde(default, with = "serde_yaml::with::singleton_map")]
     power: Option<Power>,
+    buttons: Option<Buttons>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Buttons {
+    #[serde(default, with = "serde_yaml::with::singleton_map")]
+    recovery: Option<Button>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+enum Button {
+    Scpi(ScpiButton),
+    Command(CommandButton),
+    Manual,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ScpiButton {
+    address: Checked<Address>,
+    press: String,
+    release: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct CommandButton {
+    press: Vec<String>,
+    release: Vec<String>,
+    within_s: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -294,6 +326,34 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// Checks a pair of programs with their arguments and gives the time that each may take.
+    fn commands(
+        &self,
+        at: &str,
+        lists: [(&str, &Vec<String>); 2],
+        within_s: Option<u64>,
+        example: &str,
+    ) -> Result<Duration, RigFileError> {
+        for (name, list) in lists {
+            if list.first().is_none_or(String::is_empty) {
+                return Err(self.problem(
+                    format!(
+                        "{at}.{name}: found no program, expected a list of a program and its arguments"
+                    ),
+                    example,
+                ));
+            }
+        }
+        let seconds = within_s.unwrap_or(DEFAULT_COMMAND_SECONDS);
+        if !(1..=300).contains(&seconds) {
+            return Err(self.problem(
+                format!("{at}.within-s: found {seconds}, expected 1 to 300"),
+                "the time in seconds that the command may take",
+            ));
+        }
+        Ok(Duration::from_secs(seconds))
+    }
+
     /// A problem with the entry: shown at the board's name.
     fn problem(&self, what: String, help: &str) -> RigFileError {
         RigFileError::at(
@@ -311,15 +371,16 @@ impl Board {
         let at = format!("boards[{index}]");
         let kind = match (self.simulated, self.probe) {
             (Some(simulated), None) => {
-                if self.uart.is_some() || self.power.is_some() || self.ble.is_some() {
+                let own = self.uart.is_some() || self.power.is_some() || self.ble.is_some();
+                if own || self.buttons.is_some() {
                     return Err(place.problem(
-                        format!("{at}: found `uart`, `ble` or `power` beside `virtual`, expected none of them"),
+                        format!("{at}: found `uart`, `ble`, `power` or `buttons` beside `virtual`, expected none of them"),
                         "a virtual board says its own endpoints when it starts",
                     ));
                 }
                 BoardKind::Virtual(simulated.check(place, &at)?)
             }
-            (None, Some(probe)) => BoardKind::Real(RealSpec {
+            (None, Some(probe)) => BoardKind::Real(Box::new(RealSpec {
                 probe: probe.check(place, &at)?,
                 uart_app: check_uart(
                     self.uart.as_ref().and_then(|uart| uart.app.as_ref()),
@@ -339,7 +400,12 @@ impl Board {
                 power: self
                     .power
                     .map_or(Ok(PowerSpec::ResetOnly), |power| power.check(place, &at))?,
-            }),
+                recovery_button: self
+                    .buttons
+                    .and_then(|buttons| buttons.recovery)
+                    .map(|button| button.check(place, &format!("{at}.buttons.recovery")))
+                    .transpose()?,
+            })),
             (Some(_), Some(_)) => {
                 return Err(place.problem(
                     format!("{at}: found `virtual` and `probe`, expected one of them"),
@@ -447,30 +513,61 @@ impl Power {
             Self::Scpi(scpi) => PowerSpec::Scpi {
                 address: scpi.address.0.0,
             },
-            Self::Command(Command { on, off, within_s }) => {
-                for (name, list) in [("on", &on), ("off", &off)] {
-                    if list.first().is_none_or(String::is_empty) {
+            Self::Command(Command { on, off, within_s }) => PowerSpec::Command {
+                within: place.commands(
+                    &format!("{at}.power.command"),
+                    [("on", &on), ("off", &off)],
+                    within_s,
+                    "for example `[uhubctl, -l, 1-1, -p, 2, -a, off]`; no shell reads it",
+                )?,
+                on,
+                off,
+            },
+            Self::Manual => PowerSpec::Manual,
+            Self::ResetOnly => PowerSpec::ResetOnly,
+        })
+    }
+}
+
+impl Button {
+    fn check(self, place: &Place<'_>, at: &str) -> Result<ButtonSpec, RigFileError> {
+        Ok(match self {
+            Self::Scpi(ScpiButton {
+                address,
+                press,
+                release,
+            }) => {
+                for (name, text) in [("press", &press), ("release", &release)] {
+                    if text.trim().is_empty() || text.contains(char::is_control) {
                         return Err(place.problem(
-                            format!("{at}.power.command.{name}: found no program, expected a list of a program and its arguments"),
-                            "for example `[uhubctl, -l, 1-1, -p, 2, -a, off]`; no shell reads it",
+                            format!(
+                                "{at}.scpi.{name}: found no command, expected one line of SCPI"
+                            ),
+                            "for example `ROUT:CLOS (@101)` for a relay across the button",
                         ));
                     }
                 }
-                let seconds = within_s.unwrap_or(DEFAULT_COMMAND_SECONDS);
-                if !(1..=300).contains(&seconds) {
-                    return Err(place.problem(
-                        format!("{at}.power.command.within-s: found {seconds}, expected 1 to 300"),
-                        "the time in seconds that the command may take",
-                    ));
-                }
-                PowerSpec::Command {
-                    on,
-                    off,
-                    within: Duration::from_secs(seconds),
+                ButtonSpec::Scpi {
+                    address: address.0.0,
+                    press,
+                    release,
                 }
             }
-            Self::Manual => PowerSpec::Manual,
-            Self::ResetOnly => PowerSpec::ResetOnly,
+            Self::Command(CommandButton {
+                press,
+                release,
+                within_s,
+            }) => ButtonSpec::Command {
+                within: place.commands(
+                    &format!("{at}.command"),
+                    [("press", &press), ("release", &release)],
+                    within_s,
+                    "for example `[gpioset, gpiochip0, 17=1]`; no shell reads it",
+                )?,
+                press,
+                release,
+            },
+            Self::Manual => ButtonSpec::Manual,
         })
     }
 }

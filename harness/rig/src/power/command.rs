@@ -4,7 +4,7 @@
 //! for a command by accident.
 
 use super::{PowerKind, PowerSwitch};
-use crate::error::RigError;
+use crate::error::{Purpose, RigError};
 use crate::process::{Stderr, describe};
 use hil_clock::SharedClock;
 use std::process::{Command, Stdio};
@@ -13,18 +13,25 @@ use std::time::Duration;
 /// How often a running program is looked at.
 const POLL: Duration = Duration::from_millis(5);
 
-/// The switch programs of one board.
-#[derive(Debug)]
-pub(crate) struct CommandSwitch {
+/// Runs the programs of one board.
+#[derive(Clone, Debug)]
+pub(crate) struct Programs {
     pub(crate) board: String,
-    pub(crate) on: Vec<String>,
-    pub(crate) off: Vec<String>,
+    pub(crate) purpose: Purpose,
     pub(crate) within: Duration,
     pub(crate) clock: SharedClock,
 }
 
-impl CommandSwitch {
-    fn run(&self, list: &[String]) -> Result<(), RigError> {
+/// The switch programs of one board.
+#[derive(Debug)]
+pub(crate) struct CommandSwitch {
+    pub(crate) programs: Programs,
+    pub(crate) on: Vec<String>,
+    pub(crate) off: Vec<String>,
+}
+
+impl Programs {
+    pub(crate) fn run(&self, list: &[String]) -> Result<(), RigError> {
         let (program, arguments) = list
             .split_first()
             .map_or(("", &[][..]), |(program, arguments)| {
@@ -37,8 +44,9 @@ impl CommandSwitch {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn();
-        let mut child = started.map_err(|source| RigError::PowerCommandStart {
+        let mut child = started.map_err(|source| RigError::CommandStart {
             board: self.board.clone(),
+            purpose: self.purpose,
             command: command.clone(),
             source,
         })?;
@@ -48,8 +56,9 @@ impl CommandSwitch {
             match child.try_wait() {
                 Ok(Some(status)) if status.success() => return Ok(()),
                 Ok(Some(status)) => {
-                    return Err(RigError::PowerCommandFailed {
+                    return Err(RigError::CommandFailed {
                         board: self.board.clone(),
+                        purpose: self.purpose,
                         command,
                         status: describe(status),
                         stderr: stderr.when_closed(&*self.clock),
@@ -60,8 +69,9 @@ impl CommandSwitch {
                     // Neither can fail in a way that leaves something to do.
                     let _ = child.kill();
                     let _ = child.wait();
-                    return Err(RigError::PowerCommandStuck {
+                    return Err(RigError::CommandStuck {
                         board: self.board.clone(),
+                        purpose: self.purpose,
                         command,
                         within: self.within,
                         stderr: stderr.so_far(),
@@ -74,11 +84,11 @@ impl CommandSwitch {
 
 impl PowerSwitch for CommandSwitch {
     fn on(&self) -> Result<(), RigError> {
-        self.run(&self.on)
+        self.programs.run(&self.on)
     }
 
     fn off(&self) -> Result<(), RigError> {
-        self.run(&self.off)
+        self.programs.run(&self.off)
     }
 
     fn kind(&self) -> PowerKind {
@@ -94,11 +104,14 @@ mod tests {
 
     fn switch(off: &[&str]) -> CommandSwitch {
         CommandSwitch {
-            board: "left".into(),
+            programs: Programs {
+                board: "left".into(),
+                purpose: Purpose::Power,
+                within: Duration::from_secs(60),
+                clock: Arc::new(SystemClock::new()),
+            },
             on: vec!["true".into()],
             off: off.iter().map(ToString::to_string).collect(),
-            within: Duration::from_secs(60),
-            clock: Arc::new(SystemClock::new()),
         }
     }
 
@@ -121,7 +134,7 @@ mod tests {
     #[test]
     fn a_program_that_does_not_end_is_stopped() {
         let mut power = switch(&["sleep", "3600"]);
-        power.clock = Arc::new(SimClock::new());
+        power.programs.clock = Arc::new(SimClock::new());
         let error = power.off().unwrap_err();
         insta::assert_snapshot!(error, @"power command `sleep 3600` of board `left` did not end within 60s");
     }

@@ -1,7 +1,7 @@
-//! A person switches when the harness asks: any bench can run every scenario on its first day.
+//! A person switches, or presses a button, when the harness asks: any bench can run every scenario on its first day.
 
 use super::{PowerKind, PowerSwitch};
-use crate::error::RigError;
+use crate::error::{Purpose, RigError};
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,6 +19,16 @@ pub enum ManualRequest {
         /// The board.
         board: String,
     },
+    /// Press the button that the board's bootloader looks at, and keep it pressed.
+    PressRecovery {
+        /// The board.
+        board: String,
+    },
+    /// Let go of it.
+    ReleaseRecovery {
+        /// The board.
+        board: String,
+    },
 }
 
 impl fmt::Display for ManualRequest {
@@ -26,6 +36,13 @@ impl fmt::Display for ManualRequest {
         match self {
             Self::PowerOn { board } => write!(f, "switch board `{board}` on"),
             Self::PowerOff { board } => write!(f, "switch board `{board}` off"),
+            Self::PressRecovery { board } => write!(
+                f,
+                "press the recovery button of board `{board}` and keep it pressed"
+            ),
+            Self::ReleaseRecovery { board } => {
+                write!(f, "let go of the recovery button of board `{board}`")
+            }
         }
     }
 }
@@ -50,12 +67,23 @@ impl fmt::Debug for ManualSwitch {
 
 impl ManualSwitch {
     fn request(&self, request: &ManualRequest, wanted: &'static str) -> Result<(), RigError> {
+        self.ask_for(Purpose::Power, request, wanted)
+    }
+
+    /// Has the person do something; `wanted` is what they have not done when they have not.
+    pub(crate) fn ask_for(
+        &self,
+        purpose: Purpose,
+        request: &ManualRequest,
+        wanted: &'static str,
+    ) -> Result<(), RigError> {
         let answer = match &self.ask {
             Some(ask) => ask(request),
             None => Err("there is no terminal to ask at".to_owned()),
         };
-        answer.map_err(|reason| RigError::PowerManual {
+        answer.map_err(|reason| RigError::Manual {
             board: self.board.clone(),
+            purpose,
             wanted,
             reason,
         })
@@ -68,7 +96,7 @@ impl PowerSwitch for ManualSwitch {
             &ManualRequest::PowerOn {
                 board: self.board.clone(),
             },
-            "on",
+            "switched the power on",
         )
     }
 
@@ -77,7 +105,7 @@ impl PowerSwitch for ManualSwitch {
             &ManualRequest::PowerOff {
                 board: self.board.clone(),
             },
-            "off",
+            "switched the power off",
         )
     }
 

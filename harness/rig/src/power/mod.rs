@@ -5,11 +5,11 @@ mod manual;
 mod reset_only;
 mod scpi;
 
-pub(crate) use command::CommandSwitch;
+pub(crate) use command::{CommandSwitch, Programs};
 pub(crate) use manual::ManualSwitch;
 pub use manual::{Ask, ManualRequest};
 pub(crate) use reset_only::ResetOnly;
-pub(crate) use scpi::ScpiSwitch;
+pub(crate) use scpi::{Asked, Instrument, ScpiSwitch};
 
 use crate::error::RigError;
 use hil_clock::Clock;

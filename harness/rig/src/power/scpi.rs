@@ -1,11 +1,11 @@
-//! A bench supply that understands SCPI on TCP.
+//! Instruments that understand SCPI on TCP; a bench supply above all.
 //!
 //! `OUTP ON` and `OUTP OFF` switch, and `OUTP?` (SCPI-99 volume 2, OUTPut subsystem) is asked behind each, so
 //! that the call returns when the supply has done it. The connection stays open: a cut must not have to wait
 //! for a handshake. When the supply has closed it, one new connection is tried.
 
 use super::{PowerKind, PowerSwitch};
-use crate::error::RigError;
+use crate::error::{Purpose, RigError};
 use hil_clock::{Instant, SharedClock};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -21,8 +21,13 @@ const LONGEST_ANSWER: usize = 256;
 
 /// The supply of one board.
 #[derive(Debug)]
-pub(crate) struct ScpiSwitch {
+pub(crate) struct ScpiSwitch(Instrument);
+
+/// An instrument that does something for one board.
+#[derive(Debug)]
+pub(crate) struct Instrument {
     board: String,
+    purpose: Purpose,
     address: SocketAddr,
     clock: SharedClock,
     connection: Mutex<Option<TcpStream>>,
@@ -35,30 +40,60 @@ enum Trouble {
     Fatal(RigError),
 }
 
+/// What is asked behind a command, and the answers that say that it was carried out.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) query: &'a str,
+    /// What the answer must be, or begin with up to a comma.
+    pub(crate) expected: [&'a str; 2],
+}
+
+impl Asked<'_> {
+    fn is_answered_by(&self, answer: &str) -> bool {
+        let value = answer.split(',').next().unwrap_or_default().trim();
+        self.expected
+            .iter()
+            .any(|word| value.eq_ignore_ascii_case(word))
+    }
+}
+
 impl ScpiSwitch {
     pub(crate) fn new(board: &str, address: SocketAddr, clock: SharedClock) -> Self {
+        Self(Instrument::new(board, Purpose::Power, address, clock))
+    }
+}
+
+impl Instrument {
+    pub(crate) fn new(
+        board: &str,
+        purpose: Purpose,
+        address: SocketAddr,
+        clock: SharedClock,
+    ) -> Self {
         Self {
             board: board.to_owned(),
+            purpose,
             address,
             clock,
             connection: Mutex::new(None),
         }
     }
 
-    fn switch(&self, command: &str, expected: [&str; 2]) -> Result<(), RigError> {
+    /// Sends a command and asks whether it was carried out.
+    pub(crate) fn command(&self, command: &str, asked: Asked<'_>) -> Result<(), RigError> {
         let mut connection = self
             .connection
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let reused = connection.is_some();
-        let mut result = self.try_switch(&mut connection, command, expected);
+        let mut result = self.try_command(&mut connection, command, asked);
         if reused && matches!(result, Err(Trouble::Closed(_))) {
             tracing::info!(
                 board = self.board,
-                "the power supply had closed its connection; opening a new one"
+                "the instrument had closed its connection; opening a new one"
             );
             *connection = None;
-            result = self.try_switch(&mut connection, command, expected);
+            result = self.try_command(&mut connection, command, asked);
         }
         result.map_err(|trouble| {
             *connection = None;
@@ -71,26 +106,24 @@ impl ScpiSwitch {
         })
     }
 
-    fn try_switch(
+    fn try_command(
         &self,
         connection: &mut Option<TcpStream>,
         command: &str,
-        expected: [&str; 2],
+        asked: Asked<'_>,
     ) -> Result<(), Trouble> {
         let stream = match connection {
             Some(stream) => stream,
             None => connection.insert(self.connect().map_err(Trouble::Fatal)?),
         };
-        let sent = format!("{command}; OUTP?");
+        let query = asked.query;
+        let sent = format!("{command}; {query}");
         let deadline = self.clock.now() + WITHIN;
         stream
-            .write_all(format!("{command}\nOUTP?\n").as_bytes())
+            .write_all(format!("{command}\n{query}\n").as_bytes())
             .map_err(|_| Trouble::Closed(sent.clone()))?;
         let answer = self.read_line(stream, deadline, &sent)?;
-        if expected
-            .iter()
-            .any(|word| answer.eq_ignore_ascii_case(word))
-        {
+        if asked.is_answered_by(&answer) {
             Ok(())
         } else {
             Err(Trouble::Fatal(self.answer_error(
@@ -98,15 +131,16 @@ impl ScpiSwitch {
                 format!(
                     "it answered `{}`, expected `{}`",
                     answer.escape_default(),
-                    expected[0]
+                    asked.expected[0]
                 ),
             )))
         }
     }
 
     fn connect(&self) -> Result<TcpStream, RigError> {
-        let error = |source| RigError::PowerConnect {
+        let error = |source| RigError::InstrumentConnect {
             board: self.board.clone(),
+            purpose: self.purpose,
             address: self.address.to_string(),
             source,
         };
@@ -156,8 +190,9 @@ impl ScpiSwitch {
     }
 
     fn answer_error(&self, sent: &str, problem: String) -> RigError {
-        RigError::PowerAnswer {
+        RigError::InstrumentAnswer {
             board: self.board.clone(),
+            purpose: self.purpose,
             address: self.address.to_string(),
             sent: sent.to_owned(),
             problem,
@@ -165,13 +200,21 @@ impl ScpiSwitch {
     }
 }
 
+/// Whether the output is as it was switched.
+const fn outp(expected: [&str; 2]) -> Asked<'_> {
+    Asked {
+        query: "OUTP?",
+        expected,
+    }
+}
+
 impl PowerSwitch for ScpiSwitch {
     fn on(&self) -> Result<(), RigError> {
-        self.switch("OUTP ON", ["1", "ON"])
+        self.0.command("OUTP ON", outp(["1", "ON"]))
     }
 
     fn off(&self) -> Result<(), RigError> {
-        self.switch("OUTP OFF", ["0", "OFF"])
+        self.0.command("OUTP OFF", outp(["0", "OFF"]))
     }
 
     fn kind(&self) -> PowerKind {
@@ -272,6 +315,9 @@ mod tests {
         let address = listener.local_addr().unwrap();
         drop(listener);
         let error = switch(address).on().unwrap_err();
-        assert!(matches!(error, RigError::PowerConnect { .. }), "{error}");
+        assert!(
+            matches!(error, RigError::InstrumentConnect { .. }),
+            "{error}"
+        );
     }
 }

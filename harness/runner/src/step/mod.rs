@@ -29,7 +29,7 @@ pub(crate) fn run(context: &mut Context<'_>, step: &Step) -> Checked {
         Step::Upload(step) => upload::run(context, step),
         Step::Mark(step) => mark::run(context, step),
         Step::Erase(step) => erase::run(context, step),
-        Step::Reset(way) => reset::run(context, *way),
+        Step::Reset(step) => reset::run(context, step),
         Step::PowerCycle(step) => power_cycle::run(context, step),
         Step::PowerCut(step) => power_cut::run(context, step),
         Step::ExpectBoot(step) => expect_boot::run(context, step),

@@ -8,5 +8,5 @@ use hil_scenario::PowerCycle;
 pub(super) fn run(context: &mut Context<'_>, step: &PowerCycle) -> Checked {
     context.power_off(PowerAction::Off)?;
     context.wait(step.off_for)?;
-    context.power_on()
+    context.holding(step.holding, step.hold_for, Context::power_on)
 }

@@ -27,7 +27,7 @@ pub use external::ExternalWear;
 pub(crate) use external::{EXTERNAL_PAGE, EXTERNAL_SECTOR};
 pub use flash::FlashWear;
 pub(crate) use mx25r::ExternalOperation;
+pub use nrf5340::{Button, ExternalPart, ForceOffView, Power};
 pub(crate) use nrf5340::{Chip, Gate, Start};
-pub use nrf5340::{ExternalPart, ForceOffView, Power};
 pub(crate) use silicon::{Fault, index, page_size};
 pub(crate) use swd::SwdWire;

@@ -16,6 +16,11 @@ pub(crate) const XIP_BASE: u32 = 0x1000_0000;
 
 /// GPIO PIN_CNF after reset: input, its buffer disconnected.
 const PIN_CONFIG_RESET: u32 = 2;
+/// PIN_CNF.INPUT: the buffer is disconnected.
+const INPUT_DISCONNECTED: u32 = 1 << 1;
+/// PIN_CNF.PULL, and its value for a pull-up.
+const PULL: u32 = 3 << 2;
+const PULL_UP: u32 = 3 << 2;
 
 const RAM_BASE: [u32; 2] = [0x2000_0000, 0x2100_0000];
 const RAM_SIZE: [usize; 2] = [512 << 10, 64 << 10];
@@ -66,6 +71,8 @@ enum Place {
     Reset(u32),
     Spu(u32),
     Qspi(u32),
+    /// IN of port 0.
+    PinLevels,
     /// PIN_CNF of a pin of port 0.
     PinConfig(usize),
     OtherPeripheral,
@@ -99,6 +106,8 @@ pub(super) struct Silicon {
     qspi: Qspi,
     /// GPIO port 0, PIN_CNF.
     pin_config: [u32; 32],
+    /// Pins of port 0 that something on the board pulls to ground: buttons.
+    grounded: u32,
     /// RESET.NETWORK.FORCEOFF: the network core is held off.
     pub(super) force_off: bool,
     /// The register beside FORCEOFF that the sequence for erratum 161 writes.
@@ -126,6 +135,7 @@ impl Silicon {
             memories: [memories(Core::App), memories(Core::Net)],
             qspi: Qspi::new(Some(Mx25r::new())),
             pin_config: [PIN_CONFIG_RESET; 32],
+            grounded: 0,
             force_off: true,
             force_off_workaround: 0,
             reset_reasons: [0; 2],
@@ -148,6 +158,7 @@ impl Silicon {
             memories: [memories(), memories()],
             qspi: Qspi::new(None),
             pin_config: [PIN_CONFIG_RESET; 32],
+            grounded: 0,
             force_off: true,
             force_off_workaround: 0,
             reset_reasons: [0; 2],
@@ -219,6 +230,37 @@ impl Silicon {
         }
     }
 
+    /// A button between a pin of port 0 and ground is pressed, or is not any more.
+    pub(super) fn ground_pin(&mut self, pin: usize, grounded: bool) {
+        let bit = 1 << pin;
+        if grounded {
+            self.grounded |= bit;
+        } else {
+            self.grounded &= !bit;
+        }
+    }
+
+    /// Whether something grounds a pin.
+    pub(super) const fn is_grounded(&self, pin: usize) -> bool {
+        self.grounded & 1 << pin != 0
+    }
+
+    /// Makes a pin of port 0 an input with a pull-up, as a driver for a button does, and reads its level.
+    pub(super) fn read_input(&mut self, pin: usize) -> bool {
+        self.pin_config[pin] = PULL_UP;
+        self.pin_levels() & 1 << pin != 0
+    }
+
+    /// IN of port 0. A pin is read high when its input buffer is connected and its pull-up on, and nothing grounds it; the
+    /// buttons of the DK have no pull-ups of their own, so that without one a pin floats (read as low here).
+    fn pin_levels(&self) -> u32 {
+        let pulled_up = |config: u32| config & (INPUT_DISCONNECTED | PULL) == PULL_UP;
+        let levels = (0..32)
+            .filter(|&pin| pulled_up(self.pin_config[pin]))
+            .fold(0, |levels, pin| levels | 1 << pin);
+        levels & !self.grounded
+    }
+
     pub(super) fn set_nvmc_busy(&mut self, core: Core, busy: bool) {
         self.memories[index(core)].busy = busy;
     }
@@ -280,6 +322,7 @@ impl Silicon {
                 | Place::Reset(_)
                 | Place::Spu(_)
                 | Place::Qspi(_)
+                | Place::PinLevels
                 | Place::PinConfig(_)
                 | Place::OtherPeripheral => None,
             };
@@ -367,6 +410,7 @@ impl Silicon {
             // CLOCK is at the same address: HFCLK192MCTRL.
             Place::Reset(0x5b8) if core == Core::App => self.qspi.clock_control,
             Place::Qspi(register) => self.qspi.read_register(register),
+            Place::PinLevels => self.pin_levels(),
             Place::PinConfig(pin) => self.pin_config[pin],
             // PERIPHID[n].PERM: present, secure (bit 4), mapped both ways; probe-rs asks for RESET's.
             Place::Spu(0x800..0xc00) => 0x8000_0013,
@@ -422,7 +466,14 @@ impl Silicon {
             (Place::Reset(0x5b8), _) if core == Core::App => self.qspi.clock_control = value & 3,
             (Place::Qspi(register), _) => self.qspi.write_register(register, value),
             (Place::PinConfig(pin), _) => self.pin_config[pin] = value,
-            (Place::Nvmc(_) | Place::Reset(_) | Place::Spu(_) | Place::OtherPeripheral, _) => {}
+            (
+                Place::Nvmc(_)
+                | Place::Reset(_)
+                | Place::Spu(_)
+                | Place::PinLevels
+                | Place::OtherPeripheral,
+                _,
+            ) => {}
             (
                 Place::Flash(..)
                 | Place::Uicr(_)
@@ -479,6 +530,7 @@ fn locate(core: Core, address: u32) -> Option<(Place, usize)> {
         (Core::App, 0x5000_5000 | 0x4000_5000) | (Core::Net, 0x4100_5000) => Place::Reset(register),
         (Core::App, 0x5000_3000) => Place::Spu(register),
         (Core::App, 0x5002_b000 | 0x4002_b000) => Place::Qspi(register),
+        (Core::App, 0x5084_2000 | 0x4084_2000) if register == 0x510 => Place::PinLevels,
         (Core::App, 0x5084_2000 | 0x4084_2000) if (0x700..0x780).contains(&register) => {
             Place::PinConfig((register as usize - 0x700) / 4)
         }
@@ -578,6 +630,34 @@ mod tests {
                 address: 0x0010_0000
             })
         );
+    }
+
+    /// P0.IN, in the secure and the non-secure view.
+    const PIN_LEVELS: [u32; 2] = [0x5084_2510, 0x4084_2510];
+
+    #[test]
+    fn a_button_is_seen_where_its_pin_has_a_pull_up() {
+        let mut silicon = Silicon::new("dk1");
+        let levels = |silicon: &Silicon| silicon.read_word(Core::App, PIN_LEVELS[1]).unwrap();
+        assert_eq!(levels(&silicon), 0, "no input is connected after reset");
+        write(&mut silicon, Core::App, 0x5084_2700 + 4 * 23, 0b1100).unwrap();
+        assert_eq!(levels(&silicon), 1 << 23);
+        silicon.ground_pin(23, true);
+        assert_eq!(levels(&silicon), 0);
+        silicon.ground_pin(23, false);
+        assert_eq!(silicon.read_word(Core::App, PIN_LEVELS[0]), Ok(1 << 23));
+        write(&mut silicon, Core::App, PIN_LEVELS[0], 0).unwrap();
+        assert_eq!(levels(&silicon), 1 << 23, "IN takes no writes");
+    }
+
+    #[test]
+    fn a_finger_stays_on_its_button_when_the_chip_is_reset() {
+        let mut silicon = Silicon::new("dk1");
+        assert!(silicon.read_input(23));
+        silicon.ground_pin(23, true);
+        silicon.reset_peripherals(Core::App);
+        assert!(!silicon.read_input(23));
+        assert!(silicon.read_input(24));
     }
 
     #[test]

@@ -47,6 +47,9 @@ const B0N_SIZE: u32 = 0x5400;
 /// Bytes of the network firmware, without validation information.
 const NET_SIZE: u32 = 0x4000;
 
+/// The same, of the one that is large.
+const LARGE_NET_SIZE: u32 = 0x20000;
+
 /// Where the data of the provision partition begins (SDK 2.4.2 to 3.0.2).
 pub(super) const PROVISION_DATA: u32 = 0x0100_85A8;
 
@@ -158,12 +161,21 @@ impl Maker<'_> {
 
     /// The same, with a version of the interface between the cores.
     pub(super) fn net_with(&self, version: &str, number: u32, ipc_version: u32) -> Vec<u8> {
+        self.net_sized(version, number, ipc_version, NET_SIZE)
+    }
+
+    /// The same, so large that its copy takes seconds.
+    pub(super) fn large_net(&self, version: &str, number: u32) -> Vec<u8> {
+        self.net_sized(version, number, IPC_VERSION, LARGE_NET_SIZE)
+    }
+
+    fn net_sized(&self, version: &str, number: u32, ipc_version: u32, size: u32) -> Vec<u8> {
         let model = NetworkModel {
             name: "dfu-hil demo net".to_owned(),
             version: version.to_owned(),
             ipc_version,
         };
-        let firmware = Binary::new(Model::Network(model), NET_PRIMARY.address, NET_SIZE)
+        let firmware = Binary::new(Model::Network(model), NET_PRIMARY.address, size)
             .seed(number.into())
             .build();
         with_validation(firmware, NET_PRIMARY.address, number, self.keys)

@@ -121,15 +121,20 @@ fn unusual(config: &Config) -> Vec<(String, serde_json::Value)> {
 /// Settings that are plain words and numbers, in one line.
 fn flow(settings: &impl Serialize) -> String {
     match serde_json::to_value(settings) {
-        Ok(serde_json::Value::Object(settings)) => {
-            let settings: Vec<String> = settings
-                .iter()
-                .map(|(name, value)| format!("{name}: {value}"))
-                .collect();
-            format!("{{ {} }}", settings.join(", "))
-        }
-        other => unreachable!("settings are a map, not {other:?}"),
+        Ok(settings) => flow_value(&settings),
+        Err(error) => unreachable!("settings are plain: {error}"),
     }
+}
+
+fn flow_value(value: &serde_json::Value) -> String {
+    let serde_json::Value::Object(settings) = value else {
+        return value.to_string();
+    };
+    let settings: Vec<String> = settings
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", flow_value(value)))
+        .collect();
+    format!("{{ {} }}", settings.join(", "))
 }
 
 /// The name of a setting, as it stands in files.

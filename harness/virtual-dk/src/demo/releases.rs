@@ -251,13 +251,18 @@ impl Network {
         }
     }
 
-    fn other_releases(self, make: &Maker<'_>, version: ImageVersion) -> [Release; 2] {
+    fn other_releases(self, make: &Maker<'_>, version: ImageVersion) -> [Release; 3] {
         [
             Release::of(
                 "net-other-ipc",
                 "good network firmware that the applications of this set cannot talk to: no radio",
             )
             .net(make.net_image(&make.net_with("2.0.0", 2, OTHER_IPC_VERSION), version)),
+            Release::of(
+                "net-large",
+                "good network firmware of 128 KiB: its copy takes seconds",
+            )
+            .net(make.net_image(&make.large_net("2.0.0", 2), version)),
             Release::of(
                 "net-broken",
                 "signed for MCUboot, but with a hash that b0n refuses",

@@ -25,15 +25,15 @@ fn digest(set: &DemoSet) -> String {
 #[rstest]
 #[case::swap_move(
     Variant::SWAP_MOVE_ECDSA_EC256,
-    "eb4bb92d1161d7e4d4c08573680578728182fb9aa5751abe9bbfab336e7d16a8"
+    "6a04b711626373c039cbd8e11c37669e9d0082ac60188aab6f8df7cd7b4b2ce9"
 )]
 #[case::overwrite(
     Variant::OVERWRITE_RSA2048,
-    "80a14e584185c2a46164c64e5adf9f65401974ef42820cea94c4f191469b4852"
+    "594d9d1203240f0839fb4c4d8475014e5d54a77f3de75336466e786f1e6d55db"
 )]
 #[case::external(
     Variant::SWAP_MOVE_EXTERNAL,
-    "56bd87ecdbf5db340e16aa7cf0051fb7facf7c13144f069275c4fcd4cee181f4"
+    "64007a10036069f7f15ff7b1d9723ecadd053b8466ff84f051b0e00d47a39d08"
 )]
 fn a_set_is_the_same_bytes_every_time(#[case] variant: Variant, #[case] expected: &str) {
     assert_eq!(digest(&DemoSet::generate(variant)), expected);

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use hil_bootloader::{
     Area, Config, DowngradePrevention, Encryption, ImageSlots, Line, Mode, NetworkCore,
-    SerialRecovery, Signature,
+    RecoveryButton, SerialRecovery, Signature,
 };
 
 use super::layout::{EXTERNAL, INTERNAL, NET_PRIMARY, OFFSET, Partition, SCRATCH, SINGLE_CORE};
@@ -176,6 +176,8 @@ impl Variant {
             scratch: spec.area("app.scratch"),
             serial_recovery: Some(SerialRecovery {
                 on_boot_mode: true,
+                button: Some(RecoveryButton::default()),
+                network_core: spec.network_core == NetworkCore::Pcd,
                 direct_upload: true,
                 image_state: true,
                 echo: true,

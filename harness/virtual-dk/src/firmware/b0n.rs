@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use hil_bootloader::b0n::{self, B0nConfig, B0nOutcome, VersionCommand};
 use hil_bootloader::{FlashError, NetworkSlot};
+use hil_image::network::{NetworkImage, NetworkRefusal, NetworkRules};
 
 use super::flash::{BusFlash, SharedBus};
 use super::{Run, console, start};
@@ -13,11 +14,17 @@ use crate::model::{B0nModel, ConsoleOutput, Feature, Model, NetworkModel};
 /// Runs b0n, and then the firmware unless there was a command.
 pub(super) fn run(bus: &mut dyn CoreBus, model: &B0nModel) -> Run {
     match boot(bus, model)? {
-        B0nOutcome::Boot { vector_table } => start(
-            bus,
-            vector_table,
-            Some(Model::Network(NetworkModel::ordinary())),
-        ),
+        B0nOutcome::Boot { vector_table } => {
+            if let Err(refusal) = whole(bus, model)? {
+                tracing::info!("b0n starts firmware that is not whole: {refusal}");
+                return Err(bus.lock_up().into());
+            }
+            start(
+                bus,
+                vector_table,
+                Some(Model::Network(NetworkModel::ordinary())),
+            )
+        }
         // The answer is in the command block; the application core holds this core off when it has seen it.
         B0nOutcome::Done(_) => Err(bus.hang().into()),
         B0nOutcome::Failed { reason } => {
@@ -26,6 +33,18 @@ pub(super) fn run(bus: &mut dyn CoreBus, model: &B0nModel) -> Run {
         }
         B0nOutcome::Fault => Err(bus.lock_up().into()),
     }
+}
+
+/// Whether all of the firmware is there that was built. b0n does not look when it starts it (sdk-nrf
+/// `samples/nrf5340/netboot/src/main.c`), and code of which a part is missing faults sooner or later: here at once.
+fn whole(bus: &mut dyn CoreBus, model: &B0nModel) -> Result<Result<(), NetworkRefusal>, BusError> {
+    let mut bytes = vec![0; model.application_size as usize];
+    bus.read(model.application, &mut bytes)?;
+    let rules = NetworkRules {
+        address: model.application,
+        least_version: None,
+    };
+    Ok(NetworkImage::check(&bytes, &rules).map(drop))
 }
 
 fn boot(bus: &mut dyn CoreBus, model: &B0nModel) -> Result<B0nOutcome, BusError> {

@@ -100,7 +100,7 @@ pub(crate) fn error(body: &Map) -> String {
         let rc: u32 = err.require("rc").expect("an error has a code");
         return format!("err {group}:{rc}");
     }
-    match body.get::<u32>("rc").expect("`rc` is a number") {
+    match body.get::<i64>("rc").expect("`rc` is a number") {
         Some(rc) => format!("rc {rc}"),
         None => String::new(),
     }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use hil_bootloader::b0n::AppMemory;
-use hil_bootloader::pcd::{NetworkPower, PcdBoard};
+use hil_bootloader::pcd::{NetworkPower, PcdBoard, Waited};
 use hil_bootloader::{DeviceId, ERASED, Flash, FlashError, RAM_FLASH_ADDRESS};
 
 use crate::bus::{BusError, CoreBus, Stopped};
@@ -119,10 +119,11 @@ impl PcdBoard for BusFlash<'_, '_> {
         done.map_err(|error| flash_error(error, DeviceId::NetFlash, 0))
     }
 
-    fn wait(&mut self, duration: Duration) -> Result<(), FlashError> {
+    fn wait(&mut self, duration: Duration) -> Result<Waited, FlashError> {
         self.bus
             .borrow_mut()
             .wait(duration)
+            .map(|()| Waited::Passed)
             .map_err(|Stopped| FlashError::PowerLost)
     }
 }

@@ -4,14 +4,14 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use hil_bootloader::{
-    Area, BootResult, BootedImage, Flash as _, FlashError, Keys, LogLine, SerialRecovery,
-    boot_with_network,
+    Area, BootResult, BootedImage, Flash as _, FlashError, Keys, LogLine, RecoveryButton,
+    SerialRecovery, boot_with_network,
 };
 use hil_image::{DecryptionKey, KeyError, PublicKey};
 use hil_smp::frame::{self, Decoded, Decoder};
 
 use super::flash::{BusFlash, SharedBus, run_address};
-use super::recovery::{After, Recovery};
+use super::recovery::{After, Recovery, RecoveryBoard};
 use super::{BOOT_MODE_ADDRESS, Run, console, start};
 use crate::bus::{BusError, CoreBus, Stopped};
 use crate::model::{ApplicationModel, ConsoleOutput, McubootModel, Model};
@@ -33,10 +33,21 @@ pub(super) fn run(bus: &mut dyn CoreBus, model: &McubootModel) -> Run {
             return Err(bus.hang().into());
         }
     };
+    erase_ram_slot(bus, model)?;
+    // Before anything is swapped; what is pending stays so (mcuboot `boot/zephyr/main.c`).
+    if let Some(build) = &model.config.serial_recovery
+        && let Some(button) = &build.button
+        && is_held(bus, button)?
+    {
+        if model.console == ConsoleOutput::Log {
+            console::line(bus, "I: Starting bootloader")?;
+        }
+        return recover(bus, model, build, &keys);
+    }
     let began = bus.uptime()?;
     let result = boot(bus, model, &keys)?;
     if let Some(build) = &model.config.serial_recovery {
-        // In this order, and only after slots were swapped (mcuboot `boot/zephyr/main.c`).
+        // In this order, and only after slots were swapped (the same).
         if build.on_boot_mode && take_boot_mode(bus)? {
             return recover(bus, model, build, &keys);
         }
@@ -101,19 +112,6 @@ fn boot(bus: &mut dyn CoreBus, model: &McubootModel, keys: &Keys) -> Result<Boot
     };
     let mut flash = BusFlash::new(&shared);
     let mut network = BusFlash::new(&shared);
-    if let Some(Area {
-        device,
-        offset,
-        size,
-    }) = model.config.virtual_primary()
-    {
-        // The flash simulator erases its RAM when it starts.
-        match flash.erase(device, offset, size) {
-            Ok(()) => {}
-            Err(FlashError::PowerLost) => return Err(Stopped.into()),
-            Err(error) => tracing::warn!("MCUboot cannot simulate a slot in RAM: {error}"),
-        }
-    }
     let outcome = boot_with_network(
         &model.config,
         keys,
@@ -136,6 +134,49 @@ fn boot(bus: &mut dyn CoreBus, model: &McubootModel, keys: &Keys) -> Result<Boot
             tracing::warn!("MCUboot cannot use its flash: {error}");
             Err(shared.borrow_mut().hang().into())
         }
+    }
+}
+
+/// The flash simulator erases its RAM when it starts.
+fn erase_ram_slot(bus: &mut dyn CoreBus, model: &McubootModel) -> Result<(), BusError> {
+    let Some(Area {
+        device,
+        offset,
+        size,
+    }) = model.config.ram_slot()
+    else {
+        return Ok(());
+    };
+    let shared: SharedBus<'_> = RefCell::new(bus);
+    match BusFlash::new(&shared).erase(device, offset, size) {
+        Ok(()) => {}
+        Err(FlashError::PowerLost) => return Err(Stopped.into()),
+        Err(error) => tracing::warn!("MCUboot cannot simulate a slot in RAM: {error}"),
+    }
+    Ok(())
+}
+
+/// Whether the button is pressed, and stays so for as long as it must (`io_detect_pin` in mcuboot `boot/zephyr/io.c`).
+fn is_held(bus: &mut dyn CoreBus, button: &RecoveryButton) -> Result<bool, BusError> {
+    const SETTLE: Duration = Duration::from_millis(50);
+    const LOOK: Duration = Duration::from_millis(1);
+    // Active low, as the buttons of the DK are.
+    if bus.read_input(button.pin)? {
+        return Ok(false);
+    }
+    if button.delay_ms == 0 {
+        return Ok(true);
+    }
+    bus.wait(SETTLE)?;
+    let until = bus.uptime()? + Duration::from_millis(button.delay_ms.into());
+    loop {
+        if bus.read_input(button.pin)? {
+            return Ok(false);
+        }
+        if bus.uptime()? >= until {
+            return Ok(true);
+        }
+        bus.wait(LOOK)?;
     }
 }
 
@@ -195,9 +236,21 @@ fn serve(
                 continue;
             };
             let shared: SharedBus<'_> = RefCell::new(&mut *bus);
-            let answer = recovery
-                .handle(&packet, &mut BusFlash::new(&shared))
-                .map_err(|_| Stopped)?;
+            let mut stopped = None;
+            let mut log = |line: LogLine| {
+                if model.console == ConsoleOutput::Log && stopped.is_none() {
+                    stopped = console::line(*shared.borrow_mut(), line).err();
+                }
+            };
+            let mut board = RecoveryBoard {
+                flash: &mut BusFlash::new(&shared),
+                network: Some(&mut BusFlash::new(&shared)),
+                log: &mut log,
+            };
+            let answer = recovery.handle(&packet, &mut board).map_err(|_| Stopped)?;
+            if let Some(stopped) = stopped {
+                return Err(stopped.into());
+            }
             let Some(answer) = answer else { continue };
             until = None;
             let bytes = frame::encode(&answer.packet).unwrap_or_default();

@@ -48,6 +48,11 @@ struct Chip {
     now: Duration,
     network_off: bool,
     reset_reasons: u32,
+    /// Until when button 1 is held in the next boots, from their start.
+    held_for: Option<Duration>,
+    booted_at: Duration,
+    /// The network core never runs when it is released.
+    network_stalls: bool,
     uart: [Vec<u8>; 2],
     inbox: std::collections::VecDeque<Vec<u8>>,
     ops: u32,
@@ -92,6 +97,9 @@ impl SimBoard {
             now: Duration::ZERO,
             network_off: true,
             reset_reasons: 0,
+            held_for: None,
+            booted_at: Duration::ZERO,
+            network_stalls: false,
             uart: [Vec::new(), Vec::new()],
             inbox: std::collections::VecDeque::new(),
             ops: 0,
@@ -165,6 +173,16 @@ impl SimBoard {
         self.chip().cut_at = Some(ops);
     }
 
+    /// Holds button 1 in the boots that follow, each time for so long from its start.
+    pub(crate) fn hold_button(&self, held_for: Option<Duration>) {
+        self.chip().held_for = held_for;
+    }
+
+    /// Keeps the network core from running when it is released.
+    pub(crate) fn stall_network(&self, stalls: bool) {
+        self.chip().network_stalls = stalls;
+    }
+
     /// Loses RAM.
     pub(crate) fn power_cycle(&self) {
         let mut chip = self.chip();
@@ -190,6 +208,7 @@ impl SimBoard {
             chip.uart = [Vec::new(), Vec::new()];
             chip.inbox = pieces.iter().cloned().collect();
             chip.ops = 0;
+            chip.booted_at = chip.now;
             chip.ended = None;
             chip.net_ended = None;
         }
@@ -416,6 +435,15 @@ impl CoreBus for SimBus {
         Ok(Vec::new())
     }
 
+    fn read_input(&mut self, pin: u8) -> Result<bool, Stopped> {
+        self.alive()?;
+        let chip = self.chip();
+        let held = chip
+            .held_for
+            .is_some_and(|held| chip.now - chip.booted_at < held);
+        Ok(pin != 23 || !held)
+    }
+
     fn wait(&mut self, duration: Duration) -> Result<(), Stopped> {
         self.alive()?;
         let mut chip = self.chip();
@@ -440,7 +468,7 @@ impl CoreBus for SimBus {
             let mut chip = self.chip();
             std::mem::replace(&mut chip.network_off, off)
         };
-        if was_off && !off {
+        if was_off && !off && !self.chip().network_stalls {
             self.chip().net_ended = None;
             let mut network = Self {
                 chip: Arc::clone(&self.chip),

@@ -324,6 +324,10 @@ impl CoreBus for CoreHandle {
         Ok(())
     }
 
+    fn read_input(&mut self, pin: u8) -> Result<bool, Stopped> {
+        Ok(self.enter()?.chip.read_input(pin))
+    }
+
     fn wait(&mut self, duration: Duration) -> Result<(), Stopped> {
         let board = &self.board;
         let deadline = board.clock.now() + board.speed.outside(duration);

@@ -1,7 +1,7 @@
 //! How a virtual DK is made, and why it could not be.
 
 use crate::bus::Core;
-use crate::chip::{ExternalPart, ForceOffView, Power};
+use crate::chip::{Button, ExternalPart, ForceOffView, Power};
 use std::io;
 use std::str::FromStr;
 use std::time::Duration;
@@ -109,6 +109,8 @@ pub struct VirtualDkOptions {
     pub preload: Vec<Preload>,
     /// Whether the board has an external flash.
     pub external: ExternalPart,
+    /// Buttons that are pressed from the start.
+    pub pressed: Vec<Button>,
     /// Whether the board has power at the start.
     pub power: Power,
     /// The air that the board is on; without one it has no radio.
@@ -129,6 +131,7 @@ impl Default for VirtualDkOptions {
             accelerators: Accelerators::default(),
             preload: Vec::new(),
             external: ExternalPart::default(),
+            pressed: Vec::new(),
             power: Power::On,
             air: None,
             probe_port: 0,

@@ -1,8 +1,8 @@
-//! The power supply on TCP: SCPI, one line at a time, any number of clients.
+//! The power supply on TCP, which can press buttons too: SCPI, one line at a time, any number of clients.
 
 use super::board::Board;
 use super::scpi::{Output, Session};
-use crate::chip::Power;
+use crate::chip::{Button, Power};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,6 +21,14 @@ impl Output for Arc<Board> {
 
     fn set_power(&self, power: Power) {
         Board::set_power(self, power);
+    }
+
+    fn button(&self, button: Button) -> bool {
+        self.lock().chip.button(button)
+    }
+
+    fn set_button(&self, button: Button, pressed: bool) {
+        self.lock().chip.set_button(button, pressed);
     }
 
     fn current(&self) -> f64 {

@@ -1,9 +1,10 @@
-//! The commands of a one-channel bench supply, as text in and text out.
+//! The commands of a one-channel bench supply and of a finger on the DK's buttons, as text in and text out.
 //!
 //! A subset of SCPI-1999 as such supplies have it: long and short forms, any case, several commands on a line
-//! separated by `;`. Errors go to a queue that `SYST:ERR?` reads.
+//! separated by `;`. Errors go to a queue that `SYST:ERR?` reads. `BUTTon1[:STATe] ON` to `BUTTon4` press a button of the
+//! board until `OFF`, as a relay across it would; `BUTTon1[:STATe]?` asks.
 
-use crate::chip::Power;
+use crate::chip::{Button, Power};
 use std::collections::VecDeque;
 
 /// Errors kept; the oldest stay, the last becomes -350 as the standard says.
@@ -15,6 +16,8 @@ const VOLTS: f64 = 5.0;
 pub(super) trait Output {
     fn power(&self) -> Power;
     fn set_power(&self, power: Power);
+    fn button(&self, button: Button) -> bool;
+    fn set_button(&self, button: Button, pressed: bool);
     /// In amperes.
     fn current(&self) -> f64;
 }
@@ -61,6 +64,9 @@ impl Session {
             self.fail(-108, "Parameter not allowed");
             return None;
         }
+        if let Some(number) = button_number(&words) {
+            return self.button(number, is_query, argument, output);
+        }
         match words[..] {
             ["*IDN?"] => Some(identity.to_owned()),
             ["*CLS"] => {
@@ -73,11 +79,10 @@ impl Session {
             }
             ["*OPC?"] => Some("1".to_owned()),
             ["OUTP" | "OUTPUT"] | ["OUTP" | "OUTPUT", "STAT" | "STATE"] => {
-                match argument.to_ascii_uppercase().as_str() {
-                    "ON" | "1" => output.set_power(Power::On),
-                    "OFF" | "0" => output.set_power(Power::Off),
-                    "" => self.fail(-109, "Missing parameter"),
-                    _ => self.fail(-224, "Illegal parameter value"),
+                match self.boolean(argument) {
+                    Some(true) => output.set_power(Power::On),
+                    Some(false) => output.set_power(Power::Off),
+                    None => {}
                 }
                 None
             }
@@ -111,6 +116,46 @@ impl Session {
         }
     }
 
+    /// Presses a button, lets go of it, or says whether it is pressed.
+    fn button(
+        &mut self,
+        number: &str,
+        is_query: bool,
+        argument: &str,
+        output: &impl Output,
+    ) -> Option<String> {
+        // A suffix that is left out is 1.
+        let number = if number.is_empty() { "1" } else { number };
+        let Some(button) = number.parse().ok().and_then(Button::numbered) else {
+            self.fail(-114, "Header suffix out of range");
+            return None;
+        };
+        if is_query {
+            let pressed = output.button(button);
+            return Some(if pressed { "1" } else { "0" }.to_owned());
+        }
+        if let Some(pressed) = self.boolean(argument) {
+            output.set_button(button, pressed);
+        }
+        None
+    }
+
+    /// A parameter that is on or off.
+    fn boolean(&mut self, argument: &str) -> Option<bool> {
+        match argument.to_ascii_uppercase().as_str() {
+            "ON" | "1" => Some(true),
+            "OFF" | "0" => Some(false),
+            "" => {
+                self.fail(-109, "Missing parameter");
+                None
+            }
+            _ => {
+                self.fail(-224, "Illegal parameter value");
+                None
+            }
+        }
+    }
+
     fn fail(&mut self, code: i32, text: &'static str) {
         if self.errors.len() < QUEUE_LENGTH {
             self.errors.push_back((code, text));
@@ -120,6 +165,22 @@ impl Session {
     }
 }
 
+/// The number in `BUTTon<n>` and `BUTTon<n>:STATe`, as text; without one where it is another header.
+fn button_number<'a>(words: &[&'a str]) -> Option<&'a str> {
+    let first = match *words {
+        [first] => first.strip_suffix('?').unwrap_or(first),
+        [first, "STAT" | "STATE" | "STAT?" | "STATE?"] => first,
+        _ => return None,
+    };
+    let number = first
+        .strip_prefix("BUTTON")
+        .or_else(|| first.strip_prefix("BUTT"))?;
+    number
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then_some(number)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,14 +188,23 @@ mod tests {
     use rstest::rstest;
     use std::cell::Cell;
 
-    struct Lamp(Cell<Power>);
+    struct Lamp {
+        power: Cell<Power>,
+        pressed: Cell<Option<Button>>,
+    }
 
     impl Output for Lamp {
         fn power(&self) -> Power {
-            self.0.get()
+            self.power.get()
         }
         fn set_power(&self, power: Power) {
-            self.0.set(power);
+            self.power.set(power);
+        }
+        fn button(&self, button: Button) -> bool {
+            self.pressed.get() == Some(button)
+        }
+        fn set_button(&self, button: Button, pressed: bool) {
+            self.pressed.set(pressed.then_some(button));
         }
         fn current(&self) -> f64 {
             0.0042
@@ -142,7 +212,10 @@ mod tests {
     }
 
     fn lit() -> Lamp {
-        Lamp(Cell::new(Power::On))
+        Lamp {
+            power: Cell::new(Power::On),
+            pressed: Cell::new(None),
+        }
     }
 
     #[rstest]
@@ -162,6 +235,14 @@ mod tests {
     #[case::bad_value("OUTP MAYBE;SYST:ERR?", Some("-224,\"Illegal parameter value\""))]
     #[case::no_value("OUTP;SYSTEM:ERROR?", Some("-109,\"Missing parameter\""))]
     #[case::needless_value("OUTP? 1;SYST:ERR?", Some("-108,\"Parameter not allowed\""))]
+    #[case::button("BUTT1?", Some("0"))]
+    #[case::button_pressed("BUTT1 ON;BUTT1?;BUTT2?", Some("1;0"))]
+    #[case::button_long("button3:state 1; BUTT3:STAT?", Some("1"))]
+    #[case::button_released("BUTT4 ON;BUTT4 OFF;BUTT4?", Some("0"))]
+    #[case::button_without_a_number("BUTT ON;BUTT1?", Some("1"))]
+    #[case::no_such_button("BUTT5 ON;SYST:ERR?", Some("-114,\"Header suffix out of range\""))]
+    #[case::half_pressed("BUTT1 HALF;SYST:ERR?", Some("-224,\"Illegal parameter value\""))]
+    #[case::no_button("BUTTER ON;SYST:ERR?", Some("-113,\"Undefined header\""))]
     #[case::nothing("", None)]
     fn a_line_and_its_answer(#[case] line: &str, #[case] expected: Option<&str>) {
         let answer = Session::default().line(line, &lit(), "maker,model");

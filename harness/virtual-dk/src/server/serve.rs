@@ -4,7 +4,7 @@ use super::hex::{self, LoadError};
 use super::options::{Accelerators, Preload, Speed, StartError, VirtualDkOptions};
 use super::virtual_dk::{Endpoints, VirtualDk};
 use crate::bus::Firmware;
-use crate::chip::{ExternalPart, ForceOffView};
+use crate::chip::{Button, ExternalPart, ForceOffView};
 use crate::demo::{DemoSet, Variant};
 use crate::firmware::StockFirmware;
 use serde::Serialize;
@@ -35,6 +35,8 @@ pub struct ServeOptions {
     pub probe_port: u16,
     /// Whether the boards have an external flash.
     pub external: ExternalPart,
+    /// Buttons that are pressed on every board from the start.
+    pub pressed: Vec<Button>,
     /// What is in the flash of every board from the start.
     pub contents: Contents,
     /// The Bluetooth adapters that reach all boards, and the links to them; `None` is no radio.
@@ -64,6 +66,7 @@ impl Default for ServeOptions {
             accelerators: Accelerators::default(),
             probe_port: 0,
             external: ExternalPart::default(),
+            pressed: Vec::new(),
             contents: Contents::default(),
             radio: Some(RadioOptions::default()),
         }
@@ -196,6 +199,7 @@ fn start(
             external: options.external,
             probe_port,
             preload: preload.clone(),
+            pressed: options.pressed.clone(),
             air: air.cloned(),
             ..VirtualDkOptions::default()
         };
@@ -232,7 +236,11 @@ fn print(out: &mut impl Write, started: &Started<'_>, json: bool) -> io::Result<
             writeln!(out, "  probe     {}", board.probe)?;
             writeln!(out, "  uart app  {}", board.uart.app.display())?;
             writeln!(out, "  uart net  {}", board.uart.net.display())?;
-            writeln!(out, "  power     {}", board.power)?;
+            writeln!(
+                out,
+                "  power     {} (SCPI; BUTT1 ON presses button 1)",
+                board.power
+            )?;
             if let Some(ble) = &board.ble {
                 writeln!(out, "  ble       {}", ble.address)?;
             }
@@ -326,7 +334,7 @@ mod tests {
           probe     1d50:6018:127.0.0.1:4444
           uart app  /dev/pts/1
           uart net  /dev/pts/2
-          power     127.0.0.1:5025
+          power     127.0.0.1:5025 (SCPI; BUTT1 ON presses button 1)
           ble       C0:12:34:56:78:9A
         radio
           bus       unix:path=/tmp/dfu-hil-radio-x/bus

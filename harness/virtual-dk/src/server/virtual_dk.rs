@@ -6,7 +6,7 @@ use super::probe::Probe;
 use super::uart::Pty;
 use super::{power, radio, uart};
 use crate::bus::{Core, Firmware};
-use crate::chip::{Chip, ExternalWear, FlashWear, Power};
+use crate::chip::{Button, Chip, ExternalWear, FlashWear, Power};
 use serde::Serialize;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
@@ -29,7 +29,7 @@ pub struct Endpoints {
     pub probe: String,
     /// The serial ports.
     pub uart: UartEndpoints,
-    /// Address of the power supply: SCPI on TCP.
+    /// Address of the power supply, which presses buttons too: SCPI on TCP.
     pub power: String,
     /// What its radio is known by, when it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,6 +75,9 @@ impl VirtualDk {
         let name = options.name;
         let mut chip = Chip::new(&name, options.force_off);
         chip.fit_external(options.external);
+        for &button in &options.pressed {
+            chip.set_button(button, true);
+        }
         for preload in &options.preload {
             chip.load(preload.core, preload.address, &preload.data)
                 .map_err(|fault| StartError::Preload {
@@ -183,6 +186,11 @@ impl VirtualDk {
     /// Switches the board's supply, as a hand on the bench would.
     pub fn set_power(&self, power: Power) {
         self.board.set_power(power);
+    }
+
+    /// Presses a button, or lets go of it, as a finger would.
+    pub fn set_button(&self, button: Button, pressed: bool) {
+        self.board.lock().chip.set_button(button, pressed);
     }
 
     /// What has been done to `core`'s flash so far.

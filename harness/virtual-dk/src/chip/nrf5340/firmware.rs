@@ -90,6 +90,11 @@ impl Chip {
         }
     }
 
+    /// Makes a pin of port 0 an input with a pull-up and reads it; `true` is high.
+    pub(crate) fn read_input(&mut self, pin: u8) -> bool {
+        self.silicon.read_input(usize::from(pin % 32))
+    }
+
     pub(crate) fn set_force_off(&mut self, force_off: bool) {
         if force_off != self.silicon.force_off {
             self.silicon.force_off = force_off;

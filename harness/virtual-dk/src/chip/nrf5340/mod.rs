@@ -57,6 +57,43 @@ pub enum ExternalPart {
     None,
 }
 
+/// The buttons of a DK, each between its pin and ground (zephyr `boards/nordic/nrf5340dk/nrf5340_cpuapp_common.dtsi`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Button {
+    /// `SW1`: MCUboot's `mcuboot-button0`.
+    One,
+    /// `SW2`.
+    Two,
+    /// `SW3`.
+    Three,
+    /// `SW4`.
+    Four,
+}
+
+impl Button {
+    /// By the number that is printed beside it.
+    #[must_use]
+    pub const fn numbered(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::One),
+            2 => Some(Self::Two),
+            3 => Some(Self::Three),
+            4 => Some(Self::Four),
+            _ => None,
+        }
+    }
+
+    /// Its pin of port 0.
+    const fn pin(self) -> usize {
+        match self {
+            Self::One => 23,
+            Self::Two => 24,
+            Self::Three => 8,
+            Self::Four => 9,
+        }
+    }
+}
+
 /// Whether firmware of a given start of its core may go on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Gate {
@@ -114,6 +151,18 @@ impl Chip {
         if part == ExternalPart::None {
             self.silicon.take_external();
         }
+    }
+
+    // ---- Buttons ----
+
+    /// Presses a button of the DK, or lets go of it.
+    pub(crate) fn set_button(&mut self, button: Button, pressed: bool) {
+        self.silicon.ground_pin(button.pin(), pressed);
+    }
+
+    /// Whether a button is pressed.
+    pub(crate) fn button(&self, button: Button) -> bool {
+        self.silicon.is_grounded(button.pin())
     }
 
     // ---- Time ----

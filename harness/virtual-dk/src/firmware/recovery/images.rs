@@ -11,7 +11,8 @@ use crate::firmware::smp::Arguments;
 struct Listed {
     image: usize,
     slot: u32,
-    hash: Vec<u8>,
+    /// None for a slot in RAM, of which the hooks make up a header and nothing else.
+    hash: Option<Vec<u8>>,
     version: String,
 }
 
@@ -34,7 +35,7 @@ impl Recovery<'_> {
             list.push(
                 entry
                     .with("slot", listed.slot)
-                    .with("hash", listed.hash)
+                    .with_some("hash", listed.hash)
                     .with("version", listed.version.as_str()),
             );
         }
@@ -56,7 +57,7 @@ impl Recovery<'_> {
             HASH => self
                 .bootable(flash)?
                 .into_iter()
-                .find(|listed| listed.hash == hash)
+                .find(|listed| listed.hash.as_deref() == Some(hash))
                 .map(|listed| listed.image)
                 .ok_or(Failure::Rc(rc::NO_ENTRY))?,
             _ => return Err(Failure::Rc(rc::INVALID)),
@@ -110,6 +111,15 @@ impl Recovery<'_> {
         let mut found = Vec::new();
         for (image, slots) in self.config.images.iter().enumerate() {
             for (slot, area) in [(0, slots.primary), (1, slots.secondary)] {
+                if slot == 0 && self.config.is_virtual(image) {
+                    found.push(Listed {
+                        image,
+                        slot,
+                        hash: None,
+                        version: "0.0.0".to_owned(),
+                    });
+                    continue;
+                }
                 let start = if slot == 1 && self.swap_type(flash, image)? != SwapType::Revert {
                     self.first_sector()
                 } else {
@@ -122,7 +132,7 @@ impl Recovery<'_> {
                         .map(|(hash, version)| Listed {
                             image,
                             slot,
-                            hash,
+                            hash: Some(hash),
                             version,
                         }),
                 );

@@ -11,7 +11,8 @@ mod real;
 mod tests;
 mod upload;
 
-use hil_bootloader::{Area, Config, Encryption, Flash, FlashError, Keys, Mode, SerialRecovery};
+use hil_bootloader::pcd::{self, PcdBoard};
+use hil_bootloader::{Config, Encryption, Flash, FlashError, Keys, LogLine, Mode, SerialRecovery};
 use hil_smp::{HEADER_LEN, Lengths, Map, RawHeader};
 
 use super::smp::Arguments;
@@ -22,6 +23,7 @@ mod rc {
     pub(super) const INVALID: u32 = 3;
     pub(super) const NO_ENTRY: u32 = 5;
     pub(super) const NOT_SUPPORTED: u32 = 8;
+    pub(super) const BUSY: u32 = 10;
 }
 
 const READ: u8 = 0;
@@ -46,6 +48,15 @@ pub(super) struct Answer {
     pub(super) after: After,
 }
 
+/// What the server reaches of the board.
+pub(super) struct RecoveryBoard<'a> {
+    pub(super) flash: &'a mut dyn Flash,
+    /// The way to b0n, where there is a network core.
+    pub(super) network: Option<&'a mut dyn PcdBoard>,
+    /// The console.
+    pub(super) log: &'a mut dyn FnMut(LogLine),
+}
+
 /// The server. Its state is gone with a reset.
 pub(super) struct Recovery<'a> {
     config: &'a Config,
@@ -59,6 +70,8 @@ pub(super) struct Recovery<'a> {
 /// A refusal, or the end of everything.
 enum Failure {
     Rc(u32),
+    /// An error of Zephyr that is passed on as it is: a negative `rc`.
+    Errno(i32),
     Flash(FlashError),
 }
 
@@ -86,7 +99,7 @@ impl<'a> Recovery<'a> {
     pub(super) fn handle(
         &mut self,
         packet: &[u8],
-        flash: &mut dyn Flash,
+        board: &mut RecoveryBoard<'_>,
     ) -> Result<Option<Answer>, FlashError> {
         let Some(header) = RawHeader::read(packet) else {
             return Ok(None);
@@ -97,9 +110,10 @@ impl<'a> Recovery<'a> {
             return Ok(None);
         }
         let mut after = After::Wait;
-        let body = match self.dispatch(&header, payload, flash, &mut after) {
+        let body = match self.dispatch(&header, payload, board, &mut after) {
             Ok(body) => body,
             Err(Failure::Rc(code)) => Map::new().with("rc", code),
+            Err(Failure::Errno(error)) => Map::new().with("rc", -error),
             Err(Failure::Flash(FlashError::PowerLost)) => return Err(FlashError::PowerLost),
             Err(Failure::Flash(_)) => Map::new().with("rc", rc::INVALID),
         };
@@ -116,14 +130,14 @@ impl<'a> Recovery<'a> {
         &mut self,
         header: &RawHeader,
         payload: &[u8],
-        flash: &mut dyn Flash,
+        board: &mut RecoveryBoard<'_>,
         after: &mut After,
     ) -> Result<Map, Failure> {
         match (header.group, header.command) {
-            (1, 0) if header.op == READ => self.list(flash),
-            (1, 0) if self.build.image_state => self.mark(payload, flash),
+            (1, 0) if header.op == READ => self.list(board.flash),
+            (1, 0) if self.build.image_state => self.mark(payload, board.flash),
             (1, 1) => {
-                let body = self.take_chunk(payload, flash)?;
+                let body = self.take_chunk(payload, board)?;
                 if self.upload.is_complete()
                     && self.config.encryption != Encryption::None
                     && self.takes_primary()
@@ -143,6 +157,13 @@ impl<'a> Recovery<'a> {
             // Console echo control: nothing to control.
             (0, 1) => Ok(Map::new().with("rc", 0)),
             (0, 5) => {
+                // `boot_reset_request_hook`: b0n still copies.
+                if self.build.reaches_network_core(self.config)
+                    && let Some(network) = &mut board.network
+                    && pcd::is_copying(*network)?
+                {
+                    return Err(Failure::Rc(rc::BUSY));
+                }
                 *after = After::Reset;
                 Ok(Map::new().with("rc", 0))
             }
@@ -153,28 +174,10 @@ impl<'a> Recovery<'a> {
         }
     }
 
-    /// The slot that an image number means, and whether it is a secondary one.
-    fn target(&self, number: u32) -> Option<(Area, bool)> {
-        let images = &self.config.images;
-        let slot = if self.build.direct_upload {
-            number.saturating_sub(1)
-        } else if images.len() == 1 {
-            // A build for one image does not look at the number.
-            0
-        } else {
-            number.checked_mul(2)?
-        };
-        let slots = images.get(slot as usize / 2)?;
-        Some(match slot % 2 {
-            0 => (slots.primary, false),
-            _ => (slots.secondary, true),
-        })
-    }
-
     /// Whether the upload goes to the primary slot of the first image.
     fn takes_primary(&self) -> bool {
         let first = self.config.images.first();
-        let target = self.target(self.upload.image());
+        let target = self.build.target(self.config, self.upload.image());
         first.map(|slots| slots.primary) == target.map(|(area, _)| area)
     }
 

@@ -1,7 +1,7 @@
 //! Packets in and packets out, on flash in memory; answers compared with recordings of the real server.
 
 use super::*;
-use hil_bootloader::{DeviceId, Encryption, ImageSlots, Line, Signature, SimFlash};
+use hil_bootloader::{Area, DeviceId, Encryption, ImageSlots, Line, Signature, SimFlash};
 use hil_image::{DecryptionKey, Image, ImageBuilder, ImageVersion};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
@@ -109,10 +109,22 @@ impl Bench {
 
     /// One request to a server that has just started.
     fn ask(&self, packet: &[u8]) -> Option<Answer> {
-        self.server()
-            .handle(packet, &mut self.flash.clone())
-            .unwrap()
+        handle(&mut self.server(), packet, &mut self.flash.clone())
     }
+}
+
+/// One request to a server of a board without a network core.
+pub(super) fn handle(
+    server: &mut Recovery<'_>,
+    packet: &[u8],
+    flash: &mut SimFlash,
+) -> Option<Answer> {
+    let mut board = RecoveryBoard {
+        flash,
+        network: None,
+        log: &mut |_| {},
+    };
+    server.handle(packet, &mut board).unwrap()
 }
 
 fn rc(answer: &Answer) -> Option<u32> {
@@ -181,10 +193,8 @@ fn slots_are_told_as_the_real_server_does() {
     let bench = Bench::new(recorded());
     let mut server = bench.server();
     server.max_image_size = Some(65_000);
-    let answer = server
-        .handle(&request(0, 1, 46, 6, &Map::new()), &mut flash())
-        .unwrap()
-        .unwrap();
+    let packet = request(0, 1, 46, 6, &Map::new());
+    let answer = handle(&mut server, &packet, &mut flash()).unwrap();
     assert_eq!(
         hex::encode(answer.packet),
         recording("mcuboot_img_slot_info_rsp")
@@ -228,10 +238,8 @@ fn upload(bench: &mut Bench, number: Option<u32>, file: &[u8], cut: usize) -> Re
                 .with("len", file.len() as u64)
                 .with_some("image", number);
         }
-        let answer = server
-            .handle(&request(2, 1, requests as u8, 1, &body), &mut flash)
-            .unwrap()
-            .unwrap();
+        let packet = request(2, 1, requests as u8, 1, &body);
+        let answer = handle(&mut server, &packet, &mut flash).unwrap();
         requests += 1;
         assert!(requests < 10_000, "it gets on");
         match offset(&answer) {
@@ -318,7 +326,7 @@ fn a_chunk_from_elsewhere_changes_nothing_and_is_told_what_is_wanted() {
     let mut flash = flash();
     let mut send = |body: Map| {
         let packet = request(2, 1, 0, 1, &body);
-        server.handle(&packet, &mut flash).unwrap().unwrap()
+        handle(&mut server, &packet, &mut flash).unwrap()
     };
     let first = send(chunk(0, &[1; 64]).with("len", 200));
     assert_eq!((rc(&first), offset(&first)), (Some(0), Some(64)));
@@ -373,11 +381,8 @@ fn marking_an_image_makes_the_secondary_pending_whatever_was_meant() {
     let body = Map::new()
         .with("hash", hash.as_slice())
         .with("confirm", true);
-    let answer = bench
-        .server()
-        .handle(&request(2, 1, 0, 0, &body), &mut flash)
-        .unwrap()
-        .unwrap();
+    let packet = request(2, 1, 0, 0, &body);
+    let answer = handle(&mut bench.server(), &packet, &mut flash).unwrap();
     assert_eq!(rc(&answer), None, "the list is the answer");
     let swap = hil_bootloader::swap_type(&bench.config, &mut flash, 0).unwrap();
     assert_eq!(swap, hil_bootloader::SwapType::Perm);

@@ -1,11 +1,11 @@
 //! Uploads: chunk by chunk into a slot, erased as needed, and decrypted in place at the end.
 
-use hil_bootloader::{Area, Flash, FlashError};
+use hil_bootloader::{Area, Flash, FlashError, HandOver, hand_over_recovered};
 use hil_image::{HashAlgorithm, Image, ImageHeader, StoredPayload, Verifier};
 use hil_smp::Map;
 use zeroize::Zeroizing;
 
-use super::{Failure, Recovery, rc};
+use super::{Failure, Recovery, RecoveryBoard, rc};
 use crate::firmware::smp::Arguments;
 
 /// What the server remembers of an upload. There is no session: the first chunk sets all of it.
@@ -32,6 +32,10 @@ impl Upload {
     }
 }
 
+/// Zephyr's numbers (zephyr `lib/libc/minimal/include/errno.h`).
+const EINVAL: i32 = 22;
+const ENODATA: i32 = 61;
+
 const INVALID: Failure = Failure::Rc(rc::INVALID);
 
 impl Recovery<'_> {
@@ -39,8 +43,9 @@ impl Recovery<'_> {
     pub(super) fn take_chunk(
         &mut self,
         payload: &[u8],
-        flash: &mut dyn Flash,
+        board: &mut RecoveryBoard<'_>,
     ) -> Result<Map, Failure> {
+        let flash = &mut *board.flash;
         let arguments = Arguments::parse(payload).map_err(|_| INVALID)?;
         let image = arguments.uint("image").map_err(|_| INVALID)?;
         let data = arguments.bytes("data").map_err(|_| INVALID)?;
@@ -52,7 +57,10 @@ impl Recovery<'_> {
         if offset == 0 {
             self.upload.image = image.unwrap_or(0);
         }
-        let (area, is_secondary) = self.target(self.upload.image).ok_or(INVALID)?;
+        let (area, is_secondary) = self
+            .build
+            .target(self.config, self.upload.image)
+            .ok_or(INVALID)?;
         let start = if self.build.direct_upload && is_secondary {
             self.first_sector()
         } else {
@@ -77,7 +85,22 @@ impl Recovery<'_> {
             let sector = self.config.trailer_sector(area);
             self.erase(area, sector, sector, flash)?;
         }
+        if self.upload.is_complete() && self.build.hands_over(self.config, self.upload.image) {
+            self.hand_over(area, board)?;
+        }
         Ok(self.wanted())
+    }
+
+    /// What lies in RAM is for the network core, if it is anything. Takes a second, before the chunk is answered.
+    fn hand_over(&self, slot: Area, board: &mut RecoveryBoard<'_>) -> Result<(), Failure> {
+        let Some(network) = &mut board.network else {
+            return Err(Failure::Errno(ENODATA));
+        };
+        match hand_over_recovered(self.config, slot, board.flash, *network, board.log)? {
+            HandOver::Begun => Ok(()),
+            HandOver::NoImage => Err(Failure::Errno(ENODATA)),
+            HandOver::Empty => Err(Failure::Errno(EINVAL)),
+        }
     }
 
     fn wanted(&self) -> Map {
