@@ -236,7 +236,7 @@ pub struct FirmwareInfo {
 }
 
 /// A file that a run is made from, as it was when it was read.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct InputFile {
     /// What it is for.
     pub role: InputRole,
@@ -250,7 +250,9 @@ pub struct InputFile {
 }
 
 /// What an input of a run is for.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum InputRole {
