@@ -216,6 +216,11 @@ impl LoadedImage {
         &self.hash
     }
 
+    /// Which core it is for.
+    pub(crate) const fn core(&self) -> Core {
+        self.role.core
+    }
+
     /// Whether its payload is cipher text.
     pub(crate) const fn is_encrypted(&self) -> bool {
         self.encrypted
