@@ -6,7 +6,9 @@
 use crate::firmware::Firmware;
 use crate::plan::{Choice, Job};
 use hil_bootloader::Config;
-use hil_scenario::{FileError, Scenario, Variant, check_steps, uses_external_flash};
+use hil_scenario::{
+    FileError, FirmwareSet, Scenario, Slot, Transport, Variant, check_steps, uses_external_flash,
+};
 use std::sync::Arc;
 
 /// Makes a set.
@@ -179,6 +181,7 @@ fn choose_for<E>(
                 let mut errors: Vec<String> = check_steps(scenario, variant, firmware.set())
                     .into_iter()
                     .map(|error| error.message)
+                    .chain(no_radio(variant, firmware.set()))
                     .collect();
                 if errors.is_empty() {
                     errors.extend(firmware.unmet(variant));
@@ -210,6 +213,18 @@ fn choose_for<E>(
         Choice::Nothing(nearest.1)
     } else {
         Choice::Sets(fit)
+    })
+}
+
+/// Why a variant cannot talk over Bluetooth with a set: the radio belongs to the network core, and programming leaves
+/// nothing there that the set does not have.
+fn no_radio(variant: &Variant, set: &FirmwareSet) -> Option<String> {
+    let wireless = variant.transports().contains(&Transport::Ble);
+    (wireless && set.layout.slot(Slot::NetPrimary).is_none()).then(|| {
+        format!(
+            "needs SMP over `ble`, and firmware set `{}` has nothing for the network core, whose radio it is",
+            set.name
+        )
     })
 }
 

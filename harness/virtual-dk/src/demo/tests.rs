@@ -35,15 +35,15 @@ fn a_set_is_the_same_bytes_every_time() {
         })
         .collect();
     insta::assert_snapshot!(digests.join("\n"), @r"
-    swap-move-ecdsa-ec256        eb4bb92d1161d7e4d4c08573680578728182fb9aa5751abe9bbfab336e7d16a8
-    overwrite-rsa2048            80a14e584185c2a46164c64e5adf9f65401974ef42820cea94c4f191469b4852
-    swap-move-external           56bd87ecdbf5db340e16aa7cf0051fb7facf7c13144f069275c4fcd4cee181f4
-    swap-offset-ecdsa-ec256      4f27e0da753abc4608dd9ff119449b1721d17ba4a43d2f443e506939e6e840b7
-    swap-scratch-ecdsa-ec256     51ad03b29372bdbf8193e57f63d903c65a8ad6a91b48e3c0d2a24c365b06fdc3
-    swap-move-ed25519-x25519     55052f285a8a66d32431c3e71f1f54190c63c9c2e480eeba94101a5a1fe3589e
-    swap-move-rsa2048            1fa5ec940d52b8a0afae0689e2b3f53becd173f188bf1f06ee0cbbd28f827822
-    swap-move-single-core        6bd3e9d4378184737b8db975985e47071cdebffc4fd9a534768811f19ad572f0
-    swap-move-security-counter   e0e0ac96e1f7ff977b9883c10d64c30992d36bf0c6c6ebdf40f8e7bbabe79e22
+    swap-move-ecdsa-ec256        d7676b9a9cb2f87e2170d2ee1899b79fb5d8041cedff679c8fb4d5e394bc37d1
+    overwrite-rsa2048            9d9efe23c33c74cf9e68b14a7899ab1d842f577b944c0d9012a01697bb1cda66
+    swap-move-external           bb3c6cfb49220a73b798866c36264a121e0718793df8480893407c821e434660
+    swap-offset-ecdsa-ec256      33aea4162690301fde89f174d5b517262735ac9124fa4e8ee11a195e06dc29ff
+    swap-scratch-ecdsa-ec256     66c7a8b4e08f434103f7d31c4a5305054be9787784068203b283c3c3233d88cb
+    swap-move-ed25519-x25519     c92820781126a5c065a17df43b4ce367ec5aad442224d5ab4427260fad502b09
+    swap-move-rsa2048            09a44f43a8bbd9bb6761d0d965515f4b5a8397cdd515c383038f412a57f1b32c
+    swap-move-single-core        d84662bc98f984719a9811a1788f95a28f5a32e6b790af0596f00ed97cfd3bed
+    swap-move-security-counter   21e7649cf3e42493f6291d028c30e0d28ee69be74046509aa6bd0672135ee6df
     ");
 }
 
