@@ -25,15 +25,15 @@ fn digest(set: &DemoSet) -> String {
 #[rstest]
 #[case::swap_move(
     Variant::SWAP_MOVE_ECDSA_EC256,
-    "6a04b711626373c039cbd8e11c37669e9d0082ac60188aab6f8df7cd7b4b2ce9"
+    "ce4fbf11e85daeab203ae4a6d9f323b6a6776a268e307e785965dfb236e52dab"
 )]
 #[case::overwrite(
     Variant::OVERWRITE_RSA2048,
-    "594d9d1203240f0839fb4c4d8475014e5d54a77f3de75336466e786f1e6d55db"
+    "9a513b2475906ae36ea823b18c319468040c69a2ef532e0dc179146aaee8bf39"
 )]
 #[case::external(
     Variant::SWAP_MOVE_EXTERNAL,
-    "64007a10036069f7f15ff7b1d9723ecadd053b8466ff84f051b0e00d47a39d08"
+    "554926177d69bc1d5c3b26cab0cdda7e78487e28ec85a26fc2bd6ed12e4cf674"
 )]
 fn a_set_is_the_same_bytes_every_time(#[case] variant: Variant, #[case] expected: &str) {
     assert_eq!(digest(&DemoSet::generate(variant)), expected);
