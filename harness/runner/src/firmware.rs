@@ -409,6 +409,11 @@ impl Firmware {
         })
     }
 
+    /// Whether something of the set runs on the network core.
+    pub(crate) fn has_network_core(&self) -> bool {
+        self.set.layout.slot(Slot::NetPrimary).is_some()
+    }
+
     /// Whether the bootloader wants an update in the slot's second sector.
     pub(crate) fn lies_one_sector_up(&self, slot: Slot) -> bool {
         self.set.bootloader.mode == Mode::SwapOffset

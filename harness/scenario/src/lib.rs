@@ -6,6 +6,7 @@
 
 mod bounded;
 mod check;
+mod document;
 mod expect;
 mod firmware;
 mod library;
@@ -25,6 +26,7 @@ mod words;
 
 pub use bounded::{MAX_YAML_BYTES, MAX_YAML_DEPTH, MAX_YAML_NODES, bounded_yaml};
 pub use check::{CheckReport, SkippedVariant, check, check_steps};
+pub use document::{At, YamlDocument};
 pub use expect::{
     BootState, ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet, ExpectPlainText, ExpectSlot,
     ImageEntry, ImageFlags, Presence, SlotContents,

@@ -54,6 +54,13 @@ pub struct Release {
     pub refused: Option<String>,
 }
 
+impl Release {
+    fn files(&self) -> impl Iterator<Item = &FirmwareFile> {
+        let programs = self.program.iter().map(|program| &program.file);
+        programs.chain(self.images.values().map(|image| &image.file))
+    }
+}
+
 /// A file to program.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ProgramFile {
@@ -180,6 +187,11 @@ impl FirmwareSet {
                 .iter()
                 .map(move |(&core, image)| (ImageRef::new(name, core), image))
         })
+    }
+
+    /// All files that it programs or sends; a file with several roles comes several times.
+    pub fn files(&self) -> impl Iterator<Item = &FirmwareFile> {
+        self.releases.values().flat_map(Release::files)
     }
 
     /// The digest as hex digits.
@@ -344,9 +356,7 @@ fn digest(text: &str, releases: &BTreeMap<String, Release>) -> [u8; 32] {
     };
     add(text.as_bytes());
     for release in releases.values() {
-        let programs = release.program.iter().map(|program| &program.file);
-        let images = release.images.values().map(|image| &image.file);
-        for file in programs.chain(images) {
+        for file in release.files() {
             add(file.name().as_bytes());
             add(file.digest());
         }

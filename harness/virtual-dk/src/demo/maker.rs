@@ -5,7 +5,7 @@ use hil_image::{ImageBuilder, ImageVersion};
 use sha2::{Digest, Sha256};
 
 use super::Variant;
-use super::keys::{self, Keys};
+use super::keys::{self, DeviceKey, Keys};
 use super::layout::{APP_BOOTLOADER, APP_PRIMARY, NET_BOOTLOADER, NET_PRIMARY};
 use super::metadata::{with_info, with_validation};
 use crate::model::{
@@ -281,6 +281,15 @@ impl Maker<'_> {
 
     pub(super) fn unsigned_image(&self, payload: &[u8], version: ImageVersion) -> Vec<u8> {
         finish(&self.builder(payload, version), payload)
+    }
+
+    /// Encrypted for devices of another product, whose bootloader has a key.
+    pub(super) fn image_for_others(&self, payload: &[u8], version: ImageVersion) -> Vec<u8> {
+        let signature = self.variant.bootloader().signature;
+        let key = DeviceKey::of_others(&self.keys.foreign, signature);
+        let builder = self.builder(payload, version);
+        let builder = builder.key(&self.keys.signing.signing());
+        finish(&builder.encrypt(&key.encryption()), payload)
     }
 
     pub(super) fn encrypted_image(&self, payload: &[u8], version: ImageVersion) -> Vec<u8> {

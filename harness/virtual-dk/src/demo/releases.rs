@@ -112,7 +112,16 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
         update = update.net(make.net_image(&network.update, version));
     }
     let mut releases = vec![baseline, update, no_app];
-    if keys.encryption.is_some() {
+    if keys.encryption.is_none() {
+        releases.push(
+            Release::of(
+                "cannot-decrypt",
+                "encrypted, which the bootloader was not built for",
+            )
+            .refused()
+            .app(make.image_for_others(&make.app(App::new("cannot-decrypt", 2, 0)), version)),
+        );
+    } else {
         releases.push(
             Release::of(
                 "encrypted",
