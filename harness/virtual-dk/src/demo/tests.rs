@@ -35,15 +35,20 @@ fn a_set_is_the_same_bytes_every_time() {
         })
         .collect();
     insta::assert_snapshot!(digests.join("\n"), @r"
-    swap-move-ecdsa-ec256        d7676b9a9cb2f87e2170d2ee1899b79fb5d8041cedff679c8fb4d5e394bc37d1
-    overwrite-rsa2048            9d9efe23c33c74cf9e68b14a7899ab1d842f577b944c0d9012a01697bb1cda66
-    swap-move-external           bb3c6cfb49220a73b798866c36264a121e0718793df8480893407c821e434660
-    swap-offset-ecdsa-ec256      33aea4162690301fde89f174d5b517262735ac9124fa4e8ee11a195e06dc29ff
-    swap-scratch-ecdsa-ec256     66c7a8b4e08f434103f7d31c4a5305054be9787784068203b283c3c3233d88cb
-    swap-move-ed25519-x25519     c92820781126a5c065a17df43b4ce367ec5aad442224d5ab4427260fad502b09
-    swap-move-rsa2048            09a44f43a8bbd9bb6761d0d965515f4b5a8397cdd515c383038f412a57f1b32c
+    swap-move-ecdsa-ec256        ce4fbf11e85daeab203ae4a6d9f323b6a6776a268e307e785965dfb236e52dab
+    overwrite-rsa2048            2c826b4eed1bf5a34c2ea2732959c92e23152ff1e9994ae3386c7b650f781ca4
+    swap-move-external           554926177d69bc1d5c3b26cab0cdda7e78487e28ec85a26fc2bd6ed12e4cf674
+    swap-offset-ecdsa-ec256      26b0ea8a1ff3804a4f58e93b785e07ae0424dee72a3befa636317ef1950dd808
+    swap-scratch-ecdsa-ec256     8ca78509f58df8d5d47ae44cab6d46b7dc92ed7b0d32369dc5dacd1e7059e975
+    swap-move-ed25519-x25519     1cfe54807252307e97c0bf6d5f3054544a695a8d1eb07113a3c1e2ce64051cbc
+    swap-move-rsa2048            388a2704362f15d98eb02fa9ced3dd71b14928d2b9023e62943d067c019d05a3
     swap-move-single-core        d84662bc98f984719a9811a1788f95a28f5a32e6b790af0596f00ed97cfd3bed
-    swap-move-security-counter   21e7649cf3e42493f6291d028c30e0d28ee69be74046509aa6bd0672135ee6df
+    swap-move-security-counter   59ae1c3a08258049da8b075908f0b43fa83c220a74cf2487f7589c0caa2e17bb
+    simultaneous-overwrite       5833b47cf826b16f311283059cb23f2481ce7a033ae1a1fd968e8c7d8474e0cc
+    simultaneous-swap            4b02dd35dc5232d62fb8295268875f51fe2b5ca03dccb0d667d6c7453ae27980
+    simultaneous-internal        da0a7a5ccff37027df1277d02c4050398084782c9709141e735d23fa2a39c841
+    simultaneous-old-b0n         8cdfc5dfe1ce06e0fc5d4faa24d34d1ad7fc19ca7c27ede1425b1a7cfb068893
+    swap-move-b0n-counter        1ed8ef07cacb149fe0a02fb08cb8cbf64c6908444e1b3b4e897eacd823918848
     ");
 }
 
