@@ -3,6 +3,7 @@
 //! What the firmware did wrong, what the bench did wrong and what was not run are three different things, with
 //! three sets of causes; an [`Outcome`] cannot mix them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -40,7 +41,9 @@ impl fmt::Display for Verdict {
 }
 
 /// What the firmware did wrong.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum FailKind {
@@ -73,7 +76,9 @@ pub enum FailKind {
 }
 
 /// Why the bench could not find out.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -100,7 +105,9 @@ pub enum ErrorKind {
 }
 
 /// Why something was not run.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum SkipKind {
@@ -115,7 +122,7 @@ pub enum SkipKind {
 /// How something ended, and why.
 ///
 /// The cause is one sentence in plain words: what was found, where, and what was expected.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(tag = "verdict", rename_all = "lowercase")]
 pub enum Outcome {
     /// Every check ran and agreed.
