@@ -12,6 +12,7 @@ use crate::finding::Finding;
 use crate::folder::is_plain_name;
 use crate::hex_file::HexFile;
 use crate::keys::to_pem;
+use crate::line::line;
 use crate::tree::{BuildTree, Output};
 use hil_bootloader::{Encryption, Signature};
 use hil_image::Image;
@@ -90,7 +91,7 @@ pub fn import(
         ));
         findings.extend(tree.findings.iter().cloned());
     }
-    let loader = loader_of(baseline)
+    let loader = loader_of(baseline, &mut findings)
         .map_err(|finding| findings.push(finding))
         .ok();
     let layout = layout::layout(baseline)
@@ -297,15 +298,21 @@ fn is_essential(finding: &Finding, baseline: &BuildTree, update: &BuildTree) -> 
         .any(|tree| finding.file == tree.path().display().to_string())
 }
 
-fn loader_of(tree: &BuildTree) -> Result<Bootloader, Finding> {
+fn loader_of(tree: &BuildTree, findings: &mut Vec<Finding>) -> Result<Bootloader, Finding> {
     let file = tree.shown("mcuboot/zephyr/.config");
     match &tree.mcuboot_options {
-        Some(options) => bootloader(
-            options,
-            &file,
-            &tree.application_options,
-            &tree.sysbuild_options,
-        ),
+        Some(options) => {
+            let mut loader = bootloader(
+                options,
+                &file,
+                &tree.application_options,
+                &tree.sysbuild_options,
+            )?;
+            let (line, finding) = line(tree, loader.config.mode);
+            loader.config.line = line;
+            findings.extend(finding);
+            Ok(loader)
+        }
         None => Err(Finding::error(
             tree.path().display(),
             "does not tell how its bootloader updates",

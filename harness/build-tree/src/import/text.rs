@@ -60,6 +60,7 @@ pub(super) fn render(
         "  network-core: {}",
         word(&config.network_core)
     ));
+    line(format_args!("  line: {}", word(&config.line)));
     line(format_args!("  max-sectors: {}", config.max_sectors));
     if loader.simultaneous {
         for slots in images(layout) {
