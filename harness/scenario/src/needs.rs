@@ -33,6 +33,8 @@ pub struct BootloaderNeeds {
     pub downgrade_prevention: Option<DowngradePrevention>,
     /// What it does with a network core image.
     pub network_core: Option<NetworkCore>,
+    /// Whether a slot of it lies in the external flash, or must not.
+    pub external_slot: Option<bool>,
     /// Whether it has a recovery server, or must not have one.
     pub serial_recovery: Option<bool>,
     /// Whether that is entered with a button, or must not be.
@@ -224,6 +226,11 @@ impl BootloaderNeeds {
         let recovery = has.serial_recovery.as_ref();
         let reaches = |build: &SerialRecovery| build.reaches_network_core(has);
         for (needed, has, what) in [
+            (
+                self.external_slot,
+                uses_external_flash(has),
+                "a slot in the external flash",
+            ),
             (self.serial_recovery, recovery.is_some(), "serial recovery"),
             (
                 self.recovery_button,
