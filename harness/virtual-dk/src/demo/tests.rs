@@ -25,15 +25,15 @@ fn digest(set: &DemoSet) -> String {
 #[rstest]
 #[case::swap_move(
     Variant::SWAP_MOVE_ECDSA_EC256,
-    "6a04b711626373c039cbd8e11c37669e9d0082ac60188aab6f8df7cd7b4b2ce9"
+    "e51d739d688216f936de5a0c582b46a5bb63faef5ecb281bfd74fecaa7dda866"
 )]
 #[case::overwrite(
     Variant::OVERWRITE_RSA2048,
-    "594d9d1203240f0839fb4c4d8475014e5d54a77f3de75336466e786f1e6d55db"
+    "137ad33afbceea2897d25b4d6456f330823eb7eec8d6bc5ace87369a2c58c406"
 )]
 #[case::external(
     Variant::SWAP_MOVE_EXTERNAL,
-    "64007a10036069f7f15ff7b1d9723ecadd053b8466ff84f051b0e00d47a39d08"
+    "3c44394559ff4a791e6549576c5b9910e1d24430b8f426c0cf3fda9f4bfe3914"
 )]
 fn a_set_is_the_same_bytes_every_time(#[case] variant: Variant, #[case] expected: &str) {
     assert_eq!(digest(&DemoSet::generate(variant)), expected);
