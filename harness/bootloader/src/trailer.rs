@@ -165,8 +165,9 @@ impl Config {
         keys + 4 * self.align() + tlv_sizes + MAGIC_SIZE.next_multiple_of(self.align())
     }
 
-    /// Length of a slot's trailer.
-    pub(crate) fn trailer_size(&self) -> u32 {
+    /// Length of a slot's trailer, in bytes.
+    #[must_use]
+    pub fn trailer_size(&self) -> u32 {
         self.max_sectors * self.states_per_sector() * self.write_size + self.info_size()
     }
 

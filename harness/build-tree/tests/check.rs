@@ -31,8 +31,7 @@ impl Set {
         let read = |name: &str| BuildTree::read(&folder.path().join(name)).unwrap();
         let options = ImportOptions {
             name: "sample".to_owned(),
-            ..ImportOptions::default()
-            ..ImportOptions::default()
+            ..ImportOptions::default()..ImportOptions::default()
         };
         let imported = import(&read("old"), &read("new"), &options).unwrap();
         write_files(folder.path(), &imported.files);

@@ -154,7 +154,10 @@ fn every_release_that_is_named_can_be_programmed_and_sent() {
         .filter(|finding| finding.severity != Severity::Note)
         .map(ToString::to_string)
         .collect();
-    assert!(!told.iter().any(|told| told.contains("`2.3.0`")), "{told:?}");
+    assert!(
+        !told.iter().any(|told| told.contains("`2.3.0`")),
+        "{told:?}"
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::command::FlashFile;
 use crate::exit::Exit;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use hil_bootloader::predict::Mark;
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
@@ -25,6 +25,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run scenarios on the boards of a rig
     Run(RunArgs),
+    /// Make the reports of a run again, from its folder
+    Report(ReportArgs),
     /// List the scenarios, without a board
     List(ListArgs),
     /// Check scenario, rig and firmware files, without a board
@@ -79,7 +81,7 @@ pub(crate) struct RunArgs {
     pub(crate) selection: SelectionArgs,
     #[command(flatten)]
     pub(crate) bench: BenchArgs,
-    /// Where the run's folder is made: journal, result.json, junit.xml and console logs
+    /// Where the run's folder is made: journal, report.html, the same for machines, and console logs
     #[arg(
         long,
         value_name = "DIR",
@@ -90,6 +92,35 @@ pub(crate) struct RunArgs {
     /// Print result.json on standard output, and nothing else there
     #[arg(long, help_heading = "Output options")]
     pub(crate) json: bool,
+}
+
+/// `dfu-hil report`.
+#[derive(Args, Debug)]
+pub(crate) struct ReportArgs {
+    /// Folder of a run, such as reports/runs/20260802T101530Z-01
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// Print this report [default: write all into the run's folder]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<ReportFormat>,
+    /// Write it to FILE instead of printing it
+    #[arg(long, value_name = "FILE", requires = "format")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// The reports that can be made.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// One page for people, with logs, timelines and flash maps
+    Html,
+    /// Common Test Report Format, JSON
+    Ctrf,
+    /// For the summary page of a CI job
+    Markdown,
+    /// JUnit XML, for Jenkins and GitLab
+    Junit,
+    /// The record itself: result.json
+    Json,
 }
 
 /// `dfu-hil list`.
@@ -194,7 +225,9 @@ fn named_folder(text: &str) -> Result<(String, PathBuf), String> {
         ));
     }
     if ["baseline", "update", "encrypted"].contains(&name) {
-        return Err(format!("`{name}` is the name of a release that every set has"));
+        return Err(format!(
+            "`{name}` is the name of a release that every set has"
+        ));
     }
     Ok((name.to_owned(), PathBuf::from(folder)))
 }

@@ -5,7 +5,11 @@
 //!   journal.jsonl          every event, as it happened
 //!   result.json            the record of the run
 //!   junit.xml              the same for a CI server
+//!   ctrf.json              the same in the Common Test Report Format
+//!   summary.md             the same for the page of a CI job
+//!   report.html            the same for people, with all logs
 //!   console/dk1-app.log    what each core printed
+//!   manifest.json          the digests of all of these, and of what the run was made from
 //! ```
 
 use crate::event::CoreName;
@@ -131,6 +135,30 @@ impl RunDirectory {
     #[must_use]
     pub fn junit(&self) -> PathBuf {
         self.path.join("junit.xml")
+    }
+
+    /// The record in the Common Test Report Format.
+    #[must_use]
+    pub fn ctrf(&self) -> PathBuf {
+        self.path.join("ctrf.json")
+    }
+
+    /// The record for the page of a CI job.
+    #[must_use]
+    pub fn markdown(&self) -> PathBuf {
+        self.path.join("summary.md")
+    }
+
+    /// The record for people, with all logs.
+    #[must_use]
+    pub fn html(&self) -> PathBuf {
+        self.path.join("report.html")
+    }
+
+    /// The digests of all files of the run.
+    #[must_use]
+    pub fn manifest(&self) -> PathBuf {
+        self.path.join("manifest.json")
     }
 
     /// What a core of a board printed.

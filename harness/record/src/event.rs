@@ -3,7 +3,9 @@
 //! The runner produces them; the journal, the terminal and the reports only listen. An event says what is worth
 //! telling and nothing else: no channel, no handle, no key, no decrypted payload.
 
+use crate::flash::FlashSnapshot;
 use crate::outcome::Outcome;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
@@ -25,6 +27,11 @@ pub struct Event {
 pub enum EventKind {
     /// The run begins.
     RunStarted(RunStarted),
+    /// The files that the run is made from; follows its start.
+    Inputs {
+        /// All of them.
+        files: Vec<InputFile>,
+    },
     /// The run has ended; without this event it was killed.
     RunFinished {
         /// Whether somebody stopped it before all scenarios had their turn.
@@ -111,6 +118,8 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         detail: String,
     },
+    /// What the flash of a board holds after a scenario.
+    Flash(FlashSnapshot),
     /// How far an upload is; sent now and then, not for each packet.
     UploadProgress {
         /// Name of the board.
@@ -151,6 +160,7 @@ impl EventKind {
     pub const fn is_boundary(&self) -> bool {
         match self {
             Self::RunStarted(_)
+            | Self::Inputs { .. }
             | Self::RunFinished { .. }
             | Self::ScenarioStarted(_)
             | Self::ScenarioFinished { .. }
@@ -163,6 +173,7 @@ impl EventKind {
             | Self::Power { .. }
             | Self::Button { .. }
             | Self::Probe { .. }
+            | Self::Flash(_)
             | Self::UploadProgress { .. }
             | Self::Retry { .. }
             | Self::Note { .. } => false,
@@ -189,7 +200,7 @@ pub struct RunStarted {
 }
 
 /// The program that runs scenarios.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Tool {
     /// Name, `dfu-hil`.
     pub name: String,
@@ -198,7 +209,7 @@ pub struct Tool {
 }
 
 /// The bench of a run.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct RigInfo {
     /// Name of the rig.
     pub name: String,
@@ -207,7 +218,7 @@ pub struct RigInfo {
 }
 
 /// One board of the bench.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct BoardInfo {
     /// Name of the board in the rig.
     pub name: String,
@@ -216,12 +227,43 @@ pub struct BoardInfo {
 }
 
 /// A firmware set of a run.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct FirmwareInfo {
     /// Name of the firmware set.
     pub name: String,
     /// SHA-256 over the firmware set's file and everything that it names, as hex digits.
     pub digest: String,
+}
+
+/// A file that a run is made from, as it was when it was read.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct InputFile {
+    /// What it is for.
+    pub role: InputRole,
+    /// Its name: for a scenario as [`ScenarioStarted::file`] has it, for a firmware file as its set has it.
+    pub name: String,
+    /// SHA-256 of its bytes, as hex digits.
+    pub sha256: String,
+    /// For a file of a firmware set, the digest of the set ([`FirmwareInfo::digest`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
+}
+
+/// What an input of a run is for.
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum InputRole {
+    /// A scenario file.
+    Scenario,
+    /// The rig file.
+    Rig,
+    /// A file that a firmware set programs or sends.
+    Firmware,
+    /// The lock file that the tool was built with: which version of every library is in it.
+    ToolLock,
 }
 
 /// Reads a list, or what stands there alone.
@@ -263,7 +305,7 @@ pub struct ScenarioStarted {
 }
 
 /// Which step of a scenario.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct StepInfo {
     /// Its number, from 1. Numbers above those in the file are the checks that follow every scenario.
     pub number: u32,
@@ -277,7 +319,7 @@ pub struct StepInfo {
 }
 
 /// Something that a step saw.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Evidence {
     /// What it is, such as `running version` or `app.secondary SHA-256`.
     pub what: String,
@@ -315,7 +357,9 @@ impl Evidence {
 }
 
 /// A core as events name it.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum CoreName {
     /// The application core.

@@ -5,6 +5,7 @@
 
 use crate::outcome::Verdict;
 use crate::run::ScenarioRecord;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The step that makes a cell, and what its evidence calls the outcome.
@@ -12,7 +13,7 @@ const STEP: &str = "expect_update";
 const OUTCOME: &str = "update";
 
 /// What became of updates from some releases to some others.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Grid {
     /// Name of the scenario.
     pub scenario: String,
@@ -25,7 +26,7 @@ pub struct Grid {
 }
 
 /// What became of one update.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct GridCell {
     /// What the board was programmed with.
     pub from: String,

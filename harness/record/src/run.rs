@@ -4,16 +4,18 @@
 //! then is an error of the bench, what had not begun is a skip; neither is ever a pass.
 
 use crate::event::{
-    CoreName, Event, EventKind, Evidence, FirmwareInfo, RigInfo, StepInfo, Tool, one_or_more,
+    CoreName, Event, EventKind, Evidence, FirmwareInfo, InputFile, RigInfo, StepInfo, Tool,
+    one_or_more,
 };
 use crate::fold::fold;
 use crate::grid::Grid;
 use crate::outcome::{Outcome, Verdict};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What is known about a run: the contents of `result.json`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct RunRecord {
     /// Version of this format, [`RunRecord::FORMAT`]. It grows when a reader of the older one would misread the
     /// newer one; keys may be added without that.
@@ -33,6 +35,9 @@ pub struct RunRecord {
     /// What was under test: all firmware sets. In format 1 it is one, which is no list.
     #[serde(deserialize_with = "one_or_more")]
     pub firmware: Vec<FirmwareInfo>,
+    /// The files that it was made from. Older journals do not say it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<InputFile>,
     /// How many scenario variants ended how.
     pub totals: Totals,
     /// How often something had to be tried again.
@@ -48,7 +53,7 @@ pub struct RunRecord {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ending {
     /// All scenarios had their turn.
@@ -60,7 +65,7 @@ pub enum Ending {
 }
 
 /// How many scenario variants ended how.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Totals {
     /// Every check ran and agreed.
     pub pass: u64,
@@ -105,7 +110,7 @@ impl Totals {
 }
 
 /// What is known about a scenario variant.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct ScenarioRecord {
     /// Its name, such as `encrypted-app[uart]`.
     pub name: String,
@@ -158,7 +163,7 @@ impl ScenarioRecord {
 }
 
 /// What is known about a step.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct StepRecord {
     /// Which step.
     #[serde(flatten)]
@@ -176,7 +181,7 @@ pub struct StepRecord {
 }
 
 /// A line that a core printed.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct ConsoleLine {
     /// When, in milliseconds since the start of the run.
     pub at_ms: u64,
@@ -197,6 +202,14 @@ pub enum RecordError {
 impl RunRecord {
     /// The version of the format that is written.
     pub const FORMAT: u32 = 2;
+
+    /// The published JSON Schema of `result.json`.
+    #[must_use]
+    pub fn schema() -> serde_json::Value {
+        let mut schema = schemars::schema_for!(Self);
+        schema.insert("title".to_owned(), "result.json of dfu-hil".into());
+        schema.to_value()
+    }
 
     /// Makes the record of a run from its events.
     ///

@@ -1,7 +1,10 @@
 //! The report files of a run.
 
+use crate::ctrf::ctrf;
+use crate::html::html;
 use crate::junit::junit;
-use hil_record::{RunDirectory, RunRecord};
+use crate::markdown::markdown;
+use hil_record::{Event, RunDirectory, RunRecord};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -33,15 +36,23 @@ pub fn json(record: &RunRecord) -> String {
     text
 }
 
-/// Writes `result.json` and `junit.xml` into the folder of the run, over older ones.
+/// Writes all reports into the folder of the run, over older ones: `result.json`, `junit.xml`, `ctrf.json`, `summary.md` and
+/// `report.html`. `events` are those that the record was made from.
 ///
 /// # Errors
 ///
-/// A file cannot be written; the other one is still tried.
-pub fn write(record: &RunRecord, directory: &RunDirectory) -> Result<(), ReportError> {
-    let result = replace(&directory.result(), &json(record));
-    let junit = replace(&directory.junit(), &junit(record));
-    result.and(junit)
+/// A file cannot be written; the others are still tried.
+pub fn write(
+    record: &RunRecord,
+    events: &[Event],
+    directory: &RunDirectory,
+) -> Result<(), ReportError> {
+    // One after the other: the HTML of a large run takes memory.
+    replace(&directory.result(), &json(record))
+        .and(replace(&directory.junit(), &junit(record)))
+        .and(replace(&directory.ctrf(), &ctrf(record)))
+        .and(replace(&directory.markdown(), &markdown(record)))
+        .and(replace(&directory.html(), &html(record, events)))
 }
 
 /// A reader sees the old file or the new one, never a part.

@@ -27,6 +27,10 @@ pub fn junit(record: &RunRecord) -> String {
             .to_string()
             .into(),
     );
+    // quick-junit counts skipped cases as `disabled`; Jenkins and GitLab look for `skipped`.
+    suite
+        .extra
+        .insert("skipped".into(), record.totals.skip.to_string().into());
     let boards: Vec<_> = record
         .rig
         .boards

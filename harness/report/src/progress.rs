@@ -125,9 +125,11 @@ impl<W: Write + Send> Reporter for ProgressLines<W> {
             | EventKind::Smp(_)
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
+            | EventKind::Inputs { .. }
             | EventKind::Power { .. }
             | EventKind::Button { .. }
-            | EventKind::Probe { .. } => Ok(()),
+            | EventKind::Probe { .. }
+            | EventKind::Flash(_) => Ok(()),
         }
     }
 }

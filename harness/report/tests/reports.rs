@@ -311,7 +311,7 @@ fn report_files_are_written_over_older_ones_and_read_back() {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
     let directory = RunDirectory::create(root.path(), now).unwrap();
     std::fs::write(directory.result(), "old").unwrap();
-    write(&record(), &directory).unwrap();
+    write(&record(), &events(), &directory).unwrap();
     let text = std::fs::read_to_string(directory.result()).unwrap();
     assert_eq!(text, json(&record()));
     assert_eq!(serde_json::from_str::<RunRecord>(&text).unwrap(), record());
@@ -320,14 +320,24 @@ fn report_files_are_written_over_older_ones_and_read_back() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     files.sort();
-    assert_eq!(files, ["console", "junit.xml", "result.json"]);
+    assert_eq!(
+        files,
+        [
+            "console",
+            "ctrf.json",
+            "junit.xml",
+            "report.html",
+            "result.json",
+            "summary.md"
+        ]
+    );
 }
 
 #[test]
 fn a_report_that_cannot_be_written_names_its_file() {
     let root = tempfile::tempdir().unwrap();
     let directory = RunDirectory::at(root.path().join("gone"));
-    let error = write(&record(), &directory).unwrap_err();
+    let error = write(&record(), &events(), &directory).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(

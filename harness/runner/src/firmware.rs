@@ -4,7 +4,7 @@ use crate::damaged::DamagedImages;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::{Area, DeviceId, Keys, Mode, Signature};
 use hil_image::{DamageError, DecryptionKey, Image, PrivateKey, PublicKey};
-use hil_record::{ErrorKind, FirmwareInfo};
+use hil_record::{ErrorKind, FirmwareInfo, Partition};
 use hil_rig::FlashImage;
 use hil_scenario::{Core, FirmwareSet, ImageRef, Memory, Slot, Variant};
 use std::collections::BTreeMap;
@@ -249,6 +249,11 @@ impl LoadedImage {
     /// The value of its hash TLV: what image lists and requests name it by.
     pub(crate) fn hash(&self) -> &[u8] {
         &self.hash
+    }
+
+    /// Which core it is for.
+    pub(crate) const fn core(&self) -> Core {
+        self.role.core
     }
 
     /// Whether its payload is cipher text.
@@ -507,6 +512,11 @@ impl Firmware {
         })
     }
 
+    /// Whether something of the set runs on the network core.
+    pub(crate) fn has_network_core(&self) -> bool {
+        self.set.layout.slot(Slot::NetPrimary).is_some()
+    }
+
     /// Whether the bootloader wants an update in the slot's second sector.
     pub(crate) fn lies_one_sector_up(&self, slot: Slot) -> bool {
         self.set.bootloader.mode == Mode::SwapOffset
@@ -577,6 +587,33 @@ impl Firmware {
             }
         }
         untouchable
+    }
+
+    /// The partitions in a memory, by address, with what the bootloader keeps at the ends of its slots.
+    pub(crate) fn partitions(&self, device: DeviceId) -> Vec<Partition> {
+        let bootloader = &self.set.bootloader;
+        let slots = bootloader
+            .images
+            .iter()
+            .flat_map(|slots| [slots.primary, slots.secondary]);
+        let has_trailer: Vec<Area> = slots.filter(|area| area.device == device).collect();
+        let mut partitions: Vec<Partition> = self
+            .set
+            .layout
+            .iter()
+            .filter_map(|(name, _)| Some((name, self.region(name)?)))
+            .filter(|(_, region)| region.device() == device)
+            .map(|(name, region)| Partition {
+                name: name.to_owned(),
+                address: region.address,
+                size: region.size,
+                trailer: has_trailer
+                    .contains(&region.area())
+                    .then(|| bootloader.trailer_size()),
+            })
+            .collect();
+        partitions.sort_by_key(|partition| partition.address);
+        partitions
     }
 
     /// The partition that an address lies in, for messages.

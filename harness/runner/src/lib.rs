@@ -27,6 +27,7 @@ mod radio;
 mod run;
 mod scenario;
 mod sets;
+mod snapshot;
 mod standing;
 mod step;
 mod trouble;

@@ -7,6 +7,7 @@
 use crate::context::{Context, POLL_FLASH};
 use crate::firmware::{EXTERNAL_WINDOW, Region, memory_name};
 use crate::history::{self, Rest};
+use crate::snapshot;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::predict::{Comparison, Match, Mismatch, PredictError};
 use hil_bootloader::{Area, DeviceId};
@@ -35,11 +36,10 @@ pub(crate) fn run(context: &mut Context<'_>, waived: &BTreeMap<StandingCheck, St
     // A second look, in case the first met the board in the middle of something.
     let mut looks = 0;
     loop {
-        let found = {
-            let app = context.read(Region::whole_flash(Core::App))?;
-            let net = context.read(Region::whole_flash(Core::Net))?;
-            history::flash_of(&app, &net, &context.read_external()?)
-        };
+        let app = context.read(Region::whole_flash(Core::App))?;
+        let net = context.read(Region::whole_flash(Core::Net))?;
+        let external = context.read_external()?;
+        let found = history::flash_of(&app, &net, &external);
         let (forecast, rest) = history::forecast(
             context.firmware,
             context.firmware.bootloader_keys()?,
@@ -50,8 +50,12 @@ pub(crate) fn run(context: &mut Context<'_>, waived: &BTreeMap<StandingCheck, St
         .map_err(|error| not_modelled(&error))?;
         looks += 1;
         match forecast.compare(&found, &except) {
-            Comparison::NotKnown(reason) => return Err(Trouble::NotPossible(reason)),
+            Comparison::NotKnown(reason) => {
+                snapshot::tell(context, &app, &net, &external);
+                return Err(Trouble::NotPossible(reason));
+            }
             Comparison::Same(matched) => {
+                snapshot::tell(context, &app, &net, &external);
                 tell(context, &matched, &except);
                 return Ok(());
             }
@@ -60,7 +64,10 @@ pub(crate) fn run(context: &mut Context<'_>, waived: &BTreeMap<StandingCheck, St
             {
                 context.wait_at_most(POLL_FLASH, deadline)?;
             }
-            Comparison::Different(mismatch) => return Err(different(context, &mismatch)),
+            Comparison::Different(mismatch) => {
+                snapshot::tell(context, &app, &net, &external);
+                return Err(different(context, &mismatch));
+            }
         }
     }
 }

@@ -33,12 +33,39 @@ pub struct BootloaderNeeds {
     pub downgrade_prevention: Option<DowngradePrevention>,
     /// What it does with a network core image.
     pub network_core: Option<NetworkCore>,
+    /// Where updates of the network core wait that have a slot of their own.
+    pub network_secondary: Option<FlashNeed>,
+    /// Whether it compares the versions of network firmware, or must not.
+    pub network_version_check: Option<bool>,
+    /// Whether the network core's own bootloader tells the version of its application, or must not.
+    pub b0n_version_command: Option<bool>,
     /// Whether it has a recovery server, or must not have one.
     pub serial_recovery: Option<bool>,
     /// Whether that is entered with a button, or must not be.
     pub recovery_button: Option<bool>,
     /// Whether that can update the network core, or must not.
     pub recovery_network_core: Option<bool>,
+}
+
+/// A flash that the application core has.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FlashNeed {
+    /// Its own.
+    Internal,
+    /// The QSPI flash on the board.
+    External,
+}
+
+impl FlashNeed {
+    /// Where the secondary slot of the network core's image is; `None` where it has none of its own.
+    fn of(has: &Config) -> Option<Self> {
+        let network = (0..has.images.len()).find(|image| has.is_virtual(*image))?;
+        Some(match has.images[network].secondary.device {
+            DeviceId::External => Self::External,
+            DeviceId::AppFlash | DeviceId::NetFlash | DeviceId::RamFlash => Self::Internal,
+        })
+    }
 }
 
 /// A way for an update to get into the primary slot, or a group of them.
@@ -221,6 +248,19 @@ impl BootloaderNeeds {
             self.network_core.as_ref(),
             &has.network_core,
         );
+        match (self.network_secondary, FlashNeed::of(has)) {
+            (Some(needed), Some(has)) => differs(
+                &mut unmet,
+                "the network core's updates in flash",
+                Some(&needed),
+                &has,
+            ),
+            (Some(_), None) => unmet.push(
+                "needs a bootloader with a slot for the network core's updates, this one has none"
+                    .to_owned(),
+            ),
+            (None, _) => {}
+        }
         let recovery = has.serial_recovery.as_ref();
         let reaches = |build: &SerialRecovery| build.reaches_network_core(has);
         for (needed, has, what) in [
@@ -234,6 +274,16 @@ impl BootloaderNeeds {
                 self.recovery_network_core,
                 recovery.is_some_and(reaches),
                 "serial recovery of the network core",
+            ),
+            (
+                self.network_version_check,
+                has.network_version_check,
+                "comparison of the versions of network firmware",
+            ),
+            (
+                self.b0n_version_command,
+                has.b0n.version_command,
+                "a b0n that tells the version of its application",
             ),
         ] {
             match (needed, has) {

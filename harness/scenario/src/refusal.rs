@@ -1,6 +1,6 @@
 //! Images that must be refused: where, with which words, and what that leaves in flash.
 
-use crate::step::Answer;
+use crate::step::{Answer, MarkAnswer};
 use crate::units;
 use crate::words::{ImageRef, Transport};
 use hil_smp::Refused;
@@ -55,41 +55,60 @@ impl<'de> Deserialize<'de> for RefusalCode {
     }
 }
 
+/// An answer that is a word, or `{ refused: CODE }`.
+struct Answers<T: 'static> {
+    expected: &'static str,
+    words: &'static [(&'static str, T)],
+    refused: fn(Option<RefusalCode>) -> T,
+}
+
+impl<'de, T: Copy> Visitor<'de> for Answers<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        match self.words.iter().find(|(word, _)| *word == text) {
+            Some((_, answer)) => Ok(*answer),
+            None if text == "refused" => Ok((self.refused)(None)),
+            None => Err(E::invalid_value(Unexpected::Str(text), &self)),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
+        match map.next_key::<String>()?.as_deref() {
+            Some("refused") => {
+                let code = map.next_value()?;
+                match map.next_key::<String>()? {
+                    None => Ok((self.refused)(Some(code))),
+                    Some(other) => Err(A::Error::unknown_field(&other, &["refused"])),
+                }
+            }
+            Some(other) => Err(A::Error::unknown_field(other, &["refused"])),
+            None => Err(A::Error::missing_field("refused")),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Answer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Word;
+        deserializer.deserialize_any(Answers {
+            expected: "`accepted`, `refused` or `{ refused: CODE }`",
+            words: &[("accepted", Self::Accepted)],
+            refused: Self::Refused,
+        })
+    }
+}
 
-        impl<'de> Visitor<'de> for Word {
-            type Value = Answer;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`accepted`, `refused` or `{ refused: CODE }`")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Answer, E> {
-                match text {
-                    "accepted" => Ok(Answer::Accepted),
-                    "refused" => Ok(Answer::Refused(None)),
-                    other => Err(E::invalid_value(Unexpected::Str(other), &self)),
-                }
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Answer, A::Error> {
-                match map.next_key::<String>()?.as_deref() {
-                    Some("refused") => {
-                        let code = map.next_value()?;
-                        match map.next_key::<String>()? {
-                            None => Ok(Answer::Refused(Some(code))),
-                            Some(other) => Err(A::Error::unknown_field(&other, &["refused"])),
-                        }
-                    }
-                    Some(other) => Err(A::Error::unknown_field(other, &["refused"])),
-                    None => Err(A::Error::missing_field("refused")),
-                }
-            }
-        }
-
-        deserializer.deserialize_any(Word)
+impl<'de> Deserialize<'de> for MarkAnswer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Answers {
+            expected: "`accepted`, `refused`, `{ refused: CODE }` or `ignored`",
+            words: &[("accepted", Self::Accepted), ("ignored", Self::Ignored)],
+            refused: Self::Refused,
+        })
     }
 }
 

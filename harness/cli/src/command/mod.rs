@@ -8,6 +8,7 @@ mod firmware;
 mod image;
 mod list;
 mod opaque;
+mod report;
 mod run;
 mod virtual_dk;
 
@@ -21,6 +22,7 @@ use crate::exit::Exit;
 pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Report(args) => report::report(&args),
         Command::List(args) => list::list(&args),
         Command::Check(args) => check::check(&args),
         Command::Image(ImageCommand::Inspect(args)) => image::inspect(&args),

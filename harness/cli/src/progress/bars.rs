@@ -127,9 +127,11 @@ impl Reporter for Bars {
             | EventKind::Smp(_)
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
+            | EventKind::Inputs { .. }
             | EventKind::Power { .. }
             | EventKind::Button { .. }
-            | EventKind::Probe { .. } => {}
+            | EventKind::Probe { .. }
+            | EventKind::Flash(_) => {}
         }
         if let Some(finished) = self.tally.take(event) {
             self.screen.println(finished.to_string())?;

@@ -87,9 +87,11 @@ impl Tally {
             | EventKind::Smp(_)
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
+            | EventKind::Inputs { .. }
             | EventKind::Power { .. }
             | EventKind::Button { .. }
             | EventKind::Probe { .. }
+            | EventKind::Flash(_)
             | EventKind::UploadProgress { .. }
             | EventKind::Retry { .. }
             | EventKind::Note { .. } => {}

@@ -11,7 +11,8 @@ use hil_image::trailer::magic;
 use hil_record::{Evidence, FailKind};
 use hil_scenario::{
     Answer, BootState, Core, ExpectBoot, ExpectConsole, ExpectRefusal, ExpectSlot, ImageRef,
-    Leaves, Mark, Presence, Refusal, Request, Reset, ResetBy, Slot, SlotContents, Upload,
+    Leaves, Mark, MarkAnswer, Presence, Refusal, Request, Reset, ResetBy, Slot, SlotContents,
+    Upload,
 };
 use std::time::Duration;
 
@@ -27,8 +28,8 @@ pub(super) fn run(context: &mut Context<'_>, step: &ExpectRefusal) -> Checked {
     }
     let answers = match step.refusal {
         Refusal::Upload(code) => (Answer::Refused(Some(code)), None),
-        Refusal::Mark(code) => (Answer::Accepted, Some(Answer::Refused(Some(code)))),
-        Refusal::Boot { .. } => (Answer::Accepted, Some(Answer::Accepted)),
+        Refusal::Mark(code) => (Answer::Accepted, Some(MarkAnswer::Refused(Some(code)))),
+        Refusal::Boot { .. } => (Answer::Accepted, Some(MarkAnswer::Accepted)),
     };
     // What runs, and must go on running, is asked before anything is done.
     let running = running(context, step.within)?;

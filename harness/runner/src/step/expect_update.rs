@@ -9,7 +9,7 @@ use crate::trouble::{Checked, Trouble};
 use hil_bootloader::Mode;
 use hil_record::{ErrorKind, Evidence};
 use hil_scenario::{
-    Answer, BootState, ExpectBoot, ExpectRefusal, ExpectUpdate, Mark, Refusal, RefusalCode,
+    BootState, ExpectBoot, ExpectRefusal, ExpectUpdate, Mark, MarkAnswer, Refusal, RefusalCode,
     Request, Reset, ResetBy, Upload,
 };
 
@@ -52,7 +52,7 @@ fn taken(context: &mut Context<'_>, step: &ExpectUpdate, from: &str) -> Checked 
         image: step.image.clone(),
         request,
         over: None,
-        expect: Answer::Accepted,
+        expect: MarkAnswer::Accepted,
     };
     // Without a way back there is no test.
     let first = match context.firmware.set().bootloader.mode {

@@ -11,7 +11,7 @@ use crate::trouble::{Checked, Trouble};
 use hil_bootloader::predict::Sent;
 use hil_clock::{Instant, SharedClock};
 use hil_record::{ErrorKind, EventKind, Evidence, FailKind, PowerAction};
-use hil_scenario::{Answer, Core, LinkLoss, LossPoint, StartsAt, Upload, UploadCut};
+use hil_scenario::{Answer, Core, FirmwareSet, LinkLoss, LossPoint, StartsAt, Upload, UploadCut};
 use hil_smp::{UploadOptions, UploadProgress};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -23,7 +23,9 @@ const PROGRESS_STEP: u64 = 5;
 pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
     let image = context.image(&step.image)?;
     context.sent(&step.image);
-    let number = step.to.map_or_else(|| usual_number(step), u32::from);
+    let number = step
+        .to
+        .map_or_else(|| usual_number(step, context.firmware.set()), u32::from);
     let options = UploadOptions {
         image: number,
         ..UploadOptions::default()
@@ -96,7 +98,7 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
                     outcome.stats.restarts
                 ),
             ));
-            accepted(context, step, start)?;
+            accepted(context, step, start, total)?;
             check_intrusion(context, step, intrusion)
         }
         (Uploaded::Refused(found), _) => {
@@ -108,10 +110,11 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
 
 /// Where an image goes when the scenario does not say: a recovery server takes network core images under 3, whatever slots it
 /// has (`NET_CORE_VIRTUAL_PRIMARY_SLOT` in sdk-nrf `modules/mcuboot/hooks/nrf53_hooks.c`).
-fn usual_number(step: &Upload) -> u32 {
+fn usual_number(step: &Upload, firmware: &FirmwareSet) -> u32 {
     match (step.recovery, step.image.core) {
         (true, Core::Net) => 3,
-        (true, Core::App) | (false, _) => 0,
+        (true, Core::App) => 0,
+        (false, core) => firmware.image_number(core).into(),
     }
 }
 
@@ -252,7 +255,7 @@ fn note(
     });
 }
 
-fn accepted(context: &Context<'_>, step: &Upload, start: u64) -> Checked {
+fn accepted(context: &Context<'_>, step: &Upload, start: u64, total: u64) -> Checked {
     if matches!(step.expect, Answer::Refused(_)) {
         return Err(answer::not_refused(&format!("upload {}", step.image)));
     }
@@ -260,6 +263,8 @@ fn accepted(context: &Context<'_>, step: &Upload, start: u64) -> Checked {
         None => return Ok(()),
         Some(StartsAt::Byte(expected)) if u64::from(expected) == start => return Ok(()),
         Some(StartsAt::Byte(expected)) => format!("expected {expected}"),
+        Some(StartsAt::End) if start == total => return Ok(()),
+        Some(StartsAt::End) => format!("expected {total}: it has the image already"),
         Some(StartsAt::Resumed) => match context.broken_off_at(&step.image) {
             // More may have been under way than was acknowledged.
             Some(offset) if start > 0 && start >= offset => return Ok(()),

@@ -1,0 +1,213 @@
+//! The data of the page: an index of all scenarios, and chunks with their details. The names of the keys are those that the
+//! scripts in `assets` read.
+
+use super::pack::pack;
+use crate::display::visible;
+use crate::story::{Kind, Log, Stories, Story};
+use hil_record::{CoreName, Evidence, FlashSnapshot, RunRecord, ScenarioRecord, StepRecord};
+use serde::Serialize;
+use std::borrow::Cow;
+
+/// A chunk is closed when it has so many scenarios, or lines of log: one is unpacked whole when one of its scenarios is
+/// opened. We chose both.
+const CHUNK_SCENARIOS: usize = 100;
+const CHUNK_LINES: usize = 5000;
+
+/// What is put into the page, packed.
+pub(crate) struct Data {
+    pub(crate) index: String,
+    pub(crate) chunks: Vec<String>,
+    pub(crate) outside: String,
+}
+
+#[derive(Serialize)]
+struct Index<'a> {
+    run: &'a str,
+    duration: u64,
+    kinds: [&'static str; Kind::ALL.len()],
+    boards: Vec<Cow<'a, str>>,
+    scenarios: Vec<Entry<'a>>,
+}
+
+/// A scenario in the list. What it lacks is left out.
+#[derive(Serialize)]
+struct Entry<'a> {
+    name: Cow<'a, str>,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    board: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start: Option<u64>,
+    took: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    requirements: Vec<Cow<'a, str>>,
+    chunk: usize,
+    place: usize,
+}
+
+#[derive(Serialize)]
+struct Details<'a> {
+    summary: Cow<'a, str>,
+    file: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issue: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    firmware: Option<Cow<'a, str>>,
+    retries: u64,
+    steps: Vec<Step<'a>>,
+    uploads: Vec<UploadData<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flash: Option<&'a FlashSnapshot>,
+    log: LogData<'a>,
+}
+
+#[derive(Serialize)]
+struct Step<'a> {
+    number: u32,
+    name: Cow<'a, str>,
+    text: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u32>,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<Cow<'a, str>>,
+    start: u64,
+    took: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    evidence: Vec<[Cow<'a, str>; 3]>,
+}
+
+#[derive(Serialize)]
+struct UploadData<'a> {
+    image: Cow<'a, str>,
+    total: u64,
+    points: &'a [(u64, u64)],
+}
+
+/// A line is `[at, place of its kind, core or "", text]`.
+#[derive(Serialize)]
+struct LogData<'a> {
+    left_out: u64,
+    lines: Vec<(u64, u8, &'static str, Cow<'a, str>)>,
+}
+
+/// The data of a page.
+pub(crate) fn data(record: &RunRecord, stories: &Stories) -> Data {
+    let mut entries = Vec::with_capacity(record.scenarios.len());
+    let mut chunks = Vec::new();
+    let mut open: Vec<Details<'_>> = Vec::new();
+    let mut lines = 0;
+    for (scenario, story) in record.scenarios.iter().zip(&stories.scenarios) {
+        entries.push(entry(scenario, chunks.len(), open.len()));
+        lines += story.log.lines.len();
+        open.push(details(scenario, story));
+        if open.len() >= CHUNK_SCENARIOS || lines >= CHUNK_LINES {
+            chunks.push(pack(&open));
+            open.clear();
+            lines = 0;
+        }
+    }
+    if !open.is_empty() {
+        chunks.push(pack(&open));
+    }
+    let boards = &record.rig.boards;
+    Data {
+        index: pack(&Index {
+            run: &record.run,
+            duration: record.duration_ms,
+            kinds: Kind::ALL.map(Kind::word),
+            boards: boards.iter().map(|board| visible(&board.name)).collect(),
+            scenarios: entries,
+        }),
+        chunks,
+        outside: pack(&log(&stories.outside)),
+    }
+}
+
+fn entry(scenario: &ScenarioRecord, chunk: usize, place: usize) -> Entry<'_> {
+    Entry {
+        name: visible(&scenario.name),
+        verdict: scenario.outcome.verdict().word(),
+        board: scenario.board.as_deref().map(visible),
+        start: scenario.started_ms,
+        took: scenario.duration_ms,
+        cause: scenario.outcome.cause().map(visible),
+        requirements: scenario.requirements.iter().map(|id| visible(id)).collect(),
+        chunk,
+        place,
+    }
+}
+
+fn details<'a>(scenario: &'a ScenarioRecord, story: &'a Story) -> Details<'a> {
+    Details {
+        summary: visible(&scenario.summary),
+        file: visible(&scenario.file),
+        kind: scenario.outcome.kind_word(),
+        help: scenario.outcome.help().map(visible),
+        issue: scenario.known_issue.as_deref().map(visible),
+        firmware: scenario.firmware.as_ref().map(|set| visible(&set.name)),
+        retries: scenario.retries,
+        steps: scenario.steps.iter().map(step).collect(),
+        uploads: story
+            .uploads
+            .iter()
+            .map(|upload| UploadData {
+                image: visible(&upload.image),
+                total: upload.total,
+                points: &upload.points,
+            })
+            .collect(),
+        flash: story.flash.as_ref(),
+        log: log(&story.log),
+    }
+}
+
+fn step(step: &StepRecord) -> Step<'_> {
+    Step {
+        number: step.step.number,
+        name: visible(&step.step.name),
+        text: visible(&step.step.text),
+        line: step.step.line,
+        verdict: step.outcome.verdict().word(),
+        cause: step.outcome.cause().map(visible),
+        start: step.started_ms,
+        took: step.duration_ms,
+        evidence: step.evidence.iter().map(evidence).collect(),
+    }
+}
+
+/// What, found, expected or nothing.
+fn evidence(evidence: &Evidence) -> [Cow<'_, str>; 3] {
+    [
+        visible(&evidence.what),
+        visible(&evidence.found),
+        evidence
+            .expected
+            .as_deref()
+            .map_or(Cow::Borrowed(""), visible),
+    ]
+}
+
+fn log(log: &Log) -> LogData<'_> {
+    LogData {
+        left_out: log.left_out,
+        lines: log
+            .lines
+            .iter()
+            .map(|line| {
+                let core = match line.core {
+                    Some(CoreName::App) => "app",
+                    Some(CoreName::Net) => "net",
+                    None => "",
+                };
+                (line.at, line.kind as u8, core, visible(&line.text))
+            })
+            .collect(),
+    }
+}

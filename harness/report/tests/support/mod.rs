@@ -1,0 +1,59 @@
+//! Runs that reports are made of.
+
+use hil_record::{Event, EventKind, RunRecord};
+
+/// A run with every verdict on two boards, in which everything that a board or a file can say tries to be more than text.
+pub(crate) fn hostile() -> Vec<Event> {
+    include_str!("../data/hostile.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("the file holds events"))
+        .collect()
+}
+
+/// A run of `count` scenarios: those of [`hostile`] that ran, again and again, each under a name of its own.
+#[allow(dead_code, reason = "not all tests need a large run")]
+pub(crate) fn large(count: usize) -> Vec<Event> {
+    let run = hostile();
+    let is_start = |event: &Event| matches!(event.kind, EventKind::ScenarioStarted(_));
+    let first = run.iter().position(is_start).expect("a scenario runs");
+    let last = run.len() - 2;
+    let scenarios: Vec<&[Event]> = run[first..last]
+        .chunk_by(|_, next| !is_start(next))
+        .collect();
+    let mut events = run[..first].to_vec();
+    for number in 0..count {
+        for event in scenarios[number % scenarios.len()] {
+            let mut event = event.clone();
+            event.at += 6000 * number as u64;
+            rename(&mut event.kind, number);
+            events.push(event);
+        }
+    }
+    let mut end = run[last + 1].clone();
+    end.at = 6000 * (count as u64 + 1);
+    events.push(end);
+    for (seq, event) in (0..).zip(&mut events) {
+        event.seq = seq;
+    }
+    if let EventKind::RunStarted(start) = &mut events[0].kind {
+        start.planned.clear();
+    }
+    events
+}
+
+fn rename(kind: &mut EventKind, number: usize) {
+    let name = match kind {
+        EventKind::ScenarioStarted(started) => &mut started.scenario,
+        EventKind::ScenarioFinished { scenario, .. }
+        | EventKind::StepStarted { scenario, .. }
+        | EventKind::StepFinished { scenario, .. } => scenario,
+        EventKind::Flash(snapshot) => &mut snapshot.scenario,
+        _ => return,
+    };
+    *name = format!("{name}#{number}");
+}
+
+/// The record of a run.
+pub(crate) fn record(events: &[Event]) -> RunRecord {
+    RunRecord::from_events(events).expect("the events are those of a run")
+}
