@@ -106,13 +106,21 @@ impl LogLine {
                     line(Kind::Link, format!("{how}: {cause}")),
                 )
             }
-            EventKind::Power { board, action } => {
+            EventKind::Power {
+                board,
+                action,
+                latency_us,
+            } => {
                 let text = match action {
                     PowerAction::On => "power on",
                     PowerAction::Off => "power off",
                     PowerAction::Cut => "power cut",
                 };
-                (Some(board.as_str()), line(Kind::Power, text.to_owned()))
+                let text = match latency_us {
+                    Some(took) => format!("{text} (the switch took {} ms)", took.div_ceil(1000)),
+                    None => text.to_owned(),
+                };
+                (Some(board.as_str()), line(Kind::Power, text))
             }
             EventKind::Button {
                 board,
@@ -152,6 +160,7 @@ impl LogLine {
             | EventKind::ScenarioFinished { .. }
             | EventKind::StepStarted { .. }
             | EventKind::StepFinished { .. }
+            | EventKind::Wear(_)
             | EventKind::Flash(_)
             | EventKind::UploadProgress { .. } => return None,
         })
