@@ -171,9 +171,12 @@ fn a_board_at_its_budget_runs_no_further_scenario() {
         let text = format!("scenario: {name}\nsummary: Wears.\nsteps:\n{steps}");
         desk.write(&format!("mine/{name}.yaml"), &text);
     };
-    // What is blank needs no erase; what is programmed over it does.
-    scenario("a", "  - program: baseline\n  - program: update\n");
+    // An upload into a blank slot erases nothing; programming over it does.
+    let upload = "  - program: baseline\n  - expect_boot: { app: baseline, within: 60s }\n  \
+        - upload: { image: update.app, over: uart }\n";
+    scenario("a", upload);
     scenario("b", "  - program: baseline\n");
+    scenario("c", "  - program: baseline\n");
     let ended = desk.run(&["run", "mine", "--rig", "rig.yaml", "--json"]);
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     let record = ended.record();
@@ -182,8 +185,8 @@ fn a_board_at_its_budget_runs_no_further_scenario() {
         .iter()
         .map(|scenario| scenario.outcome.kind_word())
         .collect();
-    assert_eq!(ends, [None, Some("worn".to_owned())]);
-    let cause = record.scenarios[1].outcome.cause().unwrap_or_default();
+    assert_eq!(ends, [None, None, Some("worn".to_owned())]);
+    let cause = record.scenarios[2].outcome.cause().unwrap_or_default();
     assert!(
         cause.starts_with("flash of board `dk` is worn: the page at 0x")
             && cause.ends_with("was erased 1 times, its rig file allows 1"),
