@@ -34,8 +34,8 @@ pub(crate) enum Uploaded {
         /// Bytes that the board had acknowledged.
         offset: u64,
     },
-    /// The board answered with an error: its words.
-    Refused(String),
+    /// The board answered with an error.
+    Refused(Refused),
 }
 
 /// An SMP client whose packets are all events, and whose waits end when the run is stopped.
@@ -137,7 +137,7 @@ impl Link {
             Err(_) if self.cancel.is_cancelled() => Err(Trouble::Cancelled),
             Err(ClientError::Stopped { offset, .. }) => Ok(Uploaded::Stopped { offset }),
             Err(error) => match error.refused() {
-                Some(refused) => Ok(Uploaded::Refused(refused.to_string())),
+                Some(refused) => Ok(Uploaded::Refused(refused.clone())),
                 None => Err(self.trouble(&error)),
             },
         }
