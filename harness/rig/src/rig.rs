@@ -6,7 +6,7 @@ use crate::core::Core;
 use crate::error::{Purpose, RigError};
 use crate::file::{
     BleSpec, BoardKind, BoardSpec, ButtonSpec, Cuts, ExternalFlash, PowerSpec, ProbeSelector,
-    ProbeSpec, RealSpec, RigFile, ScpiPlace, ScpiWords, UartPortSpec, UartSpec, UsbSwitch,
+    ProbeSpec, RealSpec, Recover, RigFile, ScpiPlace, ScpiWords, UartPortSpec, UartSpec, UsbSwitch,
 };
 use crate::launcher::{Offer, VirtualEndpoints, VirtualLauncher, VirtualProcess};
 use crate::lease::{self, Lease};
@@ -144,6 +144,7 @@ pub struct Board {
     uart_app: Option<UartSpec>,
     uart_net: Option<UartSpec>,
     external_flash: ExternalFlash,
+    recover: Recover,
     power: Arc<dyn PowerSwitch>,
     cuts: Cuts,
     recovery_button: Option<Arc<dyn Button>>,
@@ -207,6 +208,12 @@ impl Board {
     #[must_use]
     pub fn has_external_flash(&self) -> bool {
         self.external_flash != ExternalFlash::None
+    }
+
+    /// Whether the board may be erased completely to unlock it.
+    #[must_use]
+    pub fn may_be_erased(&self) -> bool {
+        self.recover == Recover::Allowed
     }
 
     /// Whether the rig file has a serial port for `core`.
@@ -484,6 +491,7 @@ impl Board {
             uart_app: real.uart_app.clone(),
             uart_net: real.uart_net.clone(),
             external_flash: spec.external_flash,
+            recover: spec.recover,
             power,
             cuts: real.cuts,
             recovery_button,

@@ -328,7 +328,12 @@ impl<'a> Context<'a> {
     pub(crate) fn program(&mut self, release: &str) -> Checked {
         let image = self.firmware.program(release)?;
         // What the board ran before must not be taken for what it runs after.
-        self.bench.hold()?;
+        if self.bench.hold()? {
+            self.see(Evidence::seen(
+                "locked",
+                "access port protection was on: flash and UICR of both cores were erased",
+            ));
+        }
         let external = self.firmware.external_partitions();
         let used = self.firmware.external_size();
         self.programmed = Some(self.bench.contents_of(release, image, used)?);

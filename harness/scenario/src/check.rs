@@ -134,6 +134,18 @@ fn impossible(step: &Step, firmware: &FirmwareSet) -> Option<(&'static str, Prob
                 step.of
             )),
         )),
+        Step::Upload(step)
+            if step.gives_up_after.is_some()
+                && (step.link_lost.is_some() || step.power_cut.is_some()) =>
+        {
+            Some((
+                "gives_up_after",
+                Problem::new(
+                    "a client that gives up loses neither power nor link: one of them ends the upload"
+                        .to_owned(),
+                ),
+            ))
+        }
         Step::Upload(step) if step.link_lost.is_some() && step.power_cut.is_some() => Some((
             "link_lost",
             Problem::new(

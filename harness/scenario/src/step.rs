@@ -79,6 +79,9 @@ pub struct Upload {
     pub power_cut: Option<UploadCut>,
     /// Loses the link at this moment. The step then ends without a link; the upload is not finished here.
     pub link_lost: Option<LinkLoss>,
+    /// The client waits no longer than this for the answer to its first chunk, and gives up. The upload is not finished.
+    #[serde(default, deserialize_with = "units::some_duration")]
+    pub gives_up_after: Option<Duration>,
     /// Another central wants the board at this moment. The upload goes on.
     pub second_central: Option<SecondCentral>,
     /// How long it may take.
@@ -91,6 +94,7 @@ impl Upload {
     #[must_use]
     pub fn new(image: ImageRef) -> Self {
         Self {
+            gives_up_after: None,
             image,
             over: None,
             to: None,

@@ -358,6 +358,9 @@ fn upload(f: &mut fmt::Formatter<'_>, step: &Upload) -> fmt::Result {
     if let Some(loss) = &step.link_lost {
         write!(f, ", lose the link at {}", loss.at)?;
     }
+    if let Some(after) = step.gives_up_after {
+        write!(f, ", give up after {}", humantime::format_duration(after))?;
+    }
     if let Some(second) = &step.second_central {
         let how = match second.expect {
             Answer::Accepted => "gets in",

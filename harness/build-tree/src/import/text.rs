@@ -62,6 +62,11 @@ pub(super) fn render(
     ));
     line(format_args!("  line: {}", word(&config.line)));
     line(format_args!("  max-sectors: {}", config.max_sectors));
+    if let Some(recovery) = &config.serial_recovery {
+        // A JSON text is a YAML text; what cannot be written is left out, and there is no such thing here.
+        let settings = serde_json::to_string(recovery).unwrap_or_else(|_| "{}".to_owned());
+        line(format_args!("  serial-recovery: {settings}"));
+    }
     if loader.simultaneous {
         for slots in images(layout) {
             line(format_args!("{slots}"));

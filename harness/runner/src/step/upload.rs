@@ -26,9 +26,17 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
     let number = step
         .to
         .map_or_else(|| usual_number(step, context.firmware.set()), u32::from);
-    let options = UploadOptions {
-        image: number,
-        ..UploadOptions::default()
+    let options = match step.gives_up_after {
+        Some(first_timeout) => UploadOptions {
+            image: number,
+            first_timeout,
+            first_attempts: 1,
+            ..UploadOptions::default()
+        },
+        None => UploadOptions {
+            image: number,
+            ..UploadOptions::default()
+        },
     };
     let total = image.bytes().len() as u64;
     let end = End::of(step);
@@ -71,6 +79,24 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
         (Uploaded::Stopped { offset }, End::LinkLost(loss)) => {
             lose_link(context, step, loss, offset, total)
         }
+        (Uploaded::GaveUp, _) => {
+            let after = step.gives_up_after.unwrap_or_default();
+            context.see(Evidence::seen(
+                "client",
+                format!("gave up: the first chunk was not answered within {after:?}"),
+            ));
+            Ok(())
+        }
+        (_, End::GivesUp) => Err(Trouble::error(
+            ErrorKind::Cut,
+            format_args!(
+                "the first chunk of {} was answered before the client gave up",
+                step.image
+            ),
+        )
+        .with_help(
+            "let it give up sooner, or send a larger image: the board erases before it answers",
+        )),
         (Uploaded::Complete(_), End::PowerCut(_) | End::LinkLost(_)) => Err(Trouble::error(
             ErrorKind::Cut,
             format_args!(
@@ -124,6 +150,7 @@ enum End<'a> {
     Whole,
     PowerCut(&'a UploadCut),
     LinkLost(&'a LinkLoss),
+    GivesUp,
 }
 
 impl<'a> End<'a> {
@@ -132,6 +159,7 @@ impl<'a> End<'a> {
         match (&step.power_cut, &step.link_lost) {
             (Some(cut), _) => Self::PowerCut(cut),
             (None, Some(loss)) => Self::LinkLost(loss),
+            (None, None) if step.gives_up_after.is_some() => Self::GivesUp,
             (None, None) => Self::Whole,
         }
     }
@@ -139,7 +167,7 @@ impl<'a> End<'a> {
     const fn loss(self) -> Option<&'a LinkLoss> {
         match self {
             Self::LinkLost(loss) => Some(loss),
-            Self::Whole | Self::PowerCut(_) => None,
+            Self::Whole | Self::PowerCut(_) | Self::GivesUp => None,
         }
     }
 
@@ -151,6 +179,8 @@ impl<'a> End<'a> {
                 LossPoint::Share(share) => Some(share.of(total)),
                 LossPoint::LastAnswer => None,
             },
+            // Whatever the board answers was too soon.
+            Self::GivesUp => Some(0),
             Self::Whole => None,
         }
     }
@@ -232,6 +262,8 @@ fn note(
     let sent = match (uploaded, reached) {
         (Uploaded::Complete(_), _) => Sent::Whole,
         (Uploaded::Stopped { offset }, _) => part(*offset),
+        // It has the first chunk, whenever it comes to it.
+        (Uploaded::GaveUp, _) => part(0),
         (Uploaded::Refused(_), Some(offset)) => part(offset),
         // Refused before it began: nothing was written.
         (Uploaded::Refused(_), None) => {

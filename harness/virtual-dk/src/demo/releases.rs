@@ -112,8 +112,10 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
         update = update.net(make.net_image(&network.update, version));
     }
     let unseen = unseen_slot(&make, &baseline);
+    let locked = locked(&baseline);
     let mut releases = vec![baseline, update, no_app];
     releases.extend(unseen);
+    releases.extend(locked);
     releases.extend(history(&make, &mcuboot, network.as_ref()));
     if keys.encryption.is_none() {
         releases.push(
@@ -320,6 +322,29 @@ fn history(make: &Maker<'_>, mcuboot: &[u8], network: Option<&Network>) -> Vec<R
         release.app(image)
     })
     .collect()
+}
+
+/// The baseline as it leaves a factory: both cores closed to debuggers from the next start on. Only for boards with firmware on
+/// both cores.
+fn locked(baseline: &Release) -> Option<Release> {
+    /// What opens a port when it is in UICR is another word.
+    const CLOSED: &[u8] = &[0; 4];
+    /// APPROTECT and SECUREAPPROTECT of the application core, APPROTECT of the network core.
+    const APP: [(u32, &[u8]); 2] = [(0x00FF_8000, CLOSED), (0x00FF_801C, CLOSED)];
+    const NET: [(u32, &[u8]); 1] = [(0x01FF_8000, CLOSED)];
+    if baseline.program.len() < 2 {
+        return None;
+    }
+    let mut release = Release::of(
+        "locked",
+        "the baseline, closed to debuggers: access port protection of both cores in UICR",
+    );
+    release.program.clone_from(&baseline.program);
+    release.program.extend([
+        ("app", "closed.hex", hex_file::render(&APP)),
+        ("net", "closed_CPUNET.hex", hex_file::render(&NET)),
+    ]);
+    Some(release)
 }
 
 /// What shows that the counter decides, and not the version.
