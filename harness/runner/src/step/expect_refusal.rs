@@ -28,8 +28,11 @@ pub(super) fn run(context: &mut Context<'_>, step: &ExpectRefusal) -> Checked {
     }
     let answers = match step.refusal {
         Refusal::Upload(code) => (Answer::Refused(Some(code)), None),
-        Refusal::Mark(code) => (Answer::Accepted, Some(Answer::Refused(Some(code)))),
-        Refusal::Boot { .. } => (Answer::Accepted, Some(Answer::Accepted)),
+        Refusal::Mark(code) => (
+            Answer::Accepted,
+            Some(MarkAnswer::Honest(Answer::Refused(Some(code)))),
+        ),
+        Refusal::Boot { .. } => (Answer::Accepted, Some(MarkAnswer::default())),
     };
     // What runs, and must go on running, is asked before anything is done.
     let running = running(context, step.within)?;
@@ -46,7 +49,7 @@ pub(super) fn run(context: &mut Context<'_>, step: &ExpectRefusal) -> Checked {
             image: step.image.clone(),
             request: Request::Test,
             over: step.over,
-            expect: MarkAnswer::Honest(expect),
+            expect,
         };
         mark::run(context, &mark)?;
     }

@@ -124,7 +124,7 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
                     outcome.stats.restarts
                 ),
             ));
-            accepted(context, step, start)?;
+            accepted(context, step, start, total)?;
             check_intrusion(context, step, intrusion)
         }
         (Uploaded::Refused(found), _) => {
@@ -287,7 +287,7 @@ fn note(
     });
 }
 
-fn accepted(context: &Context<'_>, step: &Upload, start: u64) -> Checked {
+fn accepted(context: &Context<'_>, step: &Upload, start: u64, total: u64) -> Checked {
     if matches!(step.expect, Answer::Refused(_)) {
         return Err(answer::not_refused(&format!("upload {}", step.image)));
     }
@@ -295,6 +295,8 @@ fn accepted(context: &Context<'_>, step: &Upload, start: u64) -> Checked {
         None => return Ok(()),
         Some(StartsAt::Byte(expected)) if u64::from(expected) == start => return Ok(()),
         Some(StartsAt::Byte(expected)) => format!("expected {expected}"),
+        Some(StartsAt::End) if start == total => return Ok(()),
+        Some(StartsAt::End) => format!("expected {total}: it has the image already"),
         Some(StartsAt::Resumed) => match context.broken_off_at(&step.image) {
             // More may have been under way than was acknowledged.
             Some(offset) if start > 0 && start >= offset => return Ok(()),
