@@ -52,6 +52,8 @@ pub(crate) struct Context<'a> {
     pub(crate) events: Events,
     /// Name of the variant.
     pub(crate) scenario: String,
+    /// Whether the events tell what the flash holds at the end.
+    pub(crate) flash_told: bool,
     transport: Transport,
     /// When the scenario as a whole has to have ended.
     limit: Instant,
@@ -146,6 +148,7 @@ impl<'a> Context<'a> {
             cancel: bench.cancel.clone(),
             events: bench.events.clone(),
             scenario: variant.name.clone(),
+            flash_told: false,
             transport: variant.transport,
             limit: now + limit,
             clock,

@@ -8,7 +8,7 @@ use crate::events::Events;
 use crate::firmware::Firmware;
 use crate::plan::Job;
 use crate::trouble::{Checked, Trouble};
-use crate::{standing, step};
+use crate::{snapshot, standing, step};
 use hil_record::{ErrorKind, EventKind, Evidence, Outcome, ScenarioStarted, SkipKind, StepInfo};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -152,6 +152,7 @@ impl<'a> Sequence<'a> {
                 }
             }
         }
+        snapshot::at_the_end(context, &self.outcome);
         self.outcome
     }
 
