@@ -137,12 +137,6 @@ impl RunDirectory {
         self.path.join("junit.xml")
     }
 
-    /// The digests of all files of the run.
-    #[must_use]
-    pub fn manifest(&self) -> PathBuf {
-        self.path.join("manifest.json")
-    }
-
     /// The record in the Common Test Report Format.
     #[must_use]
     pub fn ctrf(&self) -> PathBuf {
@@ -159,6 +153,12 @@ impl RunDirectory {
     #[must_use]
     pub fn html(&self) -> PathBuf {
         self.path.join("report.html")
+    }
+
+    /// The digests of all files of the run.
+    #[must_use]
+    pub fn manifest(&self) -> PathBuf {
+        self.path.join("manifest.json")
     }
 
     /// What a core of a board printed.

@@ -11,7 +11,6 @@ use crate::link::{Link, Reply};
 use crate::step::slot_numbers;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::DeviceId;
-use hil_bootloader::predict::Request;
 use hil_clock::{Instant, SharedClock};
 use hil_image::{Image, network};
 use hil_record::{ErrorKind, EventKind, Evidence, PowerAction};
@@ -78,6 +77,8 @@ struct Start {
 
 /// What was in the board's memories when it had been programmed and had not run yet.
 pub(crate) struct Programmed {
+    /// Of which release.
+    pub(crate) release: String,
     pub(crate) app: Vec<u8>,
     pub(crate) net: Vec<u8>,
     /// From its start to the end of the last partition there.
@@ -324,10 +325,15 @@ impl<'a> Context<'a> {
     pub(crate) fn program(&mut self, release: &str) -> Checked {
         let image = self.firmware.program(release)?;
         // What the board ran before must not be taken for what it runs after.
-        self.bench.hold()?;
+        if self.bench.hold()? {
+            self.see(Evidence::seen(
+                "locked",
+                "access port protection was on: flash and UICR of both cores were erased",
+            ));
+        }
         let external = self.firmware.external_partitions();
         let used = self.firmware.external_size();
-        self.programmed = Some(self.bench.contents_of(image, used)?);
+        self.programmed = Some(self.bench.contents_of(release, image, used)?);
         self.history.clear();
         self.starting(StartedBy::Program);
         let report = self.bench.program(image, &external)?;
@@ -386,7 +392,15 @@ impl<'a> Context<'a> {
                 Expected::new(parsed, image.plain_copy(), form)
             }
         };
-        Ok(expected.compare(&bytes))
+        let found = expected.compare(&bytes);
+        // With swap-offset an upload lies one sector up in the slot, and only what was swapped out at its start.
+        let sector = self.firmware.set().bootloader.sector_size as usize;
+        match (self.firmware.lies_one_sector_up(slot), bytes.get(sector..)) {
+            (true, Some(behind)) if found.is_err() => Ok(expected
+                .compare(behind)
+                .map_err(|mismatch| mismatch.nearer(found.err()))),
+            _ => Ok(found),
+        }
     }
 
     /// The firmware version that the network core's flash says in its `fw_info`; the inner error says why none.
@@ -402,13 +416,29 @@ impl<'a> Context<'a> {
 
     /// Takes the power away.
     pub(crate) fn power_off(&mut self, action: PowerAction) -> Checked {
-        self.bench.power_off(action)
+        let proof = self.bench.power_off(action)?;
+        self.see_proof(proof);
+        Ok(())
+    }
+
+    /// Waits until the power has been off for `off_for`: looking whether it is counts.
+    pub(crate) fn stay_off(&self, off_for: Duration) -> Checked {
+        let since = self.bench.off_since().unwrap_or_else(|| self.clock.now());
+        self.wait_until(since + off_for)
     }
 
     /// Gives the power back, which starts the board.
     pub(crate) fn power_on(&mut self) -> Checked {
         self.starting(StartedBy::Power);
-        self.bench.power_on()
+        let proof = self.bench.power_on()?;
+        self.see_proof(proof);
+        Ok(())
+    }
+
+    fn see_proof(&mut self, proof: Option<String>) {
+        if let Some(proof) = proof {
+            self.see(Evidence::seen("power loss proven by", proof));
+        }
     }
 
     /// Resets the chip through the probe.
@@ -437,6 +467,7 @@ impl<'a> Context<'a> {
             // Connected first: the time of the start is that of the request.
             self.connect(over, self.deadline(CONNECT_WITHIN))?;
             if attempt == 1 {
+                self.bench.hears();
                 self.starting(StartedBy::Smp);
             }
             match self.bench.link(over)?.reset() {
@@ -511,37 +542,20 @@ impl<'a> Context<'a> {
         Ok(list)
     }
 
-    /// Requests a test of an image, or confirms it.
+    /// Requests a test of an image, or confirms it. What the board made of it is for the step to note.
     pub(crate) fn mark(
         &mut self,
         over: Option<Transport>,
         hash: &[u8],
         confirm: bool,
     ) -> Checked<Reply<ImageState>> {
-        let reply = self.ask(over, SMP_WITHIN, |link| link.mark(hash, confirm))?;
-        self.done(match reply {
-            Reply::Done(_) => What::Marked {
-                hash: hash.to_vec(),
-                request: if confirm {
-                    Request::Confirm
-                } else {
-                    Request::Test
-                },
-            },
-            Reply::Refused(_) => What::Answered,
-        });
-        Ok(reply)
+        self.ask(over, SMP_WITHIN, |link| link.mark(hash, confirm))
     }
 
-    /// Erases a slot.
+    /// Erases a slot. What the board made of it is for the step to note.
     pub(crate) fn erase(&mut self, over: Option<Transport>, slot: Slot) -> Checked<Reply<()>> {
         let (image, number) = slot_numbers(slot);
-        let reply = self.ask(over, SMP_WITHIN, |link| link.erase(2 * image + number))?;
-        self.done(match reply {
-            Reply::Done(()) => What::Erased { slot },
-            Reply::Refused(_) => What::Answered,
-        });
-        Ok(reply)
+        self.ask(over, SMP_WITHIN, |link| link.erase(2 * image + number))
     }
 
     /// Asks over a step's link, or the variant's own. A link that is lost on the way is made again, and what was asked is

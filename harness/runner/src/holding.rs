@@ -235,6 +235,30 @@ pub(crate) enum Mismatch {
 }
 
 impl Mismatch {
+    /// Of two places where the image was looked for, the mismatch that is nearer to it.
+    pub(crate) fn nearer(self, other: Option<Self>) -> Self {
+        match other {
+            Some(other) if other.distance() < self.distance() => other,
+            Some(_) | None => self,
+        }
+    }
+
+    fn distance(&self) -> u8 {
+        match self {
+            Self::CipherText | Self::PlainText => 0,
+            Self::Bytes {
+                part: Part::Payload | Part::Tlvs,
+                ..
+            } => 1,
+            Self::OtherImage { .. } => 2,
+            Self::Bytes {
+                part: Part::Header, ..
+            } => 3,
+            Self::Erased => 4,
+            Self::SlotTooSmall { .. } => 5,
+        }
+    }
+
     fn bytes(part: Part, base: usize, found: &[u8], expected: &[u8], secret: bool) -> Self {
         let differs = |(found, expected): (&u8, &u8)| found != expected;
         let first = found.iter().zip(expected).position(differs).unwrap_or(0);

@@ -8,7 +8,7 @@ use crate::scenario::{Scenario, step_path};
 use crate::source::FileError;
 use crate::step::{Answer, Step};
 use crate::variant::Variant;
-use crate::words::{Slot, Stored};
+use crate::words::Stored;
 use hil_bootloader::Mode;
 
 /// What a check found.
@@ -134,14 +134,28 @@ fn impossible(step: &Step, firmware: &FirmwareSet) -> Option<(&'static str, Prob
                 step.of
             )),
         )),
+        Step::Upload(step)
+            if step.gives_up_after.is_some()
+                && (step.link_lost.is_some() || step.power_cut.is_some()) =>
+        {
+            Some((
+                "gives_up_after",
+                Problem::new(
+                    "a client that gives up loses neither power nor link: one of them ends the upload"
+                        .to_owned(),
+                ),
+            ))
+        }
         Step::Upload(step) if step.link_lost.is_some() && step.power_cut.is_some() => Some((
             "link_lost",
             Problem::new(
                 "an upload ends with `power_cut` or with `link_lost`, not with both".to_owned(),
             ),
         )),
-        Step::Upload(step) if step.expect == Answer::Accepted => {
-            let secondary = firmware.layout.slot(Slot::AppSecondary)?;
+        // Of a damaged image nothing is known before it is made.
+        Step::Upload(step) if step.expect == Answer::Accepted && step.image.damage.is_none() => {
+            let slot = firmware.update_slot(step.image.core);
+            let secondary = firmware.layout.slot(slot)?;
             let length = firmware.image(&step.image).ok()?.bytes().len();
             let room = match firmware.bootloader.mode {
                 // An update lies one sector up.
@@ -156,7 +170,7 @@ fn impossible(step: &Step, firmware: &FirmwareSet) -> Option<(&'static str, Prob
                     Problem {
                         advice: Some("write `expect: refused` if that is the point".to_owned()),
                         ..Problem::new(format!(
-                            "`{}` has {length} bytes, more than the {room} of `app.secondary`",
+                            "`{}` has {length} bytes, more than the {room} of `{slot}`",
                             step.image
                         ))
                     },

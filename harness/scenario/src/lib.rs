@@ -15,6 +15,7 @@ mod matrix;
 mod needs;
 mod node;
 mod radio;
+mod refusal;
 mod reset;
 mod scenario;
 mod source;
@@ -36,14 +37,19 @@ pub use firmware::{
     ReleaseImage, UnknownRole,
 };
 pub use library::load_scenarios;
+pub use matrix::ReleaseNames;
 pub use needs::{
-    BoardFeature, BootloaderNeeds, Capabilities, ModeNeed, Needs, Unmet, uses_external_flash,
+    BoardFeature, BootloaderNeeds, Capabilities, FlashNeed, ModeNeed, Needs, Unmet,
+    uses_external_flash,
 };
 pub use radio::{ExpectRadio, LinkLoss, LossPoint, SecondCentral, StartsAt};
+pub use refusal::{ExpectRefusal, ExpectUpdate, Leaves, Refusal, RefusalCode};
 pub use reset::{Button, PowerCycle, Reset, ResetBy};
 pub use scenario::{KnownIssue, RequirementId, Scenario, StandingCheck};
 pub use source::{FileError, Place};
-pub use step::{Answer, CutAt, Erase, Mark, PowerCut, Request, Step, Upload, UploadCut};
+pub use step::{
+    Answer, CutAt, Erase, EraseAnswer, Mark, MarkAnswer, PowerCut, Request, Step, Upload, UploadCut,
+};
 pub use units::Percent;
 pub use variant::{PlannedStep, Variant};
 pub use words::{Core, ImageRef, Slot, Stored, Transport};

@@ -67,8 +67,12 @@ pub(crate) enum Fault {
     UnusedSlotTouched,
     /// The network core stops before it has said a word.
     NetworkCoreDead,
+    /// The network core runs after its first start, and after no other one.
+    NetworkCoreDeadAfterReset,
     /// The application core stops before it has said a word.
     ApplicationCoreDead,
+    /// The update slot is not erased while it has a request: what the bootloader refuses stays.
+    RefusedImageStays,
     /// The board resets itself when a central is gone.
     ResetsWhenTheLinkIsLost,
     /// The board is on the air once, and never again after a reset.
@@ -80,6 +84,8 @@ pub(crate) enum Fault {
     LosesABit { at: u32, write: u32 },
     /// Flash in a range of addresses takes nothing, neither writes nor erases, and says that it did.
     IgnoresWrites { from: u32, to: u32 },
+    /// Flash in a range of addresses is not erased, although it says that it was.
+    IgnoresErases { from: u32, to: u32 },
     /// The bootloader does not see that the network core still copies what it was given.
     CopyNotAwaited,
     /// The application core writes a word to an erased address before each reset by software.
@@ -161,6 +167,11 @@ impl Firmware for Broken {
             (Fault::NetworkCoreDead, Core::Net) | (Fault::ApplicationCoreDead, Core::App) => {
                 bus.hang()
             }
+            (Fault::NetworkCoreDeadAfterReset, Core::Net)
+                if self.written.load(Ordering::SeqCst) > 0 =>
+            {
+                bus.hang()
+            }
             (fault, _) => StockFirmware.run(&mut FaultyBus {
                 bus,
                 fault,
@@ -208,6 +219,11 @@ impl FaultyBus<'_> {
 
     fn ignores(&self, address: u32) -> bool {
         matches!(self.fault, Fault::IgnoresWrites { from, to } if (from..to).contains(&address))
+    }
+
+    fn ignores_erase(&self, address: u32) -> bool {
+        self.ignores(address)
+            || matches!(self.fault, Fault::IgnoresErases { from, to } if (from..to).contains(&address))
     }
 }
 
@@ -283,10 +299,19 @@ impl CoreBus for FaultyBus<'_> {
     }
 
     fn flash_erase(&mut self, address: u32, length: u32) -> Result<(), BusError> {
-        if self.ignores(address)
+        if self.ignores_erase(address)
             || self.fault == Fault::NetworkFlashNotWritten && address >= NET_PRIMARY
         {
             return Ok(());
+        }
+        if self.fault == Fault::RefusedImageStays
+            && (APP_SECONDARY..SECONDARY_END).contains(&address)
+        {
+            let mut magic = [0; 16];
+            self.bus.read(SECONDARY_END - 16, &mut magic)?;
+            if magic != [0xFF; 16] {
+                return Ok(());
+            }
         }
         self.bus.flash_erase(address, length)
     }
@@ -312,13 +337,16 @@ impl CoreBus for FaultyBus<'_> {
     }
 
     fn external_erase(&mut self, offset: u32, length: u32) -> Result<(), BusError> {
-        if self.ignores(EXTERNAL + offset) {
+        if self.ignores_erase(EXTERNAL + offset) {
             return Ok(());
         }
         self.bus.external_erase(offset, length)
     }
 
     fn uart_write(&mut self, bytes: &[u8]) -> Result<(), Stopped> {
+        if self.fault == Fault::NetworkCoreDeadAfterReset && self.bus.core() == Core::Net {
+            self.written.store(1, Ordering::SeqCst);
+        }
         self.bus.uart_write(bytes)
     }
 

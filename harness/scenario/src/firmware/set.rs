@@ -3,10 +3,11 @@
 use super::file::{FirmwareFile, Sha256Hex, key_path};
 use super::layout::Layout;
 use crate::locate::{NodePath, Part, Segment};
+use crate::matrix::ReleaseNames;
 use crate::node::{self, NodeError};
 use crate::source::{FileError, Source, nearest};
 use crate::words::{Core, ImageRef, Slot};
-use hil_bootloader::{Config, ImageSlots, Mode, NetworkSlot};
+use hil_bootloader::{Config, ImageSlots, Mode, NetworkCore, NetworkSlot};
 use hil_image::{Image, ImageVersion};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -39,6 +40,8 @@ pub struct FirmwareSet {
 pub struct KeyFiles {
     /// PEM of the public key that images are signed for.
     pub signing: Option<PathBuf>,
+    /// PEM of the private half of it, which damaged images are signed with again. Few sets have it.
+    pub signing_private: Option<PathBuf>,
     /// PEM of the private key that content keys are wrapped for.
     pub encryption: Option<PathBuf>,
 }
@@ -160,6 +163,46 @@ impl FirmwareSet {
             })
     }
 
+    /// The SMP image number of a core's images: the network core's have one of their own where both cores are updated at
+    /// once, and else go into the slot of the application's.
+    #[must_use]
+    pub fn image_number(&self, core: Core) -> u8 {
+        match (core, self.bootloader.network_core) {
+            (Core::Net, NetworkCore::PcdSimultaneous) => 1,
+            (Core::App | Core::Net, _) => 0,
+        }
+    }
+
+    /// The slot that an update of a core waits in.
+    #[must_use]
+    pub fn update_slot(&self, core: Core) -> Slot {
+        match self.image_number(core) {
+            0 => Slot::AppSecondary,
+            _ => Slot::NetSecondary,
+        }
+    }
+
+    /// The releases that scenarios try one against the other.
+    #[must_use]
+    pub fn release_names(&self) -> ReleaseNames {
+        let whole = |release: &Release| {
+            !release.program.is_empty() && release.images.contains_key(&Core::App)
+        };
+        let names = |wanted: &dyn Fn(&str, &Release) -> bool| {
+            self.releases
+                .iter()
+                .filter(|(name, release)| wanted(name, release))
+                .map(|(name, _)| name.clone())
+                .collect()
+        };
+        ReleaseNames {
+            to_program: names(&|_, release| whole(release)),
+            to_send: names(&|name, release| {
+                whole(release) || (name == "update" && release.images.contains_key(&Core::App))
+            }),
+        }
+    }
+
     /// All images with their roles.
     pub fn roles(&self) -> impl Iterator<Item = (ImageRef, &ReleaseImage)> {
         self.releases.iter().flat_map(|(name, release)| {
@@ -198,6 +241,8 @@ struct Document {
 #[serde(deny_unknown_fields)]
 struct RawKeys {
     signing: Option<String>,
+    #[serde(rename = "signing-private")]
+    signing_private: Option<String>,
     encryption: Option<String>,
 }
 
@@ -242,6 +287,18 @@ impl Document {
             .advising("`line: nordic-3.0` is the first of the SDK that has it"));
         }
         let layout = self.layout.checked(self.bootloader.mode)?;
+        let bootloader = &self.bootloader;
+        if bootloader.network_core == NetworkCore::PcdSimultaneous
+            && bootloader.images.is_empty()
+            && layout.slot(Slot::NetSecondary).is_none()
+        {
+            return Err(NodeError::new(
+                path(&["bootloader", "network-core"]),
+                Part::Value,
+                "`pcd-simultaneous` needs a partition `net.secondary` in the layout".to_owned(),
+            )
+            .advising("it is where updates of the network core wait"));
+        }
         let key = |name: &str, file: &Option<String>| {
             file.as_ref()
                 .map(|file| {
@@ -253,6 +310,7 @@ impl Document {
         };
         let keys = KeyFiles {
             signing: key("signing", &self.keys.signing)?,
+            signing_private: key("signing-private", &self.keys.signing_private)?,
             encryption: key("encryption", &self.keys.encryption)?,
         };
         if self.releases.is_empty() {
@@ -295,7 +353,13 @@ fn with_slots(bootloader: Config, layout: &Layout) -> Config {
     if bootloader.images.is_empty()
         && let (Some(primary), Some(secondary)) = (area(Slot::AppPrimary), area(Slot::AppSecondary))
     {
-        bootloader = bootloader.with_images(vec![ImageSlots { primary, secondary }]);
+        let mut images = vec![ImageSlots { primary, secondary }];
+        if bootloader.network_core == NetworkCore::PcdSimultaneous
+            && let Some(secondary) = area(Slot::NetSecondary)
+        {
+            images.push(ImageSlots::simulated(secondary));
+        }
+        bootloader = bootloader.with_images(images);
     }
     if let Some(network) = layout.slot(Slot::NetPrimary) {
         bootloader.network_slot = NetworkSlot {
