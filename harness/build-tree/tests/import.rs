@@ -58,11 +58,30 @@ impl Desk {
             name: "sample".to_owned(),
             signing_key: None,
             encryption_key: Some(self.path("enc.pem")),
+            ..ImportOptions::default()
         };
         let imported = import(&read("old"), &read("new"), &options)?;
         write_files(&self.path("set"), &imported.files);
         std::fs::write(self.path("set/firmware.yaml"), &imported.text).unwrap();
         Ok(imported.findings)
+    }
+
+    /// With the same two builds once more, under names of their own.
+    fn import_releases(&self) -> Vec<Finding> {
+        let read = |name| BuildTree::read(&self.path(name)).unwrap();
+        let options = ImportOptions {
+            name: "sample".to_owned(),
+            encryption_key: Some(self.path("enc.pem")),
+            releases: vec![
+                ("2.3.0".to_owned(), read("old")),
+                ("v2.4.1".to_owned(), read("new")),
+            ],
+            ..ImportOptions::default()
+        };
+        let imported = import(&read("old"), &read("new"), &options).unwrap();
+        write_files(&self.path("set"), &imported.files);
+        std::fs::write(self.path("set/firmware.yaml"), &imported.text).unwrap();
+        imported.findings
     }
 
     fn text(&self) -> String {
@@ -122,7 +141,26 @@ fn a_build_of_every_line_becomes_a_set_without_mistakes(
     assert_eq!(verdicts, expected);
 }
 
-/// The same with images by the real imgtool.
+#[test]
+fn every_release_that_is_named_can_be_programmed_and_sent() {
+    let build = Build::new(Sdk::V2_7, Update::Swap);
+    let desk = Desk::new(&build, &build.successor());
+    let findings = desk.import_releases();
+    let names = desk.set().release_names();
+    assert_eq!(names.to_program, ["2.3.0", "baseline", "v2.4.1"]);
+    assert_eq!(names.to_send, ["2.3.0", "baseline", "update", "v2.4.1"]);
+    let told: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.severity != Severity::Note)
+        .map(ToString::to_string)
+        .collect();
+    assert!(
+        !told.iter().any(|told| told.contains("`2.3.0`")),
+        "{told:?}"
+    );
+}
+
+/// With images by the real imgtool.
 #[test]
 fn images_by_imgtool_are_taken_from_every_line() {
     let Some(tools) = std::env::var_os("DFU_HIL_PEERS").map(PathBuf::from) else {
