@@ -40,6 +40,14 @@ fn different(forecast: &Forecast<'_>, flash: &SimFlash) -> Mismatch {
     }
 }
 
+/// Where in the secondary slot an update lies.
+fn upload_start(config: &Config) -> u32 {
+    match config.mode {
+        Mode::SwapOffset => config.sector_size,
+        Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly => 0,
+    }
+}
+
 /// A board with the update uploaded and marked, and its forecast.
 fn updated<'a>(config: &'a Config, update: &[u8]) -> (Board<'a>, Forecast<'a>) {
     let mut board = Board::new(config, keys(), running());
@@ -52,7 +60,7 @@ fn updated<'a>(config: &'a Config, update: &[u8]) -> (Board<'a>, Forecast<'a>) {
             Action::Reset,
             Action::Program {
                 device: APP,
-                offset: SECONDARY,
+                offset: SECONDARY + upload_start(config),
                 bytes: update.to_vec(),
             },
             Action::Mark {
@@ -66,7 +74,13 @@ fn updated<'a>(config: &'a Config, update: &[u8]) -> (Board<'a>, Forecast<'a>) {
 
 #[rstest]
 fn an_update_ends_in_the_flash_that_is_forecast(
-    #[values(Mode::SwapMove, Mode::SwapScratch, Mode::OverwriteOnly)] mode: Mode,
+    #[values(
+        Mode::SwapMove,
+        Mode::SwapOffset,
+        Mode::SwapScratch,
+        Mode::OverwriteOnly
+    )]
+    mode: Mode,
 ) {
     let config = config(mode);
     let update = image(2, 12000);
@@ -87,9 +101,51 @@ fn an_update_ends_in_the_flash_that_is_forecast(
     assert_eq!(same(&forecast, &board), Match::default());
 }
 
+/// What was swapped out lies where the next upload does not erase it when the server erases as it goes on.
+#[test]
+fn an_upload_behind_a_confirmed_swap_offset_may_leave_its_first_sector() {
+    let config = config(Mode::SwapOffset);
+    let (mut board, mut forecast) = updated(&config, &image(2, 12000));
+    board.apply(&Action::Reset).unwrap();
+    forecast.boot(Some(1..=1)).unwrap();
+    forecast
+        .mark(&hash(&image(2, 12000)), Request::Confirm)
+        .unwrap();
+    board
+        .apply(&Action::Mark {
+            image: 0,
+            mark: Mark::Confirmed,
+        })
+        .unwrap();
+    let next = image(3, 9000);
+    forecast.upload(0, &next, Sent::Whole).unwrap();
+    let erased_to = (config.sector_size + next.len() as u32).next_multiple_of(config.sector_size);
+    for erased_from in [0, config.sector_size] {
+        let mut board = Board::new(&config, keys(), board.flash());
+        let erase = Action::Erase {
+            device: APP,
+            offset: SECONDARY + erased_from,
+            length: erased_to - erased_from,
+        };
+        let write = Action::Program {
+            device: APP,
+            offset: SECONDARY + config.sector_size,
+            bytes: next.clone(),
+        };
+        board.apply_all(&[erase, write]).unwrap();
+        same(&forecast, &board);
+    }
+}
+
 #[rstest]
 fn wherever_the_power_failed_the_flash_after_the_next_boot_is_among_those_forecast(
-    #[values(Mode::SwapMove, Mode::SwapScratch, Mode::OverwriteOnly)] mode: Mode,
+    #[values(
+        Mode::SwapMove,
+        Mode::SwapOffset,
+        Mode::SwapScratch,
+        Mode::OverwriteOnly
+    )]
+    mode: Mode,
     #[values(0, 4, 512)] torn: u32,
 ) {
     let config = config(mode);

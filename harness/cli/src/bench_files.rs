@@ -16,13 +16,35 @@ const DEFAULT_RIG: &str = "rigs/virtual.yaml";
 
 /// Reads the rig file that was named, the one in the folder `rigs` here, or the one in the binary.
 pub(crate) fn rig_file(named: Option<&Path>) -> Result<RigFile, CliError> {
-    let default = Path::new(DEFAULT_RIG);
-    let read = match named {
+    let read = match rig_path(named) {
         Some(path) => RigFile::load(path),
-        None if default.is_file() => RigFile::load(default),
-        None => RigFile::parse(&Path::new("built-in").join(DEFAULT_RIG), VIRTUAL_RIG),
+        None => RigFile::parse(&built_in_rig(), VIRTUAL_RIG),
     };
     read.map_err(|error| CliError::usage(error_chain(&error)).with_help(error.help()))
+}
+
+/// The name and the text of the same file.
+pub(crate) fn rig_text(named: Option<&Path>) -> Result<(PathBuf, String), CliError> {
+    match rig_path(named) {
+        Some(path) => match std::fs::read_to_string(path) {
+            Ok(text) => Ok((path.to_owned(), text)),
+            Err(error) => Err(CliError::usage(format_args!(
+                "rig file `{}` cannot be read: {error}",
+                path.display()
+            ))),
+        },
+        None => Ok((built_in_rig(), VIRTUAL_RIG.to_owned())),
+    }
+}
+
+/// The rig file on disk, if it is one.
+fn rig_path(named: Option<&Path>) -> Option<&Path> {
+    let default = Path::new(DEFAULT_RIG);
+    named.or_else(|| default.is_file().then_some(default))
+}
+
+fn built_in_rig() -> PathBuf {
+    Path::new("built-in").join(DEFAULT_RIG)
 }
 
 /// Reads a firmware set and every file that it names.

@@ -9,6 +9,7 @@
 //!   summary.md             the same for the page of a CI job
 //!   report.html            the same for people, with all logs
 //!   console/dk1-app.log    what each core printed
+//!   manifest.json          the digests of all of these, and of what the run was made from
 //! ```
 
 use crate::event::CoreName;
@@ -152,6 +153,12 @@ impl RunDirectory {
     #[must_use]
     pub fn html(&self) -> PathBuf {
         self.path.join("report.html")
+    }
+
+    /// The digests of all files of the run.
+    #[must_use]
+    pub fn manifest(&self) -> PathBuf {
+        self.path.join("manifest.json")
     }
 
     /// What a core of a board printed.

@@ -27,6 +27,11 @@ pub struct Event {
 pub enum EventKind {
     /// The run begins.
     RunStarted(RunStarted),
+    /// The files that the run is made from; follows its start.
+    Inputs {
+        /// All of them.
+        files: Vec<InputFile>,
+    },
     /// The run has ended; without this event it was killed.
     RunFinished {
         /// Whether somebody stopped it before all scenarios had their turn.
@@ -155,6 +160,7 @@ impl EventKind {
     pub const fn is_boundary(&self) -> bool {
         match self {
             Self::RunStarted(_)
+            | Self::Inputs { .. }
             | Self::RunFinished { .. }
             | Self::ScenarioStarted(_)
             | Self::ScenarioFinished { .. }
@@ -227,6 +233,37 @@ pub struct FirmwareInfo {
     pub name: String,
     /// SHA-256 over the firmware set's file and everything that it names, as hex digits.
     pub digest: String,
+}
+
+/// A file that a run is made from, as it was when it was read.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct InputFile {
+    /// What it is for.
+    pub role: InputRole,
+    /// Its name: for a scenario as [`ScenarioStarted::file`] has it, for a firmware file as its set has it.
+    pub name: String,
+    /// SHA-256 of its bytes, as hex digits.
+    pub sha256: String,
+    /// For a file of a firmware set, the digest of the set ([`FirmwareInfo::digest`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
+}
+
+/// What an input of a run is for.
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum InputRole {
+    /// A scenario file.
+    Scenario,
+    /// The rig file.
+    Rig,
+    /// A file that a firmware set programs or sends.
+    Firmware,
+    /// The lock file that the tool was built with: which version of every library is in it.
+    ToolLock,
 }
 
 /// Reads a list, or what stands there alone.

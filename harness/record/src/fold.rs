@@ -1,7 +1,7 @@
 //! Makes the record of a run by going once through its events.
 
 use crate::event::{
-    Event, EventKind, Evidence, FirmwareInfo, RunStarted, ScenarioStarted, StepInfo,
+    Event, EventKind, Evidence, FirmwareInfo, InputFile, RunStarted, ScenarioStarted, StepInfo,
 };
 use crate::outcome::{ErrorKind, Outcome, SkipKind, Verdict};
 use crate::run::{ConsoleLine, Ending, RunRecord, ScenarioRecord, StepRecord, Totals};
@@ -26,6 +26,7 @@ struct Folding {
     ending: Option<Ending>,
     retries: u64,
     notes: Vec<String>,
+    inputs: Vec<InputFile>,
     scenarios: Vec<Open>,
     /// By board, the lines since its scenario began.
     console: BTreeMap<String, VecDeque<ConsoleLine>>,
@@ -54,6 +55,7 @@ impl Folding {
         match &event.kind {
             // A second start belongs to another run: it is not this record's.
             EventKind::RunStarted(_) => {}
+            EventKind::Inputs { files } => self.inputs.extend_from_slice(files),
             EventKind::RunFinished { stopped } => {
                 self.ending = Some(if *stopped {
                     Ending::Stopped
@@ -187,6 +189,7 @@ impl Folding {
             tool: start.tool.clone(),
             rig: start.rig.clone(),
             firmware: start.firmware.clone(),
+            inputs: self.inputs,
             totals,
             retries: self.retries,
             scenarios,

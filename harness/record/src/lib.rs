@@ -11,6 +11,7 @@ mod event;
 mod flash;
 mod fold;
 mod journal;
+mod manifest;
 mod outcome;
 mod reporter;
 mod run;
@@ -18,11 +19,13 @@ mod run;
 pub use console_log::ConsoleLogs;
 pub use directory::{RunDirectory, RunDirectoryError};
 pub use event::{
-    BoardInfo, CoreName, Direction, Event, EventKind, Evidence, FirmwareInfo, LinkConnected,
-    LinkEnd, PowerAction, RigInfo, RunStarted, ScenarioStarted, SmpPacket, StepInfo, Tool,
+    BoardInfo, CoreName, Direction, Event, EventKind, Evidence, FirmwareInfo, InputFile, InputRole,
+    LinkConnected, LinkEnd, PowerAction, RigInfo, RunStarted, ScenarioStarted, SmpPacket, StepInfo,
+    Tool,
 };
 pub use flash::{ChangedPage, FlashSnapshot, MemorySnapshot, PageRun, Partition};
 pub use journal::{Journal, JournalContents, JournalError, read_journal};
+pub use manifest::{FileDigest, JournalPart, Manifest, ManifestError, Mismatch};
 pub use outcome::{ErrorKind, FailKind, Outcome, SkipKind, Verdict};
 pub use reporter::Reporter;
 pub use run::{ConsoleLine, Ending, RecordError, RunRecord, ScenarioRecord, StepRecord, Totals};

@@ -4,7 +4,8 @@
 //! then is an error of the bench, what had not begun is a skip; neither is ever a pass.
 
 use crate::event::{
-    CoreName, Event, EventKind, Evidence, FirmwareInfo, RigInfo, StepInfo, Tool, one_or_more,
+    CoreName, Event, EventKind, Evidence, FirmwareInfo, InputFile, RigInfo, StepInfo, Tool,
+    one_or_more,
 };
 use crate::fold::fold;
 use crate::outcome::{Outcome, Verdict};
@@ -33,6 +34,9 @@ pub struct RunRecord {
     /// What was under test: all firmware sets. In format 1 it is one, which is no list.
     #[serde(deserialize_with = "one_or_more")]
     pub firmware: Vec<FirmwareInfo>,
+    /// The files that it was made from. Older journals do not say it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<InputFile>,
     /// How many scenario variants ended how.
     pub totals: Totals,
     /// How often something had to be tried again.

@@ -216,6 +216,11 @@ impl LoadedImage {
         &self.hash
     }
 
+    /// Which core it is for.
+    pub(crate) const fn core(&self) -> Core {
+        self.role.core
+    }
+
     /// Whether its payload is cipher text.
     pub(crate) const fn is_encrypted(&self) -> bool {
         self.encrypted
@@ -402,6 +407,11 @@ impl Firmware {
                 ),
             )
         })
+    }
+
+    /// Whether something of the set runs on the network core.
+    pub(crate) fn has_network_core(&self) -> bool {
+        self.set.layout.slot(Slot::NetPrimary).is_some()
     }
 
     /// Whether the bootloader wants an update in the slot's second sector.

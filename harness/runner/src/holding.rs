@@ -235,6 +235,20 @@ pub(crate) enum Mismatch {
 }
 
 impl Mismatch {
+    /// Of two places where the image was looked for, what says more: this place's unless nothing of an image is here.
+    pub(crate) fn nearer(self, other: Option<Self>) -> Self {
+        match (&self, other) {
+            (Self::Erased, Some(other)) => other,
+            (
+                Self::Bytes {
+                    part: Part::Header, ..
+                },
+                Some(other @ Self::OtherImage { .. }),
+            ) => other,
+            _ => self,
+        }
+    }
+
     fn bytes(part: Part, base: usize, found: &[u8], expected: &[u8], secret: bool) -> Self {
         let differs = |(found, expected): (&u8, &u8)| found != expected;
         let first = found.iter().zip(expected).position(differs).unwrap_or(0);

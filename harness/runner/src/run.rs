@@ -7,7 +7,9 @@ use crate::firmware::Firmware;
 use crate::plan::{Job, Plan, Runnable};
 use crate::scenario::{self, Condition};
 use hil_clock::SharedClock;
-use hil_record::{EventKind, Outcome, Reporter, RigInfo, RunStarted, SkipKind, Tool, Verdict};
+use hil_record::{
+    EventKind, InputFile, Outcome, Reporter, RigInfo, RunStarted, SkipKind, Tool, Verdict,
+};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,6 +32,8 @@ pub struct RunRequest {
     pub boards: Vec<FoundBoard>,
     /// What is under test: the sets of all jobs, in the order in which reports list them.
     pub firmware: Vec<Arc<Firmware>>,
+    /// The files that all of this was read from.
+    pub inputs: Vec<InputFile>,
     /// What runs, in order, each with its firmware.
     pub jobs: Vec<Job>,
     /// Who listens.
@@ -83,6 +87,7 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
         rig,
         boards,
         firmware,
+        inputs,
         jobs,
         reporters,
         clock,
@@ -101,6 +106,7 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
         firmware: firmware.iter().map(|firmware| firmware.info()).collect(),
         planned,
     }));
+    events.emit(EventKind::Inputs { files: inputs });
     let plan = Plan::new(jobs, &boards);
     let shared = Shared {
         queue: Mutex::new(plan.runnable),

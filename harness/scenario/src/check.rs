@@ -8,7 +8,7 @@ use crate::scenario::{Scenario, step_path};
 use crate::source::FileError;
 use crate::step::{Answer, Step};
 use crate::variant::Variant;
-use crate::words::{Slot, Stored};
+use crate::words::Stored;
 use hil_bootloader::Mode;
 
 /// What a check found.
@@ -153,7 +153,8 @@ fn impossible(step: &Step, firmware: &FirmwareSet) -> Option<(&'static str, Prob
             ),
         )),
         Step::Upload(step) if step.expect == Answer::Accepted => {
-            let secondary = firmware.layout.slot(Slot::AppSecondary)?;
+            let slot = firmware.update_slot(step.image.core);
+            let secondary = firmware.layout.slot(slot)?;
             let length = firmware.image(&step.image).ok()?.bytes().len();
             let room = match firmware.bootloader.mode {
                 // An update lies one sector up.
@@ -168,7 +169,7 @@ fn impossible(step: &Step, firmware: &FirmwareSet) -> Option<(&'static str, Prob
                     Problem {
                         advice: Some("write `expect: refused` if that is the point".to_owned()),
                         ..Problem::new(format!(
-                            "`{}` has {length} bytes, more than the {room} of `app.secondary`",
+                            "`{}` has {length} bytes, more than the {room} of `{slot}`",
                             step.image
                         ))
                     },

@@ -6,6 +6,7 @@
 
 mod bounded;
 mod check;
+mod document;
 mod expect;
 mod firmware;
 mod library;
@@ -25,6 +26,7 @@ mod words;
 
 pub use bounded::{MAX_YAML_BYTES, MAX_YAML_DEPTH, MAX_YAML_NODES, bounded_yaml};
 pub use check::{CheckReport, SkippedVariant, check, check_steps};
+pub use document::{At, YamlDocument};
 pub use expect::{
     BootState, ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet, ExpectPlainText, ExpectSlot,
     ImageEntry, ImageFlags, Presence, SlotContents,
@@ -35,13 +37,16 @@ pub use firmware::{
 };
 pub use library::load_scenarios;
 pub use needs::{
-    BoardFeature, BootloaderNeeds, Capabilities, ModeNeed, Needs, Unmet, uses_external_flash,
+    BoardFeature, BootloaderNeeds, Capabilities, FlashNeed, ModeNeed, Needs, Unmet,
+    uses_external_flash,
 };
 pub use radio::{ExpectRadio, LinkLoss, LossPoint, SecondCentral, StartsAt};
 pub use reset::{Button, PowerCycle, Reset, ResetBy};
 pub use scenario::{KnownIssue, RequirementId, Scenario, StandingCheck};
 pub use source::{FileError, Place};
-pub use step::{Answer, CutAt, Erase, Mark, PowerCut, Request, Step, Upload, UploadCut};
+pub use step::{
+    Answer, CutAt, Erase, EraseAnswer, Mark, MarkAnswer, PowerCut, Request, Step, Upload, UploadCut,
+};
 pub use units::Percent;
 pub use variant::{PlannedStep, Variant};
 pub use words::{Core, ImageRef, Slot, Stored, Transport};

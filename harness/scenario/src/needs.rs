@@ -2,9 +2,12 @@
 
 use crate::words::Transport;
 use hil_bootloader::{
-    Config, DeviceId, DowngradePrevention, Encryption, Mode, NetworkCore, SerialRecovery, Signature,
+    Config, DeviceId, DowngradePrevention, Encryption, Line, Mode, NetworkCore, SerialRecovery,
+    Signature,
 };
-use serde::{Deserialize, Serialize};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{IntoDeserializer, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_yaml::Value;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -33,14 +36,69 @@ pub struct BootloaderNeeds {
     pub downgrade_prevention: Option<DowngradePrevention>,
     /// What it does with a network core image.
     pub network_core: Option<NetworkCore>,
-    /// Whether a slot of it lies in the external flash, or must not.
-    pub external_slot: Option<bool>,
+    /// Where updates of the network core wait that have a slot of their own.
+    pub network_secondary: Option<FlashNeed>,
+    /// Whether it compares the versions of network firmware, or must not.
+    pub network_version_check: Option<bool>,
+    /// Whether the network core's own bootloader tells the version of its application, or must not.
+    pub b0n_version_command: Option<bool>,
     /// Whether it has a recovery server, or must not have one.
     pub serial_recovery: Option<bool>,
     /// Whether that is entered with a button, or must not be.
     pub recovery_button: Option<bool>,
     /// Whether that can update the network core, or must not.
     pub recovery_network_core: Option<bool>,
+    /// Whether a secondary slot is in the external flash, or none may be.
+    pub external_secondary: Option<bool>,
+    /// Whether `BOOT_MAX_IMG_SECTORS` is as many as its slots have, or must be less.
+    pub enough_sectors: Option<bool>,
+    /// Whose MCUboot it is, any of these; nothing when that does not matter.
+    #[serde(deserialize_with = "one_or_several")]
+    pub line: Vec<Line>,
+}
+
+/// A line, or a list of them.
+fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Line>, D::Error> {
+    struct Lines;
+
+    impl<'de> Visitor<'de> for Lines {
+        type Value = Vec<Line>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a line such as `nordic-2.9`, or a list of them")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Self::Value, E> {
+            Line::deserialize(word.into_deserializer()).map(|line| vec![line])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, words: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(words))
+        }
+    }
+
+    deserializer.deserialize_any(Lines)
+}
+
+/// A flash that the application core has.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FlashNeed {
+    /// Its own.
+    Internal,
+    /// The QSPI flash on the board.
+    External,
+}
+
+impl FlashNeed {
+    /// Where the secondary slot of the network core's image is; `None` where it has none of its own.
+    fn of(has: &Config) -> Option<Self> {
+        let network = (0..has.images.len()).find(|image| has.is_virtual(*image))?;
+        Some(match has.images[network].secondary.device {
+            DeviceId::External => Self::External,
+            DeviceId::AppFlash | DeviceId::NetFlash | DeviceId::RamFlash => Self::Internal,
+        })
+    }
 }
 
 /// A way for an update to get into the primary slot, or a group of them.
@@ -227,14 +285,26 @@ impl BootloaderNeeds {
             self.network_core.as_ref(),
             &has.network_core,
         );
+        match (self.network_secondary, FlashNeed::of(has)) {
+            (Some(needed), Some(has)) => differs(
+                &mut unmet,
+                "the network core's updates in flash",
+                Some(&needed),
+                &has,
+            ),
+            (Some(_), None) => unmet.push(
+                "needs a bootloader with a slot for the network core's updates, this one has none"
+                    .to_owned(),
+            ),
+            (None, _) => {}
+        }
+        let external = has
+            .images
+            .iter()
+            .any(|slots| slots.secondary.device == DeviceId::External);
         let recovery = has.serial_recovery.as_ref();
         let reaches = |build: &SerialRecovery| build.reaches_network_core(has);
         for (needed, has, what) in [
-            (
-                self.external_slot,
-                uses_external_flash(has),
-                "a slot in the external flash",
-            ),
             (self.serial_recovery, recovery.is_some(), "serial recovery"),
             (
                 self.recovery_button,
@@ -245,6 +315,26 @@ impl BootloaderNeeds {
                 self.recovery_network_core,
                 recovery.is_some_and(reaches),
                 "serial recovery of the network core",
+            ),
+            (
+                self.network_version_check,
+                has.network_version_check,
+                "comparison of the versions of network firmware",
+            ),
+            (
+                self.b0n_version_command,
+                has.b0n.version_command,
+                "a b0n that tells the version of its application",
+            ),
+            (
+                self.external_secondary,
+                external,
+                "a secondary slot in the external flash",
+            ),
+            (
+                self.enough_sectors,
+                has_enough_sectors(has),
+                "as many sectors as its slots have",
             ),
         ] {
             match (needed, has) {
@@ -257,8 +347,30 @@ impl BootloaderNeeds {
                 _ => {}
             }
         }
+        if !self.line.is_empty() && !self.line.contains(&has.line) {
+            let lines: Vec<_> = self
+                .line
+                .iter()
+                .map(|line| format!("`{}`", word(line)))
+                .collect();
+            unmet.push(format!(
+                "needs a bootloader of line {}, this one is of `{}`",
+                lines.join(" or "),
+                word(&has.line)
+            ));
+        }
         unmet
     }
+}
+
+/// Whether the bootloader's table of sectors takes all of its slots.
+fn has_enough_sectors(config: &Config) -> bool {
+    let most = config.sector_size.saturating_mul(config.max_sectors);
+    config
+        .images
+        .iter()
+        .flat_map(|slots| [slots.primary, slots.secondary])
+        .all(|slot| slot.size <= most)
 }
 
 /// Whether the bootloader has a slot, or its scratch area, in the external flash: then not every board will do.

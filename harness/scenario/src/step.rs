@@ -122,7 +122,20 @@ pub struct Mark {
     pub over: Option<Transport>,
     /// Whether the board has to take the request.
     #[serde(default)]
-    pub expect: Answer,
+    pub expect: MarkAnswer,
+}
+
+/// What the board makes of a [`Mark`].
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum MarkAnswer {
+    /// It does what was asked.
+    #[default]
+    Accepted,
+    /// It answers with an error.
+    Refused,
+    /// It answers without an error, and marks nothing: a defect of servers for several images.
+    Ignored,
 }
 
 /// What [`Mark`] requests.
@@ -145,7 +158,20 @@ pub struct Erase {
     pub over: Option<Transport>,
     /// Whether the board has to do it (a slot with a pending update is refused).
     #[serde(default)]
-    pub expect: Answer,
+    pub expect: EraseAnswer,
+}
+
+/// What the board makes of an [`Erase`].
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum EraseAnswer {
+    /// It does what was asked.
+    #[default]
+    Accepted,
+    /// It answers with an error, and erases nothing.
+    Refused,
+    /// It answers with an error, and erases: a defect of servers for several images.
+    Misreported,
 }
 
 /// Takes the power away at a moment in the boot, and gives it back.

@@ -3,7 +3,7 @@
 use crate::expect::{BootState, ExpectBoot, ExpectNet, ImageEntry, Presence, SlotContents};
 use crate::needs::BoardFeature;
 use crate::reset::{Button, ResetBy};
-use crate::step::{Answer, Mark, Request, Step, Upload};
+use crate::step::{Answer, EraseAnswer, Mark, MarkAnswer, Request, Step, Upload};
 use crate::words::{Core, ImageRef, Slot, Transport};
 use std::fmt;
 
@@ -189,7 +189,11 @@ impl fmt::Display for Step {
             Self::Mark(step) => mark(f, step),
             Self::Erase(step) => {
                 write!(f, "erase {}", step.slot)?;
-                refused(f, step.expect)
+                f.write_str(match step.expect {
+                    EraseAnswer::Accepted => "",
+                    EraseAnswer::Refused => REFUSED,
+                    EraseAnswer::Misreported => ", which is reported as failed although it is done",
+                })
             }
             Self::Reset(step) => {
                 f.write_str(match step.by {
@@ -341,17 +345,24 @@ fn upload(f: &mut fmt::Formatter<'_>, step: &Upload) -> fmt::Result {
     refused(f, step.expect)
 }
 
+fn refused(f: &mut fmt::Formatter<'_>, expected: Answer) -> fmt::Result {
+    f.write_str(match expected {
+        Answer::Accepted => "",
+        Answer::Refused => REFUSED,
+    })
+}
+
+/// What is said of a request that the board has to answer with an error.
+const REFUSED: &str = ", which must be refused";
+
 fn mark(f: &mut fmt::Formatter<'_>, step: &Mark) -> fmt::Result {
     match step.request {
         Request::Test => write!(f, "mark {} for a test", step.image)?,
         Request::Confirmed => write!(f, "confirm {}", step.image)?,
     }
-    refused(f, step.expect)
-}
-
-fn refused(f: &mut fmt::Formatter<'_>, expected: Answer) -> fmt::Result {
-    match expected {
-        Answer::Accepted => Ok(()),
-        Answer::Refused => f.write_str(", which must be refused"),
-    }
+    f.write_str(match step.expect {
+        MarkAnswer::Accepted => "",
+        MarkAnswer::Refused => REFUSED,
+        MarkAnswer::Ignored => ", which is taken and ignored",
+    })
 }

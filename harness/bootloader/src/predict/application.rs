@@ -104,9 +104,6 @@ impl Forecast<'_> {
     /// # Errors
     /// The slot does not lie in the device.
     pub fn upload(&mut self, image: usize, file: &[u8], sent: Sent) -> Result<(), PredictError> {
-        if self.config.mode == Mode::SwapOffset {
-            self.give_up("where an application puts an upload for swap-offset is not modelled");
-        }
         // A server with one image ignores the number.
         let image = if self.config.images.len() == 1 {
             0
@@ -118,7 +115,8 @@ impl Forecast<'_> {
             return Ok(());
         };
         let length = u32::try_from(file.len()).unwrap_or(u32::MAX);
-        if length > slot.size {
+        let start = self.upload_start();
+        if length > slot.size.saturating_sub(start) {
             self.give_up("an image was taken that is larger than its slot");
             return Ok(());
         }
@@ -146,7 +144,9 @@ impl Forecast<'_> {
                 state.story.push(words.clone());
                 next.add(state);
             }
-            if sent == Sent::Whole && contents(&state.flash, slot).starts_with(file) {
+            if sent == Sent::Whole
+                && contents(&state.flash, slot)[start as usize..].starts_with(file)
+            {
                 let mut same = state;
                 same.assumed
                     .push("the server found the image in its slot and wrote nothing".to_owned());
@@ -165,26 +165,60 @@ impl Forecast<'_> {
         sent: Sent,
         trailer: u32,
     ) -> Result<Vec<State>, PredictError> {
+        let mut states = self.uploaded_behind(state, slot, file, sent, trailer, 0)?;
+        let start = self.upload_start();
+        if start > 0 && !is_erased(&state.flash, slot, start) {
+            // A server that erases as it goes on begins where the image does.
+            states.extend(self.uploaded_behind(state, slot, file, sent, trailer, start)?);
+        }
+        Ok(states)
+    }
+
+    /// Where in a secondary slot an application puts an image (zephyr `subsys/dfu/boot/mcuboot.c`,
+    /// `boot_get_image_start_offset`): for swap-using-offset in the second sector. It does not take one while the slot
+    /// holds the way back.
+    fn upload_start(&self) -> u32 {
+        match self.config.mode {
+            Mode::SwapOffset => self.config.sector_size,
+            Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly => 0,
+        }
+    }
+
+    /// The same for a server that erases from `erased_from` on.
+    fn uploaded_behind(
+        &mut self,
+        state: &State,
+        slot: Area,
+        file: &[u8],
+        sent: Sent,
+        trailer: u32,
+        erased_from: u32,
+    ) -> Result<Vec<State>, PredictError> {
         let sector = self.config.sector_size.max(1);
+        let start = self.upload_start();
         let length = file.len() as u32;
-        let image_end = length.max(1).next_multiple_of(sector).min(slot.size);
+        let image_end = (start + length.max(1))
+            .next_multiple_of(sector)
+            .min(slot.size);
         let trailer = trailer.max(image_end);
         let erase_trailer = erase(slot, trailer, slot.size - trailer);
         let mut blank = state.clone();
-        self.apply(&mut blank, &erase(slot, 0, image_end))?;
+        let erase_image = erase(slot, erased_from, image_end - erased_from);
+        self.apply(&mut blank, &erase_image)?;
         let mut erased = blank.clone();
         self.apply(&mut erased, &erase_trailer)?;
         let Sent::Part { acknowledged } = sent else {
-            self.apply(&mut erased, &program(slot, 0, file))?;
+            self.apply(&mut erased, &program(slot, start, file))?;
             return Ok(vec![erased]);
         };
         let surely = acknowledged.saturating_sub(SERVER_BUFFER).min(length);
-        let old = contents(&state.flash, slot)[surely as usize..image_end as usize].to_vec();
+        let unsure_part = (start + surely) as usize..image_end as usize;
+        let old = contents(&state.flash, slot)[unsure_part].to_vec();
         let mut least = file[surely as usize..].to_vec();
         least.resize(old.len(), ERASED);
         let unsure = Unsure {
             device: slot.device,
-            offset: slot.offset + surely,
+            offset: slot.offset + start + surely,
             old,
             least,
             cause: Cause::Upload,
@@ -200,7 +234,10 @@ impl Forecast<'_> {
         for base in [&erased, &blank] {
             for written in &written {
                 let mut state = base.clone();
-                self.apply(&mut state, &program(slot, 0, &file[..*written as usize]))?;
+                self.apply(
+                    &mut state,
+                    &program(slot, start, &file[..*written as usize]),
+                )?;
                 state.unsure.push(unsure.clone());
                 states.push(state);
             }
@@ -214,18 +251,24 @@ impl Forecast<'_> {
     /// The model cannot read the trailers.
     pub fn mark(&mut self, hash: &[u8], request: Request) -> Result<(), PredictError> {
         let images = self.config.images.clone();
+        let upload_start = self.upload_start() as usize;
         self.each(|forecast, state, next| {
-            let holds = |area: Area| {
-                Image::parse(&contents(&state.flash, area)).is_ok_and(|image| {
+            // What was swapped out lies at the start of the slot.
+            let start = match forecast.on_trial(&state)? {
+                true => 0,
+                false => upload_start,
+            };
+            let holds = |area: Area, start: usize| {
+                Image::parse(&contents(&state.flash, area)[start..]).is_ok_and(|image| {
                     image
                         .stored_hash()
                         .is_some_and(|(_, tlv)| tlv.value == hash)
                 })
             };
             let found = images.iter().enumerate().find_map(|(image, slots)| {
-                if holds(slots.primary) {
+                if holds(slots.primary, 0) {
                     Some((image, true))
-                } else if holds(slots.secondary) {
+                } else if holds(slots.secondary, start) {
                     Some((image, false))
                 } else {
                     None
@@ -269,6 +312,12 @@ impl Forecast<'_> {
 
 fn contents(flash: &SimFlash, area: Area) -> Vec<u8> {
     flash.bytes_at(area.device, area.offset as usize, area.size as usize)
+}
+
+/// Whether the first bytes of a slot are erased.
+fn is_erased(flash: &SimFlash, slot: Area, length: u32) -> bool {
+    let bytes = flash.bytes_at(slot.device, slot.offset as usize, length as usize);
+    bytes.iter().all(|byte| *byte == ERASED)
 }
 
 fn mark(image: usize, mark: Mark) -> Action {

@@ -5,10 +5,11 @@ use crate::bench_files;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::library::{Library, is_named, mistakes_in_files, selected};
-use crate::{ask, progress, signals};
+use crate::{ask, inputs, progress, signals};
 use hil_clock::{SharedClock, SystemClock};
 use hil_record::{
-    ConsoleLogs, Journal, Reporter, RunDirectory, RunRecord, Tool, Verdict, read_journal,
+    ConsoleLogs, InputFile, Journal, Manifest, Reporter, RunDirectory, RunRecord, Tool, Verdict,
+    read_journal,
 };
 use hil_report::SummaryContext;
 use hil_rig::{Rig, RigFile, RigOptions, VirtualLauncher};
@@ -26,6 +27,7 @@ struct Meant {
     jobs: Vec<Job>,
     rig: RigFile,
     firmware: Vec<Arc<Firmware>>,
+    inputs: Vec<InputFile>,
     folder: RunFolder,
 }
 
@@ -57,6 +59,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
         rig: rig_name,
         boards,
         firmware: meant.firmware,
+        inputs: meant.inputs,
         jobs: meant.jobs,
         reporters,
         clock,
@@ -100,10 +103,17 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
     if !chosen.mistakes.is_empty() {
         return Err(mistakes_in_files(&chosen.mistakes));
     }
+    let firmware = bench_files::under_test(&sets, &chosen);
+    let ran = library.scenarios.iter().filter(|scenario| {
+        let mut variants = scenario.variants().iter();
+        variants.any(|variant| wanted(&variant.name))
+    });
+    let inputs = inputs::of(ran, args.bench.rig.as_deref(), &firmware)?;
     Ok(Meant {
-        firmware: bench_files::under_test(&sets, &chosen),
+        firmware,
         jobs: chosen.jobs,
         rig,
+        inputs,
         folder,
     })
 }
@@ -142,6 +152,10 @@ fn report(folder: &RunDirectory, args: &RunArgs) -> Result<RunRecord, CliError> 
         .map_err(|error| CliError::bench(error_chain(&error)))?;
     hil_report::write(&record, &contents.events, folder)
         .map_err(|error| CliError::bench(error_chain(&error)).with_help(Some(error.help())))?;
+    // Last: it has the digests of everything else.
+    Manifest::of(folder, &record)
+        .and_then(|manifest| manifest.write(folder))
+        .map_err(|error| CliError::bench(error_chain(&error)).with_help(error.help()))?;
     if args.json {
         print!("{}", hil_report::json(&record));
     } else {

@@ -82,6 +82,8 @@ pub(crate) enum Fault {
     LosesABit { at: u32, write: u32 },
     /// Flash in a range of addresses takes nothing, neither writes nor erases, and says that it did.
     IgnoresWrites { from: u32, to: u32 },
+    /// Flash in a range of addresses is not erased, although it says that it was.
+    IgnoresErases { from: u32, to: u32 },
     /// The bootloader does not see that the network core still copies what it was given.
     CopyNotAwaited,
     /// The application core writes a word to an erased address before each reset by software.
@@ -216,6 +218,11 @@ impl FaultyBus<'_> {
     fn ignores(&self, address: u32) -> bool {
         matches!(self.fault, Fault::IgnoresWrites { from, to } if (from..to).contains(&address))
     }
+
+    fn ignores_erase(&self, address: u32) -> bool {
+        self.ignores(address)
+            || matches!(self.fault, Fault::IgnoresErases { from, to } if (from..to).contains(&address))
+    }
 }
 
 impl CoreBus for FaultyBus<'_> {
@@ -290,7 +297,7 @@ impl CoreBus for FaultyBus<'_> {
     }
 
     fn flash_erase(&mut self, address: u32, length: u32) -> Result<(), BusError> {
-        if self.ignores(address)
+        if self.ignores_erase(address)
             || self.fault == Fault::NetworkFlashNotWritten && address >= NET_PRIMARY
         {
             return Ok(());
@@ -319,7 +326,7 @@ impl CoreBus for FaultyBus<'_> {
     }
 
     fn external_erase(&mut self, offset: u32, length: u32) -> Result<(), BusError> {
-        if self.ignores(EXTERNAL + offset) {
+        if self.ignores_erase(EXTERNAL + offset) {
             return Ok(());
         }
         self.bus.external_erase(offset, length)

@@ -146,6 +146,7 @@ impl LogLine {
             ),
             EventKind::Note { board, text } => (board.as_deref(), line(Kind::Note, text.clone())),
             EventKind::RunStarted(_)
+            | EventKind::Inputs { .. }
             | EventKind::RunFinished { .. }
             | EventKind::ScenarioStarted(_)
             | EventKind::ScenarioFinished { .. }

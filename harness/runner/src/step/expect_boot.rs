@@ -48,7 +48,11 @@ fn application(
     loop {
         match context.image_list(deadline)? {
             None => {}
-            Some(list) => match list.images.into_iter().find(|entry| entry.active) {
+            Some(list) => match list
+                .images
+                .into_iter()
+                .find(|entry| entry.active && entry.image.unwrap_or(0) == 0)
+            {
                 Some(active) => {
                     let state = state_of(&active);
                     if active.hash.as_deref() == Some(image.hash())

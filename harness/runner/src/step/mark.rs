@@ -1,49 +1,81 @@
 //! `mark`: requests over SMP that an image be tested or kept.
 
 use crate::context::Context;
+use crate::history::What;
 use crate::link::Reply;
 use crate::trouble::{Checked, Trouble};
+use hil_bootloader::predict;
 use hil_record::{Evidence, FailKind};
-use hil_scenario::{Answer, Mark, Request};
+use hil_scenario::{Mark, MarkAnswer, Request};
+use hil_smp::Refused;
 
 pub(super) fn run(context: &mut Context<'_>, step: &Mark) -> Checked {
     let image = context.image(&step.image)?;
-    let confirm = match step.request {
-        Request::Test => false,
-        Request::Confirmed => true,
+    let (word, request) = match step.request {
+        Request::Test => ("test", predict::Request::Test),
+        Request::Confirmed => ("confirm", predict::Request::Confirm),
     };
-    let word = if confirm { "confirm" } else { "test" };
+    let confirm = request == predict::Request::Confirm;
     let what = format!("{word} {}", step.image);
-    match (context.mark(step.over, image.hash(), confirm)?, step.expect) {
-        (Reply::Done(list), Answer::Accepted) => {
+    let made = match context.mark(step.over, image.hash(), confirm)? {
+        Reply::Refused(reason) => Made::Refused(reason),
+        Reply::Done(list) => {
             let taken = list
                 .with_hash(image.hash())
                 .any(|entry| entry.pending || entry.confirmed);
-            if taken {
-                context.see(Evidence::seen(what, "accepted"));
-                Ok(())
-            } else {
-                Err(Trouble::fail(
-                    FailKind::ImageState,
-                    format_args!(
-                        "the board answered `{what}` without an error, but its image list shows {} neither pending \
-                         nor confirmed",
-                        step.image
-                    ),
-                ))
-            }
+            if taken { Made::Mark } else { Made::Nothing }
         }
-        (Reply::Refused(reason), Answer::Refused) => {
+    };
+    context.done(match (&made, step.expect) {
+        // What the list does not show is taken for done all the same, unless that is what the step is about.
+        (Made::Refused(_), _) | (Made::Nothing, MarkAnswer::Ignored) => What::Answered,
+        (Made::Mark | Made::Nothing, _) => What::Marked {
+            hash: image.hash().to_vec(),
+            request,
+        },
+    });
+    match (made, step.expect) {
+        (Made::Mark, MarkAnswer::Accepted) => {
+            context.see(Evidence::seen(what, "accepted"));
+            Ok(())
+        }
+        (Made::Nothing, MarkAnswer::Accepted) => Err(Trouble::fail(
+            FailKind::ImageState,
+            format_args!(
+                "the board answered `{what}` without an error, but its image list shows {} neither pending nor \
+                 confirmed",
+                step.image
+            ),
+        )),
+        (Made::Nothing, MarkAnswer::Ignored) => {
+            context.see(Evidence::seen(what, "no error, and not marked"));
+            Ok(())
+        }
+        (Made::Mark, MarkAnswer::Ignored) => Err(Trouble::fail(
+            FailKind::ImageState,
+            format_args!("the board carried out `{what}`, which it must take and ignore"),
+        )),
+        (Made::Refused(reason), MarkAnswer::Refused) => {
             context.see(Evidence::seen(what, format!("refused: {reason}")));
             Ok(())
         }
-        (Reply::Done(_), Answer::Refused) => Err(Trouble::fail(
+        (Made::Mark | Made::Nothing, MarkAnswer::Refused) => Err(Trouble::fail(
             FailKind::NotRefused,
             format_args!("the board accepted `{what}`, which it must refuse"),
         )),
-        (Reply::Refused(reason), Answer::Accepted) => Err(Trouble::fail(
+        (Made::Refused(reason), MarkAnswer::Accepted | MarkAnswer::Ignored) => Err(Trouble::fail(
             FailKind::Refused,
             format_args!("the board refused `{what}`: {reason}"),
         )),
     }
+}
+
+/// What the board made of a request.
+enum Made {
+    /// It is in its image list.
+    Mark,
+    /// No error, and nothing in its image list.
+    Nothing,
+    /// It answered with an error: its words.
+    Refused(Refused),
 }

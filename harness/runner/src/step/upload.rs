@@ -10,7 +10,7 @@ use crate::trouble::{Checked, Trouble};
 use hil_bootloader::predict::Sent;
 use hil_clock::{Instant, SharedClock};
 use hil_record::{ErrorKind, EventKind, Evidence, FailKind, PowerAction};
-use hil_scenario::{Answer, Core, LinkLoss, LossPoint, StartsAt, Upload, UploadCut};
+use hil_scenario::{Answer, Core, FirmwareSet, LinkLoss, LossPoint, StartsAt, Upload, UploadCut};
 use hil_smp::{UploadOptions, UploadProgress};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -22,7 +22,9 @@ const PROGRESS_STEP: u64 = 5;
 pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
     let image = context.image(&step.image)?;
     context.sent(&step.image);
-    let number = step.to.map_or_else(|| usual_number(step), u32::from);
+    let number = step
+        .to
+        .map_or_else(|| usual_number(step, context.firmware.set()), u32::from);
     let options = match step.gives_up_after {
         Some(first_timeout) => UploadOptions {
             image: number,
@@ -137,10 +139,11 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
 
 /// Where an image goes when the scenario does not say: a recovery server takes network core images under 3, whatever slots it
 /// has (`NET_CORE_VIRTUAL_PRIMARY_SLOT` in sdk-nrf `modules/mcuboot/hooks/nrf53_hooks.c`).
-fn usual_number(step: &Upload) -> u32 {
+fn usual_number(step: &Upload, firmware: &FirmwareSet) -> u32 {
     match (step.recovery, step.image.core) {
         (true, Core::Net) => 3,
-        (true, Core::App) | (false, _) => 0,
+        (true, Core::App) => 0,
+        (false, core) => firmware.image_number(core).into(),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::locate::{NodePath, Part, Segment};
 use crate::node::{self, NodeError};
 use crate::source::{FileError, Source, nearest};
 use crate::words::{Core, ImageRef, Slot};
-use hil_bootloader::{Config, ImageSlots, Mode, NetworkSlot};
+use hil_bootloader::{Config, ImageSlots, Mode, NetworkCore, NetworkSlot};
 use hil_image::{Image, ImageVersion};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -52,6 +52,13 @@ pub struct Release {
     pub images: BTreeMap<Core, ReleaseImage>,
     /// Why every bootloader must refuse its images, for a release that is there to be refused.
     pub refused: Option<String>,
+}
+
+impl Release {
+    fn files(&self) -> impl Iterator<Item = &FirmwareFile> {
+        let programs = self.program.iter().map(|program| &program.file);
+        programs.chain(self.images.values().map(|image| &image.file))
+    }
 }
 
 /// A file to program.
@@ -153,6 +160,25 @@ impl FirmwareSet {
             })
     }
 
+    /// The SMP image number of a core's images: the network core's have one of their own where both cores are updated at
+    /// once, and else go into the slot of the application's.
+    #[must_use]
+    pub fn image_number(&self, core: Core) -> u8 {
+        match (core, self.bootloader.network_core) {
+            (Core::Net, NetworkCore::PcdSimultaneous) => 1,
+            (Core::App | Core::Net, _) => 0,
+        }
+    }
+
+    /// The slot that an update of a core waits in.
+    #[must_use]
+    pub fn update_slot(&self, core: Core) -> Slot {
+        match self.image_number(core) {
+            0 => Slot::AppSecondary,
+            _ => Slot::NetSecondary,
+        }
+    }
+
     /// All images with their roles.
     pub fn roles(&self) -> impl Iterator<Item = (ImageRef, &ReleaseImage)> {
         self.releases.iter().flat_map(|(name, release)| {
@@ -161,6 +187,11 @@ impl FirmwareSet {
                 .iter()
                 .map(move |(&core, image)| (ImageRef::new(name, core), image))
         })
+    }
+
+    /// All files that it programs or sends; a file with several roles comes several times.
+    pub fn files(&self) -> impl Iterator<Item = &FirmwareFile> {
+        self.releases.values().flat_map(Release::files)
     }
 
     /// The digest as hex digits.
@@ -230,6 +261,18 @@ impl Document {
             .advising("`line: nordic-3.0` is the first of the SDK that has it"));
         }
         let layout = self.layout.checked(self.bootloader.mode)?;
+        let bootloader = &self.bootloader;
+        if bootloader.network_core == NetworkCore::PcdSimultaneous
+            && bootloader.images.is_empty()
+            && layout.slot(Slot::NetSecondary).is_none()
+        {
+            return Err(NodeError::new(
+                path(&["bootloader", "network-core"]),
+                Part::Value,
+                "`pcd-simultaneous` needs a partition `net.secondary` in the layout".to_owned(),
+            )
+            .advising("it is where updates of the network core wait"));
+        }
         let key = |name: &str, file: &Option<String>| {
             file.as_ref()
                 .map(|file| {
@@ -283,7 +326,13 @@ fn with_slots(bootloader: Config, layout: &Layout) -> Config {
     if bootloader.images.is_empty()
         && let (Some(primary), Some(secondary)) = (area(Slot::AppPrimary), area(Slot::AppSecondary))
     {
-        bootloader = bootloader.with_images(vec![ImageSlots { primary, secondary }]);
+        let mut images = vec![ImageSlots { primary, secondary }];
+        if bootloader.network_core == NetworkCore::PcdSimultaneous
+            && let Some(secondary) = area(Slot::NetSecondary)
+        {
+            images.push(ImageSlots::simulated(secondary));
+        }
+        bootloader = bootloader.with_images(images);
     }
     if let Some(network) = layout.slot(Slot::NetPrimary) {
         bootloader.network_slot = NetworkSlot {
@@ -307,9 +356,7 @@ fn digest(text: &str, releases: &BTreeMap<String, Release>) -> [u8; 32] {
     };
     add(text.as_bytes());
     for release in releases.values() {
-        let programs = release.program.iter().map(|program| &program.file);
-        let images = release.images.values().map(|image| &image.file);
-        for file in programs.chain(images) {
+        for file in release.files() {
             add(file.name().as_bytes());
             add(file.digest());
         }

@@ -101,6 +101,14 @@ impl DeviceKey {
         }
     }
 
+    /// A key that the bootloader does not have: the pair that it does not know, where that can be encrypted for.
+    pub(super) fn of_others(foreign: &KeyPair, signature: Signature) -> Self {
+        match signature {
+            Signature::Ed25519 => Self(seed_pem(X25519, &seed("others X25519"))),
+            _ => Self(foreign.private.clone()),
+        }
+    }
+
     /// To encrypt with.
     pub(super) fn encryption(&self) -> EncryptionKey {
         DecryptionKey::from_pem(&self.0)

@@ -96,6 +96,29 @@ pub(super) const SCRATCH: &[Partition] = &[
     NET_PRIMARY,
 ];
 
+/// For both cores at once: two secondary slots in the external flash, and something else behind them.
+pub(super) const SIMULTANEOUS_EXTERNAL: &[Partition] = &[
+    APP_BOOTLOADER,
+    APP_PRIMARY,
+    EXTERNAL_SECONDARY,
+    Partition::new("net.secondary", "external", 0x0004_0000, 0x40000),
+    APP_SETTINGS,
+    NET_BOOTLOADER,
+    NET_PRIMARY,
+    Partition::new("external.storage", "external", 0x0008_0000, 0x10000),
+];
+
+/// For both cores at once without an external flash. Slots of the application may have up to 0x58000 bytes then.
+pub(super) const SIMULTANEOUS_INTERNAL: &[Partition] = &[
+    APP_BOOTLOADER,
+    APP_PRIMARY,
+    APP_SECONDARY,
+    Partition::new("net.secondary", "app", 0x0008_C000, 0x40000),
+    APP_SETTINGS,
+    NET_BOOTLOADER,
+    NET_PRIMARY,
+];
+
 /// Nothing on the network core.
 pub(super) const SINGLE_CORE: &[Partition] =
     &[APP_BOOTLOADER, APP_PRIMARY, APP_SECONDARY, APP_SETTINGS];

@@ -5,12 +5,13 @@ use hil_image::{ImageBuilder, ImageVersion};
 use sha2::{Digest, Sha256};
 
 use super::Variant;
-use super::keys::{self, Keys};
+use super::keys::{self, DeviceKey, Keys};
 use super::layout::{APP_BOOTLOADER, APP_PRIMARY, NET_BOOTLOADER, NET_PRIMARY};
 use super::metadata::{with_info, with_validation};
 use crate::model::{
     ApplicationModel, B0nModel, Behaviour, Binary, BootloaderSupport, Confirmation, ConsoleOutput,
-    Feature, Link, McubootModel, Model, NetworkModel, ResetWay, Secret, SmpModel,
+    EraseAnswer, Feature, Link, MarkRules, McubootModel, Model, NetworkModel, ResetWay, Secret,
+    SmpModel,
 };
 
 /// Bytes of an image header in SDK builds (`CONFIG_ROM_START_OFFSET`).
@@ -40,6 +41,9 @@ const APP_SIZE: u32 = 0x8000;
 /// Payload bytes of the image that is too large: it reaches the last page of the slot, where the trailer is.
 pub(super) const TOO_LARGE: u32 = APP_PRIMARY.size - 0x1000;
 
+/// Payload bytes of an image that ends below the trailer and leaves no spare page for a swap by moving.
+pub(super) const NEARLY_FULL: u32 = APP_PRIMARY.size - 0x2000;
+
 /// Bytes of the bootloader binaries: smaller than their partitions, as real ones.
 const MCUBOOT_SIZE: u32 = 0x9000;
 const B0N_SIZE: u32 = 0x5400;
@@ -47,6 +51,8 @@ const B0N_SIZE: u32 = 0x5400;
 /// Bytes of the network firmware, without validation information.
 const NET_SIZE: u32 = 0x4000;
 
+/// Vectors of a binary, the stack pointer included.
+const VECTORS: usize = crate::model::VECTORS;
 /// The same, of the one that is large.
 const LARGE_NET_SIZE: u32 = 0x20000;
 
@@ -62,6 +68,9 @@ pub(super) struct App {
     pub(super) behaviour: Behaviour,
     pub(super) confirmation: Confirmation,
     pub(super) size: u32,
+    pub(super) ipc_version: u32,
+    pub(super) mark_rules: MarkRules,
+    pub(super) erase_answer: EraseAnswer,
 }
 
 impl App {
@@ -79,6 +88,9 @@ impl App {
             behaviour: Behaviour::Normal,
             confirmation: Confirmation::ByClient,
             size,
+            ipc_version: IPC_VERSION,
+            mark_rules: MarkRules::default(),
+            erase_answer: EraseAnswer::default(),
         }
     }
 }
@@ -120,7 +132,7 @@ impl Maker<'_> {
             release: app.release.to_owned(),
             behaviour: app.behaviour,
             confirmation: app.confirmation,
-            ipc_version: IPC_VERSION,
+            ipc_version: app.ipc_version,
             links: if self.variant.has_network_core() {
                 vec![Link::Uart, Link::Ble]
             } else {
@@ -130,6 +142,8 @@ impl Maker<'_> {
                 // Nordic's settings for fast updates: five BLE packets of 495 bytes.
                 buf_size: 2475,
                 image_check: Feature::On,
+                mark_rules: app.mark_rules,
+                erase_answer: app.erase_answer,
                 ..SmpModel::default()
             },
             bootloader: BootloaderSupport::Mcuboot(self.variant.bootloader()),
@@ -144,12 +158,17 @@ impl Maker<'_> {
     }
 
     pub(super) fn b0n(&self) -> Vec<u8> {
+        let build = self.variant.bootloader().b0n;
         let model = B0nModel {
             version: "v1".to_owned(),
             application: NET_PRIMARY.address,
             application_size: NET_PRIMARY.size,
-            least_version: None,
-            version_command: Feature::Off,
+            least_version: build.least_version,
+            version_command: if build.version_command {
+                Feature::On
+            } else {
+                Feature::Off
+            },
             console: ConsoleOutput::Silent,
         };
         with_info(
@@ -175,15 +194,32 @@ impl Maker<'_> {
     }
 
     fn net_sized(&self, version: &str, number: u32, ipc_version: u32, size: u32) -> Vec<u8> {
-        let model = NetworkModel {
-            name: "dfu-hil demo net".to_owned(),
-            version: version.to_owned(),
-            ipc_version,
-        };
-        let firmware = Binary::new(Model::Network(model), NET_PRIMARY.address, size)
-            .seed(number.into())
-            .build();
+        let firmware = net_firmware(version, ipc_version, number.into(), size);
         with_validation(firmware, NET_PRIMARY.address, number, self.keys)
+    }
+
+    /// Network firmware that nothing else in the set is like, so that its plain text can be told.
+    pub(super) fn net_of_its_own(&self, release: &str) -> Vec<u8> {
+        let firmware = net_firmware("2.0.0", IPC_VERSION, seed_of(release), NET_SIZE);
+        with_validation(firmware, NET_PRIMARY.address, 2, self.keys)
+    }
+
+    /// Network firmware whose metadata say that it belongs elsewhere.
+    pub(super) fn net_with_wrong_address(&self) -> Vec<u8> {
+        let firmware = net_firmware("2.0.0", IPC_VERSION, 2, NET_SIZE);
+        with_validation(firmware, NET_PRIMARY.address + 0x800, 2, self.keys)
+    }
+
+    /// Network firmware that was linked for the application's place.
+    pub(super) fn net_linked_for_app(&self) -> Vec<u8> {
+        let base = APP_PRIMARY.address + HEADER;
+        let mut firmware = net_firmware("2.0.0", IPC_VERSION, 2, NET_SIZE);
+        for vector in firmware[4..4 * VECTORS].chunks_exact_mut(4) {
+            let from = u32::from_le_bytes([vector[0], vector[1], vector[2], vector[3]]);
+            let to = from - NET_PRIMARY.address + base;
+            vector.copy_from_slice(&to.to_le_bytes());
+        }
+        with_validation(firmware, base, 2, self.keys)
     }
 
     /// As the application's build does: with the counter that imgtool makes of the version, where one is asked for.
@@ -212,6 +248,27 @@ impl Maker<'_> {
         finish(&builder.key(&self.keys.signing.signing()), payload)
     }
 
+    /// The same with a protected TLV: the application must have at least its own version
+    /// (`CONFIG_NRF53_ENFORCE_IMAGE_VERSION_EQUALITY` adds such a one).
+    pub(super) fn net_image_with_dependency(
+        &self,
+        payload: &[u8],
+        version: ImageVersion,
+        application: ImageVersion,
+    ) -> Vec<u8> {
+        let builder = plain_builder(payload, version).dependency(0, application);
+        finish(&builder.key(&self.keys.signing.signing()), payload)
+    }
+
+    /// A network image for a bootloader that decrypts.
+    pub(super) fn encrypted_net_image(&self, payload: &[u8], version: ImageVersion) -> Vec<u8> {
+        let builder = plain_builder(payload, version).key(&self.keys.signing.signing());
+        match &self.keys.encryption {
+            Some(key) => finish(&builder.encrypt(&key.encryption()), payload),
+            None => finish(&builder, payload),
+        }
+    }
+
     pub(super) fn image(&self, payload: &[u8], version: ImageVersion) -> Vec<u8> {
         finish(
             &self
@@ -234,6 +291,15 @@ impl Maker<'_> {
         finish(&self.builder(payload, version), payload)
     }
 
+    /// Encrypted for devices of another product, whose bootloader has a key.
+    pub(super) fn image_for_others(&self, payload: &[u8], version: ImageVersion) -> Vec<u8> {
+        let signature = self.variant.bootloader().signature;
+        let key = DeviceKey::of_others(&self.keys.foreign, signature);
+        let builder = self.builder(payload, version);
+        let builder = builder.key(&self.keys.signing.signing());
+        finish(&builder.encrypt(&key.encryption()), payload)
+    }
+
     pub(super) fn encrypted_image(&self, payload: &[u8], version: ImageVersion) -> Vec<u8> {
         let builder = self
             .builder(payload, version)
@@ -243,6 +309,18 @@ impl Maker<'_> {
             None => finish(&builder, payload),
         }
     }
+}
+
+/// The network core's firmware without metadata.
+fn net_firmware(version: &str, ipc_version: u32, seed: u64, size: u32) -> Vec<u8> {
+    let model = NetworkModel {
+        name: "dfu-hil demo net".to_owned(),
+        version: version.to_owned(),
+        ipc_version,
+    };
+    Binary::new(Model::Network(model), NET_PRIMARY.address, size)
+        .seed(seed)
+        .build()
 }
 
 fn plain_builder(payload: &[u8], version: ImageVersion) -> ImageBuilder {

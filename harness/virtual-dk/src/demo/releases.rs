@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hil_bootloader::{Area, DeviceId, DowngradePrevention, Mode};
+use hil_bootloader::{AddressCheck, Area, DeviceId, DowngradePrevention, Line, Mode, NetworkCore};
 use hil_image::ImageVersion;
 
 use super::Variant;
@@ -10,10 +10,10 @@ use super::hex_file;
 use super::keys::Keys;
 use super::layout::{APP_BOOTLOADER, APP_PRIMARY, NET_BOOTLOADER, NET_PRIMARY};
 use super::maker::{
-    App, CRASHES, HANGS, Maker, OTHER_IPC_VERSION, PROVISION_DATA, TOO_LARGE, tamper,
+    App, CRASHES, HANGS, Maker, NEARLY_FULL, OTHER_IPC_VERSION, PROVISION_DATA, TOO_LARGE, tamper,
 };
 use super::metadata::{break_validation, provision};
-use crate::model::Confirmation;
+use crate::model::{Confirmation, EraseAnswer, MarkRules};
 
 /// A release: files to program through the probe, and images to send.
 #[derive(Clone, Debug)]
@@ -116,7 +116,16 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
     let mut releases = vec![baseline, update, no_app];
     releases.extend(unseen);
     releases.extend(locked);
-    if keys.encryption.is_some() {
+    if keys.encryption.is_none() {
+        releases.push(
+            Release::of(
+                "cannot-decrypt",
+                "encrypted, which the bootloader was not built for",
+            )
+            .refused()
+            .app(make.image_for_others(&make.app(App::new("cannot-decrypt", 2, 0)), version)),
+        );
+    } else {
         releases.push(
             Release::of(
                 "encrypted",
@@ -199,6 +208,12 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
             version,
         )),
     ]);
+    if variant.bootloader().mode == Mode::SwapMove {
+        releases.push(nearly_full(&make, version));
+        if variant.bootloader().line <= Line::Nordic30 {
+            releases.push(large(&make, network.as_ref()));
+        }
+    }
     if variant.bootloader().downgrade_prevention == DowngradePrevention::SecurityCounter {
         releases.extend(counted(&make));
     }
@@ -206,6 +221,50 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
         releases.extend(network.other_releases(&make, version));
     }
     releases
+}
+
+/// What shows how much room a swap by moving needs.
+fn nearly_full(make: &Maker<'_>, version: ImageVersion) -> Release {
+    Release::of(
+        "nearly-full",
+        "leaves the trailer alone, but no page for moving the sectors up",
+    )
+    .refused()
+    .app(make.image(
+        &make.app(App {
+            size: NEARLY_FULL,
+            ..App::new("nearly-full", 2, 0)
+        }),
+        version,
+    ))
+}
+
+/// What a device runs that no update gets into. Later bootloaders would not start it.
+fn large(make: &Maker<'_>, network: Option<&Network>) -> Release {
+    let image = make.image(
+        &make.app(App {
+            size: NEARLY_FULL,
+            ..App::new("large", 1, 0)
+        }),
+        ImageVersion::new(1, 0, 0),
+    );
+    let mut large = Release::of(
+        "large",
+        "a running application that leaves no page for a swap: no update gets in",
+    )
+    .refused();
+    large.program = vec![(
+        "app",
+        "merged.hex",
+        hex_file::render(&[
+            (APP_BOOTLOADER.address, &make.mcuboot()),
+            (APP_PRIMARY.address, &image),
+        ]),
+    )];
+    large
+        .program
+        .extend(network.map(|network| ("net", "merged_CPUNET.hex", network.program.clone())));
+    large.app(image)
 }
 
 /// The baseline with a bootloader that does not know the slot in the external flash: it looks for updates in its own.
@@ -303,8 +362,8 @@ impl Network {
         }
     }
 
-    fn other_releases(self, make: &Maker<'_>, version: ImageVersion) -> [Release; 3] {
-        [
+    fn other_releases(self, make: &Maker<'_>, version: ImageVersion) -> Vec<Release> {
+        let mut releases = vec![
             Release::of(
                 "net-other-ipc",
                 "good network firmware that the applications of this set cannot talk to: no radio",
@@ -316,11 +375,119 @@ impl Network {
             )
             .net(make.net_image(&make.large_net("2.0.0", 2), version)),
             Release::of(
+                "new-ipc",
+                "a good update of both cores to another version of the interface between them",
+            )
+            .app(make.image(
+                &make.app(App {
+                    ipc_version: OTHER_IPC_VERSION,
+                    ..App::new("new-ipc", 2, 0)
+                }),
+                version,
+            ))
+            .net(make.net_image(&make.net_with("2.0.0", 3, OTHER_IPC_VERSION), version)),
+            Release::of(
                 "net-broken",
                 "signed for MCUboot, but with a hash that b0n refuses",
             )
             .refused()
-            .net(make.net_image(&break_validation(self.update), version)),
+            .net(make.net_image(&break_validation(self.update.clone()), version)),
+            Release::of(
+                "net-wrong-address",
+                "signed for MCUboot, but with metadata of another place, which b0n refuses",
+            )
+            .refused()
+            .net(make.net_image(&make.net_with_wrong_address(), version)),
+        ];
+        let build = make.variant.bootloader();
+        let shared = build.network_core == NetworkCore::Pcd;
+        if shared && build.address_check == AddressCheck::None {
+            releases.push(
+                Release::of(
+                    "net-linked-for-app",
+                    "network firmware that was linked for the application's place: nothing tells it from an application",
+                )
+                .net(make.net_image(&make.net_linked_for_app(), version)),
+            );
+        }
+        if make.keys.encryption.is_some() {
+            let image = make.encrypted_net_image(&make.net_of_its_own("net-encrypted"), version);
+            let summary = match build.network_core {
+                NetworkCore::Pcd => {
+                    "encrypted network firmware: nothing tells it from an application"
+                }
+                _ => "a good, encrypted update of the network core to 2.0.0",
+            };
+            releases.push(Release::of("net-encrypted", summary).net(image));
+        }
+        if build.network_version_check || build.b0n.least_version.is_some() {
+            releases.push(
+                Release::of(
+                    "net-version-0",
+                    "network firmware whose fw_info version is 0",
+                )
+                .refused()
+                .net(make.net_image(&make.net("2.0.0", 0), version)),
+            );
+        }
+        if build.network_version_check {
+            let application = ImageVersion::new(1, 0, 0);
+            releases.push(
+                Release::of(
+                    "net-with-dependency",
+                    "good network firmware with a protected TLV, behind which fw_info is not found",
+                )
+                .refused()
+                .net(make.net_image_with_dependency(
+                    &self.update,
+                    version,
+                    application,
+                )),
+            );
+        }
+        if make.variant == Variant::SIMULTANEOUS_OVERWRITE {
+            releases.extend(self.old_servers(make));
+        }
+        releases
+    }
+
+    /// Applications with SMP servers as they once were, to be programmed.
+    fn old_servers(&self, make: &Maker<'_>) -> [Release; 2] {
+        let release = |name, summary, app: App| {
+            let image = make.image(&make.app(app), ImageVersion::new(1, 0, 0));
+            let mut release = Release::of(name, summary);
+            release.program = vec![
+                (
+                    "app",
+                    "merged.hex",
+                    hex_file::render(&[
+                        (APP_BOOTLOADER.address, &make.mcuboot()),
+                        (APP_PRIMARY.address, &image),
+                    ]),
+                ),
+                ("net", "merged_CPUNET.hex", self.program.clone()),
+            ];
+            let network = make.net_image(&self.baseline, ImageVersion::new(1, 0, 0));
+            release.app(image).net(network)
+        };
+        let (marks, erases) = ("marks-by-running-image", "erase-misreported");
+        [
+            release(
+                marks,
+                "1.0.0 with a server that looks at the running image before it marks any other",
+                App {
+                    mark_rules: MarkRules::RunningImage,
+                    ..App::new(marks, 1, 0)
+                },
+            ),
+            release(
+                erases,
+                "1.0.0 with a server that erases and reports a failure",
+                App {
+                    erase_answer: EraseAnswer::Failure,
+                    ..App::new(erases, 1, 0)
+                },
+            ),
         ]
     }
 }

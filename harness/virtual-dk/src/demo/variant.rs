@@ -5,11 +5,14 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use hil_bootloader::{
-    Area, Config, DowngradePrevention, Encryption, ImageSlots, Line, Mode, NetworkCore,
-    RecoveryButton, SerialRecovery, Signature,
+    AddressCheck, Area, B0nBuild, Config, DowngradePrevention, Encryption, ImageSlots, Line, Mode,
+    NetworkCore, RecoveryButton, SerialRecovery, Signature,
 };
 
-use super::layout::{EXTERNAL, INTERNAL, NET_PRIMARY, OFFSET, Partition, SCRATCH, SINGLE_CORE};
+use super::layout::{
+    EXTERNAL, INTERNAL, NET_PRIMARY, OFFSET, Partition, SCRATCH, SIMULTANEOUS_EXTERNAL,
+    SIMULTANEOUS_INTERNAL, SINGLE_CORE,
+};
 
 /// Which bootloader a set is built for.
 #[derive(Clone, Copy)]
@@ -129,6 +132,139 @@ impl Variant {
         ..USUAL
     });
 
+    /// Both cores at once by overwriting, with both secondary slots in the external flash: what published builds for this
+    /// board are.
+    pub const SIMULTANEOUS_OVERWRITE: Self = Self(&Spec {
+        name: "simultaneous-overwrite",
+        summary: "Both cores at once, overwrite only, ECDSA P-256, encryption, with both secondary slots in the external flash",
+        mode: Mode::OverwriteOnly,
+        network_core: NetworkCore::PcdSimultaneous,
+        layout: SIMULTANEOUS_EXTERNAL,
+        ..USUAL
+    });
+
+    /// Both cores at once by swapping (`USE_NRF53_MULTI_IMAGE_WITHOUT_UPGRADE_ONLY`): there is a way back for the application
+    /// and none for the network core.
+    pub const SIMULTANEOUS_SWAP: Self = Self(&Spec {
+        name: "simultaneous-swap",
+        summary: "Both cores at once, swap using move, ECDSA P-256, encryption, with both secondary slots in the external flash",
+        network_core: NetworkCore::PcdSimultaneous,
+        layout: SIMULTANEOUS_EXTERNAL,
+        ..USUAL
+    });
+
+    /// Both cores at once without an external flash, with addresses and versions of network firmware checked.
+    pub const SIMULTANEOUS_INTERNAL: Self = Self(&Spec {
+        name: "simultaneous-internal",
+        summary: "Both cores at once in internal flash, overwrite only, ECDSA P-256, with the network firmware's version read",
+        mode: Mode::OverwriteOnly,
+        encryption: Encryption::None,
+        network_core: NetworkCore::PcdSimultaneous,
+        layout: SIMULTANEOUS_INTERNAL,
+        build: |config| Config {
+            address_check: AddressCheck::ResetVector,
+            network_version_check: true,
+            b0n: B0nBuild {
+                version_command: true,
+                ..B0nBuild::default()
+            },
+            ..config
+        },
+        ..USUAL
+    });
+
+    /// The same with a b0n from before the version could be read. It cannot be replaced.
+    pub const SIMULTANEOUS_OLD_B0N: Self = Self(&Spec {
+        name: "simultaneous-old-b0n",
+        summary: "Both cores at once in internal flash, with a b0n that does not know the command that reads its version",
+        build: |config| Config {
+            network_version_check: true,
+            ..config
+        },
+        ..*Self::SIMULTANEOUS_INTERNAL.0
+    });
+
+    /// The usual one with a b0n whose monotonic counter has been raised.
+    pub const SWAP_MOVE_B0N_COUNTER: Self = Self(&Spec {
+        name: "swap-move-b0n-counter",
+        summary: "Swap using move, ECDSA P-256, encryption, with a monotonic counter in b0n",
+        build: |config| Config {
+            b0n: B0nBuild {
+                least_version: Some(1),
+                ..B0nBuild::default()
+            },
+            ..config
+        },
+        ..USUAL
+    });
+
+    /// MCUboot of SDK 2.3.
+    pub const SDK_2_3: Self = Self(&Spec {
+        name: "sdk-2.3",
+        summary: "As with SDK 2.3: swap using move, ECDSA P-256, encryption with ECIES-P256",
+        line: Line::Nordic23,
+        mcuboot: "v1.9.99",
+        ..USUAL
+    });
+
+    /// MCUboot of SDK 2.5.
+    pub const SDK_2_5: Self = Self(&Spec {
+        name: "sdk-2.5",
+        summary: "As with SDK 2.5: swap using move, ECDSA P-256, encryption with ECIES-P256",
+        line: Line::Nordic25,
+        mcuboot: "v1.10.99",
+        ..USUAL
+    });
+
+    /// MCUboot of SDK 2.7.
+    pub const SDK_2_7: Self = Self(&Spec {
+        name: "sdk-2.7",
+        summary: "As with SDK 2.7: swap using move, ECDSA P-256, encryption with ECIES-P256",
+        line: Line::Nordic27,
+        ..USUAL
+    });
+
+    /// MCUboot of SDK 2.9.
+    pub const SDK_2_9: Self = Self(&Spec {
+        name: "sdk-2.9",
+        summary: "As with SDK 2.9: swap using move, ECDSA P-256, encryption with ECIES-P256",
+        line: Line::Nordic29,
+        ..USUAL
+    });
+
+    /// MCUboot of SDK 2.9, overwriting.
+    pub const SDK_2_9_OVERWRITE: Self = Self(&Spec {
+        name: "sdk-2.9-overwrite",
+        summary: "As with SDK 2.9: overwrite only, RSA-2048, no encryption",
+        mode: Mode::OverwriteOnly,
+        signature: Signature::Rsa2048,
+        encryption: Encryption::None,
+        line: Line::Nordic29,
+        ..USUAL
+    });
+
+    /// MCUboot of SDK 3.4.
+    pub const SDK_3_4: Self = Self(&Spec {
+        name: "sdk-3.4",
+        summary: "As with SDK 3.2 to 3.4: swap using move, ECDSA P-256, encryption with ECIES-P256",
+        line: Line::Nordic34,
+        mcuboot: "v2.3.0",
+        ..USUAL
+    });
+
+    /// `BOOT_MAX_IMG_SECTORS` is below what the secondary slot has.
+    pub const FEW_SECTORS: Self = Self(&Spec {
+        name: "few-sectors",
+        summary: "Swap using offset, ECDSA P-256, encryption, with BOOT_MAX_IMG_SECTORS one below what the secondary slot has",
+        mode: Mode::SwapOffset,
+        layout: OFFSET,
+        build: |config| Config {
+            max_sectors: 64,
+            ..config
+        },
+        ..USUAL
+    });
+
     /// All of them. The first one is the default.
     pub const ALL: &'static [Self] = &[
         Self::SWAP_MOVE_ECDSA_EC256,
@@ -140,6 +276,18 @@ impl Variant {
         Self::SWAP_MOVE_RSA2048,
         Self::SWAP_MOVE_SINGLE_CORE,
         Self::SWAP_MOVE_SECURITY_COUNTER,
+        Self::SIMULTANEOUS_OVERWRITE,
+        Self::SIMULTANEOUS_SWAP,
+        Self::SIMULTANEOUS_INTERNAL,
+        Self::SIMULTANEOUS_OLD_B0N,
+        Self::SWAP_MOVE_B0N_COUNTER,
+        Self::SDK_2_3,
+        Self::SDK_2_5,
+        Self::SDK_2_7,
+        Self::SDK_2_9,
+        Self::SDK_2_9_OVERWRITE,
+        Self::SDK_3_4,
+        Self::FEW_SECTORS,
     ];
 
     /// The word for it on the command line.
@@ -185,6 +333,12 @@ impl Variant {
                 ..SerialRecovery::default()
             }),
             ..Config::new(spec.mode, spec.signature, slots)
+        };
+        let config = match (spec.network_core, spec.area("net.secondary")) {
+            (NetworkCore::PcdSimultaneous, Some(secondary)) => {
+                config.with_images(vec![slots, ImageSlots::simulated(secondary)])
+            }
+            _ => config,
         };
         (spec.build)(config)
     }

@@ -71,6 +71,17 @@ impl Services for SlotServices<'_, '_> {
             .map_or(size, |config| size.saturating_sub(trailer_size(config)))
     }
 
+    fn image_start(&mut self, slot: Slot) -> Result<u32, DeviceError> {
+        let offset = self
+            .config
+            .is_some_and(|config| config.mode == Mode::SwapOffset);
+        if !offset || slot.is_primary() || self.swap_type(slot.image)? == SwapType::Revert {
+            Ok(0)
+        } else {
+            Ok(self.sector_size())
+        }
+    }
+
     fn read(&mut self, slot: Slot, offset: u32, buffer: &mut [u8]) -> Result<(), DeviceError> {
         let (area, offset) = self.locate(slot, offset, buffer.len())?;
         if self.is_simulated(slot) {

@@ -1,5 +1,6 @@
 //! Whole updates on a board in memory: everything between the client's bytes and the flash is the real thing.
 
+use hil_bootloader::{Encryption, Mode};
 use hil_image::Image;
 use rstest::rstest;
 
@@ -16,6 +17,7 @@ struct Bench {
 const PRIMARY: u32 = 0xC000;
 const SECONDARY: u32 = 0x4C000;
 const SLOT: usize = 0x40000;
+const SECTOR: u32 = 0x1000;
 const NET: u32 = 0x0100_8800;
 
 /// The answers to the requests of a session begin with those of the upload.
@@ -176,6 +178,84 @@ fn an_update_that_is_not_confirmed_reverts() {
         ["0 1.0.0 bootable confirmed active", "1 2.0.0 bootable"]
     );
     assert!(bench.secondary_holds(&update));
+}
+
+#[test]
+fn every_bootloader_updates_and_only_those_that_swap_take_it_back() {
+    for &variant in Variant::ALL {
+        let bench = Bench::new(variant);
+        bench.upload_and_test(&bench.app("update"));
+        let boot = bench.board.start();
+        assert!(
+            boot.shows("2.0.0 (update)"),
+            "{variant:?}: {:?}",
+            boot.console
+        );
+        let next = match variant.bootloader().mode {
+            Mode::OverwriteOnly => "2.0.0 (update)",
+            Mode::SwapMove | Mode::SwapOffset | Mode::SwapScratch => "1.0.0 (baseline)",
+        };
+        let boot = bench.board.start();
+        assert!(boot.shows(next), "{variant:?}: {:?}", boot.console);
+        assert_eq!(bench.board.dirty_writes(), 0, "{variant:?}");
+    }
+}
+
+#[test]
+fn an_encrypted_update_runs_with_every_kind_of_encryption() {
+    for &variant in Variant::ALL {
+        if variant.bootloader().encryption == Encryption::None {
+            continue;
+        }
+        let bench = Bench::new(variant);
+        bench.upload_and_test(&bench.app("encrypted"));
+        let boot = bench.board.start();
+        assert!(
+            boot.shows("2.0.0 (encrypted)"),
+            "{variant:?}: {:?}",
+            boot.console
+        );
+    }
+}
+
+#[test]
+fn an_update_for_swap_offset_lies_one_sector_up_until_it_is_swapped_in() {
+    let bench = Bench::new(Variant::SWAP_OFFSET_ECDSA_EC256);
+    let (baseline, update) = (bench.app("baseline"), bench.app("update"));
+    let lies_at =
+        |offset, image: &[u8]| bench.board.flash(SECONDARY + offset, image.len()) == image;
+    bench.upload_and_test(&update);
+    assert!(lies_at(SECTOR, &update));
+    assert!(bench.board.flash(SECONDARY, SECTOR as usize) == [0xFF; SECTOR as usize]);
+    // Swapped out is one sector down, and the server finds it there as long as it may be wanted back.
+    assert_eq!(
+        bench.list(),
+        ["0 2.0.0 bootable active", "1 1.0.0 bootable confirmed"]
+    );
+    assert!(lies_at(0, &baseline));
+    // Reverted: where it was.
+    assert_eq!(
+        bench.list(),
+        ["0 1.0.0 bootable confirmed active", "1 2.0.0 bootable"]
+    );
+    assert!(lies_at(SECTOR, &update));
+}
+
+#[test]
+fn what_a_confirmed_update_left_behind_does_not_hinder_the_next_for_swap_offset() {
+    let bench = Bench::new(Variant::SWAP_OFFSET_ECDSA_EC256);
+    bench.upload_and_test(&bench.app("update"));
+    bench.board.boot(&[client::confirm(None)]);
+    assert!(
+        bench.board.flash(SECONDARY, 4) != [0xFF; 4],
+        "the old image"
+    );
+    // It is not where the server looks.
+    assert_eq!(bench.list(), ["0 2.0.0 bootable confirmed active"]);
+    let next = bench.app("self-confirms");
+    bench.upload_and_test(&next);
+    let boot = bench.board.start();
+    assert!(boot.shows("2.0.0 (self-confirms)"), "{:?}", boot.console);
 }
 
 #[test]

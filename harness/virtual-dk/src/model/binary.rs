@@ -9,7 +9,7 @@ use super::{Model, ModelError};
 use crate::bus::Core;
 
 /// Vectors of the nRF5340 application core: 16 of the CPU and 69 interrupts (`nrf5340-app-pac`).
-const VECTORS: usize = 85;
+pub(crate) const VECTORS: usize = 85;
 
 /// A model binary to be built.
 #[derive(Clone, Debug)]

@@ -12,6 +12,7 @@ mod block;
 mod description;
 
 pub use binary::Binary;
+pub(crate) use binary::VECTORS;
 pub use block::{BLOCK_OFFSET, MAX_DESCRIPTION};
 pub use description::{
     ApplicationModel, B0nModel, Behaviour, BlePermission, BootloaderSupport, Confirmation,

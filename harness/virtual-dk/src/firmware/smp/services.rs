@@ -96,6 +96,10 @@ pub(crate) trait Services {
     /// Where in a slot the trailer begins, in bytes from the start of the slot.
     fn trailer_offset(&self, slot: Slot) -> u32;
 
+    /// Where in a slot its image begins, in bytes (`boot_get_image_start_offset` of `zephyr subsys/dfu/boot/mcuboot.c`): for
+    /// swap-using-offset the secondary slot's second sector, unless what it holds is the way back.
+    fn image_start(&mut self, slot: Slot) -> Result<u32, DeviceError>;
+
     /// Reads from a slot.
     fn read(&mut self, slot: Slot, offset: u32, buffer: &mut [u8]) -> Result<(), DeviceError>;
 

@@ -77,15 +77,20 @@ pub(super) fn word(header: &[u8; 32], offset: usize) -> u32 {
 
 /// Reads what the list shows of a slot.
 pub(super) fn read(slot: Slot, services: &mut dyn Services) -> Result<ImageInfo, Failure> {
+    let start = services
+        .image_start(slot)
+        .map_err(|error| device(error, ImageError::FlashReadFailed))?;
     let mut header = [0; 32];
-    read_slot(slot, 0, &mut header, services)?;
+    read_slot(slot, start, &mut header, services)?;
     match word(&header, 0) {
         IMAGE_MAGIC => {}
         ERASED => return Err(ImageError::NoImage.into()),
         _ => return Err(ImageError::InvalidHeaderMagic.into()),
     }
     let header_size = u32::from(u16::from_le_bytes([header[8], header[9]]));
-    let tlvs = header_size.wrapping_add(word(&header, 12));
+    let tlvs = start
+        .wrapping_add(header_size)
+        .wrapping_add(word(&header, 12));
     let unprotected = match area(slot, tlvs, PROTECTED_MAGIC, services) {
         Ok(end) => end,
         Err(Failure::Stopped(stopped)) => return Err(stopped.into()),

@@ -29,6 +29,8 @@ pub(in super::super) struct Session {
     sha: Vec<u8>,
     /// Bytes taken but not yet in flash.
     block: Vec<u8>,
+    /// Where in the slot the file begins.
+    start: u32,
     /// Bytes in flash.
     flushed: u32,
 }
@@ -124,15 +126,18 @@ impl Server {
         if chunk.upgrade {
             self.check_upgrade(header, services)?;
         }
+        let start = services
+            .image_start(slot)
+            .map_err(|error| device(error, ImageError::FlashReadFailed))?;
         let blank = is_blank(slot, services)?;
         if self.build.image_check.is_on()
             && chunk.sha.len() == 32
-            && slot_sha(slot, size, services)? == *chunk.sha
+            && slot_sha(slot, start, size, services)? == *chunk.sha
         {
             return Ok(Progress::Complete(size, Some(true)));
         }
         if !blank {
-            erase_for(slot, size, services)?;
+            erase_for(slot, start, size, services)?;
         }
         self.session = Some(Session {
             slot,
@@ -140,6 +145,7 @@ impl Server {
             offset: 0,
             sha: chunk.sha.to_vec(),
             block: Vec::with_capacity(BLOCK),
+            start,
             flushed: 0,
         });
         self.store(chunk.data, services)
@@ -193,7 +199,10 @@ impl Server {
         }
         session.flush(services)?;
         let matches = if check {
-            Some(slot_sha(session.slot, session.size, services)? == *session.sha)
+            let Session {
+                slot, start, size, ..
+            } = *session;
+            Some(slot_sha(slot, start, size, services)? == *session.sha)
         } else {
             None
         };
@@ -223,7 +232,7 @@ impl Session {
         let length = self.block.len();
         self.block.resize(length.next_multiple_of(WORD), 0xff);
         services
-            .write(self.slot, self.flushed, &self.block)
+            .write(self.slot, self.start + self.flushed, &self.block)
             .map_err(|error| device(error, ImageError::FlashWriteFailed))?;
         self.flushed += length as u32;
         self.block.clear();
@@ -231,12 +240,17 @@ impl Session {
     }
 }
 
-/// Erases the sectors that `size` bytes need and those of the trailer, and nothing between
-/// (`img_mgmt_erase_image_data`).
-fn erase_for(slot: Slot, size: u32, services: &mut dyn Services) -> Result<(), Failure> {
+/// Erases the sectors up to the end of `size` bytes from `start`, the one in front of them too, and those of the trailer,
+/// and nothing between (`img_mgmt_erase_image_data`).
+fn erase_for(
+    slot: Slot,
+    start: u32,
+    size: u32,
+    services: &mut dyn Services,
+) -> Result<(), Failure> {
     let failed = |error| device(error, ImageError::FlashEraseFailed);
     let sector = services.sector_size();
-    let image_end = size.max(1).next_multiple_of(sector);
+    let image_end = start.saturating_add(size.max(1)).next_multiple_of(sector);
     services.erase(slot, 0, image_end).map_err(failed)?;
     let trailer = services.trailer_offset(slot);
     if trailer >= image_end {
@@ -248,13 +262,19 @@ fn erase_for(slot: Slot, size: u32, services: &mut dyn Services) -> Result<(), F
     Ok(())
 }
 
-/// SHA-256 of the first `size` bytes of a slot.
-fn slot_sha(slot: Slot, size: u32, services: &mut dyn Services) -> Result<[u8; 32], Failure> {
+/// SHA-256 of `size` bytes of a slot from `start`. What goes beyond the slot cannot be read.
+fn slot_sha(
+    slot: Slot,
+    start: u32,
+    size: u32,
+    services: &mut dyn Services,
+) -> Result<[u8; 32], Failure> {
     let mut sha = Sha256::new();
     let mut buffer = [0; 512];
-    let mut offset = 0;
-    while offset < size {
-        let length = (size - offset).min(buffer.len() as u32);
+    let mut offset = start;
+    let end = start.saturating_add(size);
+    while offset < end {
+        let length = (end - offset).min(buffer.len() as u32);
         let part = &mut buffer[..length as usize];
         services
             .read(slot, offset, part)
