@@ -34,8 +34,8 @@ pub(crate) enum Uploaded {
         /// Bytes that the board had acknowledged.
         offset: u64,
     },
-    /// The board answered with an error: its words.
-    Refused(String),
+    /// The board answered with an error.
+    Refused(Refused),
     /// The first chunk was not answered, and the client does not ask again.
     GaveUp,
 }
@@ -143,7 +143,7 @@ impl Link {
                 Ok(Uploaded::GaveUp)
             }
             Err(error) => match error.refused() {
-                Some(refused) => Ok(Uploaded::Refused(refused.to_string())),
+                Some(refused) => Ok(Uploaded::Refused(refused.clone())),
                 None => Err(self.trouble(&error)),
             },
         }

@@ -152,7 +152,8 @@ fn impossible(step: &Step, firmware: &FirmwareSet) -> Option<(&'static str, Prob
                 "an upload ends with `power_cut` or with `link_lost`, not with both".to_owned(),
             ),
         )),
-        Step::Upload(step) if step.expect == Answer::Accepted => {
+        // Of a damaged image nothing is known before it is made.
+        Step::Upload(step) if step.expect == Answer::Accepted && step.image.damage.is_none() => {
             let slot = firmware.update_slot(step.image.core);
             let secondary = firmware.layout.slot(slot)?;
             let length = firmware.image(&step.image).ok()?.bytes().len();

@@ -6,6 +6,7 @@ use crate::fuse::Fuse;
 use crate::history::What;
 use crate::link::Uploaded;
 use crate::radio::{Intrusion, Second};
+use crate::step::answer;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::predict::Sent;
 use hil_clock::{Instant, SharedClock};
@@ -126,14 +127,10 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
             accepted(context, step, start)?;
             check_intrusion(context, step, intrusion)
         }
-        (Uploaded::Refused(reason), _) if step.expect == Answer::Refused => {
-            context.see(Evidence::seen("upload", format!("refused: {reason}")));
-            Ok(())
+        (Uploaded::Refused(found), _) => {
+            let what = format!("upload {}", step.image);
+            answer::refused(context, &what, &found, step.expect)
         }
-        (Uploaded::Refused(reason), _) => Err(Trouble::fail(
-            FailKind::Refused,
-            format_args!("the board refused the upload of {}: {reason}", step.image),
-        )),
     }
 }
 
@@ -291,14 +288,8 @@ fn note(
 }
 
 fn accepted(context: &Context<'_>, step: &Upload, start: u64) -> Checked {
-    if step.expect == Answer::Refused {
-        return Err(Trouble::fail(
-            FailKind::NotRefused,
-            format_args!(
-                "the board accepted the upload of {}, which it must refuse",
-                step.image
-            ),
-        ));
+    if matches!(step.expect, Answer::Refused(_)) {
+        return Err(answer::not_refused(&format!("upload {}", step.image)));
     }
     let expected = match step.starts_at {
         None => return Ok(()),
@@ -340,11 +331,11 @@ fn check_intrusion(
     };
     match (intrusion, wanted.expect) {
         (Some(Intrusion::GotIn(how)), Answer::Accepted)
-        | (Some(Intrusion::KeptOut(how)), Answer::Refused) => {
+        | (Some(Intrusion::KeptOut(how)), Answer::Refused(_)) => {
             context.see(Evidence::seen("second central", how));
             Ok(())
         }
-        (Some(Intrusion::GotIn(how)), Answer::Refused) => Err(Trouble::fail(
+        (Some(Intrusion::GotIn(how)), Answer::Refused(_)) => Err(Trouble::fail(
             FailKind::NotRefused,
             format_args!("a second central must be kept out, but was connected: {how}"),
         )),
@@ -395,6 +386,6 @@ fn cut_power(context: &mut Context<'_>, cut: &UploadCut, offset: u64, total: u64
         "power cut",
         format!("when the board had {offset} of {total} bytes"),
     ));
-    context.wait(cut.off_for)?;
+    context.stay_off(cut.off_for)?;
     context.power_on()
 }

@@ -35,27 +35,20 @@ fn a_set_is_the_same_bytes_every_time() {
         })
         .collect();
     insta::assert_snapshot!(digests.join("\n"), @r"
-    swap-move-ecdsa-ec256        f02a21eb2831e2506736ae67eef7c34bc897ab0711cdf6f587b7c208d1928d6e
-    overwrite-rsa2048            f148252fb36a1cfa134588ded51e633fa1a1c38bb4579c3d3c22907ea1e0b417
-    swap-move-external           996f25ba62f7578be033f0aa599cfd4d063e4c3abe662011735ced2a05a87344
-    swap-offset-ecdsa-ec256      60b7c44bce5727c935e4e934a67c63d638cc79d22c82db168695d0ed9a65067e
-    swap-scratch-ecdsa-ec256     18bfbbb368ea2448ec237558acbcbaabcccc0e498f97d53b3924a9ed213e72a6
-    swap-move-ed25519-x25519     7c87a8f78d43352c75fe8d20e449d190f460c5f0a7282f056ae16dbf5f4fcb8b
-    swap-move-rsa2048            d76bd18846895011a2eb834103b35268cf81d9e6cd7231193ae2cbe08b8c0e7b
-    swap-move-single-core        41de60d97f56aedc9745962f6930843b8624ea4b3d3a900380603d6b52e87f46
-    swap-move-security-counter   a3e988aed281935ae75a6f41a46d71fb1cedf4bf999be56d6f660e29dfe0cf47
-    simultaneous-overwrite       d45134569b180b674d2e9c7dd6bcb1ab441c72d3715e8bbcb170641ce8008fd7
-    simultaneous-swap            8d2e91fc51a7cc5d26264c03b804aec0f0aadd028b092d16ec745252c5a6db16
-    simultaneous-internal        5c0bb958ee567291dc04a6fd002c2f635d6228cbb8c3bbb0ac41f6362f4de9ae
-    simultaneous-old-b0n         d6763b61b89d86f5b89c292b1808d028caf1eb583b9f39c958a2057c2ce28d65
-    swap-move-b0n-counter        a27eab40b9ff3aad982242f3bedb7ae8f9fc0dcf511658f5df719fe35183d224
-    sdk-2.3                      9609d15edbe9a3b002fe2c47d88735a119057fddc2dda202da90b106d21b8f19
-    sdk-2.5                      dfccc4b82b987d65f8a556736eb0e71057cb6a134caf1a4039cb27aec415f70b
-    sdk-2.7                      43b8c8550a4e214c6a88cfdfd2912d5f523ecb1ba2dfc1369d9cf405e5f12e8b
-    sdk-2.9                      eabd31c8eb075f7d83bcdcda5ef028f35e30666d87903dadae74765d65d20bad
-    sdk-2.9-overwrite            4e50ef57fcb11f8a2b6c01f495677754d3fa2ae05c72c24a3cf864e932fda990
-    sdk-3.4                      e3622f19529e1ee5733b419b01260c6ea2a8d4bb5f07745a30c5318a535755a0
-    few-sectors                  f2a80bcd97337b298904e153e4a948c64c28bf312c9a2b5918a6d7154b80c75f
+    swap-move-ecdsa-ec256        ce4fbf11e85daeab203ae4a6d9f323b6a6776a268e307e785965dfb236e52dab
+    overwrite-rsa2048            2c826b4eed1bf5a34c2ea2732959c92e23152ff1e9994ae3386c7b650f781ca4
+    swap-move-external           554926177d69bc1d5c3b26cab0cdda7e78487e28ec85a26fc2bd6ed12e4cf674
+    swap-offset-ecdsa-ec256      26b0ea8a1ff3804a4f58e93b785e07ae0424dee72a3befa636317ef1950dd808
+    swap-scratch-ecdsa-ec256     8ca78509f58df8d5d47ae44cab6d46b7dc92ed7b0d32369dc5dacd1e7059e975
+    swap-move-ed25519-x25519     1cfe54807252307e97c0bf6d5f3054544a695a8d1eb07113a3c1e2ce64051cbc
+    swap-move-rsa2048            388a2704362f15d98eb02fa9ced3dd71b14928d2b9023e62943d067c019d05a3
+    swap-move-single-core        d84662bc98f984719a9811a1788f95a28f5a32e6b790af0596f00ed97cfd3bed
+    swap-move-security-counter   59ae1c3a08258049da8b075908f0b43fa83c220a74cf2487f7589c0caa2e17bb
+    simultaneous-overwrite       5833b47cf826b16f311283059cb23f2481ce7a033ae1a1fd968e8c7d8474e0cc
+    simultaneous-swap            4b02dd35dc5232d62fb8295268875f51fe2b5ca03dccb0d667d6c7453ae27980
+    simultaneous-internal        da0a7a5ccff37027df1277d02c4050398084782c9709141e735d23fa2a39c841
+    simultaneous-old-b0n         8cdfc5dfe1ce06e0fc5d4faa24d34d1ad7fc19ca7c27ede1425b1a7cfb068893
+    swap-move-b0n-counter        1ed8ef07cacb149fe0a02fb08cb8cbf64c6908444e1b3b4e897eacd823918848
     ");
 }
 
@@ -80,7 +73,7 @@ fn every_file_that_the_firmware_file_names_is_there() {
                 .values()
                 .filter_map(|key| key.as_str().map(PathBuf::from)),
         );
-        let unnamed = [FIRMWARE_FILE, "keys/signing.pem"].map(PathBuf::from);
+        let unnamed = [FIRMWARE_FILE].map(PathBuf::from);
         let there: std::collections::BTreeSet<PathBuf> = set
             .files()
             .map(|(path, _)| path.to_owned())

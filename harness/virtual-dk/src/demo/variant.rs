@@ -439,4 +439,16 @@ mod tests {
             "there is no demo firmware `swap-by-hand`"
         );
     }
+
+    #[test]
+    fn the_documentation_lists_every_variant() {
+        let docs = include_str!("../../../../docs/firmware-sets.md");
+        for variant in Variant::ALL {
+            let row = format!("| `{}` | {} |\n", variant.name(), variant.summary());
+            assert!(
+                docs.contains(&row),
+                "docs/firmware-sets.md lacks this row:\n{row}"
+            );
+        }
+    }
 }
