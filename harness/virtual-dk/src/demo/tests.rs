@@ -35,27 +35,27 @@ fn a_set_is_the_same_bytes_every_time() {
         })
         .collect();
     insta::assert_snapshot!(digests.join("\n"), @r"
-    swap-move-ecdsa-ec256        1e4e88612bc37b3711b5e6a158bed710f5cc7701262a1bacf42497a77618a97c
-    overwrite-rsa2048            2c826b4eed1bf5a34c2ea2732959c92e23152ff1e9994ae3386c7b650f781ca4
-    swap-move-external           3114458c7fcafea18250e26696bc0f3f249b185ea1c7f9f3ce2047465da7e4a7
-    swap-offset-ecdsa-ec256      26b0ea8a1ff3804a4f58e93b785e07ae0424dee72a3befa636317ef1950dd808
-    swap-scratch-ecdsa-ec256     8ca78509f58df8d5d47ae44cab6d46b7dc92ed7b0d32369dc5dacd1e7059e975
-    swap-move-ed25519-x25519     2e28bddeb40ee1d768cd9fd2884a09cf1e4e6705b3dcbb78c4d6c42f338d3706
-    swap-move-rsa2048            b42a8a3d319347341c1df1281193b4bb472bbb663afc50ad2f60b298b085f0f9
-    swap-move-single-core        41de60d97f56aedc9745962f6930843b8624ea4b3d3a900380603d6b52e87f46
-    swap-move-security-counter   eb0671f3b643a91e460a127b82c7abb0c2d3178c0f8671296341e60e9e955685
-    simultaneous-overwrite       a1472a5fb81dd4b4ad70f168c68de80e8828f42d19938b7e99344b374a031b34
-    simultaneous-swap            be65d0dc7c5487b68e32ce712d9c46d1d83ded991ce58b41a7de3c8c83c772d3
-    simultaneous-internal        da0a7a5ccff37027df1277d02c4050398084782c9709141e735d23fa2a39c841
-    simultaneous-old-b0n         8cdfc5dfe1ce06e0fc5d4faa24d34d1ad7fc19ca7c27ede1425b1a7cfb068893
-    swap-move-b0n-counter        677ec6055fd3b4789ec86e01807805bd2adca872523a2096c3ceb6ac26c16aea
-    sdk-2.3                      ba2f8a4b5f3532b5a16f9d9561b840f2d4aa0e322e1b2d1063a9d78f3518167d
-    sdk-2.5                      81c99a581c2634ef01a704e6babc63fef200317a808129cecc8521da94d50364
-    sdk-2.7                      c48a82f90b324f36b89f7475cd4ce2d56b76dc20bf0878b3385ad0c3a904084f
-    sdk-2.9                      a50de222f4f864e184c5d1db124a7cc7df0cb20e045fbe40dce438af10dcb11c
-    sdk-2.9-overwrite            0336dc708596e16836837e71254feeeb82416e6defd84aee21c0bfcb080a93c6
-    sdk-3.4                      e9c879d59ba56db4ad5673f64a4cf3fe2d8306ff614847203b6a35cbcda564eb
-    few-sectors                  f00ce5a6c95238820c2eda63b12b61f4c0da0ba906c27faf300b547460659694
+    swap-move-ecdsa-ec256        2663429139efae75f7f25bc7511ebcd785ed8d72e53f3db94ad95f0af99dc903
+    overwrite-rsa2048            d7d04b2bd616ab36d88f9ae10eca46c8a7eb7a9905ae0879f7020939c205e83c
+    swap-move-external           bbcff6c0ff1933c50f040c2822db1cd78e8f1c85fd81cadc2d97c962741d3e01
+    swap-offset-ecdsa-ec256      5f0d7e2d1075f7c1d2420fbd1ecd1abb43ac07f430ea20581518df3c20860bb1
+    swap-scratch-ecdsa-ec256     e4eb3a19328a6e7ee55341ff456db18490360b14c65c5a4879cb9c8c4261db92
+    swap-move-ed25519-x25519     0d290946e7363e5e521e98e49892e36457bae63fab7b9dda6c479b2977a9f724
+    swap-move-rsa2048            2a006d046ad773ebd7570a8570b0f809824547fee1a193c618818690274a83c7
+    swap-move-single-core        4d8b536db4e63354b3e88dc04b487eef4f07350337d2b33ebbc31534b160ced6
+    swap-move-security-counter   cde0b27a7dfe114ca5f74ff7e134e7613a2b9a13bdae125890ea1085862c4bb1
+    simultaneous-overwrite       9bef2e48f97bab89e7b1b2202b539699ca57b507e6ad9c828343631b27843dd5
+    simultaneous-swap            7770e953297ded73f2a42c6184f9e25e742e0e8196699663580e1a06b228ccb7
+    simultaneous-internal        78c8dce144d901576a439f8e22025ab755cfd8c1684ff023c526f7c9464cba9d
+    simultaneous-old-b0n         37e2261d4775e4f8714d71bc93e24cfc38892c58281ea3000616c41913897198
+    swap-move-b0n-counter        7cc3679da8ed268b699bf695fa446618c6027fbd0098692f376d73deff3ff879
+    sdk-2.3                      6c349119b86a219667bcc18485ac10b093fb49c0a08cc383b53092a9e5ac355a
+    sdk-2.5                      ef51453cdc160ca7bca388cbb24ade1a3bc77b240b3a95347498112a4a2a6786
+    sdk-2.7                      cb5fcf523e33a5fdf0123705463d78914990d8f56e8a13e6d78f9b40290473aa
+    sdk-2.9                      f31b77aff82d970fb92912c6175a1af7448667bac7046504dba9b8269c39266a
+    sdk-2.9-overwrite            b3947a5459a1fda35fd3aceaf7fe3085ab715f35d56a27e22903c1d356196eec
+    sdk-3.4                      acb8e17987f2097053be23b77756515f550cb4ce82c970ef8dc666c019384ba1
+    few-sectors                  3fabdb5f742c0e8e73ccab6e19ba9821ccd83385307dc32d1b15f52b9b5addda
     ");
 }
 
