@@ -1,14 +1,7 @@
 //! The scenario library of the project: it parses, and says what it is for. That it fits the demo sets and passes on them is
 //! tried where those are (`harness/cli/tests/library.rs`).
 
-mod common;
-
-use common::SetFolder;
-use hil_scenario::{
-    BoardFeature, Capabilities, FileError, Scenario, SkippedVariant, Step, Transport, check,
-    load_scenarios,
-};
-use std::collections::BTreeSet;
+use hil_scenario::{FileError, Scenario, Step, load_scenarios};
 
 const LIBRARY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios");
 
