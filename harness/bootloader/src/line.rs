@@ -17,12 +17,18 @@ pub enum Line {
     /// an interrupted swap of one image is applied to the next.
     #[serde(rename = "nordic-2.3")]
     Nordic23,
-    /// SDK 2.4 and 2.5, tag `v1.10.99-ncs1`: any TLV may stand in the unprotected area, and after an update of several
-    /// images their headers are looked for where the last one's swap left them.
+    /// SDK 2.4, tag `v1.10.0-ncs1`: permanent updates still escape downgrade prevention.
+    #[serde(rename = "nordic-2.4")]
+    Nordic24,
+    /// SDK 2.5, tag `v1.10.99-ncs1`: after an update of several images their headers are looked for where the last one's
+    /// swap left them.
     #[serde(rename = "nordic-2.5")]
     Nordic25,
-    /// SDK 2.6 and 2.7, tag `v2.1.0-ncs1`: scratch areas hold plain text, headers are not looked for in them, and
-    /// everything whose reset vector is not in the application core's flash goes to the network core.
+    /// SDK 2.6, tag `v2.0.99-ncs1`: any TLV may stand in the unprotected area.
+    #[serde(rename = "nordic-2.6")]
+    Nordic26,
+    /// SDK 2.7, tag `v2.1.0-ncs1`: scratch areas hold plain text, headers are not looked for in them, and everything whose
+    /// reset vector is not in the application core's flash goes to the network core.
     #[serde(rename = "nordic-2.7")]
     Nordic27,
     /// SDK 2.8 and 2.9, tag `v2.1.0-ncs3`: a revert needs an erased secondary magic, and there is no swap-using-offset.
@@ -49,9 +55,11 @@ pub enum Line {
 
 impl Line {
     /// All of them, the oldest of the SDK's first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Nordic23,
+        Self::Nordic24,
         Self::Nordic25,
+        Self::Nordic26,
         Self::Nordic27,
         Self::Nordic29,
         Self::Nordic30,
@@ -79,7 +87,9 @@ impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nordic23 => "SDK 2.3",
+            Self::Nordic24 => "SDK 2.4",
             Self::Nordic25 => "SDK 2.5",
+            Self::Nordic26 => "SDK 2.6",
             Self::Nordic27 => "SDK 2.7",
             Self::Nordic29 => "SDK 2.9",
             Self::Nordic30 => "SDK 3.0",
@@ -100,7 +110,7 @@ impl Line {
 
     /// Whether a request names image 0 in `swap_info` whichever image it is for.
     pub(crate) fn requests_name_the_first_image(self) -> bool {
-        self <= Self::Nordic23
+        self <= Self::Nordic24
     }
 
     /// Whether half a magic in the secondary slot keeps an image on trial from being reverted (mcuboot#1966).
@@ -110,7 +120,7 @@ impl Line {
 
     /// Whether only requests for a test are held against downgrade prevention, not permanent ones (mcuboot#1708).
     pub(crate) fn permanent_escapes_downgrade_prevention(self) -> bool {
-        self <= Self::Nordic23
+        self <= Self::Nordic24
     }
 
     /// Whether an unsatisfied dependency cancels the updates of all images, not only of the one that has it.
@@ -144,7 +154,7 @@ impl Line {
     /// Whether the end of an encrypted payload in the chunk of its header is counted from the header's start, so that as
     /// many bytes of the TLVs are decrypted as the header has.
     pub(crate) fn decrypts_beyond_short_payload(self) -> bool {
-        self <= Self::Nordic30
+        self <= Self::Nordic31
     }
 
     /// Whether payloads are decrypted on their way into the scratch area, not on their way out.
@@ -257,7 +267,7 @@ impl Line {
 
     /// Whether TLVs that should be protected are refused in the unprotected area.
     pub(crate) fn has_tlv_allow_list(self) -> bool {
-        self > Self::Nordic25
+        self > Self::Nordic26
     }
 
     /// Whether the allow list has the SHA-512 of an image.
@@ -310,7 +320,7 @@ impl Line {
 impl Line {
     /// Whether the line of the swap type, those of an overwrite and that of downgrade prevention name the image.
     pub(crate) fn names_image(self) -> bool {
-        self > Self::Nordic23
+        self > Self::Nordic24
     }
 
     /// Whether complaints begin with a capital letter.
@@ -366,7 +376,9 @@ mod tests {
     #[case::upstream("upstream", Line::Upstream)]
     #[case::newest("nordic", Line::Nordic)]
     #[case::sdk_2_3("nordic-2.3", Line::Nordic23)]
+    #[case::sdk_2_4("nordic-2.4", Line::Nordic24)]
     #[case::sdk_2_5("nordic-2.5", Line::Nordic25)]
+    #[case::sdk_2_6("nordic-2.6", Line::Nordic26)]
     #[case::sdk_2_7("nordic-2.7", Line::Nordic27)]
     #[case::sdk_2_9("nordic-2.9", Line::Nordic29)]
     #[case::sdk_3_0("nordic-3.0", Line::Nordic30)]

@@ -4,6 +4,7 @@ mod support;
 #[path = "../../build-tree/tests/trees/mod.rs"]
 mod trees;
 
+use rstest::rstest;
 use std::fs;
 use support::{Desk, Ended, broken, library};
 use trees::{Build, Sdk, Update};
@@ -143,6 +144,19 @@ fn an_imported_set_is_updated_on_a_virtual_board() {
     assert_eq!(ended.code, Some(0), "{}", ended.all());
 }
 
+/// A network core image of one's own comes out of both build systems under another name, and in another folder.
+#[rstest]
+#[case::child_images(Sdk::V2_5)]
+#[case::sysbuild(Sdk::V2_7)]
+fn a_network_core_image_of_ones_own_is_updated_from_either_build_system(#[case] sdk: Sdk) {
+    let (desk, ended) = imported(sdk, Update::Swap, &[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    let scenario = library().join("net-update.yaml");
+    let ended = run(&desk, &scenario.to_string_lossy());
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    assert!(ended.stderr.contains("PASS net-update"), "{}", ended.all());
+}
+
 #[test]
 fn an_imported_set_with_encryption_is_updated_on_a_virtual_board() {
     let (desk, ended) = imported(
@@ -161,17 +175,8 @@ fn an_imported_set_with_encryption_is_updated_on_a_virtual_board() {
 fn an_imported_set_with_an_external_slot_is_updated_on_a_virtual_board() {
     let (desk, ended) = imported(Sdk::V3_0, Update::Simultaneous, &[]);
     assert_eq!(ended.code, Some(0), "{}", ended.all());
-    desk.write(
-        "overwrite.yaml",
-        "scenario: overwrite\nsummary: An application update is copied over the old application, and stays.\n\
-         needs: { bootloader: { mode: overwrite-only } }\nsteps:\n  - program: baseline\n  \
-         - expect_boot: { app: baseline, net: baseline, state: confirmed, within: 60s }\n  \
-         - upload: { image: update.app, over: uart }\n  - mark: { image: update.app, as: test }\n  - reset: smp\n  \
-         - expect_boot: { app: update, within: 120s }\n  - power_cycle: { off_for: 1s }\n  \
-         - expect_boot: { app: update, net: baseline, within: 60s }\n  \
-         - expect_slot: { slot: app.primary, holds: update.app }\n",
-    );
-    let ended = run(&desk, "overwrite.yaml");
+    let scenario = library().join("overwrite-app.yaml");
+    let ended = run(&desk, &scenario.to_string_lossy());
     assert_eq!(ended.code, Some(0), "{}", ended.all());
 }
 

@@ -7,6 +7,7 @@
 mod support;
 
 use hil_clock::SystemClock;
+use hil_record::Verdict;
 use hil_rig::{Core, ProbeSelector, ProbeSession, Recover};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use support::boards::Boards;
 use support::peers::python_tools;
-use support::{Desk, Ended};
+use support::{Desk, Ended, library};
 
 /// Where the demo's layout has the slots, and how large they are.
 const PRIMARY: u32 = 0xC000;
@@ -247,6 +248,43 @@ fn smpmgr_updates_tests_and_confirms_an_image_that_imgtool_made() {
         board.flash(PRIMARY, file.len()),
         file,
         "the primary slot holds what was sent"
+    );
+}
+
+/// What somebody does who has a binary and a key and no build system: the image is a release like any other.
+#[test]
+fn an_image_signed_by_hand_with_imgtool_is_a_release_that_scenarios_update_to() {
+    let Some(tools) = python_tools() else { return };
+    let images = Images::new(&tools);
+    let image = images.sign("by-hand.bin", "2.0.1", &[]);
+    let desk = &images.desk;
+    fs::copy(image, desk.path("demo/update/app_update.bin")).expect("both folders are ours");
+    desk.write(
+        "rig.yaml",
+        "rig: test\nboards:\n  - name: dk\n    virtual: { speed: 20 }\n",
+    );
+    let check = desk.run(&["firmware", "check", "demo/firmware.yaml"]);
+    assert_eq!(check.code, Some(0), "{}", check.all());
+    let scenario = |name: &str| library().join(name).to_string_lossy().into_owned();
+    let ended = desk.run(&[
+        "run",
+        &scenario("app-update.yaml"),
+        &scenario("recovery-by-button.yaml"),
+        "--rig",
+        "rig.yaml",
+        "--firmware",
+        "demo/firmware.yaml",
+        "--json",
+    ]);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    let record = ended.record();
+    assert!(
+        record
+            .scenarios
+            .iter()
+            .all(|ran| ran.outcome.verdict() == Verdict::Pass),
+        "{}",
+        ended.all()
     );
 }
 

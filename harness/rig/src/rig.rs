@@ -6,7 +6,7 @@ use crate::core::Core;
 use crate::error::{Purpose, RigError};
 use crate::file::{
     BleSpec, BoardKind, BoardSpec, ButtonSpec, Cuts, ExternalFlash, PowerSpec, ProbeSelector,
-    ProbeSpec, RealSpec, RigFile, ScpiPlace, ScpiWords, UartPortSpec, UartSpec, UsbSwitch,
+    ProbeSpec, RealSpec, Recover, RigFile, ScpiPlace, ScpiWords, UartPortSpec, UartSpec, UsbSwitch,
     WearSpec,
 };
 use crate::launcher::{Offer, VirtualEndpoints, VirtualLauncher, VirtualProcess};
@@ -145,6 +145,7 @@ pub struct Board {
     uart_app: Option<UartSpec>,
     uart_net: Option<UartSpec>,
     external_flash: ExternalFlash,
+    recover: Recover,
     power: Arc<dyn PowerSwitch>,
     cuts: Cuts,
     wear: WearSpec,
@@ -215,6 +216,12 @@ impl Board {
     #[must_use]
     pub fn has_external_flash(&self) -> bool {
         self.external_flash != ExternalFlash::None
+    }
+
+    /// Whether the board may be erased completely to unlock it.
+    #[must_use]
+    pub fn may_be_erased(&self) -> bool {
+        self.recover == Recover::Allowed
     }
 
     /// Whether the rig file has a serial port for `core`.
@@ -503,6 +510,7 @@ impl Board {
             uart_app: real.uart_app.clone(),
             uart_net: real.uart_net.clone(),
             external_flash: spec.external_flash,
+            recover: spec.recover,
             power,
             cuts: real.cuts,
             wear,

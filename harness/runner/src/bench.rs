@@ -178,6 +178,9 @@ impl FoundBoard {
         if self.board.has_external_flash() {
             features.insert(BoardFeature::ExternalFlash);
         }
+        if self.board.may_be_erased() {
+            features.insert(BoardFeature::Recover);
+        }
         if self.board.recovery_button().is_some() {
             features.insert(BoardFeature::RecoveryButton);
         }
@@ -403,14 +406,24 @@ impl Bench {
         }
     }
 
-    /// Resets the chip and keeps it from running, so that nothing of what it ran before is seen any more.
-    pub(crate) fn hold(&mut self) -> Checked {
+    /// Resets the chip and keeps it from running, so that nothing of what it ran before is seen any more. A board that is
+    /// closed to debuggers is erased first, where its rig file allows it; whether it was.
+    pub(crate) fn hold(&mut self) -> Checked<bool> {
         self.deaf = false;
         self.probe_event("hold", "");
-        self.board
-            .probe()
-            .reset_and_halt(hil_rig::Core::App)
-            .map_err(|error| trouble(&error))
+        let probe = self.board.probe();
+        match probe.reset_and_halt(hil_rig::Core::App) {
+            Ok(()) => Ok(false),
+            Err(RigError::Locked { .. }) if self.board.may_be_erased() => {
+                self.probe_event("recover", "both cores");
+                probe
+                    .recover()
+                    .and_then(|()| probe.reset_and_halt(hil_rig::Core::App))
+                    .map(|()| true)
+                    .map_err(|error| trouble(&error))
+            }
+            Err(error) => Err(trouble(&error)),
+        }
     }
 
     /// Makes both flashes hold `image` and nothing else, and so parts of the external flash, and starts the chip. What it
@@ -439,9 +452,15 @@ impl Bench {
 
     /// What the memories hold when they have been programmed with `image`: that, and nothing else. `external` is how
     /// much of the external flash counts.
-    pub(crate) fn contents_of(&mut self, image: &FlashImage, external: u32) -> Checked<Programmed> {
+    pub(crate) fn contents_of(
+        &mut self,
+        release: &str,
+        image: &FlashImage,
+        external: u32,
+    ) -> Checked<Programmed> {
         let blank = |core| vec![0xFF; Region::whole_flash(core).size as usize];
         let mut contents = Programmed {
+            release: release.to_owned(),
             app: blank(Core::App),
             net: blank(Core::Net),
             external: vec![0xFF; external as usize],

@@ -77,6 +77,8 @@ struct Start {
 
 /// What was in the board's memories when it had been programmed and had not run yet.
 pub(crate) struct Programmed {
+    /// Of which release.
+    pub(crate) release: String,
     pub(crate) app: Vec<u8>,
     pub(crate) net: Vec<u8>,
     /// From its start to the end of the last partition there.
@@ -342,10 +344,15 @@ impl<'a> Context<'a> {
     pub(crate) fn program(&mut self, release: &str) -> Checked {
         let image = self.firmware.program(release)?;
         // What the board ran before must not be taken for what it runs after.
-        self.bench.hold()?;
+        if self.bench.hold()? {
+            self.see(Evidence::seen(
+                "locked",
+                "access port protection was on: flash and UICR of both cores were erased",
+            ));
+        }
         let external = self.firmware.external_partitions();
         let used = self.firmware.external_size();
-        self.programmed = Some(self.bench.contents_of(image, used)?);
+        self.programmed = Some(self.bench.contents_of(release, image, used)?);
         self.history.clear();
         self.starting(StartedBy::Program);
         let report = self.bench.program(image, &external)?;

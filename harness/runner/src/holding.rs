@@ -235,17 +235,27 @@ pub(crate) enum Mismatch {
 }
 
 impl Mismatch {
-    /// Of two places where the image was looked for, what says more: this place's unless nothing of an image is here.
+    /// Of two places where the image was looked for, the mismatch that is nearer to it.
     pub(crate) fn nearer(self, other: Option<Self>) -> Self {
-        match (&self, other) {
-            (Self::Erased, Some(other)) => other,
-            (
-                Self::Bytes {
-                    part: Part::Header, ..
-                },
-                Some(other @ Self::OtherImage { .. }),
-            ) => other,
-            _ => self,
+        match other {
+            Some(other) if other.distance() < self.distance() => other,
+            Some(_) | None => self,
+        }
+    }
+
+    fn distance(&self) -> u8 {
+        match self {
+            Self::CipherText | Self::PlainText => 0,
+            Self::Bytes {
+                part: Part::Payload | Part::Tlvs,
+                ..
+            } => 1,
+            Self::OtherImage { .. } => 2,
+            Self::Bytes {
+                part: Part::Header, ..
+            } => 3,
+            Self::Erased => 4,
+            Self::SlotTooSmall { .. } => 5,
         }
     }
 

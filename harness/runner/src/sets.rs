@@ -6,7 +6,9 @@
 use crate::firmware::Firmware;
 use crate::plan::{Choice, Job};
 use hil_bootloader::Config;
-use hil_scenario::{FileError, Scenario, Variant, check_steps, uses_external_flash};
+use hil_scenario::{
+    FileError, FirmwareSet, Scenario, Slot, Transport, Variant, check_steps, uses_external_flash,
+};
 use std::sync::Arc;
 
 /// Makes a set.
@@ -109,6 +111,14 @@ pub fn choose<E>(
 ) -> Result<Chosen, E> {
     let mut chosen = Chosen::default();
     for scenario in scenarios {
+        let scenario = match with_releases(scenario, sets)? {
+            Ok(scenario) => scenario,
+            Err(mistake) => {
+                chosen.mistakes.push(mistake);
+                continue;
+            }
+        };
+        let scenario = &scenario;
         for variant in scenario.variants() {
             if !wanted(&variant.name) {
                 continue;
@@ -126,6 +136,24 @@ pub fn choose<E>(
         }
     }
     Ok(chosen)
+}
+
+/// The scenario with releases in its matrix, where it asks for some: those of the first set that it can run with.
+fn with_releases<E>(
+    scenario: &Scenario,
+    sets: &mut [SetSource<E>],
+) -> Result<Result<Scenario, FileError>, E> {
+    if scenario.asks_for_releases() {
+        for source in sets {
+            let mut variants = scenario.variants().iter();
+            if variants.any(|variant| variant.unmet_by(&source.bootloader).is_none())
+                && let Some(firmware) = source.firmware()?
+            {
+                return Ok(scenario.with_releases(&firmware.set().release_names()));
+            }
+        }
+    }
+    Ok(Ok(scenario.clone()))
 }
 
 fn choose_for<E>(
@@ -153,7 +181,11 @@ fn choose_for<E>(
                 let mut errors: Vec<String> = check_steps(scenario, variant, firmware.set())
                     .into_iter()
                     .map(|error| error.message)
+                    .chain(no_radio(variant, firmware.set()))
                     .collect();
+                if errors.is_empty() {
+                    errors.extend(firmware.unmet(variant));
+                }
                 if errors.is_empty() {
                     fit.push(firmware);
                     // Any board can have this one, so the sets behind it are not asked for.
@@ -181,6 +213,18 @@ fn choose_for<E>(
         Choice::Nothing(nearest.1)
     } else {
         Choice::Sets(fit)
+    })
+}
+
+/// Why a variant cannot talk over Bluetooth with a set: the radio belongs to the network core, and programming leaves
+/// nothing there that the set does not have.
+fn no_radio(variant: &Variant, set: &FirmwareSet) -> Option<String> {
+    let wireless = variant.transports().contains(&Transport::Ble);
+    (wireless && set.layout.slot(Slot::NetPrimary).is_none()).then(|| {
+        format!(
+            "needs SMP over `ble`, and firmware set `{}` has nothing for the network core, whose radio it is",
+            set.name
+        )
     })
 }
 

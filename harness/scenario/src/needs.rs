@@ -2,9 +2,12 @@
 
 use crate::words::Transport;
 use hil_bootloader::{
-    Config, DeviceId, DowngradePrevention, Encryption, Mode, NetworkCore, SerialRecovery, Signature,
+    Config, DeviceId, DowngradePrevention, Encryption, Line, Mode, NetworkCore, SerialRecovery,
+    Signature,
 };
-use serde::{Deserialize, Serialize};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{IntoDeserializer, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_yaml::Value;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -45,6 +48,36 @@ pub struct BootloaderNeeds {
     pub recovery_button: Option<bool>,
     /// Whether that can update the network core, or must not.
     pub recovery_network_core: Option<bool>,
+    /// Whether a secondary slot is in the external flash, or none may be.
+    pub external_secondary: Option<bool>,
+    /// Whether `BOOT_MAX_IMG_SECTORS` is as many as its slots have, or must be less.
+    pub enough_sectors: Option<bool>,
+    /// Whose MCUboot it is, any of these; nothing when that does not matter.
+    #[serde(deserialize_with = "one_or_several")]
+    pub line: Vec<Line>,
+}
+
+/// A line, or a list of them.
+fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Line>, D::Error> {
+    struct Lines;
+
+    impl<'de> Visitor<'de> for Lines {
+        type Value = Vec<Line>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a line such as `nordic-2.9`, or a list of them")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Self::Value, E> {
+            Line::deserialize(word.into_deserializer()).map(|line| vec![line])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, words: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(words))
+        }
+    }
+
+    deserializer.deserialize_any(Lines)
 }
 
 /// A flash that the application core has.
@@ -124,6 +157,8 @@ pub enum BoardFeature {
     ExternalFlash,
     /// The button that its bootloader looks at can be pressed.
     RecoveryButton,
+    /// It may be erased completely when it is closed to debuggers.
+    Recover,
 }
 
 impl BoardFeature {
@@ -136,7 +171,8 @@ impl BoardFeature {
             | Self::AppConsole
             | Self::NetConsole
             | Self::SecondAdapter
-            | Self::RecoveryButton => "a",
+            | Self::RecoveryButton
+            | Self::Recover => "a",
         }
     }
 }
@@ -151,6 +187,7 @@ impl fmt::Display for BoardFeature {
             Self::SecondAdapter => "second Bluetooth adapter",
             Self::ExternalFlash => "external flash",
             Self::RecoveryButton => "recovery button",
+            Self::Recover => "rig file that allows to erase it (`recover: allowed`)",
         })
     }
 }
@@ -261,6 +298,10 @@ impl BootloaderNeeds {
             ),
             (None, _) => {}
         }
+        let external = has
+            .images
+            .iter()
+            .any(|slots| slots.secondary.device == DeviceId::External);
         let recovery = has.serial_recovery.as_ref();
         let reaches = |build: &SerialRecovery| build.reaches_network_core(has);
         for (needed, has, what) in [
@@ -285,6 +326,16 @@ impl BootloaderNeeds {
                 has.b0n.version_command,
                 "a b0n that tells the version of its application",
             ),
+            (
+                self.external_secondary,
+                external,
+                "a secondary slot in the external flash",
+            ),
+            (
+                self.enough_sectors,
+                has_enough_sectors(has),
+                "as many sectors as its slots have",
+            ),
         ] {
             match (needed, has) {
                 (Some(true), false) => {
@@ -296,8 +347,30 @@ impl BootloaderNeeds {
                 _ => {}
             }
         }
+        if !self.line.is_empty() && !self.line.contains(&has.line) {
+            let lines: Vec<_> = self
+                .line
+                .iter()
+                .map(|line| format!("`{}`", word(line)))
+                .collect();
+            unmet.push(format!(
+                "needs a bootloader of line {}, this one is of `{}`",
+                lines.join(" or "),
+                word(&has.line)
+            ));
+        }
         unmet
     }
+}
+
+/// Whether the bootloader's table of sectors takes all of its slots.
+fn has_enough_sectors(config: &Config) -> bool {
+    let most = config.sector_size.saturating_mul(config.max_sectors);
+    config
+        .images
+        .iter()
+        .flat_map(|slots| [slots.primary, slots.secondary])
+        .all(|slot| slot.size <= most)
 }
 
 /// Whether the bootloader has a slot, or its scratch area, in the external flash: then not every board will do.

@@ -216,7 +216,9 @@ fn line_of(source: &str) -> Line {
     };
     match version {
         "v1.9.99-ncs4" => Line::Nordic23,
+        "v1.10.0-ncs1" => Line::Nordic24,
         "v1.10.99-ncs1" => Line::Nordic25,
+        "v2.0.99-ncs1" => Line::Nordic26,
         "v2.1.0-ncs1" => Line::Nordic27,
         "v2.1.0-ncs3" => Line::Nordic29,
         "v2.1.0-ncs5" => Line::Nordic30,

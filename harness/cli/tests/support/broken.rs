@@ -67,8 +67,12 @@ pub(crate) enum Fault {
     UnusedSlotTouched,
     /// The network core stops before it has said a word.
     NetworkCoreDead,
+    /// The network core runs after its first start, and after no other one.
+    NetworkCoreDeadAfterReset,
     /// The application core stops before it has said a word.
     ApplicationCoreDead,
+    /// The update slot is not erased while it has a request: what the bootloader refuses stays.
+    RefusedImageStays,
     /// The board resets itself when a central is gone.
     ResetsWhenTheLinkIsLost,
     /// The board is on the air once, and never again after a reset.
@@ -169,6 +173,11 @@ impl Firmware for Broken {
     fn run(&self, bus: &mut dyn CoreBus) -> Stopped {
         match (self.fault, bus.core()) {
             (Fault::NetworkCoreDead, Core::Net) | (Fault::ApplicationCoreDead, Core::App) => {
+                bus.hang()
+            }
+            (Fault::NetworkCoreDeadAfterReset, Core::Net)
+                if self.written.load(Ordering::SeqCst) > 0 =>
+            {
                 bus.hang()
             }
             (fault, _) => StockFirmware.run(&mut FaultyBus {
@@ -303,6 +312,15 @@ impl CoreBus for FaultyBus<'_> {
         {
             return Ok(());
         }
+        if self.fault == Fault::RefusedImageStays
+            && (APP_SECONDARY..SECONDARY_END).contains(&address)
+        {
+            let mut magic = [0; 16];
+            self.bus.read(SECONDARY_END - 16, &mut magic)?;
+            if magic != [0xFF; 16] {
+                return Ok(());
+            }
+        }
         self.bus.flash_erase(address, length)
     }
 
@@ -334,6 +352,9 @@ impl CoreBus for FaultyBus<'_> {
     }
 
     fn uart_write(&mut self, bytes: &[u8]) -> Result<(), Stopped> {
+        if self.fault == Fault::NetworkCoreDeadAfterReset && self.bus.core() == Core::Net {
+            self.written.store(1, Ordering::SeqCst);
+        }
         self.bus.uart_write(bytes)
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct Mutation {
     board: Option<Fault>,
     /// One image of the set is secretly another one.
     image: Option<OtherImage>,
+    /// What is programmed for one release is secretly what is programmed for another one.
+    program: Option<OtherImage>,
     /// The bootloader is not built as the set says: these keys of its configuration have other values.
     bootloader: Option<serde_yaml::Mapping>,
     /// The variant of the demo firmware that is broken by `image` or `bootloader`.
@@ -85,13 +87,14 @@ impl Mutation {
         let wrong = [
             mutation.board.is_some(),
             mutation.image.is_some(),
+            mutation.program.is_some(),
             mutation.bootloader.is_some(),
         ];
         if wrong.into_iter().filter(|wrong| *wrong).count() == 1 {
             Ok(mutation)
         } else {
             Err(format!(
-                "harness/cli/tests/mutations/{scenario}.yaml: one of `board`, `image` and `bootloader` says what is wrong"
+                "harness/cli/tests/mutations/{scenario}.yaml: one of `board`, `image`, `program` and `bootloader` says what is wrong"
             ))
         }
     }
@@ -171,6 +174,11 @@ impl Mutation {
         if let Some(OtherImage { replace, with }) = &self.image {
             let (from, to) = (image_file(&set, with)?, image_file(&set, replace)?);
             fs::copy(&from, &to)
+                .map_err(|error| format!("`{with}` cannot become `{replace}`: {error}"))?;
+        }
+        if let Some(OtherImage { replace, with }) = &self.program {
+            let file = |release: &str| set.join(release).join("merged.hex");
+            fs::copy(file(with), file(replace))
                 .map_err(|error| format!("`{with}` cannot become `{replace}`: {error}"))?;
         }
         if let Some(changes) = &self.bootloader {

@@ -1,6 +1,6 @@
 //! Builds the pieces of a demo set: binaries, and images of them.
 
-use hil_bootloader::DowngradePrevention;
+use hil_bootloader::{Config, DowngradePrevention};
 use hil_image::{ImageBuilder, ImageVersion};
 use sha2::{Digest, Sha256};
 
@@ -40,6 +40,9 @@ const APP_SIZE: u32 = 0x8000;
 
 /// Payload bytes of the image that is too large: it reaches the last page of the slot, where the trailer is.
 pub(super) const TOO_LARGE: u32 = APP_PRIMARY.size - 0x1000;
+
+/// Payload bytes of an image that ends below the trailer and leaves no spare page for a swap by moving.
+pub(super) const NEARLY_FULL: u32 = APP_PRIMARY.size - 0x2000;
 
 /// Bytes of the bootloader binaries: smaller than their partitions, as real ones.
 const MCUBOOT_SIZE: u32 = 0x9000;
@@ -100,9 +103,14 @@ pub(super) struct Maker<'a> {
 
 impl Maker<'_> {
     pub(super) fn mcuboot(&self) -> Vec<u8> {
+        self.mcuboot_with(self.variant.bootloader())
+    }
+
+    /// The same, built otherwise than the set says.
+    pub(super) fn mcuboot_with(&self, config: Config) -> Vec<u8> {
         let model = McubootModel {
             version: self.variant.mcuboot().to_owned(),
-            config: self.variant.bootloader(),
+            config,
             signing_keys: vec![self.keys.signing.public_pem().to_owned()],
             encryption_key: self
                 .keys

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hil_bootloader::{AddressCheck, DowngradePrevention, Mode, NetworkCore};
+use hil_bootloader::{AddressCheck, Area, DeviceId, DowngradePrevention, Line, Mode, NetworkCore};
 use hil_image::ImageVersion;
 
 use super::Variant;
@@ -10,7 +10,7 @@ use super::hex_file;
 use super::keys::Keys;
 use super::layout::{APP_BOOTLOADER, APP_PRIMARY, NET_BOOTLOADER, NET_PRIMARY};
 use super::maker::{
-    App, CRASHES, HANGS, Maker, OTHER_IPC_VERSION, PROVISION_DATA, TOO_LARGE, tamper,
+    App, CRASHES, HANGS, Maker, NEARLY_FULL, OTHER_IPC_VERSION, PROVISION_DATA, TOO_LARGE, tamper,
 };
 use super::metadata::{break_validation, provision};
 use crate::model::{Confirmation, EraseAnswer, MarkRules};
@@ -111,7 +111,12 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
         baseline = baseline.net(make.net_image(&network.baseline, ImageVersion::new(1, 0, 0)));
         update = update.net(make.net_image(&network.update, version));
     }
+    let unseen = unseen_slot(&make, &baseline);
+    let locked = locked(&baseline);
     let mut releases = vec![baseline, update, no_app];
+    releases.extend(unseen);
+    releases.extend(locked);
+    releases.extend(history(&make, &mcuboot, network.as_ref()));
     if keys.encryption.is_none() {
         releases.push(
             Release::of(
@@ -204,6 +209,12 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
             version,
         )),
     ]);
+    if variant.bootloader().mode == Mode::SwapMove {
+        releases.push(nearly_full(&make, version));
+        if variant.bootloader().line <= Line::Nordic30 {
+            releases.push(large(&make, network.as_ref()));
+        }
+    }
     if variant.bootloader().downgrade_prevention == DowngradePrevention::SecurityCounter {
         releases.extend(counted(&make));
     }
@@ -211,6 +222,129 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
         releases.extend(network.other_releases(&make, version));
     }
     releases
+}
+
+/// What shows how much room a swap by moving needs.
+fn nearly_full(make: &Maker<'_>, version: ImageVersion) -> Release {
+    Release::of(
+        "nearly-full",
+        "leaves the trailer alone, but no page for moving the sectors up",
+    )
+    .refused()
+    .app(make.image(
+        &make.app(App {
+            size: NEARLY_FULL,
+            ..App::new("nearly-full", 2, 0)
+        }),
+        version,
+    ))
+}
+
+/// What a device runs that no update gets into. Later bootloaders would not start it.
+fn large(make: &Maker<'_>, network: Option<&Network>) -> Release {
+    let image = make.image(
+        &make.app(App {
+            size: NEARLY_FULL,
+            ..App::new("large", 1, 0)
+        }),
+        ImageVersion::new(1, 0, 0),
+    );
+    let mut large = Release::of(
+        "large",
+        "a running application that leaves no page for a swap: no update gets in",
+    )
+    .refused();
+    large.program = vec![(
+        "app",
+        "merged.hex",
+        hex_file::render(&[
+            (APP_BOOTLOADER.address, &make.mcuboot()),
+            (APP_PRIMARY.address, &image),
+        ]),
+    )];
+    large
+        .program
+        .extend(network.map(|network| ("net", "merged_CPUNET.hex", network.program.clone())));
+    large.app(image)
+}
+
+/// The baseline with a bootloader that does not know the slot in the external flash: it looks for updates in its own.
+fn unseen_slot(make: &Maker<'_>, baseline: &Release) -> Option<Release> {
+    let mut config = make.variant.bootloader();
+    let slots = config.images.first_mut()?;
+    if slots.secondary.device != DeviceId::External {
+        return None;
+    }
+    slots.secondary = Area {
+        device: DeviceId::AppFlash,
+        offset: slots.primary.offset + slots.primary.size,
+        ..slots.primary
+    };
+    let (_, _, app) = baseline.images.iter().find(|(image, ..)| *image == "app")?;
+    let mut release = Release::of(
+        "unseen-slot",
+        "the baseline with a bootloader whose devicetree lacks the external flash: it looks for updates in internal flash",
+    );
+    release.program.clone_from(&baseline.program);
+    release.program[0].2 = hex_file::render(&[
+        (APP_BOOTLOADER.address, &make.mcuboot_with(config)),
+        (APP_PRIMARY.address, app),
+    ]);
+    Some(release)
+}
+
+/// Releases between the baseline and the update that boards in the field run: complete, and each with the bootloader that
+/// never changes.
+fn history(make: &Maker<'_>, mcuboot: &[u8], network: Option<&Network>) -> Vec<Release> {
+    [
+        ("v1.5.0", "what boards in the field run since: 1.5.0", 1, 5),
+        ("v2.1.0", "the release after the update: 2.1.0", 2, 1),
+    ]
+    .into_iter()
+    .map(|(name, summary, major, minor)| {
+        let image = make.image(
+            &make.app(App::new(name, major, minor)),
+            ImageVersion::new(major, minor, 0),
+        );
+        let mut release = Release::of(name, summary);
+        release.program = vec![(
+            "app",
+            "merged.hex",
+            hex_file::render(&[
+                (APP_BOOTLOADER.address, mcuboot),
+                (APP_PRIMARY.address, &image),
+            ]),
+        )];
+        if let Some(network) = network {
+            let program = ("net", "merged_CPUNET.hex", network.program.clone());
+            release.program.push(program);
+        }
+        release.app(image)
+    })
+    .collect()
+}
+
+/// The baseline as it leaves a factory: both cores closed to debuggers from the next start on. Only for boards with firmware on
+/// both cores.
+fn locked(baseline: &Release) -> Option<Release> {
+    /// What opens a port when it is in UICR is another word.
+    const CLOSED: &[u8] = &[0; 4];
+    /// APPROTECT and SECUREAPPROTECT of the application core, APPROTECT of the network core.
+    const APP: [(u32, &[u8]); 2] = [(0x00FF_8000, CLOSED), (0x00FF_801C, CLOSED)];
+    const NET: [(u32, &[u8]); 1] = [(0x01FF_8000, CLOSED)];
+    if baseline.program.len() < 2 {
+        return None;
+    }
+    let mut release = Release::of(
+        "locked",
+        "the baseline, closed to debuggers: access port protection of both cores in UICR",
+    );
+    release.program.clone_from(&baseline.program);
+    release.program.extend([
+        ("app", "closed.hex", hex_file::render(&APP)),
+        ("net", "closed_CPUNET.hex", hex_file::render(&NET)),
+    ]);
+    Some(release)
 }
 
 /// What shows that the counter decides, and not the version.

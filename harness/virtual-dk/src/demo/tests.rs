@@ -35,15 +35,20 @@ fn a_set_is_the_same_bytes_every_time() {
         })
         .collect();
     insta::assert_snapshot!(digests.join("\n"), @r"
-    swap-move-ecdsa-ec256        eb4bb92d1161d7e4d4c08573680578728182fb9aa5751abe9bbfab336e7d16a8
-    overwrite-rsa2048            80a14e584185c2a46164c64e5adf9f65401974ef42820cea94c4f191469b4852
-    swap-move-external           56bd87ecdbf5db340e16aa7cf0051fb7facf7c13144f069275c4fcd4cee181f4
-    swap-offset-ecdsa-ec256      4f27e0da753abc4608dd9ff119449b1721d17ba4a43d2f443e506939e6e840b7
-    swap-scratch-ecdsa-ec256     51ad03b29372bdbf8193e57f63d903c65a8ad6a91b48e3c0d2a24c365b06fdc3
-    swap-move-ed25519-x25519     55052f285a8a66d32431c3e71f1f54190c63c9c2e480eeba94101a5a1fe3589e
-    swap-move-rsa2048            1fa5ec940d52b8a0afae0689e2b3f53becd173f188bf1f06ee0cbbd28f827822
-    swap-move-single-core        6bd3e9d4378184737b8db975985e47071cdebffc4fd9a534768811f19ad572f0
-    swap-move-security-counter   e0e0ac96e1f7ff977b9883c10d64c30992d36bf0c6c6ebdf40f8e7bbabe79e22
+    swap-move-ecdsa-ec256        ce4fbf11e85daeab203ae4a6d9f323b6a6776a268e307e785965dfb236e52dab
+    overwrite-rsa2048            2c826b4eed1bf5a34c2ea2732959c92e23152ff1e9994ae3386c7b650f781ca4
+    swap-move-external           554926177d69bc1d5c3b26cab0cdda7e78487e28ec85a26fc2bd6ed12e4cf674
+    swap-offset-ecdsa-ec256      26b0ea8a1ff3804a4f58e93b785e07ae0424dee72a3befa636317ef1950dd808
+    swap-scratch-ecdsa-ec256     8ca78509f58df8d5d47ae44cab6d46b7dc92ed7b0d32369dc5dacd1e7059e975
+    swap-move-ed25519-x25519     1cfe54807252307e97c0bf6d5f3054544a695a8d1eb07113a3c1e2ce64051cbc
+    swap-move-rsa2048            388a2704362f15d98eb02fa9ced3dd71b14928d2b9023e62943d067c019d05a3
+    swap-move-single-core        d84662bc98f984719a9811a1788f95a28f5a32e6b790af0596f00ed97cfd3bed
+    swap-move-security-counter   59ae1c3a08258049da8b075908f0b43fa83c220a74cf2487f7589c0caa2e17bb
+    simultaneous-overwrite       5833b47cf826b16f311283059cb23f2481ce7a033ae1a1fd968e8c7d8474e0cc
+    simultaneous-swap            4b02dd35dc5232d62fb8295268875f51fe2b5ca03dccb0d667d6c7453ae27980
+    simultaneous-internal        da0a7a5ccff37027df1277d02c4050398084782c9709141e735d23fa2a39c841
+    simultaneous-old-b0n         8cdfc5dfe1ce06e0fc5d4faa24d34d1ad7fc19ca7c27ede1425b1a7cfb068893
+    swap-move-b0n-counter        1ed8ef07cacb149fe0a02fb08cb8cbf64c6908444e1b3b4e897eacd823918848
     ");
 }
 
@@ -68,7 +73,7 @@ fn every_file_that_the_firmware_file_names_is_there() {
                 .values()
                 .filter_map(|key| key.as_str().map(PathBuf::from)),
         );
-        let unnamed = [FIRMWARE_FILE, "keys/signing.pem"].map(PathBuf::from);
+        let unnamed = [FIRMWARE_FILE].map(PathBuf::from);
         let there: std::collections::BTreeSet<PathBuf> = set
             .files()
             .map(|(path, _)| path.to_owned())

@@ -198,6 +198,73 @@ impl Variant {
         ..USUAL
     });
 
+    /// MCUboot of SDK 2.3.
+    pub const SDK_2_3: Self = Self(&Spec {
+        name: "sdk-2.3",
+        summary: "As with SDK 2.3: swap using move, ECDSA P-256, encryption with ECIES-P256",
+        line: Line::Nordic23,
+        mcuboot: "v1.9.99",
+        ..USUAL
+    });
+
+    /// MCUboot of SDK 2.5.
+    pub const SDK_2_5: Self = Self(&Spec {
+        name: "sdk-2.5",
+        summary: "As with SDK 2.5: swap using move, ECDSA P-256, encryption with ECIES-P256",
+        line: Line::Nordic25,
+        mcuboot: "v1.10.99",
+        ..USUAL
+    });
+
+    /// MCUboot of SDK 2.7.
+    pub const SDK_2_7: Self = Self(&Spec {
+        name: "sdk-2.7",
+        summary: "As with SDK 2.7: swap using move, ECDSA P-256, encryption with ECIES-P256",
+        line: Line::Nordic27,
+        ..USUAL
+    });
+
+    /// MCUboot of SDK 2.9.
+    pub const SDK_2_9: Self = Self(&Spec {
+        name: "sdk-2.9",
+        summary: "As with SDK 2.9: swap using move, ECDSA P-256, encryption with ECIES-P256",
+        line: Line::Nordic29,
+        ..USUAL
+    });
+
+    /// MCUboot of SDK 2.9, overwriting.
+    pub const SDK_2_9_OVERWRITE: Self = Self(&Spec {
+        name: "sdk-2.9-overwrite",
+        summary: "As with SDK 2.9: overwrite only, RSA-2048, no encryption",
+        mode: Mode::OverwriteOnly,
+        signature: Signature::Rsa2048,
+        encryption: Encryption::None,
+        line: Line::Nordic29,
+        ..USUAL
+    });
+
+    /// MCUboot of SDK 3.4.
+    pub const SDK_3_4: Self = Self(&Spec {
+        name: "sdk-3.4",
+        summary: "As with SDK 3.2 to 3.4: swap using move, ECDSA P-256, encryption with ECIES-P256",
+        line: Line::Nordic34,
+        mcuboot: "v2.3.0",
+        ..USUAL
+    });
+
+    /// `BOOT_MAX_IMG_SECTORS` is below what the secondary slot has.
+    pub const FEW_SECTORS: Self = Self(&Spec {
+        name: "few-sectors",
+        summary: "Swap using offset, ECDSA P-256, encryption, with BOOT_MAX_IMG_SECTORS one below what the secondary slot has",
+        mode: Mode::SwapOffset,
+        layout: OFFSET,
+        build: |config| Config {
+            max_sectors: 64,
+            ..config
+        },
+        ..USUAL
+    });
+
     /// All of them. The first one is the default.
     pub const ALL: &'static [Self] = &[
         Self::SWAP_MOVE_ECDSA_EC256,
@@ -214,6 +281,13 @@ impl Variant {
         Self::SIMULTANEOUS_INTERNAL,
         Self::SIMULTANEOUS_OLD_B0N,
         Self::SWAP_MOVE_B0N_COUNTER,
+        Self::SDK_2_3,
+        Self::SDK_2_5,
+        Self::SDK_2_7,
+        Self::SDK_2_9,
+        Self::SDK_2_9_OVERWRITE,
+        Self::SDK_3_4,
+        Self::FEW_SECTORS,
     ];
 
     /// The word for it on the command line.
@@ -364,5 +438,17 @@ mod tests {
             error.to_string(),
             "there is no demo firmware `swap-by-hand`"
         );
+    }
+
+    #[test]
+    fn the_documentation_lists_every_variant() {
+        let docs = include_str!("../../../../docs/firmware-sets.md");
+        for variant in Variant::ALL {
+            let row = format!("| `{}` | {} |\n", variant.name(), variant.summary());
+            assert!(
+                docs.contains(&row),
+                "docs/firmware-sets.md lacks this row:\n{row}"
+            );
+        }
     }
 }
