@@ -226,5 +226,21 @@ fn what_a_build_lacks_is_said_for_each_scenario_that_needs_it() {
     let desk = desk(&scenarios, &["swap-move-single-core"]);
     let ended = run(&desk, &["check", "mine"], &["swap-move-single-core"]);
     assert_eq!(ended.code, Some(0), "{}", ended.all());
-    insta::assert_snapshot!(ended.stdout, @"");
+    insta::assert_snapshot!(ended.stdout, @r"
+    1 variant fit firmware `demo-swap-move-single-core`; rig `test` has 1 board entry
+    1 variant would be skipped: firmware set `demo-swap-move-single-core` has no image `update.net`
+        network
+    1 variant would be skipped: firmware set `demo-swap-move-single-core` has no slot `net.secondary` in its layout
+        slot
+    1 variant would be skipped: needs SMP over `ble`, and firmware set `demo-swap-move-single-core` has nothing for the network core, whose radio it is
+        wireless
+    1 variant would be skipped: needs a bootloader in mode `swap-offset`, this one is `swap-move`
+        offset
+    1 variant would be skipped: needs a bootloader with downgrade prevention `security-counter`, this one has `version`
+        counter
+    1 variant would be skipped: needs a bootloader with encryption `ec256`, this one has `none`
+        cipher
+    1 variant would be skipped: needs a slot in the external flash, this bootloader has none there
+        external
+    ");
 }

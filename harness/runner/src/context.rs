@@ -229,6 +229,25 @@ impl<'a> Context<'a> {
         self.start.at
     }
 
+    /// That a line did not come since the board was last started: the firmware's fault, unless the first lines are lost
+    /// because the serial ports came back after the power did.
+    pub(crate) fn line_missing(&self, sentence: impl std::fmt::Display) -> Trouble {
+        if !self.bench.is_deaf() {
+            return Trouble::fail(hil_record::FailKind::Console, sentence);
+        }
+        Trouble::error(
+            ErrorKind::Port,
+            format_args!(
+                "{sentence}; it may have been printed before the serial ports were there again, which go away with the power \
+                 of this board"
+            ),
+        )
+        .with_help(
+            "what a board prints in the first second after power comes is lost with `cuts: board`; cut the chip alone \
+             (`cuts: soc`), or leave out scenarios that look for lines of the boot",
+        )
+    }
+
     /// Waits for a line since the board was last started; `None` when it did not come.
     pub(crate) fn wait_for_line(
         &self,

@@ -106,9 +106,9 @@ impl Plan {
         for job in jobs {
             match seat(&job, &boards) {
                 Ok((firmware, boards)) => plan.runnable.push(Runnable {
+                    job,
                     firmware,
                     boards,
-                    job,
                 }),
                 Err(reason) => plan.skipped.push((job, reason)),
             }

@@ -31,6 +31,16 @@ pub(crate) fn run(
         board: bench.name.clone(),
         firmware: Some(firmware.info()),
     }));
+    if let Some(trouble) = bench.wear.over_budget(&bench.name) {
+        let outcome = trouble.into_outcome();
+        let cause = outcome.cause().unwrap_or_default().to_owned();
+        events.emit(EventKind::ScenarioFinished {
+            scenario: job.variant.name.clone(),
+            board: Some(bench.name.clone()),
+            outcome: outcome.clone(),
+        });
+        return (outcome, Condition::Broken { cause });
+    }
     // The bench is only put back after a panic, which works on whatever state it is in.
     let ran = catch_unwind(AssertUnwindSafe(|| {
         // Waiting for others is not part of the scenario's time.
@@ -78,6 +88,7 @@ pub(crate) fn run(
             Condition::Broken { cause }
         }
     };
+    bench.wear.settle(&events, &bench.name);
     events.emit(EventKind::ScenarioFinished {
         scenario: job.variant.name.clone(),
         board: Some(bench.name.clone()),
