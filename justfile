@@ -33,6 +33,7 @@ bench:
     cargo bench -p dfu-hil --bench ble
     cargo bench -p virtual-dk --bench throughput
     cargo bench -p hil-bootloader --bench sweep
+    cargo bench -p hil-report --bench large
 
 # A virtual DK over the kernel's Bluetooth and the real bluetoothd, in a small VM. Needs Debian, QEMU, binutils and cpio;
 # no root, no KVM. Not part of CI: minutes, and packages from Debian's archive. See docs/virtual-radio.md.

@@ -170,7 +170,7 @@ fn build(source: &mut Source<'_>) -> (Config, [u32; 2]) {
     config.max_align = source.pick(&[8, 16, 32]);
     config.write_size = source.pick(&[1, 2, 4, 8]);
     config.sector_size = sector;
-    config.line = source.pick(&[Line::Upstream, Line::Nordic, Line::Nordic29]);
+    config.line = source.pick(&Line::ALL);
     let scratch = u32::from(source.byte()) % 4;
     config.scratch = (scratch > 0).then(|| area(scratch, false));
     (config, ends)

@@ -116,6 +116,23 @@ impl Config {
         self.encryption != Encryption::None
     }
 
+    /// Bytes of the largest image, header to last TLV, that it brings from the secondary to the primary slot.
+    #[must_use]
+    pub fn largest_image(&self, slots: ImageSlots) -> u32 {
+        let (primary, secondary) = (slots.primary.size, slots.secondary.size);
+        let sector = self.sector_size.max(1);
+        let trailer = self.trailer_size();
+        let sectors = trailer.next_multiple_of(sector);
+        let room = |slot: u32, taken: u32| slot.saturating_sub(taken);
+        match self.mode {
+            Mode::SwapMove => room(primary, sectors + sector).min(room(secondary, sectors)),
+            Mode::SwapOffset => room(primary, sectors).min(room(secondary, sectors + sector)),
+            Mode::SwapScratch => room(primary.min(secondary), trailer),
+            // Magic, image_ok, copy_done and swap_info.
+            Mode::OverwriteOnly => room(primary.min(secondary), 16 + 3 * self.max_align),
+        }
+    }
+
     /// Whether an image's primary slot is only simulated in RAM: the network core's in simultaneous updates.
     #[must_use]
     pub fn is_virtual(&self, image: usize) -> bool {

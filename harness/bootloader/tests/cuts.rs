@@ -193,9 +193,7 @@ proptest! {
         ]),
         encrypted in any::<bool>(),
         validate in any::<bool>(),
-        line in prop::sample::select(vec![
-            hil_bootloader::Line::Upstream, hil_bootloader::Line::Nordic, hil_bootloader::Line::Nordic29,
-        ]),
+        line in prop::sample::select(&hil_bootloader::Line::ALL),
         magics in any::<[bool; 3]>(),
         damage in prop::collection::vec((0_u32..APP_FLASH - PRIMARY, any::<[u8; 4]>()), 0..4),
         trailers in prop::collection::vec((0_usize..3, 1_u32..1700, any::<u8>()), 0..12),

@@ -137,6 +137,22 @@ fn network_firmware_must_not_be_older_where_its_version_can_be_read(
 
 /// The hook that compares is only asked by overwrite-only; the other modes exempt the network core's image.
 #[test]
+fn in_a_shared_slot_the_version_in_the_header_is_compared_with_that_of_the_application() {
+    let mut config = config(Mode::OverwriteOnly, Slots::Shared);
+    config.network_version_check = false;
+    let image = builder(RUNNING + 1)
+        .version(ImageVersion::new(0, 0, 0))
+        .build(&mut rng(7))
+        .unwrap();
+
+    let (step, flash) = update(&config, &image);
+
+    let running = network_payload(RUNNING, 3000);
+    assert!(runs_on_the_network_core(&flash, &running), "{step}");
+    assert!(is_erased(&flash, config.images[0].secondary), "{step}");
+}
+
+#[test]
 fn a_swap_of_both_images_compares_no_network_version() {
     let config = config(Mode::SwapMove, Slots::Own);
     let (step, flash) = update(&config, &network(RUNNING - 1));

@@ -8,7 +8,7 @@ use crate::kconfig::Kconfig;
 use crate::partitions::shortened;
 use hil_bootloader::{
     AddressCheck, Area, Config, ContentKeySize, DeviceId, DowngradePrevention, Encryption,
-    ImageSlots, Mode, NetworkCore, Signature,
+    ImageSlots, Mode, NetworkCore, RecoveryButton, SerialRecovery, Signature,
 };
 
 /// How a build has MCUboot update.
@@ -70,6 +70,7 @@ pub fn bootloader(
             (false, true) => NetworkCore::Pcd,
             (false, false) => NetworkCore::None,
         },
+        serial_recovery: serial_recovery(options),
         ..base
     };
     Ok(Bootloader {
@@ -160,6 +161,37 @@ fn encryption(options: &Kconfig, signature: Signature) -> Encryption {
     } else {
         Encryption::None
     }
+}
+
+/// The recovery server, where it is on a UART: a virtual board and its serial ports have no USB. Where options are not there,
+/// their defaults are those of a chip of Nordic (mcuboot `boot/zephyr/Kconfig.serial_recovery`).
+fn serial_recovery(options: &Kconfig) -> Option<SerialRecovery> {
+    let on = |name: &str| options.is_on(name);
+    if !on("CONFIG_MCUBOOT_SERIAL") || on("CONFIG_BOOT_SERIAL_CDC_ACM") {
+        return None;
+    }
+    let number = |name: &str| options.number(name);
+    let button = on("CONFIG_BOOT_SERIAL_ENTRANCE_GPIO").then(|| RecoveryButton {
+        delay_ms: number("CONFIG_BOOT_SERIAL_DETECT_DELAY").unwrap_or(0),
+        ..RecoveryButton::default()
+    });
+    let wait_ms = on("CONFIG_BOOT_SERIAL_WAIT_FOR_DFU")
+        .then(|| number("CONFIG_BOOT_SERIAL_WAIT_FOR_DFU_TIMEOUT").unwrap_or(500));
+    Some(SerialRecovery {
+        on_no_image: on("CONFIG_BOOT_SERIAL_NO_APPLICATION"),
+        on_boot_mode: on("CONFIG_BOOT_SERIAL_BOOT_MODE"),
+        button,
+        wait_ms: wait_ms.unwrap_or(0),
+        direct_upload: on("CONFIG_MCUBOOT_SERIAL_DIRECT_IMAGE_UPLOAD"),
+        network_core: on("CONFIG_NRF53_RECOVERY_NETWORK_CORE"),
+        progressive_erase: on("CONFIG_BOOT_ERASE_PROGRESSIVELY"),
+        image_state: on("CONFIG_BOOT_SERIAL_IMG_GRP_IMAGE_STATE"),
+        slot_info: on("CONFIG_BOOT_SERIAL_IMG_GRP_SLOT_INFO"),
+        echo: on("CONFIG_BOOT_MGMT_ECHO"),
+        params: on("CONFIG_BOOT_MGMT_PARAMS"),
+        buf_size: number("CONFIG_BOOT_SERIAL_MAX_RECEIVE_SIZE")
+            .unwrap_or_else(|| SerialRecovery::default().buf_size),
+    })
 }
 
 /// Builds of one image have nothing to tell apart, and encrypted vectors cannot be read.
@@ -281,6 +313,29 @@ mod tests {
             ),
             expected
         );
+    }
+
+    #[test]
+    fn a_recovery_server_on_a_uart_is_part_of_the_build() {
+        let options = "CONFIG_BOOT_SWAP_USING_MOVE=y\nCONFIG_BOOT_SIGNATURE_TYPE_ECDSA_P256=y\nCONFIG_MCUBOOT_SERIAL=y\n\
+                       CONFIG_BOOT_SERIAL_UART=y\nCONFIG_BOOT_SERIAL_ENTRANCE_GPIO=y\nCONFIG_BOOT_SERIAL_DETECT_DELAY=450\n\
+                       CONFIG_BOOT_ERASE_PROGRESSIVELY=y\nCONFIG_MCUBOOT_SERIAL_DIRECT_IMAGE_UPLOAD=y\n\
+                       CONFIG_NRF53_RECOVERY_NETWORK_CORE=y\nCONFIG_BOOT_SERIAL_MAX_RECEIVE_SIZE=2048\n";
+        let recovery = read(options).unwrap().config.serial_recovery;
+        let expected = SerialRecovery {
+            on_no_image: false,
+            button: Some(RecoveryButton {
+                pin: 23,
+                delay_ms: 450,
+            }),
+            direct_upload: true,
+            network_core: true,
+            buf_size: 2048,
+            ..SerialRecovery::default()
+        };
+        assert_eq!(recovery, Some(expected));
+        let usb = options.replace("CONFIG_BOOT_SERIAL_UART", "CONFIG_BOOT_SERIAL_CDC_ACM");
+        assert_eq!(read(&usb).unwrap().config.serial_recovery, None);
     }
 
     #[test]

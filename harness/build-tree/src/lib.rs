@@ -17,6 +17,7 @@ mod hex_file;
 mod import;
 mod kconfig;
 mod keys;
+mod line;
 mod manifest;
 mod multi_image;
 mod package;

@@ -7,6 +7,7 @@
 
 mod trees;
 
+use hil_bootloader::Line;
 use hil_build_tree::{BuildTree, Finding, ImportOptions, Report, Severity, check, import};
 use hil_scenario::FirmwareSet;
 use rstest::rstest;
@@ -57,11 +58,30 @@ impl Desk {
             name: "sample".to_owned(),
             signing_key: None,
             encryption_key: Some(self.path("enc.pem")),
+            ..ImportOptions::default()
         };
         let imported = import(&read("old"), &read("new"), &options)?;
         write_files(&self.path("set"), &imported.files);
         std::fs::write(self.path("set/firmware.yaml"), &imported.text).unwrap();
         Ok(imported.findings)
+    }
+
+    /// With the same two builds once more, under names of their own.
+    fn import_releases(&self) -> Vec<Finding> {
+        let read = |name| BuildTree::read(&self.path(name)).unwrap();
+        let options = ImportOptions {
+            name: "sample".to_owned(),
+            encryption_key: Some(self.path("enc.pem")),
+            releases: vec![
+                ("2.3.0".to_owned(), read("old")),
+                ("v2.4.1".to_owned(), read("new")),
+            ],
+            ..ImportOptions::default()
+        };
+        let imported = import(&read("old"), &read("new"), &options).unwrap();
+        write_files(&self.path("set"), &imported.files);
+        std::fs::write(self.path("set/firmware.yaml"), &imported.text).unwrap();
+        imported.findings
     }
 
     fn text(&self) -> String {
@@ -121,7 +141,26 @@ fn a_build_of_every_line_becomes_a_set_without_mistakes(
     assert_eq!(verdicts, expected);
 }
 
-/// The same with images by the real imgtool.
+#[test]
+fn every_release_that_is_named_can_be_programmed_and_sent() {
+    let build = Build::new(Sdk::V2_7, Update::Swap);
+    let desk = Desk::new(&build, &build.successor());
+    let findings = desk.import_releases();
+    let names = desk.set().release_names();
+    assert_eq!(names.to_program, ["2.3.0", "baseline", "v2.4.1"]);
+    assert_eq!(names.to_send, ["2.3.0", "baseline", "update", "v2.4.1"]);
+    let told: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.severity != Severity::Note)
+        .map(ToString::to_string)
+        .collect();
+    assert!(
+        !told.iter().any(|told| told.contains("`2.3.0`")),
+        "{told:?}"
+    );
+}
+
+/// With images by the real imgtool.
 #[test]
 fn images_by_imgtool_are_taken_from_every_line() {
     let Some(tools) = std::env::var_os("DFU_HIL_PEERS").map(PathBuf::from) else {
@@ -162,6 +201,59 @@ fn the_set_of_a_simultaneous_sysbuild() {
     insta::with_settings!({ filters => vec![("sha256: [0-9a-f]{64}", "sha256: …")] }, {
         insta::assert_snapshot!(desk.text());
     });
+}
+
+#[rstest]
+#[case::child_images(Sdk::V2_3, Line::Nordic23)]
+#[case::sdk_2_5(Sdk::V2_5, Line::Nordic25)]
+#[case::sysbuild(Sdk::V2_7, Line::Nordic27)]
+#[case::sdk_2_9(Sdk::V2_9, Line::Nordic29)]
+#[case::sdk_3_0(Sdk::V3_0, Line::Nordic30)]
+fn the_version_of_the_sdk_tells_the_line_of_its_mcuboot(#[case] sdk: Sdk, #[case] line: Line) {
+    let desk = Desk::without(sdk, Update::Swap, &[]);
+    assert_eq!(desk.told(), "");
+    assert_eq!(desk.set().bootloader.line, line);
+}
+
+/// A bootloader that was not built with the SDK of the application, or from a checkout of its own.
+#[test]
+fn the_headers_of_mcuboot_go_before_those_of_the_application() {
+    let desk = Desk::without(Sdk::V2_9, Update::Swap, &[]);
+    let header = |name: &str, text: &str| {
+        let folder = desk.path("old/mcuboot/zephyr/include/generated");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(name), text).unwrap();
+    };
+    header("ncs_version.h", "#define NCS_VERSION_STRING \"2.7.0\"\n");
+    desk.import().unwrap();
+    assert_eq!(desk.set().bootloader.line, Line::Nordic27);
+
+    header("app_version.h", "#define APP_BUILD_VERSION ae1ee57f3906\n");
+    desk.import().unwrap();
+    assert_eq!(desk.set().bootloader.line, Line::Nordic30);
+}
+
+#[rstest]
+#[case::development("2.5.99-dev1", Line::Nordic26)]
+#[case::before_all("2.1.0", Line::Nordic23)]
+#[case::no_version("main", Line::Nordic)]
+fn a_line_that_is_not_certain_is_told(#[case] version: &str, #[case] line: Line) {
+    let desk = Desk::without(Sdk::V2_5, Update::Swap, &[]);
+    let header = desk.path("old/zephyr/include/generated/ncs_version.h");
+    std::fs::write(
+        header,
+        format!("#define NCS_VERSION_STRING \"{version}\"\n"),
+    )
+    .unwrap();
+    insta::assert_snapshot!(format!("line_not_certain_{line:?}"), desk.told());
+    assert_eq!(desk.set().bootloader.line, line);
+}
+
+#[test]
+fn a_build_that_tells_no_version_is_taken_for_a_new_one() {
+    let desk = Desk::without(Sdk::V2_5, Update::Swap, &[]);
+    std::fs::remove_file(desk.path("old/zephyr/include/generated/ncs_version.h")).unwrap();
+    insta::assert_snapshot!(desk.told());
 }
 
 /// Published build folders: every `.bin` and `.hex` of an RSA image have different signatures.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use virtual_dk::demo::Variant;
 use virtual_dk::model::UndescribedApplication;
-use virtual_dk::{Phy, Speed, Timing};
+use virtual_dk::{Cuts, Phy, Speed, Supply, Timing};
 
 /// Runs firmware update scenarios on nRF5340 boards, or on virtual ones where none is attached.
 #[derive(Debug, Parser)]
@@ -31,6 +31,14 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Check scenario, rig and firmware files, without a board
     Check(CheckArgs),
+    /// Judge runs by a policy, and sign the release off
+    Signoff(SignoffArgs),
+    /// Add a signature to a sign-off
+    Countersign(CountersignArgs),
+    /// Check a sign-off without network or board: signatures, files, runs, and the judgement
+    Verify(VerifyArgs),
+    /// Make the verdicts of a run again from its evidence, without a board
+    Replay(ReplayArgs),
     /// Look into MCUboot image files
     #[command(subcommand)]
     Image(ImageCommand),
@@ -145,6 +153,82 @@ pub(crate) struct CheckArgs {
     pub(crate) bench: BenchArgs,
 }
 
+/// `dfu-hil signoff`.
+#[derive(Args, Debug)]
+pub(crate) struct SignoffArgs {
+    /// Folders of the runs, such as reports/runs/20260802T101530Z-01
+    #[arg(value_name = "RUN", required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// What must have been run
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: PathBuf,
+    /// Private key to sign with, Ed25519 or ECDSA P-256 in PEM; may be given several times. Without one the runs are judged,
+    /// and nothing is written
+    #[arg(long, value_name = "PEM")]
+    pub(crate) key: Vec<PathBuf>,
+    /// Where the sign-off is written: a new folder, or an empty one
+    #[arg(long, value_name = "DIR", default_value = "signoff")]
+    pub(crate) out: PathBuf,
+    /// Print the judgement as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `dfu-hil countersign`.
+#[derive(Args, Debug)]
+pub(crate) struct CountersignArgs {
+    /// Folder of the sign-off
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Private key to sign with
+    #[arg(long, value_name = "PEM")]
+    pub(crate) key: PathBuf,
+    /// Public key of somebody who has signed it already: nothing else is signed
+    #[arg(long, value_name = "PEM")]
+    pub(crate) trusted: PathBuf,
+}
+
+/// `dfu-hil verify`.
+#[derive(Args, Debug)]
+pub(crate) struct VerifyArgs {
+    /// Folder of the sign-off
+    #[arg(value_name = "DIR", default_value = "signoff")]
+    pub(crate) folder: PathBuf,
+    /// Public key of somebody who signs releases, PEM; may be given several times
+    #[arg(long, value_name = "PEM", required = true)]
+    pub(crate) key: Vec<PathBuf>,
+    /// How many of these keys must have signed [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) signatures: Option<u16>,
+    /// Firmware set that is to be shipped; may be given several times
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "without_firmware"
+    )]
+    pub(crate) firmware: Vec<PathBuf>,
+    /// Do not look at the firmware files
+    #[arg(long, conflicts_with = "firmware")]
+    pub(crate) without_firmware: bool,
+    /// Folder that the runs are in
+    #[arg(long, value_name = "DIR", default_value = "reports/runs")]
+    pub(crate) runs: PathBuf,
+    /// Do not look at the runs
+    #[arg(long)]
+    pub(crate) without_runs: bool,
+    /// As of which day waivers must hold, such as 2026-08-02 [default: today]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) at: Option<jiff::civil::Date>,
+}
+
+/// `dfu-hil replay`.
+#[derive(Args, Debug)]
+pub(crate) struct ReplayArgs {
+    /// Folder of the run
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+}
+
 /// `dfu-hil image …`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImageCommand {
@@ -169,7 +253,7 @@ pub(crate) struct InspectArgs {
 /// `dfu-hil firmware …`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum FirmwareCommand {
-    /// Make a firmware set of two build folders of the nRF Connect SDK
+    /// Make a firmware set of build folders of the nRF Connect SDK
     ///
     /// Child images (SDK 2.3 to 2.6) and sysbuild (2.7 on) are recognised. What a folder lacks is told with the option
     /// that it usually is for. The files are copied beside the set's file; private keys are only referred to.
@@ -187,6 +271,9 @@ pub(crate) struct ImportArgs {
     /// Build folder of the update
     #[arg(long, value_name = "DIR")]
     pub(crate) update: PathBuf,
+    /// Another release, which is programmed and sent, such as `2.3.0=builds/2.3.0`; may be given more than once
+    #[arg(long, value_name = "NAME=DIR", value_parser = named_folder)]
+    pub(crate) release: Vec<(String, PathBuf)>,
     /// Where the set is written: a folder, which gets firmware.yaml, or a file that ends in .yaml or .yml
     #[arg(long, value_name = "DIR|FILE", default_value = "firmware")]
     pub(crate) out: PathBuf,
@@ -205,6 +292,28 @@ pub(crate) struct ImportArgs {
     /// Print JSON: the set's file and the findings
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A release with its folder.
+fn named_folder(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, folder) = text
+        .split_once('=')
+        .ok_or("expected a name and a folder, such as 2.3.0=builds/2.3.0")?;
+    let good = name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    if !good {
+        return Err(format!(
+            "`{name}` is no name for a release: use letters, digits, `-`, `_` and `.`"
+        ));
+    }
+    if ["baseline", "update", "encrypted"].contains(&name) {
+        return Err(format!(
+            "`{name}` is the name of a release that every set has"
+        ));
+    }
+    Ok((name.to_owned(), PathBuf::from(folder)))
 }
 
 /// `dfu-hil firmware check`.
@@ -357,6 +466,20 @@ pub(crate) struct VirtualDkArgs {
     /// Leave the external flash out, as on a board where none is fitted
     #[arg(long)]
     pub(crate) no_external_flash: bool,
+    /// What goes with the power: soc, the chip alone; board, the debugger too, so that the probe and the serial ports are
+    /// gone while the power is off and the ports have other names afterwards
+    #[arg(long, value_name = "WHAT", default_value = "soc")]
+    pub(crate) cuts: Cuts,
+    /// What the power supplies do: works; ignores, they stay on and say so; stuck, they say off and stay on
+    #[arg(long, value_name = "HOW", default_value = "works")]
+    pub(crate) supply: Supply,
+    /// Tear flash operations that are under way when the power fails: a word half written, a page half erased, bits that
+    /// read differently after each reset. What exactly follows from this seed
+    #[arg(long, value_name = "SEED")]
+    pub(crate) torn: Option<u64>,
+    /// Leave no bits that read differently after each reset
+    #[arg(long, requires = "torn")]
+    pub(crate) torn_stable: bool,
     /// Hold a button of every board from the start: 1 to 4, as printed beside it; may be given several times
     ///
     /// `BUTT1 ON` and `BUTT1 OFF` to a board's power supply (SCPI on TCP) press and release it at any time. Button 1 is the

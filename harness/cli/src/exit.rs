@@ -8,7 +8,8 @@ pub(crate) enum Exit {
     /// 0: everything that was asked for ran and passed.
     Passed,
     /// 1: at least one scenario failed (`run`), the image is refused (`image inspect`), a firmware set has an image that
-    /// cannot work (`firmware import`, `firmware check`), or the model differs from a recording (`bootloader golden`).
+    /// cannot work (`firmware import`, `firmware check`), the model differs from a recording (`bootloader golden`), a release
+    /// is refused (`signoff`), a sign-off does not verify (`verify`), or the evidence of a run has changed (`replay`).
     ///
     /// Wins over [`Exit::BenchError`] when both happened: that the firmware is wrong is certain, and stays so
     /// when the bench has been repaired. The summary and `result.json` name both.

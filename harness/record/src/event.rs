@@ -98,6 +98,9 @@ pub enum EventKind {
         board: String,
         /// What.
         action: PowerAction,
+        /// From the request until it said that it is done, in microseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        latency_us: Option<u64>,
     },
     /// A button was pressed, or let go of.
     Button {
@@ -498,6 +501,25 @@ mod tests {
         let json = serde_json::to_string(&event).unwrap();
         insta::assert_snapshot!(json, @r#"{"seq":7,"at":1500,"type":"step-finished","scenario":"app-update[uart]","number":3,"verdict":"fail","kind":"wrong-image","cause":"runs 1.0.0, expected 2.0.0","evidence":[{"what":"running version","found":"1.0.0","expected":"2.0.0"}]}"#);
         assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event);
+    }
+
+    #[test]
+    fn a_switch_of_the_power_is_recorded_with_its_latency_and_read_without_one_too() {
+        let event = |latency_us| EventKind::Power {
+            board: "dk".to_owned(),
+            action: PowerAction::Cut,
+            latency_us,
+        };
+        let json = serde_json::to_string(&event(Some(1530))).unwrap();
+        assert_eq!(
+            json,
+            r#"{"type":"power","board":"dk","action":"cut","latency_us":1530}"#
+        );
+        let older = r#"{"type":"power","board":"dk","action":"cut"}"#;
+        assert_eq!(
+            serde_json::from_str::<EventKind>(older).unwrap(),
+            event(None)
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::event::{
     Event, EventKind, Evidence, FirmwareInfo, InputFile, RunStarted, ScenarioStarted, StepInfo,
 };
+use crate::grid::Grid;
 use crate::outcome::{ErrorKind, Outcome, SkipKind, Verdict};
 use crate::run::{ConsoleLine, Ending, RunRecord, ScenarioRecord, StepRecord, Totals};
 use std::collections::{BTreeMap, VecDeque};
@@ -192,6 +193,7 @@ impl Folding {
             inputs: self.inputs,
             totals,
             retries: self.retries,
+            grids: Grid::all(&scenarios),
             scenarios,
             notes: self.notes,
         }

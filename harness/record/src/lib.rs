@@ -10,6 +10,7 @@ mod directory;
 mod event;
 mod flash;
 mod fold;
+mod grid;
 mod journal;
 mod manifest;
 mod outcome;
@@ -24,6 +25,7 @@ pub use event::{
     Tool,
 };
 pub use flash::{ChangedPage, FlashSnapshot, MemorySnapshot, PageRun, Partition};
+pub use grid::{Grid, GridCell};
 pub use journal::{Journal, JournalContents, JournalError, read_journal};
 pub use manifest::{FileDigest, JournalPart, Manifest, ManifestError, Mismatch};
 pub use outcome::{ErrorKind, FailKind, Outcome, SkipKind, Verdict};

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// How something ended, in one word.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Every check ran and agreed.
@@ -69,6 +71,8 @@ pub enum FailKind {
     Refused,
     /// The board accepted what it must refuse.
     NotRefused,
+    /// The board refused what it must refuse, but with another error.
+    WrongRefusal,
     /// The board broke the SMP protocol, or stopped answering where it must not.
     Protocol,
     /// Something changed that no step asked for, found by a check after the last step.
@@ -96,6 +100,8 @@ pub enum ErrorKind {
     File,
     /// A power cut did not happen at the moment that the scenario asks for.
     Cut,
+    /// Nothing shows that the board lost its power when it was cut, or something shows that it did not.
+    Inconclusive,
     /// The run was stopped before this had ended.
     Interrupted,
     /// A step took longer than the harness allows any step to take.

@@ -8,6 +8,7 @@ use crate::event::{
     one_or_more,
 };
 use crate::fold::fold;
+use crate::grid::Grid;
 use crate::outcome::{Outcome, Verdict};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -43,6 +44,9 @@ pub struct RunRecord {
     pub retries: u64,
     /// The scenario variants in the order in which they began, then those that never did.
     pub scenarios: Vec<ScenarioRecord>,
+    /// Updates from every release to every other one, where a scenario tried them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grids: Vec<Grid>,
     /// What a reader should know besides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

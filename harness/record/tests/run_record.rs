@@ -130,7 +130,9 @@ fn as_of_format_1(mut json: serde_json::Value) -> serde_json::Value {
         json["firmware"] = first.clone();
     }
     if json["type"] == "scenario-started" {
-        json.as_object_mut().unwrap().remove("firmware");
+        json.as_object_mut()
+            .expect("it is an object")
+            .remove("firmware");
     }
     json
 }

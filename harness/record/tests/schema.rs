@@ -27,9 +27,10 @@ fn the_published_schema_is_that_of_the_types() {
 fn record() -> Value {
     let events: Vec<Event> = include_str!("data/every-verdict.jsonl")
         .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
+        .map(|line| serde_json::from_str(line).expect("the line is an event"))
         .collect();
-    serde_json::to_value(RunRecord::from_events(&events).unwrap()).unwrap()
+    let record = RunRecord::from_events(&events).expect("the events are those of a run");
+    serde_json::to_value(record).expect("a record is JSON")
 }
 
 #[test]

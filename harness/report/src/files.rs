@@ -47,12 +47,20 @@ pub fn write(
     events: &[Event],
     directory: &RunDirectory,
 ) -> Result<(), ReportError> {
+    let reports: [(PathBuf, &dyn Fn() -> String); 5] = [
+        (directory.result(), &|| json(record)),
+        (directory.junit(), &|| junit(record)),
+        (directory.ctrf(), &|| ctrf(record)),
+        (directory.markdown(), &|| markdown(record)),
+        (directory.html(), &|| html(record, events)),
+    ];
+    let mut written = Ok(());
     // One after the other: the HTML of a large run takes memory.
-    replace(&directory.result(), &json(record))
-        .and(replace(&directory.junit(), &junit(record)))
-        .and(replace(&directory.ctrf(), &ctrf(record)))
-        .and(replace(&directory.markdown(), &markdown(record)))
-        .and(replace(&directory.html(), &html(record, events)))
+    for (path, make) in reports {
+        let this = replace(&path, &make());
+        written = written.and(this);
+    }
+    written
 }
 
 /// A reader sees the old file or the new one, never a part.

@@ -7,6 +7,7 @@
 mod ctrf;
 mod display;
 mod files;
+mod grid;
 mod html;
 mod junit;
 mod markdown;

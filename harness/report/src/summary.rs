@@ -1,5 +1,6 @@
 //! The end of a run on a terminal: what did not pass first, with its cause and where to look.
 
+use crate::grid;
 use crate::junit::evidence_line;
 use crate::text::{Took, count, firmware_sets, shell_word};
 use hil_record::{Ending, RunRecord, ScenarioRecord, Verdict};
@@ -26,6 +27,10 @@ pub fn summary(record: &RunRecord, context: &SummaryContext<'_>) -> String {
     }
     skips(&mut out, record);
     if !out.is_empty() {
+        out.push('\n');
+    }
+    for grid in &record.grids {
+        grid::table(&mut out, grid);
         out.push('\n');
     }
     totals(&mut out, record);

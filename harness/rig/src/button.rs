@@ -4,7 +4,7 @@
 
 use crate::error::{Purpose, RigError};
 use crate::file::ButtonSpec;
-use crate::power::{Asked, Instrument, ManualRequest, ManualSwitch, Programs};
+use crate::power::{Asked, Instrument, ManualRequest, ManualSwitch, Place, Programs};
 use crate::rig::RigOptions;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub(crate) fn of(board: &str, spec: &ButtonSpec, options: &RigOptions) -> Arc<dy
             press,
             release,
         } => Arc::new(ScpiButton {
-            relay: Instrument::new(board, purpose, *address, options.clock.clone()),
+            relay: Instrument::new(board, purpose, Place::Tcp(*address), options.clock.clone()),
             press: press.clone(),
             release: release.clone(),
         }),
@@ -69,6 +69,7 @@ pub(crate) fn of(board: &str, spec: &ButtonSpec, options: &RigOptions) -> Arc<dy
         ButtonSpec::Manual => Arc::new(ManualButton(ManualSwitch {
             board: board.to_owned(),
             ask: options.ask.clone(),
+            clock: options.clock.clone(),
         })),
     }
 }
@@ -156,7 +157,7 @@ impl Button for ManualButton {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hil_clock::SystemClock;
+    use hil_clock::{SimClock, SystemClock};
     use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
     use std::sync::Mutex;
@@ -180,7 +181,7 @@ mod tests {
         });
         let clock = Arc::new(SystemClock::new());
         let button = ScpiButton {
-            relay: Instrument::new("left", Purpose::RecoveryButton, address, clock),
+            relay: Instrument::new("left", Purpose::RecoveryButton, Place::Tcp(address), clock),
             press: "ROUT:CLOS (@101)".to_owned(),
             release: "ROUT:OPEN (@101)".to_owned(),
         };
@@ -233,6 +234,7 @@ mod tests {
                 heard.lock().unwrap().push(request.to_string());
                 Ok(())
             })),
+            clock: Arc::new(SimClock::new()),
         });
         button.press().unwrap();
         button.release().unwrap();
@@ -246,6 +248,7 @@ mod tests {
         let nobody = ManualButton(ManualSwitch {
             board: "left".to_owned(),
             ask: None,
+            clock: Arc::new(SimClock::new()),
         });
         insta::assert_snapshot!(nobody.press().unwrap_err(), @"board `left`: nobody pressed the recovery button: there is no terminal to ask at");
     }

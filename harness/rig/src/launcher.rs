@@ -5,7 +5,7 @@
 //! [`rig`](crate::rig) know that a board may be virtual.
 
 use crate::error::RigError;
-use crate::file::{BluetoothSpec, ExternalFlash, LinkSpec, VirtualSpec};
+use crate::file::{BluetoothSpec, Cuts, ExternalFlash, LinkSpec, Supply, VirtualSpec};
 use crate::process::{Stderr, describe};
 use hil_ble::Address;
 use hil_clock::SharedClock;
@@ -177,6 +177,20 @@ impl VirtualProcess {
         if let Some(speed) = &spec.speed {
             command.arg("--speed").arg(speed);
         }
+        if spec.cuts == Cuts::Board {
+            command.args(["--cuts", "board"]);
+        }
+        match spec.supply {
+            Supply::Works => {}
+            Supply::Ignores => drop(command.args(["--supply", "ignores"])),
+            Supply::Stuck => drop(command.args(["--supply", "stuck"])),
+        }
+        if let Some(torn) = spec.torn {
+            command.arg("--torn").arg(torn.seed.to_string());
+            if !torn.unstable {
+                command.arg("--torn-stable");
+            }
+        }
         command.args(radio_arguments(bluetooth));
         if external_flash == ExternalFlash::None {
             command.arg("--no-external-flash");
@@ -334,6 +348,9 @@ mod tests {
             count: 1,
             speed: None,
             application: None,
+            cuts: Cuts::default(),
+            supply: Supply::default(),
+            torn: None,
         };
         let clock: SharedClock = Arc::new(SystemClock::new());
         VirtualProcess::start(
@@ -397,6 +414,9 @@ mod tests {
             count: 2,
             speed: Some("instant".to_owned()),
             application: None,
+            cuts: Cuts::default(),
+            supply: Supply::default(),
+            torn: None,
         };
         let clock: SharedClock = Arc::new(SystemClock::new());
         let error = VirtualProcess::start(
@@ -465,6 +485,9 @@ mod tests {
                 count: 1,
                 speed: None,
                 application: None,
+                cuts: Cuts::default(),
+                supply: Supply::default(),
+                torn: None,
             },
             &BluetoothSpec::default(),
             ExternalFlash::default(),

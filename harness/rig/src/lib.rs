@@ -25,14 +25,18 @@ pub use crate::button::{Button, ButtonKind};
 pub use crate::core::Core;
 pub use error::{Operation, Purpose, RigError, Source};
 pub use file::{
-    AdapterSpec, BleSpec, BluetoothSpec, BoardKind, BoardSpec, ButtonSpec, ExternalFlash, LinkSpec,
-    PowerSpec, ProbeSelector, ProbeSpec, RealSpec, Recover, RigFile, RigFileError, UartPortSpec,
-    UartSpec, VirtualSpec,
+    AdapterSpec, BleSpec, BluetoothSpec, BoardKind, BoardSpec, ButtonSpec, Cuts, ExternalFlash,
+    LinkSpec, PowerSpec, Ppk2Mode, ProbeSelector, ProbeSpec, RealSpec, Recover, RigFile,
+    RigFileError, ScpiPlace, ScpiWords, Supply, TornSpec, UartPortSpec, UartSpec, UsbHub,
+    UsbSwitch, VirtualSpec,
 };
 pub use image::{FlashImage, ImageError, ImageFormat};
 pub use launcher::VirtualLauncher;
 pub use lease::Holder;
-pub use power::{Ask, ManualRequest, PowerKind, PowerLoss, PowerSwitch};
+pub use power::{
+    Ask, Current, Judgement, ManualRequest, PowerKind, PowerLoss, PowerState, PowerSwitch,
+    ProbeSight, Sighting, Switched,
+};
 pub use probe::{
     Identity, ProbeSession, ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Rest,
 };

@@ -1,4 +1,4 @@
-//! Child processes: their error stream, kept for messages, and how they ended, in words.
+//! Child processes: the end of what they write, kept for messages, and how they ended, in words.
 
 use hil_clock::Clock;
 use std::io::Read;

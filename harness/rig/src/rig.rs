@@ -5,13 +5,14 @@ use crate::button::{self, Button};
 use crate::core::Core;
 use crate::error::{Purpose, RigError};
 use crate::file::{
-    BleSpec, BoardKind, BoardSpec, ButtonSpec, ExternalFlash, PowerSpec, ProbeSelector, ProbeSpec,
-    RealSpec, RigFile, UartPortSpec, UartSpec,
+    BleSpec, BoardKind, BoardSpec, ButtonSpec, Cuts, ExternalFlash, PowerSpec, ProbeSelector,
+    ProbeSpec, RealSpec, Recover, RigFile, ScpiPlace, ScpiWords, UartPortSpec, UartSpec, UsbSwitch,
 };
 use crate::launcher::{Offer, VirtualEndpoints, VirtualLauncher, VirtualProcess};
 use crate::lease::{self, Lease};
 use crate::power::{
-    Ask, CommandSwitch, ManualSwitch, PowerSwitch, Programs, ResetOnly, ScpiSwitch,
+    self, Ask, CommandSwitch, Commands, ManualSwitch, Place, PowerKind, PowerSwitch, Ppk2Switch,
+    ProbeSight, Programs, ResetOnly, ScpiSwitch, SysfsSwitch, UhubctlSwitch,
 };
 use crate::probe::{ProbeConfig, ProbeSession};
 use crate::uart::{self, UartEndpoint};
@@ -20,6 +21,7 @@ use hil_clock::SharedClock;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What opening a rig needs to know beyond the rig file.
 #[derive(Clone)]
@@ -142,7 +144,9 @@ pub struct Board {
     uart_app: Option<UartSpec>,
     uart_net: Option<UartSpec>,
     external_flash: ExternalFlash,
+    recover: Recover,
     power: Arc<dyn PowerSwitch>,
+    cuts: Cuts,
     recovery_button: Option<Arc<dyn Button>>,
     // In front of the process too: its worker hangs up before the air goes away.
     radio: Option<Radio>,
@@ -177,6 +181,23 @@ impl Board {
         Arc::clone(&self.power)
     }
 
+    /// What goes with the board's power: whether its probe and its serial ports have power of their own.
+    #[must_use]
+    pub const fn cuts(&self) -> Cuts {
+        self.cuts
+    }
+
+    /// Has the probe look for the chip, which may have no power. Does not disturb the firmware.
+    #[must_use]
+    pub fn look_for_chip(&self) -> ProbeSight {
+        match self.probe.chip_answers() {
+            Ok(true) => ProbeSight::Answered,
+            Ok(false) => ProbeSight::NoChip,
+            Err(RigError::ProbeOpen { .. }) => ProbeSight::NoProbe,
+            Err(error) => ProbeSight::Unclear(error.to_string()),
+        }
+    }
+
     /// The button that the board's bootloader looks at, where the rig file says how it is pressed.
     #[must_use]
     pub fn recovery_button(&self) -> Option<Arc<dyn Button>> {
@@ -187,6 +208,12 @@ impl Board {
     #[must_use]
     pub fn has_external_flash(&self) -> bool {
         self.external_flash != ExternalFlash::None
+    }
+
+    /// Whether the board may be erased completely to unlock it.
+    #[must_use]
+    pub fn may_be_erased(&self) -> bool {
+        self.recover == Recover::Allowed
     }
 
     /// Whether the rig file has a serial port for `core`.
@@ -298,7 +325,7 @@ impl Opening<'_> {
                         )),
                         _ => None,
                     };
-                    let real = as_real(&name, endpoints)?;
+                    let real = as_real(&name, endpoints, simulated.cuts)?;
                     boards.push(Board::new(
                         name,
                         spec,
@@ -389,7 +416,7 @@ impl Opening<'_> {
 }
 
 /// A virtual board with the endpoints that it has said: from here on a board like any other.
-fn as_real(name: &str, endpoints: VirtualEndpoints) -> Result<RealSpec, RigError> {
+fn as_real(name: &str, endpoints: VirtualEndpoints, cuts: Cuts) -> Result<RealSpec, RigError> {
     let selector: ProbeSelector = endpoints
         .probe
         .parse()
@@ -412,8 +439,10 @@ fn as_real(name: &str, endpoints: VirtualEndpoints) -> Result<RealSpec, RigError
         uart_net: uart(endpoints.uart.net),
         ble: None,
         power: PowerSpec::Scpi {
-            address: endpoints.power,
+            supply: ScpiPlace::Tcp(endpoints.power),
+            words: ScpiWords::default(),
         },
+        cuts,
         // Button 1, by a command of the supply.
         recovery_button: Some(ButtonSpec::Scpi {
             address: endpoints.power,
@@ -451,29 +480,7 @@ impl Board {
             clock: options.clock.clone(),
             process: process.clone(),
         }));
-        let power: Arc<dyn PowerSwitch> = match &real.power {
-            PowerSpec::Scpi { address } => {
-                Arc::new(ScpiSwitch::new(&name, *address, options.clock.clone()))
-            }
-            PowerSpec::Command { on, off, within } => Arc::new(CommandSwitch {
-                programs: Programs {
-                    board: name.clone(),
-                    purpose: Purpose::Power,
-                    within: *within,
-                    clock: options.clock.clone(),
-                },
-                on: on.clone(),
-                off: off.clone(),
-            }),
-            PowerSpec::Manual => Arc::new(ManualSwitch {
-                board: name.clone(),
-                ask: options.ask.clone(),
-            }),
-            PowerSpec::ResetOnly => Arc::new(ResetOnly {
-                board: name.clone(),
-                probe: Arc::clone(&probe),
-            }),
-        };
+        let power = power_switch(&name, &real.power, &probe, options);
         let recovery_button = real
             .recovery_button
             .as_ref()
@@ -484,12 +491,87 @@ impl Board {
             uart_app: real.uart_app.clone(),
             uart_net: real.uart_net.clone(),
             external_flash: spec.external_flash,
+            recover: spec.recover,
             power,
+            cuts: real.cuts,
             recovery_button,
             radio,
             probe,
             _lease: lease,
             _process: process,
         }
+    }
+}
+
+/// The driver for what the rig file says.
+fn power_switch(
+    name: &str,
+    spec: &PowerSpec,
+    probe: &Arc<ProbeSession>,
+    options: &RigOptions,
+) -> Arc<dyn PowerSwitch> {
+    let board = name.to_owned();
+    let clock = options.clock.clone();
+    let programs = |within: &Duration| Programs {
+        board: name.to_owned(),
+        purpose: Purpose::Power,
+        within: *within,
+        clock: options.clock.clone(),
+    };
+    match spec {
+        PowerSpec::Scpi { supply, words } => {
+            let place = match supply {
+                ScpiPlace::Tcp(address) => Place::Tcp(*address),
+                ScpiPlace::Serial(port) => Place::Serial(port.clone()),
+            };
+            Arc::new(ScpiSwitch::new(name, place, words.clone(), clock))
+        }
+        PowerSpec::UsbPort { hub, port, by } => match by {
+            UsbSwitch::Uhubctl { program, within } => Arc::new(UhubctlSwitch {
+                programs: programs(within),
+                program: program.clone(),
+                hub: hub.clone(),
+                port: *port,
+            }),
+            UsbSwitch::Sysfs { companion } => Arc::new(SysfsSwitch {
+                board,
+                devices: power::SYSFS.into(),
+                hubs: [hub].into_iter().chain(companion).cloned().collect(),
+                port: *port,
+                clock,
+            }),
+        },
+        PowerSpec::Ppk2 { port, mode } => {
+            Arc::new(Ppk2Switch::new(name, port.clone(), *mode, clock))
+        }
+        PowerSpec::Ykush {
+            program,
+            model,
+            serial,
+            port,
+            within,
+        } => Arc::new(CommandSwitch {
+            programs: programs(within),
+            kind: PowerKind::UsbPort,
+            commands: power::ykush(program, model.as_deref(), serial, *port),
+        }),
+        PowerSpec::Command { on, off, within } => Arc::new(CommandSwitch {
+            programs: programs(within),
+            kind: PowerKind::Command,
+            commands: Commands {
+                on: on.clone(),
+                off: off.clone(),
+            },
+        }),
+        PowerSpec::Manual => Arc::new(ManualSwitch {
+            board,
+            ask: options.ask.clone(),
+            clock,
+        }),
+        PowerSpec::ResetOnly => Arc::new(ResetOnly {
+            board,
+            probe: Arc::clone(probe),
+            clock,
+        }),
     }
 }

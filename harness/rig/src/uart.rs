@@ -26,30 +26,83 @@ struct UsbPort {
     interface: Option<u8>,
 }
 
-/// Finds the port of `core` as its rig file describes it.
-pub(crate) fn find(board: &str, core: Core, spec: &UartSpec) -> Result<UartEndpoint, RigError> {
-    let path = match &spec.port {
-        UartPortSpec::Path(path) if path.exists() => path.clone(),
-        UartPortSpec::Path(path) => {
-            return Err(RigError::UartMissing {
-                board: board.to_owned(),
+/// Why a port was not found.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Missing {
+    #[error("serial port {0} is not there")]
+    Path(PathBuf),
+    #[error("no serial port is interface {interface} of USB serial number `{serial}`; {seen}")]
+    Usb {
+        serial: String,
+        interface: u8,
+        seen: String,
+    },
+    #[error("{ports} are all interface {interface} of USB serial number `{serial}`")]
+    Ambiguous {
+        serial: String,
+        interface: u8,
+        ports: String,
+    },
+    #[error("the serial ports cannot be listed: {0}")]
+    List(serialport::Error),
+}
+
+impl Missing {
+    /// The same for the port of a board's core.
+    fn of(self, board: &str, core: Core) -> RigError {
+        let board = board.to_owned();
+        match self {
+            Self::Path(path) => RigError::UartMissing { board, core, path },
+            Self::Usb {
+                serial,
+                interface,
+                seen,
+            } => RigError::UartNotFound {
+                board,
                 core,
-                path: path.clone(),
-            });
-        }
-        UartPortSpec::Usb { serial, interface } => {
-            let ports = usb_ports().map_err(|source| RigError::UartList {
-                board: board.to_owned(),
+                serial,
+                interface,
+                seen,
+            },
+            Self::Ambiguous {
+                serial,
+                interface,
+                ports,
+            } => RigError::UartAmbiguous {
+                board,
+                core,
+                serial,
+                interface,
+                ports,
+            },
+            Self::List(source) => RigError::UartList {
+                board,
                 core,
                 source: source.into(),
-            })?;
-            choose(board, core, serial, *interface, &ports)?
+            },
         }
-    };
+    }
+}
+
+/// Finds the port of `core` as its rig file describes it.
+pub(crate) fn find(board: &str, core: Core, spec: &UartSpec) -> Result<UartEndpoint, RigError> {
+    let path = locate(spec).map_err(|missing| missing.of(board, core))?;
     Ok(UartEndpoint {
         path,
         baud: spec.baud,
     })
+}
+
+/// Finds a port, whatever is on it.
+pub(crate) fn locate(spec: &UartSpec) -> Result<PathBuf, Missing> {
+    match &spec.port {
+        UartPortSpec::Path(path) if path.exists() => Ok(path.clone()),
+        UartPortSpec::Path(path) => Err(Missing::Path(path.clone())),
+        UartPortSpec::Usb { serial, interface } => {
+            let ports = usb_ports().map_err(Missing::List)?;
+            choose(serial, *interface, &ports)
+        }
+    }
 }
 
 fn usb_ports() -> Result<Vec<UsbPort>, serialport::Error> {
@@ -71,13 +124,7 @@ fn usb_ports() -> Result<Vec<UsbPort>, serialport::Error> {
         .collect())
 }
 
-fn choose(
-    board: &str,
-    core: Core,
-    serial: &str,
-    interface: u8,
-    ports: &[UsbPort],
-) -> Result<PathBuf, RigError> {
+fn choose(serial: &str, interface: u8, ports: &[UsbPort]) -> Result<PathBuf, Missing> {
     // The sticker on a DK leaves out the zeros in front that USB has.
     let same =
         |port: &&UsbPort| port.serial.trim_start_matches('0') == serial.trim_start_matches('0');
@@ -89,16 +136,12 @@ fn choose(
         .collect();
     match matching.as_slice() {
         [port] => Ok(PathBuf::from(&port.path)),
-        [] => Err(RigError::UartNotFound {
-            board: board.to_owned(),
-            core,
+        [] => Err(Missing::Usb {
             serial: serial.to_owned(),
             interface,
             seen: seen(&of_board, ports),
         }),
-        several => Err(RigError::UartAmbiguous {
-            board: board.to_owned(),
-            core,
+        several => Err(Missing::Ambiguous {
             serial: serial.to_owned(),
             interface,
             ports: several
@@ -160,38 +203,40 @@ mod tests {
 
     #[test]
     fn a_port_is_found_by_serial_number_and_interface() {
-        let path = choose("left", Core::App, "001050022222", 2, &bench()).unwrap();
+        let path = choose("001050022222", 2, &bench()).unwrap();
         assert_eq!(path, PathBuf::from("/dev/ttyACM3"));
     }
 
     #[test]
     fn zeros_in_front_of_the_serial_number_may_be_left_out() {
-        let path = choose("left", Core::Net, "1050011111", 0, &bench()).unwrap();
+        let path = choose("1050011111", 0, &bench()).unwrap();
         assert_eq!(path, PathBuf::from("/dev/ttyACM0"));
     }
 
     #[test]
     fn another_interface_is_shown_with_those_that_exist() {
-        let error = choose("left", Core::App, "1050011111", 4, &bench()).unwrap_err();
+        let error = choose("1050011111", 4, &bench())
+            .unwrap_err()
+            .of("left", Core::App);
         insta::assert_snapshot!(error, @"no serial port for the application core of board `left`: none is interface 4 of USB serial number `1050011111`; that device has interface 0 (/dev/ttyACM0), 2 (/dev/ttyACM1)");
     }
 
     #[test]
     fn another_serial_number_is_shown_with_those_that_exist() {
-        let error = choose("left", Core::App, "42", 0, &bench()).unwrap_err();
+        let error = choose("42", 0, &bench()).unwrap_err().of("left", Core::App);
         insta::assert_snapshot!(error, @"no serial port for the application core of board `left`: none is interface 0 of USB serial number `42`; there is `001050011111`, `001050022222`");
     }
 
     #[test]
     fn no_port_at_all_is_said() {
-        let error = choose("left", Core::Net, "42", 0, &[]).unwrap_err();
+        let error = choose("42", 0, &[]).unwrap_err().of("left", Core::Net);
         insta::assert_snapshot!(error, @"no serial port for the network core of board `left`: none is interface 0 of USB serial number `42`; no USB serial port is there at all");
     }
 
     #[test]
     fn two_ports_that_match_are_ambiguous() {
         let ports = [port("/dev/ttyACM0", "7", 0), port("/dev/ttyACM5", "7", 0)];
-        let error = choose("left", Core::App, "7", 0, &ports).unwrap_err();
+        let error = choose("7", 0, &ports).unwrap_err().of("left", Core::App);
         insta::assert_snapshot!(error, @"serial port for the application core of board `left` is ambiguous: /dev/ttyACM0 and /dev/ttyACM5 are all interface 0 of USB serial number `7`");
     }
 }

@@ -7,8 +7,8 @@
 
 use hil_ble::AdapterId;
 use hil_rig::{
-    BluetoothSpec, BoardKind, ButtonSpec, Core, ExternalFlash, PowerSpec, Recover, RigFile,
-    UartPortSpec,
+    BluetoothSpec, BoardKind, ButtonSpec, Core, Cuts, ExternalFlash, PowerSpec, Ppk2Mode, Recover,
+    RigFile, ScpiPlace, ScpiWords, Supply, TornSpec, UartPortSpec, UsbSwitch,
 };
 use rstest::rstest;
 use std::num::NonZeroU16;
@@ -68,7 +68,8 @@ fn every_kind_of_board_can_be_written() {
         powers,
         [
             Some(PowerSpec::Scpi {
-                address: "192.168.0.20:5025".parse().unwrap()
+                supply: ScpiPlace::Tcp("192.168.0.20:5025".parse().unwrap()),
+                words: ScpiWords::default(),
             }),
             Some(PowerSpec::Command {
                 on: vec!["uhubctl".into(), "-a".into(), "on".into()],
@@ -105,6 +106,140 @@ fn every_kind_of_board_can_be_written() {
         (simulated.count, simulated.speed.as_deref()),
         (4, Some("20"))
     );
+}
+
+/// A board with this power, and what else is in its entry.
+fn powered(power: &str, more: &str) -> String {
+    format!(
+        "rig: b\nboards:\n  - name: left\n    probe: {{ selector: '1366:1051:1' }}\n    power: {power}\n{more}"
+    )
+}
+
+fn real(text: &str) -> hil_rig::RealSpec {
+    match parse(text).unwrap().boards.remove(0).kind {
+        BoardKind::Real(real) => *real,
+        BoardKind::Virtual(_) => panic!("it has a probe"),
+    }
+}
+
+#[test]
+fn every_power_driver_can_be_written() {
+    let power = |text: &str| real(&powered(text, "")).power;
+    let PowerSpec::Scpi { supply, words } = power(
+        "{ scpi: { serial: { path: /dev/ttyUSB0, baud: 9600 }, on: 'OUTP CH2,ON', off: 'OUTP CH2,OFF', ask: 'OUTP? CH2', current: false } }",
+    ) else {
+        panic!()
+    };
+    assert!(matches!(supply, ScpiPlace::Serial(port) if port.baud == 9600));
+    assert_eq!((words.ask.as_str(), words.current), ("OUTP? CH2", None));
+    let seconds = Duration::from_secs;
+    assert_eq!(
+        power("{ usb-port: { hub: 1-1.4, port: 2, by: uhubctl } }"),
+        PowerSpec::UsbPort {
+            hub: "1-1.4".parse().unwrap(),
+            port: 2,
+            by: UsbSwitch::Uhubctl {
+                program: "uhubctl".to_owned(),
+                within: seconds(10)
+            },
+        }
+    );
+    assert_eq!(
+        power("{ usb-port: { hub: 1-1, companion: 2-1, port: 2, by: sysfs } }"),
+        PowerSpec::UsbPort {
+            hub: "1-1".parse().unwrap(),
+            port: 2,
+            by: UsbSwitch::Sysfs {
+                companion: Some("2-1".parse().unwrap())
+            },
+        }
+    );
+    let PowerSpec::Ppk2 { mode, .. } =
+        power("{ ppk2: { usb-serial: D0A1B2C3, interface: 1, mode: ampere } }")
+    else {
+        panic!()
+    };
+    assert_eq!(mode, Ppk2Mode::Ampere { millivolts: 3000 });
+    assert_eq!(
+        power("{ ykush: { serial: YK00001, port: 3, model: ykush3, within-s: 2 } }"),
+        PowerSpec::Ykush {
+            program: "ykushcmd".to_owned(),
+            model: Some("ykush3".to_owned()),
+            serial: "YK00001".to_owned(),
+            port: 3,
+            within: seconds(2),
+        }
+    );
+}
+
+#[test]
+fn a_usb_port_takes_the_whole_board_unless_the_file_says_otherwise() {
+    let usb = "{ usb-port: { hub: 1-1, port: 2, by: sysfs } }";
+    assert_eq!(real(&powered(usb, "")).cuts, Cuts::Board);
+    assert_eq!(real(&powered(usb, "    cuts: soc\n")).cuts, Cuts::Soc);
+    assert_eq!(real(&powered("manual", "")).cuts, Cuts::Soc);
+    assert_eq!(
+        real(&powered("manual", "    cuts: board\n")).cuts,
+        Cuts::Board
+    );
+}
+
+#[test]
+fn a_virtual_board_can_lose_its_ports_and_have_a_bad_supply() {
+    let file =
+        parse("rig: b\nboards:\n  - name: dk\n    virtual: { cuts: board, supply: stuck, torn: { seed: 7 } }\n")
+            .unwrap();
+    let BoardKind::Virtual(simulated) = &file.boards[0].kind else {
+        panic!()
+    };
+    assert_eq!(
+        (simulated.cuts, simulated.supply),
+        (Cuts::Board, Supply::Stuck)
+    );
+    assert_eq!(
+        simulated.torn,
+        Some(TornSpec {
+            seed: 7,
+            unstable: true
+        })
+    );
+    insta::assert_snapshot!(mistake("rig: b\nboards:\n  - name: dk\n    virtual: {}\n    cuts: board\n"), @"
+    rigs/bench.yaml:3:11: boards[0]: found `cuts` beside `virtual`, expected it in there
+    help: for example `virtual: { cuts: board }`
+    ");
+}
+
+#[rstest]
+#[case::no_place("{ scpi: {} }", "found neither `address` nor `serial`")]
+#[case::two_places(
+    "{ scpi: { address: '1.2.3.4:5', serial: { path: /dev/x } } }",
+    "found `address` and `serial`"
+)]
+#[case::no_question(
+    "{ scpi: { address: '1.2.3.4:5', ask: OUTP } }",
+    "found `OUTP` as a question"
+)]
+#[case::two_lines(
+    "{ scpi: { address: '1.2.3.4:5', on: \"OUTP ON\\n*RST\" } }",
+    "expected one line"
+)]
+#[case::no_hub("{ usb-port: { hub: ../x, port: 1, by: sysfs } }", "is not a USB hub")]
+#[case::port_zero("{ usb-port: { hub: 1-1, port: 0, by: sysfs } }", "found 0")]
+#[case::companion(
+    "{ usb-port: { hub: 1-1, companion: 2-1, port: 1, by: uhubctl } }",
+    "finds the other half"
+)]
+#[case::program(
+    "{ usb-port: { hub: 1-1, port: 1, by: sysfs, program: x } }",
+    "starts no program"
+)]
+#[case::no_port("{ ppk2: { mode: source } }", "expected `usb-serial` and `interface`")]
+#[case::voltage("{ ppk2: { path: /dev/x, millivolts: 12000 } }", "found 12000")]
+#[case::ykush_port("{ ykush: { serial: YK1, port: 4 } }", "found 4, expected 1 to 3")]
+#[case::ykush_option("{ ykush: { serial: '-u', port: 1 } }", "expected a serial number")]
+fn power_that_makes_no_sense_is_refused(#[case] power: &str, #[case] expected: &str) {
+    let said = mistake(&powered(power, ""));
+    assert!(said.contains(expected), "{said}");
 }
 
 #[test]
@@ -154,7 +289,7 @@ fn the_rig_files_of_the_project_are_right() {
 #[test]
 fn an_unknown_key_is_shown_with_the_known_ones_and_the_nearest() {
     insta::assert_snapshot!(mistake("rig: bench\nboards:\n  - name: left\n    virtaul: {}\n"), @r#"
-    rigs/bench.yaml:4:5: boards[0]: unknown field `virtaul`, expected one of `name`, `description`, `recover`, `external-flash`, `virtual`, `probe`, `uart`, `ble`, `power`, `buttons`
+    rigs/bench.yaml:4:5: boards[0]: unknown field `virtaul`, expected one of `name`, `description`, `recover`, `external-flash`, `virtual`, `probe`, `uart`, `ble`, `power`, `cuts`, `buttons`
     help: did you mean `virtual`?
     "#);
 }
@@ -164,7 +299,7 @@ fn an_unknown_kind_of_power_is_shown_with_the_known_ones() {
     insta::assert_snapshot!(
         mistake("rig: b\nboards:\n  - name: left\n    probe: { selector: '1366:1051:1' }\n    power: { spci: { address: '1.2.3.4:5' } }\n"),
         @r#"
-    rigs/bench.yaml:5:14: boards[0].power: unknown variant `spci`, expected one of `scpi`, `command`, `manual`, `reset-only`
+    rigs/bench.yaml:5:14: boards[0].power: unknown variant `spci`, expected one of `scpi`, `usb-port`, `ppk2`, `ykush`, `command`, `manual`, `reset-only`
     help: did you mean `scpi`?
     "#
     );
@@ -175,7 +310,7 @@ fn an_unknown_key_inside_of_power_has_its_place() {
     insta::assert_snapshot!(
         mistake("rig: b\nboards:\n  - name: left\n    probe: { selector: '1366:1051:1' }\n    power:\n      scpi:\n        adress: '1.2.3.4:5'\n"),
         @r#"
-    rigs/bench.yaml:7:9: boards[0].power.scpi: unknown field `adress`, expected `address`
+    rigs/bench.yaml:7:9: boards[0].power.scpi: unknown field `adress`, expected one of `address`, `serial`, `on`, `off`, `ask`, `current`
     help: did you mean `address`?
     "#
     );

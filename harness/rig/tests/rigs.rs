@@ -75,9 +75,7 @@ fn a_power_cycle_through_scpi_takes_what_is_in_ram() {
         .probe()
         .write_word(Core::App, 0x2000_4000, 0x600D_600D)
         .unwrap();
-    power
-        .cycle(&*bench.options().clock, Duration::from_millis(10))
-        .unwrap();
+    power.cycle(Duration::from_millis(10)).unwrap();
     assert_ne!(
         board.probe().read(Core::App, 0x2000_4000, 4).unwrap(),
         0x600D_600Du32.to_le_bytes()
@@ -95,9 +93,7 @@ fn a_board_without_a_switch_is_reset_instead() {
         (PowerKind::ResetOnly, PowerLoss::ResetInstead)
     );
     board.probe().write_word(Core::App, 0x5000_5614, 0).unwrap();
-    power
-        .cycle(&*bench.options().clock, Duration::from_millis(10))
-        .unwrap();
+    power.cycle(Duration::from_millis(10)).unwrap();
     let force_off = board.probe().read(Core::App, 0x5000_5614, 4).unwrap();
     assert_eq!(
         force_off,

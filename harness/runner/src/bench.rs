@@ -4,17 +4,19 @@
 //! as an error of the bench. Whether the board is made of silicon is not known here.
 
 use crate::cancel::CancelToken;
-use crate::console::ConsoleLog;
-use crate::context::Programmed;
+use crate::console::{ConsoleLog, Waited};
+use crate::context::{BOOT_BANNERS, Programmed};
 use crate::events::Events;
 use crate::firmware::Region;
 use crate::link::Link;
+use crate::outage::Outage;
 use crate::radio::RadioLink;
 use crate::trouble::{Checked, Trouble, error_chain};
-use hil_clock::{Instant, SharedClock};
+use hil_clock::{Clock, Instant, SharedClock};
 use hil_record::{BoardInfo, CoreName, ErrorKind, EventKind, PowerAction};
 use hil_rig::{
-    Board, FlashImage, PowerLoss, PowerSwitch, ProgramOptions, Purpose, Rest, Rig, RigError,
+    Board, Current, Cuts, FlashImage, Judgement, PowerLoss, PowerSwitch, ProbeSight,
+    ProgramOptions, Purpose, Rest, Rig, RigError, Switched,
 };
 use hil_scenario::{BoardFeature, Button, Core, Transport};
 use hil_smp::{ConsoleEvent, ConsoleKind, TransportError, UartOptions, UartPort};
@@ -22,9 +24,25 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a serial port may take to come back after the power did: a debugger on USB is found again by the system
-/// within a few seconds.
+/// How long the debugger, with its serial ports, may take to come back after the power did: a device on USB is found again
+/// by the system within a few seconds.
 const REOPEN_WITHIN: Duration = Duration::from_secs(15);
+
+/// How often it is looked for meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// RESETREAS of the application core (nRF5340 product specification, RESET).
+const RESETREAS: u32 = 0x5000_5400;
+
+/// RESET.NETWORK.FORCEOFF of the application core (the same): 1 holds the network core off.
+const FORCEOFF: u32 = 0x5000_5614;
+
+/// DHCSR and its bit for a core that has locked up (Armv8-M Architecture Reference Manual, D1.2.53).
+const DHCSR: u32 = 0xE000_EDF0;
+const S_LOCKUP: u32 = 1 << 19;
+
+/// How long a board that has power again may take to print the first line of its boot, where that is waited for.
+const BOOT_SHOWS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Why a board cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +85,12 @@ pub(crate) struct Bench {
     link: Option<Link>,
     radio: Option<RadioLink>,
     power: Arc<dyn PowerSwitch>,
+    /// What flowed when it was last measured with the power on, in amperes.
+    drawn: Option<f64>,
+    /// The power is off, or was and it is not proven yet.
+    outage: Option<Outage>,
+    /// The consoles were not there when the board was last started: its first lines are lost.
+    deaf: bool,
     /// The button is held.
     pressed: bool,
     // Last, so that the ports are closed before the board goes away.
@@ -97,6 +121,11 @@ impl FoundBoard {
             .into_iter()
             .map(|board| {
                 board.power().on()?;
+                if board.cuts() == Cuts::Board {
+                    // It may have been off, and its debugger with it. What the probe then says is asked below.
+                    let clock = board.power();
+                    wait_for_debugger(&board, clock.clock());
+                }
                 let identity = board.probe().identity()?.to_string();
                 Ok(Self { board, identity })
             })
@@ -137,6 +166,9 @@ impl FoundBoard {
         }
         if self.board.has_external_flash() {
             features.insert(BoardFeature::ExternalFlash);
+        }
+        if self.board.may_be_erased() {
+            features.insert(BoardFeature::Recover);
         }
         if self.board.recovery_button().is_some() {
             features.insert(BoardFeature::RecoveryButton);
@@ -183,6 +215,9 @@ impl FoundBoard {
             net,
             link,
             radio,
+            drawn: measured(&*self.board.power()),
+            outage: None,
+            deaf: false,
             power: self.board.power(),
             pressed: false,
             board: self.board,
@@ -242,11 +277,56 @@ impl Console {
         })
     }
 
-    /// Opens the port again if it went away with the power.
-    fn come_back(&mut self, clock: &SharedClock) -> Result<(), TransportError> {
-        match &mut self.port {
-            Some(port) if port.is_gone() => port.reopen(clock.now() + REOPEN_WITHIN),
-            Some(_) | None => Ok(()),
+    /// Closes the port, which is about to go away or has gone: the system gives a port that is still open another name.
+    fn let_go(&mut self) {
+        if let Some(port) = &mut self.port {
+            port.close();
+        }
+    }
+
+    /// Opens the port again if it went away with the power, under whatever name it has now.
+    fn come_back(&mut self, board: &Board, core: Core, clock: &SharedClock) -> Checked {
+        let Some(port) = self.port.as_mut().filter(|port| port.is_gone()) else {
+            return Ok(());
+        };
+        let deadline = clock.now() + REOPEN_WITHIN;
+        loop {
+            let opened = match board.uart(rig_core(core)) {
+                Ok(endpoint) => port
+                    .reopen_as(&endpoint.path.to_string_lossy(), clock.now())
+                    .map_err(|error| Trouble::error(ErrorKind::Port, error_chain(&error))),
+                Err(error) => Err(trouble(&error)),
+            };
+            match opened {
+                Err(_) if clock.now() < deadline => clock.sleep(LOOK_EVERY),
+                opened => return opened,
+            }
+        }
+    }
+}
+
+/// Waits until the probe is there and reaches the chip; `false` when it is not in time.
+fn wait_for_debugger(board: &Board, clock: &dyn Clock) -> bool {
+    let deadline = clock.now() + REOPEN_WITHIN;
+    loop {
+        match board.look_for_chip() {
+            ProbeSight::Answered => return true,
+            _ if clock.now() >= deadline => return false,
+            _ => clock.sleep(LOOK_EVERY),
+        }
+    }
+}
+
+/// What flows, where the supply can tell; trouble with that is no trouble with switching.
+fn measured(power: &dyn PowerSwitch) -> Option<f64> {
+    match power.current() {
+        Ok(amperes) => amperes,
+        Err(error) => {
+            tracing::info!(
+                error = error_chain(&error),
+                "no current from the power supply"
+            );
+            None
         }
     }
 }
@@ -313,13 +393,24 @@ impl Bench {
         }
     }
 
-    /// Resets the chip and keeps it from running, so that nothing of what it ran before is seen any more.
-    pub(crate) fn hold(&mut self) -> Checked {
+    /// Resets the chip and keeps it from running, so that nothing of what it ran before is seen any more. A board that is
+    /// closed to debuggers is erased first, where its rig file allows it; whether it was.
+    pub(crate) fn hold(&mut self) -> Checked<bool> {
+        self.deaf = false;
         self.probe_event("hold", "");
-        self.board
-            .probe()
-            .reset_and_halt(hil_rig::Core::App)
-            .map_err(|error| trouble(&error))
+        let probe = self.board.probe();
+        match probe.reset_and_halt(hil_rig::Core::App) {
+            Ok(()) => Ok(false),
+            Err(RigError::Locked { .. }) if self.board.may_be_erased() => {
+                self.probe_event("recover", "both cores");
+                probe
+                    .recover()
+                    .and_then(|()| probe.reset_and_halt(hil_rig::Core::App))
+                    .map(|()| true)
+                    .map_err(|error| trouble(&error))
+            }
+            Err(error) => Err(trouble(&error)),
+        }
     }
 
     /// Makes both flashes hold `image` and nothing else, and so parts of the external flash, and starts the chip. What it
@@ -347,9 +438,15 @@ impl Bench {
 
     /// What the memories hold when they have been programmed with `image`: that, and nothing else. `external` is how
     /// much of the external flash counts.
-    pub(crate) fn contents_of(&mut self, image: &FlashImage, external: u32) -> Checked<Programmed> {
+    pub(crate) fn contents_of(
+        &mut self,
+        release: &str,
+        image: &FlashImage,
+        external: u32,
+    ) -> Checked<Programmed> {
         let blank = |core| vec![0xFF; Region::whole_flash(core).size as usize];
         let mut contents = Programmed {
+            release: release.to_owned(),
             app: blank(Core::App),
             net: blank(Core::Net),
             external: vec![0xFF; external as usize],
@@ -377,29 +474,115 @@ impl Bench {
         self.read(core, range.start, range.end - range.start)
     }
 
+    /// Whether the first lines of the last start are lost, because the serial ports came back after the power.
+    pub(crate) const fn is_deaf(&self) -> bool {
+        self.deaf
+    }
+
+    /// The board is about to start anew, with the consoles there.
+    pub(crate) const fn hears(&mut self) {
+        self.deaf = false;
+    }
+
+    /// Whether the network core is released and has not locked up, as the probe sees it.
+    pub(crate) fn network_core_runs(&mut self) -> Checked<bool> {
+        let mut word = |core, address| -> Checked<u32> {
+            let bytes = self.read(core, address, 4)?;
+            Ok(bytes.first_chunk().copied().map_or(0, u32::from_le_bytes))
+        };
+        // Reading the network core would release it for that moment, so first whether it is.
+        Ok(word(Core::App, FORCEOFF)? & 1 == 0 && word(Core::Net, DHCSR)? & S_LOCKUP == 0)
+    }
+
     /// Resets the chip and lets it run.
     pub(crate) fn reset(&mut self) -> Checked {
+        self.deaf = false;
         self.probe_event("reset", "");
         self.board.probe().reset().map_err(|error| trouble(&error))
     }
 
-    /// Takes the power away.
-    pub(crate) fn power_off(&mut self, action: PowerAction) -> Checked {
-        self.power.off().map_err(|error| trouble(&error))?;
-        self.power_event(action);
+    /// Takes the power away, and looks whether it is gone: what proves it, if something does already.
+    pub(crate) fn power_off(&mut self, action: PowerAction) -> Checked<Option<String>> {
+        let switched = self.power.off().map_err(|error| trouble(&error))?;
+        let mut outage = Outage::new(self.clock.now(), [&self.app.log, &self.net.log]);
+        self.power_event(action, switched);
+        // Whatever the probe held of the chip is lost.
+        self.board.probe().forget();
+        outage.seen.cuts = self.board.cuts();
+        outage.seen.current = measured(&*self.power).map(|off| Current {
+            on: self.drawn,
+            off,
+        });
+        // Also where the current has fallen: it may be that of another board.
+        outage.seen.probe = Some(self.board.look_for_chip());
+        if self.board.cuts() == Cuts::Board {
+            self.app.let_go();
+            self.net.let_go();
+        }
+        let outage = self.outage.insert(outage);
+        outage.proof(&self.name, &*self.power)
+    }
+
+    /// When the power went, while it is off.
+    pub(crate) fn off_since(&self) -> Option<Instant> {
+        self.outage.as_ref().map(|outage| outage.since)
+    }
+
+    /// Gives the power back, and waits for what went away with it. What proves that the power was gone, if nothing did
+    /// before.
+    pub(crate) fn power_on(&mut self) -> Checked<Option<String>> {
+        let outage = self.outage.take();
+        let outage = outage.filter(|outage| !matches!(outage.seen.judge(), Judgement::Proven(_)));
+        let outage = outage.map(|mut outage| {
+            outage.look_at_consoles();
+            outage
+        });
+        self.switch_on()?;
+        match outage {
+            None => Ok(None),
+            Some(outage) => self.prove_afterwards(outage).map(Some),
+        }
+    }
+
+    fn switch_on(&mut self) -> Checked {
+        let switched = self.power.on().map_err(|error| trouble(&error))?;
+        self.power_event(PowerAction::On, switched);
+        self.deaf = self.board.cuts() == Cuts::Board;
+        let clock = self.clock.clone();
+        self.app.come_back(&self.board, Core::App, &clock)?;
+        self.net.come_back(&self.board, Core::Net, &clock)?;
+        if self.board.cuts() == Cuts::Board && !wait_for_debugger(&self.board, &*clock) {
+            // Says why, which the look did not.
+            self.board
+                .probe()
+                .identity()
+                .map_err(|error| trouble(&error))?;
+        }
+        self.drawn = measured(&*self.power).or(self.drawn);
         Ok(())
     }
 
-    /// Gives the power back.
-    pub(crate) fn power_on(&mut self) -> Checked {
-        self.power.on().map_err(|error| trouble(&error))?;
-        self.power_event(PowerAction::On);
-        for console in [&mut self.app, &mut self.net] {
-            console
-                .come_back(&self.clock)
-                .map_err(|error| Trouble::error(ErrorKind::Port, error_chain(&error)))?;
+    /// Looks for a proof once the power is back.
+    fn prove_afterwards(&mut self, mut outage: Outage) -> Checked<String> {
+        if let Some(proof) = outage.proof(&self.name, &*self.power)? {
+            return Ok(proof);
         }
-        Ok(())
+        let log = &self.app.log;
+        let deadline = self.clock.now() + BOOT_SHOWS_WITHIN;
+        let booting = |line: &str| BOOT_BANNERS.iter().any(|banner| line.contains(banner));
+        let started = self.app.port.is_some()
+            && match log.wait_for(outage.app_mark(), deadline, &self.cancel, booting) {
+                Waited::Found(..) => true,
+                Waited::TimedOut => false,
+                Waited::Cancelled => return Err(Trouble::Cancelled),
+            };
+        // Without a new start it is 0 on a board to which nothing happened, too.
+        if started {
+            let bytes = self.read(Core::App, RESETREAS, 4)?;
+            outage.seen.reset_reasons = bytes.first_chunk().copied().map(u32::from_le_bytes);
+        }
+        let proof = outage.proof(&self.name, &*self.power)?;
+        proof.ok_or_else(|| outage.unproven(&self.name, &*self.power))
     }
 
     /// Presses a button, until [`release`](Self::release).
@@ -448,7 +631,9 @@ impl Bench {
         } else {
             Ok(())
         };
-        let powered = self.power_on();
+        // Whether an outage was one is no question any more.
+        self.outage = None;
+        let powered = self.switch_on();
         let detached = self.board.probe().detach().map_err(|error| trouble(&error));
         released.and(powered).and(detached)
     }
@@ -461,10 +646,11 @@ impl Bench {
         });
     }
 
-    fn power_event(&self, action: PowerAction) {
+    fn power_event(&self, action: PowerAction, switched: Switched) {
         self.events.emit(EventKind::Power {
             board: self.name.clone(),
             action,
+            latency_us: u64::try_from(switched.took.as_micros()).ok(),
         });
     }
 }
@@ -473,6 +659,8 @@ impl Bench {
 fn trouble(error: &RigError) -> Trouble {
     let kind = match error {
         RigError::File(_) | RigError::Image(_) => ErrorKind::File,
+        // A supply that was told and says itself that it is not off: the cut did not happen.
+        RigError::PowerNotSwitched { wanted: "off", .. } => ErrorKind::Inconclusive,
         RigError::InstrumentConnect { purpose, .. }
         | RigError::InstrumentAnswer { purpose, .. }
         | RigError::CommandStart { purpose, .. }
@@ -482,7 +670,10 @@ fn trouble(error: &RigError) -> Trouble {
             Purpose::Power => ErrorKind::Power,
             Purpose::RecoveryButton => ErrorKind::Board,
         },
-        RigError::NoPowerSwitch { .. } => ErrorKind::Power,
+        RigError::PowerNotSwitched { .. }
+        | RigError::PowerPort { .. }
+        | RigError::PowerFile { .. }
+        | RigError::NoPowerSwitch { .. } => ErrorKind::Power,
         RigError::NoUart { .. } | RigError::UartNotFound { .. } => ErrorKind::Port,
         RigError::NoButton { .. }
         | RigError::NoSuchBoard { .. }

@@ -77,6 +77,8 @@ struct Start {
 
 /// What was in the board's memories when it had been programmed and had not run yet.
 pub(crate) struct Programmed {
+    /// Of which release.
+    pub(crate) release: String,
     pub(crate) app: Vec<u8>,
     pub(crate) net: Vec<u8>,
     /// From its start to the end of the last partition there.
@@ -323,10 +325,15 @@ impl<'a> Context<'a> {
     pub(crate) fn program(&mut self, release: &str) -> Checked {
         let image = self.firmware.program(release)?;
         // What the board ran before must not be taken for what it runs after.
-        self.bench.hold()?;
+        if self.bench.hold()? {
+            self.see(Evidence::seen(
+                "locked",
+                "access port protection was on: flash and UICR of both cores were erased",
+            ));
+        }
         let external = self.firmware.external_partitions();
         let used = self.firmware.external_size();
-        self.programmed = Some(self.bench.contents_of(image, used)?);
+        self.programmed = Some(self.bench.contents_of(release, image, used)?);
         self.history.clear();
         self.starting(StartedBy::Program);
         let report = self.bench.program(image, &external)?;
@@ -409,13 +416,29 @@ impl<'a> Context<'a> {
 
     /// Takes the power away.
     pub(crate) fn power_off(&mut self, action: PowerAction) -> Checked {
-        self.bench.power_off(action)
+        let proof = self.bench.power_off(action)?;
+        self.see_proof(proof);
+        Ok(())
+    }
+
+    /// Waits until the power has been off for `off_for`: looking whether it is counts.
+    pub(crate) fn stay_off(&self, off_for: Duration) -> Checked {
+        let since = self.bench.off_since().unwrap_or_else(|| self.clock.now());
+        self.wait_until(since + off_for)
     }
 
     /// Gives the power back, which starts the board.
     pub(crate) fn power_on(&mut self) -> Checked {
         self.starting(StartedBy::Power);
-        self.bench.power_on()
+        let proof = self.bench.power_on()?;
+        self.see_proof(proof);
+        Ok(())
+    }
+
+    fn see_proof(&mut self, proof: Option<String>) {
+        if let Some(proof) = proof {
+            self.see(Evidence::seen("power loss proven by", proof));
+        }
     }
 
     /// Resets the chip through the probe.
@@ -444,6 +467,7 @@ impl<'a> Context<'a> {
             // Connected first: the time of the start is that of the request.
             self.connect(over, self.deadline(CONNECT_WITHIN))?;
             if attempt == 1 {
+                self.bench.hears();
                 self.starting(StartedBy::Smp);
             }
             match self.bench.link(over)?.reset() {

@@ -1,11 +1,12 @@
 //! The firmware set as the steps need it: images with their hash and plain payload, regions of flash, what to program.
 
+use crate::damaged::DamagedImages;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::{Area, DeviceId, Keys, Mode, Signature};
-use hil_image::{DecryptionKey, Image, PublicKey};
+use hil_image::{DamageError, DecryptionKey, Image, PrivateKey, PublicKey};
 use hil_record::{ErrorKind, FirmwareInfo, Partition};
 use hil_rig::FlashImage;
-use hil_scenario::{Core, FirmwareSet, ImageRef, Memory, Slot};
+use hil_scenario::{Core, FirmwareSet, ImageRef, Memory, Slot, Variant};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
@@ -77,8 +78,13 @@ pub struct Firmware {
     programs: BTreeMap<String, FlashImage>,
     /// PEM of the key that images are signed for.
     signing: Option<String>,
+    /// Signs damaged images again, where the set has it.
+    signing_private: Option<PrivateKey>,
     /// PEM of the key that images are encrypted for.
     encryption: Option<Zeroizing<String>>,
+    /// The same, read.
+    decryption: Option<DecryptionKey>,
+    damaged: DamagedImages,
 }
 
 /// An image of the firmware set.
@@ -171,6 +177,16 @@ pub(crate) const fn memory_name(device: DeviceId) -> &'static str {
     }
 }
 
+/// The private half of the signing key.
+fn read_private_key(path: &Path) -> Result<PrivateKey, FirmwareProblem> {
+    let problem = |reason: String| FirmwareProblem::SigningKey {
+        path: path.to_owned(),
+        reason,
+    };
+    let pem = fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
+    PrivateKey::from_pem(&Zeroizing::new(pem)).map_err(|error| problem(error.to_string()))
+}
+
 /// The PEM of a public key, which is one.
 fn read_signing_key(path: &Path) -> Result<String, FirmwareProblem> {
     let problem = |reason: String| FirmwareProblem::SigningKey {
@@ -204,6 +220,25 @@ impl LoadedImage {
             plain,
             bytes: bytes.to_vec(),
         })
+    }
+
+    /// What was made of it by damage. Its plain text stays a secret, and where it has no hash left it goes by the one that
+    /// it had.
+    pub(crate) fn damaged(&self, role: ImageRef, bytes: Vec<u8>) -> Self {
+        let loaded = Self::load(role.clone(), &bytes, None);
+        let (hash, version) = match loaded {
+            Some(loaded) if !loaded.hash.is_empty() => (loaded.hash, loaded.version),
+            Some(loaded) => (self.hash.clone(), loaded.version),
+            None => (self.hash.clone(), self.version.clone()),
+        };
+        Self {
+            role,
+            bytes,
+            hash,
+            version,
+            encrypted: self.encrypted,
+            plain: self.plain.clone(),
+        }
     }
 
     /// What is sent to the board.
@@ -263,6 +298,12 @@ impl Firmware {
             .as_deref()
             .map(read_signing_key)
             .transpose()?;
+        let signing_private = set
+            .keys
+            .signing_private
+            .as_deref()
+            .map(read_private_key)
+            .transpose()?;
         let encryption = set
             .keys
             .encryption
@@ -311,8 +352,56 @@ impl Firmware {
             images,
             programs,
             signing,
+            signing_private,
             encryption,
+            decryption: key,
+            damaged: DamagedImages::default(),
         })
+    }
+
+    /// The bytes that are sent for an image, damaged or not.
+    ///
+    /// # Errors
+    ///
+    /// The set does not have it, or it cannot be damaged so; in words.
+    pub fn bytes_of(&self, role: &ImageRef) -> Result<Vec<u8>, String> {
+        let image = self.image(role).map_err(Trouble::words)?;
+        Ok(image.bytes().to_vec())
+    }
+
+    /// Why an image that a variant names cannot be made of what the set has: a reason to skip it.
+    pub(crate) fn unmet(&self, variant: &Variant) -> Option<String> {
+        let reasons: Vec<String> = variant
+            .images()
+            .iter()
+            .filter_map(|(role, step)| {
+                let whole = self.images.get(&role.whole())?;
+                let error = self.damaged(role, whole)?.err()?;
+                Some(match error {
+                    DamageError::NoSigningKey => format!(
+                        "needs the private signing key for `{role}` (step {step}), and firmware set `{}` has no \
+                         `keys.signing-private`",
+                        self.set.name
+                    ),
+                    error => format!("`{role}` (step {step}) cannot be made: {error}"),
+                })
+            })
+            .collect();
+        (!reasons.is_empty()).then(|| reasons.join("; "))
+    }
+
+    /// A damaged image; `None` when `role` is a whole one.
+    fn damaged(
+        &self,
+        role: &ImageRef,
+        whole: &LoadedImage,
+    ) -> Option<Result<Arc<LoadedImage>, DamageError>> {
+        role.damage?;
+        let (signing, decryption) = (self.signing_private.as_ref(), self.decryption.as_ref());
+        Some(
+            self.damaged
+                .get(role, whole, &self.set, signing, decryption),
+        )
     }
 
     /// The keys that the bootloader was built with.
@@ -364,20 +453,34 @@ impl Firmware {
 
     /// An image by its role.
     pub(crate) fn image(&self, role: &ImageRef) -> Checked<Arc<LoadedImage>> {
-        self.images.get(role).cloned().ok_or_else(|| {
+        let whole = self.images.get(&role.whole()).ok_or_else(|| {
             Trouble::error(
                 ErrorKind::File,
                 format_args!("firmware set `{}` has no image `{role}`", self.set.name),
             )
-        })
+        })?;
+        match self.damaged(role, whole) {
+            None => Ok(whole.clone()),
+            Some(made) => made.map_err(|error| {
+                Trouble::error(
+                    ErrorKind::File,
+                    format_args!("image `{role}` cannot be made: {error}"),
+                )
+            }),
+        }
     }
 
     /// The role that an image with this hash plays.
-    pub(crate) fn name_of(&self, hash: &[u8]) -> Option<String> {
+    pub(crate) fn role_of(&self, hash: &[u8]) -> Option<ImageRef> {
         self.images
             .values()
             .find(|image| !hash.is_empty() && image.hash == hash)
-            .map(|image| image.role.to_string())
+            .map(|image| image.role.clone())
+    }
+
+    /// The same in words.
+    pub(crate) fn name_of(&self, hash: &[u8]) -> Option<String> {
+        self.role_of(hash).map(|role| role.to_string())
     }
 
     /// What a release programs.

@@ -34,8 +34,10 @@ pub(crate) enum Uploaded {
         /// Bytes that the board had acknowledged.
         offset: u64,
     },
-    /// The board answered with an error: its words.
-    Refused(String),
+    /// The board answered with an error.
+    Refused(Refused),
+    /// The first chunk was not answered, and the client does not ask again.
+    GaveUp,
 }
 
 /// An SMP client whose packets are all events, and whose waits end when the run is stopped.
@@ -125,19 +127,23 @@ impl Link {
         self.reply(reset)
     }
 
-    /// Uploads a file. `progress` may stop it.
+    /// Uploads a file. `progress` may stop it. With one attempt for the first chunk the client may give up.
     pub(crate) fn upload(
         &mut self,
         file: &[u8],
         options: UploadOptions,
         progress: &mut dyn FnMut(UploadProgress) -> ControlFlow<()>,
     ) -> Checked<Uploaded> {
+        let gives_up = options.first_attempts == 1;
         match self.client.upload(file, options, progress) {
             Ok(outcome) => Ok(Uploaded::Complete(outcome)),
             Err(_) if self.cancel.is_cancelled() => Err(Trouble::Cancelled),
             Err(ClientError::Stopped { offset, .. }) => Ok(Uploaded::Stopped { offset }),
+            Err(ClientError::Upload(UploadError::Stuck { offset: 0, .. })) if gives_up => {
+                Ok(Uploaded::GaveUp)
+            }
             Err(error) => match error.refused() {
-                Some(refused) => Ok(Uploaded::Refused(refused.to_string())),
+                Some(refused) => Ok(Uploaded::Refused(refused.clone())),
                 None => Err(self.trouble(&error)),
             },
         }

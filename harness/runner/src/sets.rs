@@ -111,6 +111,14 @@ pub fn choose<E>(
 ) -> Result<Chosen, E> {
     let mut chosen = Chosen::default();
     for scenario in scenarios {
+        let scenario = match with_releases(scenario, sets)? {
+            Ok(scenario) => scenario,
+            Err(mistake) => {
+                chosen.mistakes.push(mistake);
+                continue;
+            }
+        };
+        let scenario = &scenario;
         for variant in scenario.variants() {
             if !wanted(&variant.name) {
                 continue;
@@ -128,6 +136,24 @@ pub fn choose<E>(
         }
     }
     Ok(chosen)
+}
+
+/// The scenario with releases in its matrix, where it asks for some: those of the first set that it can run with.
+fn with_releases<E>(
+    scenario: &Scenario,
+    sets: &mut [SetSource<E>],
+) -> Result<Result<Scenario, FileError>, E> {
+    if scenario.asks_for_releases() {
+        for source in sets {
+            let mut variants = scenario.variants().iter();
+            if variants.any(|variant| variant.unmet_by(&source.bootloader).is_none())
+                && let Some(firmware) = source.firmware()?
+            {
+                return Ok(scenario.with_releases(&firmware.set().release_names()));
+            }
+        }
+    }
+    Ok(Ok(scenario.clone()))
 }
 
 fn choose_for<E>(
@@ -157,6 +183,9 @@ fn choose_for<E>(
                     .map(|error| error.message)
                     .chain(no_radio(variant, firmware.set()))
                     .collect();
+                if errors.is_empty() {
+                    errors.extend(firmware.unmet(variant));
+                }
                 if errors.is_empty() {
                     fit.push(firmware);
                     // Any board can have this one, so the sets behind it are not asked for.

@@ -26,6 +26,17 @@ pub(crate) enum Trouble {
 pub(crate) type Checked<T = ()> = Result<T, Trouble>;
 
 impl Trouble {
+    /// What it says, for who is not at a bench.
+    pub(crate) fn words(self) -> String {
+        match self {
+            Self::Fail(_, words)
+            | Self::Error(_, words, _)
+            | Self::Lost(words)
+            | Self::NotPossible(words) => words,
+            Self::Cancelled => "the run was stopped".to_owned(),
+        }
+    }
+
     /// The firmware did something wrong.
     pub(crate) fn fail(kind: FailKind, sentence: impl fmt::Display) -> Self {
         Self::Fail(kind, sentence.to_string())

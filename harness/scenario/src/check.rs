@@ -134,13 +134,26 @@ fn impossible(step: &Step, firmware: &FirmwareSet) -> Option<(&'static str, Prob
                 step.of
             )),
         )),
+        Step::Upload(step)
+            if step.gives_up_after.is_some()
+                && (step.link_lost.is_some() || step.power_cut.is_some()) =>
+        {
+            Some((
+                "gives_up_after",
+                Problem::new(
+                    "a client that gives up loses neither power nor link: one of them ends the upload"
+                        .to_owned(),
+                ),
+            ))
+        }
         Step::Upload(step) if step.link_lost.is_some() && step.power_cut.is_some() => Some((
             "link_lost",
             Problem::new(
                 "an upload ends with `power_cut` or with `link_lost`, not with both".to_owned(),
             ),
         )),
-        Step::Upload(step) if step.expect == Answer::Accepted => {
+        // Of a damaged image nothing is known before it is made.
+        Step::Upload(step) if step.expect == Answer::Accepted && step.image.damage.is_none() => {
             let slot = firmware.update_slot(step.image.core);
             let secondary = firmware.layout.slot(slot)?;
             let length = firmware.image(&step.image).ok()?.bytes().len();

@@ -15,6 +15,7 @@ mod matrix;
 mod needs;
 mod node;
 mod radio;
+mod refusal;
 mod reset;
 mod scenario;
 mod source;
@@ -36,11 +37,13 @@ pub use firmware::{
     ReleaseImage, UnknownRole,
 };
 pub use library::load_scenarios;
+pub use matrix::ReleaseNames;
 pub use needs::{
     BoardFeature, BootloaderNeeds, Capabilities, FlashNeed, ModeNeed, Needs, Unmet,
     uses_external_flash,
 };
 pub use radio::{ExpectRadio, LinkLoss, LossPoint, SecondCentral, StartsAt};
+pub use refusal::{ExpectRefusal, ExpectUpdate, Leaves, Refusal, RefusalCode};
 pub use reset::{Button, PowerCycle, Reset, ResetBy};
 pub use scenario::{KnownIssue, RequirementId, Scenario, StandingCheck};
 pub use source::{FileError, Place};

@@ -34,9 +34,54 @@ impl Assignment {
     }
 }
 
-/// All combinations; the last variable changes fastest. A scenario without matrix has one, the empty one.
-pub(crate) fn expand(matrix: &Mapping) -> Result<Vec<Assignment>, NodeError> {
+/// Releases of a firmware set, for matrix variables that take their values from it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ReleaseNames {
+    /// Those that a board can be programmed with and that have an application.
+    pub to_program: Vec<String>,
+    /// Those that can be sent: the same, and `update`.
+    pub to_send: Vec<String>,
+}
+
+impl Default for ReleaseNames {
+    /// Those that every set has.
+    fn default() -> Self {
+        Self {
+            to_program: vec!["baseline".to_owned()],
+            to_send: vec!["update".to_owned()],
+        }
+    }
+}
+
+impl ReleaseNames {
+    /// The words that stand for the lists.
+    pub(crate) const WORDS: [&str; 2] = ["releases-to-program", "releases-to-send"];
+
+    fn list(&self, word: &str) -> Option<&[String]> {
+        match word {
+            "releases-to-program" => Some(&self.to_program),
+            "releases-to-send" => Some(&self.to_send),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a variable of the matrix takes its values from a firmware set.
+pub(crate) fn asks_for_releases(matrix: &Mapping) -> bool {
+    matrix
+        .values()
+        .filter_map(Value::as_str)
+        .any(|word| ReleaseNames::WORDS.contains(&word))
+}
+
+/// All combinations; the last variable changes fastest. A scenario without matrix has one, the empty one. No combination has
+/// one release twice: it would be no update.
+pub(crate) fn expand(
+    matrix: &Mapping,
+    releases: &ReleaseNames,
+) -> Result<Vec<Assignment>, NodeError> {
     let mut all = vec![Assignment::default()];
+    let mut of_releases: Vec<&str> = Vec::new();
     for (name, values) in matrix {
         let top = vec![Segment::Key("matrix".to_owned())];
         let Some(name) = name.as_str() else {
@@ -55,7 +100,13 @@ pub(crate) fn expand(matrix: &Mapping) -> Result<Vec<Assignment>, NodeError> {
             )
             .advising("use letters, digits and `_`"));
         }
-        let values = values_of(name, values)?;
+        let values = match values.as_str().and_then(|word| releases.list(word)) {
+            Some(list) => {
+                of_releases.push(name);
+                list.to_vec()
+            }
+            None => values_of(name, values)?,
+        };
         if all.len() * values.len() > MOST_VARIANTS {
             return Err(NodeError::new(
                 path,
@@ -74,6 +125,11 @@ pub(crate) fn expand(matrix: &Mapping) -> Result<Vec<Assignment>, NodeError> {
             })
             .collect();
     }
+    all.retain(|assignment| {
+        let mut seen = BTreeSet::new();
+        let mut chosen = of_releases.iter().filter_map(|name| assignment.get(name));
+        chosen.all(|release| seen.insert(release))
+    });
     Ok(all)
 }
 
@@ -97,7 +153,10 @@ fn values_of(name: &str, values: &Value) -> Result<Vec<String>, NodeError> {
                 ),
             )
             .advising(match scalar(other) {
-                Some(only) => format!("write `{name}: [{only}]`"),
+                Some(only) => format!(
+                    "write `{name}: [{only}]`, or `{name}: releases-to-program` or `releases-to-send` for those of the \
+                     firmware set"
+                ),
                 None => format!("write `{name}: [one, another]`"),
             }));
         }
@@ -232,13 +291,33 @@ fn replace(
 mod tests {
     use super::*;
 
+    fn expand_alone(matrix: &Mapping) -> Result<Vec<Assignment>, NodeError> {
+        expand(matrix, &ReleaseNames::default())
+    }
+
+    #[test]
+    fn releases_of_a_set_meet_every_other_one_and_never_themselves() {
+        let releases = ReleaseNames {
+            to_program: vec!["a".to_owned(), "b".to_owned()],
+            to_send: vec!["a".to_owned(), "b".to_owned(), "c".to_owned()],
+        };
+        let matrix = mapping("{ from: releases-to-program, to: releases-to-send }");
+        assert!(asks_for_releases(&matrix));
+        let names: Vec<_> = expand(&matrix, &releases)
+            .unwrap()
+            .iter()
+            .map(Assignment::suffix)
+            .collect();
+        assert_eq!(names, ["[a,b]", "[a,c]", "[b,a]", "[b,c]"]);
+    }
+
     fn mapping(text: &str) -> Mapping {
         serde_yaml::from_str(text).unwrap()
     }
 
     #[test]
     fn the_last_variable_changes_fastest() {
-        let all = expand(&mapping("{ transport: [uart, ble], cut: [10%, 90%] }")).unwrap();
+        let all = expand_alone(&mapping("{ transport: [uart, ble], cut: [10%, 90%] }")).unwrap();
         let names: Vec<_> = all.iter().map(Assignment::suffix).collect();
         assert_eq!(
             names,
@@ -248,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_variable_is_replaced_anywhere_and_a_number_stays_one() {
-        let all = expand(&mapping("{ n: [2], link: [uart] }")).unwrap();
+        let all = expand_alone(&mapping("{ n: [2], link: [uart] }")).unwrap();
         let value = serde_yaml::from_str("a: ['${n}', { b: 'x ${link} ${n}' }]").unwrap();
         let mut used = BTreeSet::new();
         let value = substitute(&value, &mut Vec::new(), &all[0], &mut used).unwrap();
@@ -263,7 +342,7 @@ mod tests {
     fn a_matrix_that_explodes_is_refused() {
         let many: Vec<String> = (0..20).map(|n| n.to_string()).collect();
         let text = format!("{{ a: [{0}], b: [{0}] }}", many.join(", "));
-        let error = expand(&mapping(&text)).unwrap_err();
+        let error = expand_alone(&mapping(&text)).unwrap_err();
         assert_eq!(error.to_string(), "the matrix makes more than 256 variants");
     }
 }

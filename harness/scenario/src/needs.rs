@@ -157,6 +157,8 @@ pub enum BoardFeature {
     ExternalFlash,
     /// The button that its bootloader looks at can be pressed.
     RecoveryButton,
+    /// It may be erased completely when it is closed to debuggers.
+    Recover,
 }
 
 impl BoardFeature {
@@ -169,7 +171,8 @@ impl BoardFeature {
             | Self::AppConsole
             | Self::NetConsole
             | Self::SecondAdapter
-            | Self::RecoveryButton => "a",
+            | Self::RecoveryButton
+            | Self::Recover => "a",
         }
     }
 }
@@ -184,6 +187,7 @@ impl fmt::Display for BoardFeature {
             Self::SecondAdapter => "second Bluetooth adapter",
             Self::ExternalFlash => "external flash",
             Self::RecoveryButton => "recovery button",
+            Self::Recover => "rig file that allows to erase it (`recover: allowed`)",
         })
     }
 }

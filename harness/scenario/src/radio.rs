@@ -84,6 +84,8 @@ pub enum StartsAt {
     Byte(u32),
     /// Where the upload before was broken off: not before what the board had acknowledged then, and not at 0.
     Resumed,
+    /// At the end: the board has the image already.
+    End,
 }
 
 impl fmt::Display for StartsAt {
@@ -91,6 +93,7 @@ impl fmt::Display for StartsAt {
         match self {
             Self::Byte(offset) => write!(f, "from byte {offset}"),
             Self::Resumed => f.write_str("from where it was broken off"),
+            Self::End => f.write_str("again, which the board has already"),
         }
     }
 }
@@ -103,7 +106,7 @@ impl<'de> Deserialize<'de> for StartsAt {
             type Value = StartsAt;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an offset in bytes, or `resumed`")
+                f.write_str("an offset in bytes, `resumed` or `end`")
             }
 
             fn visit_u64<E: serde::de::Error>(self, offset: u64) -> Result<StartsAt, E> {
@@ -113,10 +116,10 @@ impl<'de> Deserialize<'de> for StartsAt {
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<StartsAt, E> {
-                if text == "resumed" {
-                    Ok(StartsAt::Resumed)
-                } else {
-                    Err(E::invalid_value(Unexpected::Str(text), &self))
+                match text {
+                    "resumed" => Ok(StartsAt::Resumed),
+                    "end" => Ok(StartsAt::End),
+                    _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
                 }
             }
         }

@@ -129,7 +129,7 @@ mod tests {
 
     #[rstest]
     #[case::a_word("probe", Some(Reset::by(ResetBy::Probe)))]
-    #[case::a_map("{ by: smp, expect: refused }", Some(Reset { expect: Answer::Refused, ..Reset::by(ResetBy::Smp) }))]
+    #[case::a_map("{ by: smp, expect: refused }", Some(Reset { expect: Answer::Refused(None), ..Reset::by(ResetBy::Smp) }))]
     #[case::a_button(
         "{ by: pin, holding: recovery, hold_for: 3s }",
         Some(Reset { holding: Some(Button::Recovery), hold_for: Duration::from_secs(3), ..Reset::by(ResetBy::Pin) })

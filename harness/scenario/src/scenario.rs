@@ -1,7 +1,7 @@
 //! A scenario file: a script over roles, with everything that can be said about it without a firmware set.
 
 use crate::locate::{NodePath, Part, Segment};
-use crate::matrix::{self, Assignment};
+use crate::matrix::{self, Assignment, ReleaseNames};
 use crate::needs::Needs;
 use crate::node::{self, NodeError, kind};
 use crate::source::{FileError, Source};
@@ -34,6 +34,7 @@ pub struct Scenario {
     /// The checks that must not follow it, and why.
     pub waived: BTreeMap<StandingCheck, String>,
     variants: Vec<Variant>,
+    asks_for_releases: bool,
     pub(crate) source: Source,
 }
 
@@ -135,7 +136,7 @@ impl Scenario {
     ///
     /// The file cannot be read, or is no scenario: see [`Self::parse`].
     pub fn load(path: impl AsRef<Path>) -> Result<Self, FileError> {
-        Self::from_source(Source::read(path.as_ref())?)
+        Self::from_source(Source::read(path.as_ref())?, &ReleaseNames::default())
     }
 
     /// Reads a scenario from the text of a file; `path` is only shown.
@@ -145,14 +146,34 @@ impl Scenario {
     /// The first mistake in it, with its place. Mistakes that only a firmware set can show are found by
     /// [`check`](crate::check).
     pub fn parse(path: impl AsRef<Path>, text: &str) -> Result<Self, FileError> {
-        Self::from_source(Source::new(path.as_ref(), text))
+        let source = Source::new(path.as_ref(), text);
+        Self::from_source(source, &ReleaseNames::default())
     }
 
-    fn from_source(source: Source) -> Result<Self, FileError> {
+    /// Whether its matrix takes releases from a firmware set. Until it has them ([`with_releases`](Self::with_releases)) it
+    /// knows of `baseline` and `update`.
+    #[must_use]
+    pub fn asks_for_releases(&self) -> bool {
+        self.asks_for_releases
+    }
+
+    /// The same scenario with the releases of a firmware set in its matrix.
+    ///
+    /// # Errors
+    ///
+    /// There are so many that the matrix explodes.
+    pub fn with_releases(&self, releases: &ReleaseNames) -> Result<Self, FileError> {
+        if !self.asks_for_releases {
+            return Ok(self.clone());
+        }
+        Self::from_source(self.source.clone(), releases)
+    }
+
+    fn from_source(source: Source, releases: &ReleaseNames) -> Result<Self, FileError> {
         let value = source.parse_yaml("scenario")?;
         let read = || -> Result<_, NodeError> {
             let document: Document = node::read(&value, &[])?;
-            let variants = document.variants(&source)?;
+            let variants = document.variants(&source, releases)?;
             Ok((document, variants))
         };
         let (document, variants) = read().map_err(|error| error.in_file(&source))?;
@@ -164,6 +185,7 @@ impl Scenario {
             references: document.references,
             known_issue: document.known_issue,
             waived: document.waive,
+            asks_for_releases: matrix::asks_for_releases(&document.matrix),
             variants,
             source,
         })
@@ -195,7 +217,11 @@ impl Scenario {
 }
 
 impl Document {
-    fn variants(&self, source: &Source) -> Result<Vec<Variant>, NodeError> {
+    fn variants(
+        &self,
+        source: &Source,
+        releases: &ReleaseNames,
+    ) -> Result<Vec<Variant>, NodeError> {
         let at = |name: &str| vec![Segment::Key(name.to_owned())];
         let name_is_good = self.scenario.starts_with(|c: char| c.is_ascii_lowercase())
             && self
@@ -241,7 +267,7 @@ impl Document {
                 .advising("a scenario without steps would pass without having shown anything"));
         }
 
-        let assignments = matrix::expand(&self.matrix)?;
+        let assignments = matrix::expand(&self.matrix, releases)?;
         let mut used = BTreeSet::from(["transport".to_owned()]);
         let variants = assignments
             .iter()

@@ -7,6 +7,7 @@ use crate::expect::{
     ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet, ExpectPlainText, ExpectSlot,
 };
 use crate::radio::{ExpectRadio, LinkLoss, SecondCentral, StartsAt};
+use crate::refusal::{ExpectRefusal, ExpectUpdate, RefusalCode};
 use crate::reset::{PowerCycle, Reset};
 use crate::units::{self, Percent};
 use crate::words::{Core, ImageRef, Slot, Transport};
@@ -47,6 +48,10 @@ pub enum Step {
     ExpectNet(ExpectNet),
     /// Whether the board is on the air.
     ExpectRadio(ExpectRadio),
+    /// An image is refused, where and how it must be, and everything is as before.
+    ExpectRefusal(ExpectRefusal),
+    /// An update comes to what its version makes of it: it runs and stays, or is refused as older.
+    ExpectUpdate(ExpectUpdate),
 }
 
 /// Sends an image over SMP; with a `power_cut` or a `link_lost`, only part of it.
@@ -74,11 +79,34 @@ pub struct Upload {
     pub power_cut: Option<UploadCut>,
     /// Loses the link at this moment. The step then ends without a link; the upload is not finished here.
     pub link_lost: Option<LinkLoss>,
+    /// The client waits no longer than this for the answer to its first chunk, and gives up. The upload is not finished.
+    #[serde(default, deserialize_with = "units::some_duration")]
+    pub gives_up_after: Option<Duration>,
     /// Another central wants the board at this moment. The upload goes on.
     pub second_central: Option<SecondCentral>,
     /// How long it may take.
     #[serde(default = "units::upload_within", deserialize_with = "units::duration")]
     pub within: Duration,
+}
+
+impl Upload {
+    /// An upload of all of it, with everything as it is when a scenario says nothing.
+    #[must_use]
+    pub fn new(image: ImageRef) -> Self {
+        Self {
+            gives_up_after: None,
+            image,
+            over: None,
+            to: None,
+            recovery: false,
+            expect: Answer::Accepted,
+            starts_at: None,
+            power_cut: None,
+            link_lost: None,
+            second_central: None,
+            within: units::upload_within(),
+        }
+    }
 }
 
 /// The end of the power during an upload.
@@ -96,14 +124,13 @@ pub struct UploadCut {
 }
 
 /// What the board answers to a request.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Answer {
     /// It does what was asked.
     #[default]
     Accepted,
-    /// It answers with an error. No answer at all is not a refusal.
-    Refused,
+    /// It answers with an error: with this one, where the scenario says which. No answer at all is not a refusal.
+    Refused(Option<RefusalCode>),
 }
 
 /// Requests that an image be tested or made permanent.
@@ -123,14 +150,10 @@ pub struct Mark {
 }
 
 /// What the board makes of a [`Mark`].
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum MarkAnswer {
-    /// It does what was asked.
-    #[default]
-    Accepted,
-    /// It answers with an error.
-    Refused,
+    /// It says what it does.
+    Honest(Answer),
     /// It answers without an error, and marks nothing: a defect of servers for several images.
     Ignored,
 }
@@ -159,14 +182,10 @@ pub struct Erase {
 }
 
 /// What the board makes of an [`Erase`].
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum EraseAnswer {
-    /// It does what was asked.
-    #[default]
-    Accepted,
-    /// It answers with an error, and erases nothing.
-    Refused,
+    /// It says what it does.
+    Honest(Answer),
     /// It answers with an error, and erases: a defect of servers for several images.
     Misreported,
 }

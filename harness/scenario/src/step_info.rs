@@ -2,6 +2,7 @@
 
 use crate::expect::{BootState, ExpectBoot, ExpectNet, ImageEntry, Presence, SlotContents};
 use crate::needs::BoardFeature;
+use crate::refusal::{ExpectRefusal, Refusal};
 use crate::reset::{Button, ResetBy};
 use crate::step::{Answer, EraseAnswer, Mark, MarkAnswer, Request, Step, Upload};
 use crate::words::{Core, ImageRef, Slot, Transport};
@@ -9,7 +10,7 @@ use std::fmt;
 
 impl Step {
     /// The names of all steps, as files say them.
-    pub const NAMES: [&str; 14] = [
+    pub const NAMES: [&str; 16] = [
         "program",
         "upload",
         "mark",
@@ -24,6 +25,8 @@ impl Step {
         "expect_console",
         "expect_net",
         "expect_radio",
+        "expect_refusal",
+        "expect_update",
     ];
 
     /// Its name as files say it, such as `expect_slot`.
@@ -44,6 +47,8 @@ impl Step {
             Self::ExpectConsole(_) => "expect_console",
             Self::ExpectNet(_) => "expect_net",
             Self::ExpectRadio(_) => "expect_radio",
+            Self::ExpectRefusal(_) => "expect_refusal",
+            Self::ExpectUpdate(_) => "expect_update",
         }
     }
 
@@ -68,6 +73,10 @@ impl Step {
                 held(step.holding, way)
             }
             Self::ExpectConsole(step) => vec![console_of(step.core)],
+            Self::ExpectRefusal(ExpectRefusal {
+                refusal: Refusal::Boot { says: Some(_), .. },
+                ..
+            }) => vec![BoardFeature::AppConsole],
             // Only its console tells that the network core runs.
             Self::ExpectBoot(ExpectBoot { net: Some(_), .. })
             | Self::ExpectNet(ExpectNet { alive: Some(_), .. }) => vec![BoardFeature::NetConsole],
@@ -80,7 +89,9 @@ impl Step {
             | Self::ExpectPlainText(_)
             | Self::ExpectImageState(_)
             | Self::ExpectNet(_)
-            | Self::ExpectRadio(_) => Vec::new(),
+            | Self::ExpectRadio(_)
+            | Self::ExpectRefusal(_)
+            | Self::ExpectUpdate(_) => Vec::new(),
         }
     }
 
@@ -93,6 +104,7 @@ impl Step {
             Self::Erase(step) => step.over,
             Self::ExpectImageState(step) => step.over,
             Self::ExpectRadio(_) => Some(Transport::Ble),
+            Self::ExpectRefusal(step) => step.over,
             Self::Program(_)
             | Self::Reset(_)
             | Self::PowerCycle(_)
@@ -101,7 +113,8 @@ impl Step {
             | Self::ExpectSlot(_)
             | Self::ExpectPlainText(_)
             | Self::ExpectConsole(_)
-            | Self::ExpectNet(_) => None,
+            | Self::ExpectNet(_)
+            | Self::ExpectUpdate(_) => None,
         }
     }
 
@@ -112,6 +125,8 @@ impl Step {
         match self {
             Self::Upload(step) => vec![("image", step.image.clone())],
             Self::Mark(step) => vec![("image", step.image.clone())],
+            Self::ExpectRefusal(step) => vec![("image", step.image.clone())],
+            Self::ExpectUpdate(step) => vec![("image", step.image.clone())],
             Self::ExpectBoot(step) => {
                 let app = step.app.as_deref().map(|release| ("app", app(release)));
                 let net = step.net.as_deref().map(|release| ("net", net(release)));
@@ -162,7 +177,9 @@ impl Step {
             | Self::ExpectBoot(_)
             | Self::ExpectConsole(_)
             | Self::ExpectNet(_)
-            | Self::ExpectRadio(_) => Vec::new(),
+            | Self::ExpectRadio(_)
+            | Self::ExpectRefusal(_)
+            | Self::ExpectUpdate(_) => Vec::new(),
         }
     }
 }
@@ -189,11 +206,12 @@ impl fmt::Display for Step {
             Self::Mark(step) => mark(f, step),
             Self::Erase(step) => {
                 write!(f, "erase {}", step.slot)?;
-                f.write_str(match step.expect {
-                    EraseAnswer::Accepted => "",
-                    EraseAnswer::Refused => REFUSED,
-                    EraseAnswer::Misreported => ", which is reported as failed although it is done",
-                })
+                match step.expect {
+                    EraseAnswer::Honest(answer) => refused(f, answer),
+                    EraseAnswer::Misreported => {
+                        f.write_str(", which is reported as failed although it is done")
+                    }
+                }
             }
             Self::Reset(step) => {
                 f.write_str(match step.by {
@@ -298,6 +316,14 @@ impl fmt::Display for Step {
                 let parts: Vec<_> = parts.into_iter().flatten().collect();
                 write!(f, "network core {}", parts.join(" and "))
             }
+            Self::ExpectRefusal(step) => step.fmt(f),
+            Self::ExpectUpdate(step) => {
+                write!(
+                    f,
+                    "update to {}, or refusal as its version asks for",
+                    step.image
+                )
+            }
             Self::ExpectRadio(step) if step.alive => f.write_str("answers over ble"),
             Self::ExpectRadio(step) => write!(
                 f,
@@ -332,34 +358,34 @@ fn upload(f: &mut fmt::Formatter<'_>, step: &Upload) -> fmt::Result {
     if let Some(loss) = &step.link_lost {
         write!(f, ", lose the link at {}", loss.at)?;
     }
+    if let Some(after) = step.gives_up_after {
+        write!(f, ", give up after {}", humantime::format_duration(after))?;
+    }
     if let Some(second) = &step.second_central {
         let how = match second.expect {
             Answer::Accepted => "gets in",
-            Answer::Refused => "is kept out",
+            Answer::Refused(_) => "is kept out",
         };
         write!(f, ", a second central {how} at {}", second.at)?;
     }
     refused(f, step.expect)
 }
 
-fn refused(f: &mut fmt::Formatter<'_>, expected: Answer) -> fmt::Result {
-    f.write_str(match expected {
-        Answer::Accepted => "",
-        Answer::Refused => REFUSED,
-    })
-}
-
-/// What is said of a request that the board has to answer with an error.
-const REFUSED: &str = ", which must be refused";
-
 fn mark(f: &mut fmt::Formatter<'_>, step: &Mark) -> fmt::Result {
     match step.request {
         Request::Test => write!(f, "mark {} for a test", step.image)?,
         Request::Confirmed => write!(f, "confirm {}", step.image)?,
     }
-    f.write_str(match step.expect {
-        MarkAnswer::Accepted => "",
-        MarkAnswer::Refused => REFUSED,
-        MarkAnswer::Ignored => ", which is taken and ignored",
-    })
+    match step.expect {
+        MarkAnswer::Honest(answer) => refused(f, answer),
+        MarkAnswer::Ignored => f.write_str(", which is taken and ignored"),
+    }
+}
+
+fn refused(f: &mut fmt::Formatter<'_>, expected: Answer) -> fmt::Result {
+    match expected {
+        Answer::Accepted => Ok(()),
+        Answer::Refused(None) => f.write_str(", which must be refused"),
+        Answer::Refused(Some(code)) => write!(f, ", which must be refused with {code}"),
+    }
 }

@@ -62,6 +62,13 @@ pub(crate) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dur
     deserializer.deserialize_str(Text)
 }
 
+/// The same where nothing may be written.
+pub(crate) fn some_duration<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    duration(deserializer).map(Some)
+}
+
 /// A share of an image, from 1 % to 99 %.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Percent(u8);

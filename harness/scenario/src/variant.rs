@@ -3,7 +3,7 @@
 use crate::needs::{BoardFeature, Capabilities, Needs, Unmet, uses_external_flash};
 use crate::reset::{Reset, ResetBy};
 use crate::step::Step;
-use crate::words::Transport;
+use crate::words::{ImageRef, Transport};
 use hil_bootloader::Config;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -130,6 +130,18 @@ impl Variant {
         })
     }
 
+    /// The images that its steps name, each with the first step that does.
+    #[must_use]
+    pub fn images(&self) -> BTreeMap<ImageRef, u32> {
+        let mut images = BTreeMap::new();
+        for planned in &self.steps {
+            for (_, image) in planned.step.images() {
+                images.entry(image).or_insert(planned.number);
+            }
+        }
+        images
+    }
+
     /// The links that it goes over.
     #[must_use]
     pub fn transports(&self) -> BTreeSet<Transport> {
@@ -147,6 +159,8 @@ impl Variant {
             | Step::Erase(_)
             | Step::ExpectImageState(_)
             | Step::ExpectBoot(_)
+            | Step::ExpectRefusal(_)
+            | Step::ExpectUpdate(_)
             | Step::Reset(Reset {
                 by: ResetBy::Smp, ..
             }) => Some(self.transport),

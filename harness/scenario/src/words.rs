@@ -1,5 +1,6 @@
 //! The words of the bench that scenarios and firmware sets share: cores, slots, links, image names.
 
+use hil_image::Damage;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
@@ -111,29 +112,59 @@ impl fmt::Display for Transport {
     }
 }
 
-/// One image of one release, such as `update.app`: what a scenario says instead of a file name.
+/// One image of one release, such as `update.app`: what a scenario says instead of a file name. With a damage, such as
+/// `update+flip-hash.app`, it is made of that image when it is needed.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ImageRef {
     /// The release in the firmware set, such as `update`.
     pub release: String,
+    /// How the image is damaged.
+    pub damage: Option<Damage>,
     /// The core that the image is for.
     pub core: Core,
 }
 
 impl ImageRef {
-    /// The image for `core` of `release`.
+    /// The image for `core` of `release`, which may have the word of a damage behind it.
     #[must_use]
     pub fn new(release: impl Into<String>, core: Core) -> Self {
+        let release = release.into();
+        let damaged = release
+            .rsplit_once('+')
+            .and_then(|(whole, word)| Some((whole.to_owned(), Damage::of_word(word)?)));
+        let (release, damage) = match damaged {
+            Some((whole, damage)) => (whole, Some(damage)),
+            None => (release, None),
+        };
         Self {
-            release: release.into(),
+            release,
+            damage,
             core,
+        }
+    }
+
+    /// Release and damage, as steps that name releases say them.
+    #[must_use]
+    pub fn release_words(&self) -> String {
+        match self.damage {
+            None => self.release.clone(),
+            Some(damage) => format!("{}+{damage}", self.release),
+        }
+    }
+
+    /// The image that it is made of: itself when it is not damaged.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        Self {
+            damage: None,
+            ..self.clone()
         }
     }
 }
 
 impl fmt::Display for ImageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.release, self.core)
+        write!(f, "{}.{}", self.release_words(), self.core)
     }
 }
 
@@ -154,6 +185,18 @@ impl<'de> Deserialize<'de> for ImageRef {
                 )));
             }
         };
+        // A release may have a `+` in its name, as versions with a build number do; no damage begins with a digit.
+        if let Some((_, word)) = release.rsplit_once('+')
+            && word.starts_with(|c: char| c.is_ascii_lowercase())
+            && Damage::of_word(word).is_none()
+        {
+            let words = Damage::ALL.map(Damage::word);
+            let nearest = crate::source::nearest(word, words)
+                .unwrap_or_else(|| format!("expected one of `{}`", words.join("`, `")));
+            return Err(D::Error::custom(format_args!(
+                "unknown damage `{word}` in `{text}`: {nearest}"
+            )));
+        }
         Ok(Self::new(release, core))
     }
 }
@@ -186,6 +229,12 @@ mod tests {
     #[case::app("update.app", Ok(ImageRef::new("update", Core::App)))]
     #[case::release_with_a_dash("wrong-key.net", Ok(ImageRef::new("wrong-key", Core::Net)))]
     #[case::release_with_a_dot("v2.1.app", Ok(ImageRef::new("v2.1", Core::App)))]
+    #[case::damaged("update+flip-hash.app", Ok(ImageRef { release: "update".to_owned(), damage: Some(Damage::FlipHash), core: Core::App }))]
+    #[case::release_with_a_build_number("v2.1.0+5.app", Ok(ImageRef::new("v2.1.0+5", Core::App)))]
+    #[case::unknown_damage(
+        "update+flip-hsh.app",
+        Err("unknown damage `flip-hsh` in `update+flip-hsh.app`: did you mean `flip-hash`?")
+    )]
     #[case::no_image(
         "update",
         Err("`update` names no image; write a release and an image, such as `update.app`")

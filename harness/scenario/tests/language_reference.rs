@@ -1,5 +1,6 @@
 //! `docs/scenario-language.md` says what the language is: every step is there, and every example is right.
 
+use hil_image::Damage;
 use hil_scenario::{Scenario, Step};
 use std::collections::BTreeSet;
 
@@ -83,5 +84,17 @@ fn every_key_of_every_step_is_in_its_section() {
                 "`{key}` of step `{name}` is not told"
             );
         }
+    }
+}
+
+/// Every way to damage an image, with what it is and whether it needs the key.
+#[test]
+fn every_damage_is_in_the_table_in_the_words_of_the_code() {
+    for damage in Damage::ALL {
+        let star = if damage.signs_again() { " *" } else { "" };
+        let mut summary = damage.summary().to_owned();
+        summary[..1].make_ascii_uppercase();
+        let row = format!("\n| `{damage}`{star} | {summary}. |\n");
+        assert!(REFERENCE.contains(&row), "{row}");
     }
 }

@@ -32,6 +32,14 @@ pub enum EvidenceError {
     /// Its manifest cannot be read.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// It has changed so much that nothing can be read of it.
+    #[error("the evidence in `{folder}` has changed: {}", .what.join("; "))]
+    Changed {
+        /// The folder.
+        folder: PathBuf,
+        /// What has changed.
+        what: Vec<String>,
+    },
     /// Its journal cannot be read.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -58,7 +66,7 @@ impl EvidenceError {
                 Some(help) => help,
                 None => "is the folder complete, and yours to read?",
             },
-            Self::Journal(_) | Self::Record { .. } => {
+            Self::Changed { .. } | Self::Journal(_) | Self::Record { .. } => {
                 "bring the folder of the run back from where it was kept, or run again"
             }
         }
@@ -89,10 +97,10 @@ impl Evidence {
             Err(error) if doubts.is_empty() => return Err(error.into()),
             Err(error) => {
                 doubts.push(error.to_string());
-                return Err(EvidenceError::Manifest(ManifestError::Damaged {
-                    path: folder.to_owned(),
-                    reason: doubts.join("; "),
-                }));
+                return Err(EvidenceError::Changed {
+                    folder: folder.to_owned(),
+                    what: doubts,
+                });
             }
         };
         let record =

@@ -134,10 +134,10 @@ mod tests {
         insta::assert_snapshot!(
             mistake("requirements:\n  - { id: A-1, text: x, source: \"\" }\n"),
             @r#"
-        requirements.yaml:2:31: `source` is empty
+        requirements.yaml:2:33: `source` is empty
           |
         2 |   - { id: A-1, text: x, source: "" }
-          |                               ^^
+          |                                 ^^
           = help: name the document, ticket or standard that asks for it
         "#
         );

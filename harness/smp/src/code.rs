@@ -251,6 +251,27 @@ impl Refused {
         matches!(self, Self::Management { code, .. } if *code == wanted)
     }
 
+    /// Whether this is the refusal that the Zephyr sources call `name`: one of the image group, or of the protocol layer.
+    ///
+    /// A v1 server has fewer codes; from one, the code that stands there for the image group's counts.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        match self {
+            Self::Group(code) => code.group == Group::IMAGE && code.name() == Some(name),
+            Self::Management { code, .. } => {
+                code.name() == Some(name)
+                    || image_named(name).is_some_and(|image| image.in_v1() == *code)
+            }
+        }
+    }
+
+    /// Names that [`is_called`](Self::is_called) knows.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        // `EOK` is no refusal.
+        let management = MANAGEMENT_NAMES.iter().skip(1);
+        IMAGE_NAMES.iter().chain(management).copied()
+    }
+
     /// Whether this is the refusal with this code of a group.
     #[must_use]
     pub fn is_group(&self, wanted: GroupCode) -> bool {
@@ -281,6 +302,12 @@ impl fmt::Display for Refused {
             Self::Group(code) => write!(f, "{code}"),
         }
     }
+}
+
+/// The code of the image group with this name.
+fn image_named(name: &str) -> Option<GroupCode> {
+    let index = IMAGE_NAMES.iter().position(|known| *known == name)?;
+    Some(GroupCode::image(u32::try_from(index).ok()? + 2))
 }
 
 fn name_in(names: &[&'static str], index: u32) -> Option<&'static str> {

@@ -12,12 +12,12 @@ pub mod model;
 mod chip;
 mod server;
 
-pub use chip::{Button, ExternalPart, ExternalWear, FlashWear, ForceOffView, Power};
+pub use chip::{Button, ExternalPart, ExternalWear, FlashWear, ForceOffView, Power, Torn};
 #[doc(hidden)]
 pub use server::RemoteProbe;
 pub use server::{
-    Accelerators, BleEndpoint, Contents, Endpoints, LoadError, ParseSpeedError, Preload,
-    ServeError, ServeOptions, Speed, StartError, UartEndpoints, VirtualDk, VirtualDkOptions, serve,
-    serve_with,
+    Accelerators, BleEndpoint, Contents, Cuts, Endpoints, LoadError, ParseSpeedError,
+    ParseWordError, Preload, ServeError, ServeOptions, Speed, StartError, Supply, UartEndpoints,
+    VirtualDk, VirtualDkOptions, serve, serve_with,
 };
 pub use virtual_radio::{LinkOptions, Phy, RadioOptions, Timing};

@@ -1,4 +1,5 @@
-//! Two build folders become a firmware set: the baseline, which is programmed, and the update, which is sent.
+//! Build folders become a firmware set: the baseline, which is programmed, the update, which is sent, and any other releases,
+//! with which both is done.
 //!
 //! Nothing is written here: the caller gets the text of the set's file and the files that belong beside it.
 
@@ -11,6 +12,7 @@ use crate::finding::Finding;
 use crate::folder::is_plain_name;
 use crate::hex_file::HexFile;
 use crate::keys::to_pem;
+use crate::line::line;
 use crate::tree::{BuildTree, Output};
 use hil_bootloader::{Encryption, Signature};
 use hil_image::Image;
@@ -28,6 +30,8 @@ pub struct ImportOptions {
     pub signing_key: Option<PathBuf>,
     /// PEM with the key that images are encrypted for.
     pub encryption_key: Option<PathBuf>,
+    /// Other releases, each with its name: what is programmed of them is sent as well.
+    pub releases: Vec<(String, BuildTree)>,
 }
 
 /// A firmware set that is not written yet.
@@ -43,7 +47,7 @@ pub struct Imported {
 
 /// A release as it will be written.
 struct Release {
-    name: &'static str,
+    name: String,
     comment: String,
     program: Vec<(Core, FileEntry)>,
     images: Vec<(Core, FileEntry)>,
@@ -73,14 +77,21 @@ pub fn import(
     options: &ImportOptions,
 ) -> Result<Imported, Vec<Finding>> {
     let mut findings = Vec::new();
-    for (role, tree) in [("baseline", baseline), ("update", update)] {
+    let others = options
+        .releases
+        .iter()
+        .map(|(name, tree)| (name.as_str(), tree));
+    for (role, tree) in [("baseline", baseline), ("update", update)]
+        .into_iter()
+        .chain(others)
+    {
         findings.push(Finding::note(
             tree.path().display(),
             format_args!("taken as {role}: {}", tree.description()),
         ));
         findings.extend(tree.findings.iter().cloned());
     }
-    let loader = loader_of(baseline)
+    let loader = loader_of(baseline, &mut findings)
         .map_err(|finding| findings.push(finding))
         .ok();
     let layout = layout::layout(baseline)
@@ -115,6 +126,10 @@ pub fn import(
         return Err(findings);
     };
     findings.extend(compare::compare(baseline, update));
+    for (name, tree) in &options.releases {
+        findings.extend(compare::compare(baseline, tree));
+        findings.extend(other_bootloader(name, baseline, tree, &layout));
+    }
     let mut files = BTreeMap::new();
     let keys = keys(baseline, &loader, options, &mut files, &mut findings);
     let programmed = programmed_image(baseline, &layout);
@@ -148,6 +163,21 @@ pub fn import(
     releases.extend(encrypted(&releases, update));
     findings.extend(unsigned(baseline));
     findings.extend(unsigned(update));
+    for (name, tree) in &options.releases {
+        findings.extend(unsigned(tree));
+        let programmed = programmed_image(tree, &layout);
+        releases.push(release(
+            &mut files,
+            name,
+            tree,
+            &tree.program,
+            [
+                programmed.as_ref(),
+                tree.application_update.as_ref(),
+                tree.application_encrypted.as_ref(),
+            ],
+        ));
+    }
     let text = text::render(&options.name, &layout, &loader, &keys, &releases);
     Ok(Imported {
         text,
@@ -159,7 +189,7 @@ pub fn import(
 /// A release of a build, with the first of these images of the application that is there.
 fn release(
     files: &mut BTreeMap<String, Vec<u8>>,
-    name: &'static str,
+    name: &str,
     tree: &BuildTree,
     program: &[(Core, Output)],
     application: [Option<&Output>; 3],
@@ -170,7 +200,7 @@ fn release(
         (Core::Net, tree.network_update.as_ref()),
     ];
     Release {
-        name,
+        name: name.to_owned(),
         comment: tree.description(),
         program: program
             .iter()
@@ -186,6 +216,35 @@ fn release(
             })
             .collect(),
     }
+}
+
+/// A release whose merged file has another bootloader than the baseline's: it is programmed with that one, which is not the
+/// one that the set describes.
+fn other_bootloader(
+    name: &str,
+    baseline: &BuildTree,
+    tree: &BuildTree,
+    layout: &layout::Layout,
+) -> Option<Finding> {
+    let slot = layout.get("app.bootloader")?;
+    let of = |tree: &BuildTree| {
+        let mut programs = tree.program.iter().filter(|(core, _)| *core == Core::App);
+        programs.find_map(|(_, output)| {
+            let hex = HexFile::parse(&String::from_utf8_lossy(&output.bytes)).ok()?;
+            hex.read(slot.address, slot.address.saturating_add(slot.size))
+        })
+    };
+    let (Some(before), Some(after)) = (of(baseline), of(tree)) else {
+        return None;
+    };
+    (before != after).then(|| {
+        Finding::warning(
+            tree.path().display(),
+            format_args!("has another bootloader than the baseline, and release `{name}` is programmed with it"),
+        )
+        .expected("the bootloader that devices in the field have kept")
+        .help("build the release again with the bootloader of the baseline, or leave it out; virtual boards do not know this bootloader")
+    })
 }
 
 /// The application as it lies in the merged file.
@@ -225,7 +284,7 @@ fn encrypted(releases: &[Release], tree: &BuildTree) -> Option<Release> {
     let update = releases.iter().find(|release| release.name == "update")?;
     let (core, file) = update.images.iter().find(|(core, _)| *core == Core::App)?;
     Some(Release {
-        name: "encrypted",
+        name: "encrypted".to_owned(),
         comment: "The update's encrypted application".to_owned(),
         program: Vec::new(),
         images: vec![(*core, file.clone())],
@@ -239,15 +298,21 @@ fn is_essential(finding: &Finding, baseline: &BuildTree, update: &BuildTree) -> 
         .any(|tree| finding.file == tree.path().display().to_string())
 }
 
-fn loader_of(tree: &BuildTree) -> Result<Bootloader, Finding> {
+fn loader_of(tree: &BuildTree, findings: &mut Vec<Finding>) -> Result<Bootloader, Finding> {
     let file = tree.shown("mcuboot/zephyr/.config");
     match &tree.mcuboot_options {
-        Some(options) => bootloader(
-            options,
-            &file,
-            &tree.application_options,
-            &tree.sysbuild_options,
-        ),
+        Some(options) => {
+            let mut loader = bootloader(
+                options,
+                &file,
+                &tree.application_options,
+                &tree.sysbuild_options,
+            )?;
+            let (line, finding) = line(tree, loader.config.mode);
+            loader.config.line = line;
+            findings.extend(finding);
+            Ok(loader)
+        }
         None => Err(Finding::error(
             tree.path().display(),
             "does not tell how its bootloader updates",

@@ -60,7 +60,13 @@ pub(super) fn render(
         "  network-core: {}",
         word(&config.network_core)
     ));
+    line(format_args!("  line: {}", word(&config.line)));
     line(format_args!("  max-sectors: {}", config.max_sectors));
+    if let Some(recovery) = &config.serial_recovery {
+        // A JSON text is a YAML text; what cannot be written is left out, and there is no such thing here.
+        let settings = serde_json::to_string(recovery).unwrap_or_else(|_| "{}".to_owned());
+        line(format_args!("  serial-recovery: {settings}"));
+    }
     if loader.simultaneous {
         for slots in images(layout) {
             line(format_args!("{slots}"));
@@ -79,7 +85,7 @@ pub(super) fn render(
     line(format_args!("\nreleases:"));
     for release in releases {
         line(format_args!("  # {}", release.comment));
-        line(format_args!("  {}:", release.name));
+        line(format_args!("  {}:", key(&release.name)));
         if !release.program.is_empty() {
             line(format_args!("    program:"));
             for (core, file) in &release.program {
@@ -134,6 +140,15 @@ fn written(file: &FileEntry) -> String {
 }
 
 /// A text as YAML; in quotes when it could be read as something else.
+/// A name as a key: in quotes where YAML would take it for a number.
+fn key(name: &str) -> String {
+    if name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        name.to_owned()
+    } else {
+        quoted(name)
+    }
+}
+
 fn quoted(text: &str) -> String {
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
         && text

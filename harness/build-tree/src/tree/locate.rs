@@ -5,6 +5,7 @@ use crate::finding::Finding;
 use crate::folder::{Folder, FolderError, is_plain_name};
 use crate::kconfig::{Kconfig, MAX_CONFIG_BYTES};
 use crate::keys::{MAX_KEY_SOURCE_BYTES, key_in_source};
+use crate::line::Origin;
 use crate::partitions::{MAX_TABLE_BYTES, Partitions, shortened};
 use hil_scenario::bounded_yaml;
 use std::path::Path;
@@ -85,10 +86,12 @@ pub(super) fn recognise(path: &Path) -> Result<BuildTree, TreeError> {
         application_options,
         sysbuild_options,
         mcuboot_options,
+        mcuboot_origin: Origin::default(),
     };
     check_chip(&tree)?;
     check_bootloader(&tree)?;
     tree.sdk = sdk_version(&tree)?;
+    tree.mcuboot_origin = Origin::of(&tree)?;
     tree.board = board(&tree)?;
     read_partitions(&mut tree)?;
     Ok(tree)

@@ -13,6 +13,7 @@ mod outputs;
 use crate::finding::Finding;
 use crate::folder::{Folder, FolderError};
 use crate::kconfig::Kconfig;
+use crate::line::Origin;
 use crate::package::Package;
 use crate::partitions::Partitions;
 use hil_image::PublicKey;
@@ -125,6 +126,8 @@ pub struct BuildTree {
     pub sysbuild_options: Kconfig,
     /// MCUboot's options, where they are there.
     pub mcuboot_options: Option<Kconfig>,
+    /// What MCUboot's headers say of where it is from.
+    pub(crate) mcuboot_origin: Origin,
     /// Partitions of the application core's domain.
     pub partitions: Option<Partitions>,
     /// The file they are in.

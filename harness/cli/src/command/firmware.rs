@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// The set's file in a folder.
 const FILE: &str = "firmware.yaml";
 
-/// Makes a set of two build folders, writes it, and checks what was written.
+/// Makes a set of build folders, writes it, and checks what was written.
 ///
 /// What is not fine is told on standard error; standard output has the path of the set, or JSON. A set is also written
 /// when an image in it cannot work: the code says so.
@@ -38,6 +38,11 @@ pub(crate) fn import(args: &ImportArgs) -> Result<Exit, CliError> {
             .unwrap_or_else(|| baseline.application.clone()),
         signing_key: absolute(args.signing_key.as_deref())?,
         encryption_key: absolute(args.encryption_key.as_deref())?,
+        releases: args
+            .release
+            .iter()
+            .map(|(name, path)| Ok((name.clone(), read(path)?)))
+            .collect::<Result<_, CliError>>()?,
     };
     let imported = match hil_build_tree::import(&baseline, &update, &options) {
         Ok(imported) => imported,

@@ -8,8 +8,11 @@ mod firmware;
 mod image;
 mod list;
 mod opaque;
+mod replay;
 mod report;
 mod run;
+mod signoff;
+mod verify;
 mod virtual_dk;
 
 pub(crate) use bootloader::FlashFile;
@@ -25,6 +28,10 @@ pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
         Command::Report(args) => report::report(&args),
         Command::List(args) => list::list(&args),
         Command::Check(args) => check::check(&args),
+        Command::Signoff(args) => signoff::signoff(&args),
+        Command::Countersign(args) => signoff::countersign(&args),
+        Command::Verify(args) => verify::verify(&args),
+        Command::Replay(args) => replay::replay(&args),
         Command::Image(ImageCommand::Inspect(args)) => image::inspect(&args),
         Command::Firmware(FirmwareCommand::Import(args)) => firmware::import(&args),
         Command::Firmware(FirmwareCommand::Check(args)) => firmware::check(&args),

@@ -88,8 +88,11 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
     let rig = bench_files::rig_file(args.bench.rig.as_deref())?;
     let filters = &args.selection.filter;
     let wanted = |name: &str| selected(filters, name);
-    let variants = library.scenarios.iter().flat_map(Scenario::variants);
-    if !variants.clone().any(|variant| wanted(&variant.name)) {
+    let may_be_wanted = |scenario: &Scenario| {
+        let mut variants = scenario.variants().iter();
+        scenario.asks_for_releases() || variants.any(|variant| wanted(&variant.name))
+    };
+    if !library.scenarios.iter().any(may_be_wanted) {
         return Err(super::list::nothing_selected(filters));
     }
     let folder = RunFolder::create(&args.reports.join("runs"), &**clock)?;
@@ -102,6 +105,9 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
     })?;
     if !chosen.mistakes.is_empty() {
         return Err(mistakes_in_files(&chosen.mistakes));
+    }
+    if chosen.jobs.is_empty() {
+        return Err(super::list::nothing_selected(filters));
     }
     let firmware = bench_files::under_test(&sets, &chosen);
     let ran = library.scenarios.iter().filter(|scenario| {

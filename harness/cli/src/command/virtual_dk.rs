@@ -12,7 +12,7 @@ use std::time::Duration;
 use virtual_dk::bus::Firmware;
 use virtual_dk::firmware::KnownFirmware;
 use virtual_dk::{
-    Accelerators, Button, Contents, ExternalPart, LinkOptions, RadioOptions, ServeOptions,
+    Accelerators, Button, Contents, ExternalPart, LinkOptions, RadioOptions, ServeOptions, Torn,
 };
 
 /// Starts the boards and returns when they have stopped.
@@ -45,6 +45,12 @@ pub(crate) fn serve(args: VirtualDkArgs) -> Result<Exit, CliError> {
         } else {
             ExternalPart::Mx25r64
         },
+        supply: args.supply,
+        cuts: args.cuts,
+        torn: args.torn.map(|seed| Torn {
+            seed,
+            unstable: !args.torn_stable,
+        }),
         pressed: args
             .press
             .into_iter()

@@ -71,6 +71,8 @@ pub(crate) enum Fault {
     NetworkCoreDeadAfterReset,
     /// The application core stops before it has said a word.
     ApplicationCoreDead,
+    /// The update slot is not erased while it has a request: what the bootloader refuses stays.
+    RefusedImageStays,
     /// The board resets itself when a central is gone.
     ResetsWhenTheLinkIsLost,
     /// The board is on the air once, and never again after a reset.
@@ -301,6 +303,15 @@ impl CoreBus for FaultyBus<'_> {
             || self.fault == Fault::NetworkFlashNotWritten && address >= NET_PRIMARY
         {
             return Ok(());
+        }
+        if self.fault == Fault::RefusedImageStays
+            && (APP_SECONDARY..SECONDARY_END).contains(&address)
+        {
+            let mut magic = [0; 16];
+            self.bus.read(SECONDARY_END - 16, &mut magic)?;
+            if magic != [0xFF; 16] {
+                return Ok(());
+            }
         }
         self.bus.flash_erase(address, length)
     }

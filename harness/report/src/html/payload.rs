@@ -13,6 +13,9 @@ use std::borrow::Cow;
 const CHUNK_SCENARIOS: usize = 100;
 const CHUNK_LINES: usize = 5000;
 
+/// How many digits of a page's hash the report has; the journal has all.
+const HASH_DIGITS: usize = 12;
+
 /// What is put into the page, packed.
 pub(crate) struct Data {
     pub(crate) index: String,
@@ -63,7 +66,7 @@ struct Details<'a> {
     steps: Vec<Step<'a>>,
     uploads: Vec<UploadData<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    flash: Option<&'a FlashSnapshot>,
+    flash: Option<FlashSnapshot>,
     log: LogData<'a>,
 }
 
@@ -163,7 +166,7 @@ fn details<'a>(scenario: &'a ScenarioRecord, story: &'a Story) -> Details<'a> {
                 points: &upload.points,
             })
             .collect(),
-        flash: story.flash.as_ref(),
+        flash: story.flash.as_ref().map(flash),
         log: log(&story.log),
     }
 }
@@ -192,6 +195,26 @@ fn evidence(evidence: &Evidence) -> [Cow<'_, str>; 3] {
             .as_deref()
             .map_or(Cow::Borrowed(""), visible),
     ]
+}
+
+/// What a map shows: of hashes, which do not compress, the first digits.
+fn flash(snapshot: &FlashSnapshot) -> FlashSnapshot {
+    let mut shown = snapshot.clone();
+    for memory in &mut shown.memories {
+        memory.memory = visible(&memory.memory).into_owned();
+        for partition in &mut memory.partitions {
+            partition.name = visible(&partition.name).into_owned();
+        }
+        for page in &mut memory.changed {
+            for hash in [&mut page.programmed, &mut page.found]
+                .into_iter()
+                .flatten()
+            {
+                *hash = visible(hash).chars().take(HASH_DIGITS).collect();
+            }
+        }
+    }
+    shown
 }
 
 fn log(log: &Log) -> LogData<'_> {

@@ -106,13 +106,21 @@ impl LogLine {
                     line(Kind::Link, format!("{how}: {cause}")),
                 )
             }
-            EventKind::Power { board, action } => {
-                let text = match action {
+            EventKind::Power {
+                board,
+                action,
+                latency_us,
+            } => {
+                let what = match action {
                     PowerAction::On => "power on",
                     PowerAction::Off => "power off",
                     PowerAction::Cut => "power cut",
                 };
-                (Some(board.as_str()), line(Kind::Power, text.to_owned()))
+                let text = match latency_us {
+                    Some(latency) => format!("{what}, done after {latency} µs"),
+                    None => what.to_owned(),
+                };
+                (Some(board.as_str()), line(Kind::Power, text))
             }
             EventKind::Button {
                 board,

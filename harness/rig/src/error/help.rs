@@ -112,10 +112,29 @@ impl RigError {
                 "give the board `buttons: { recovery: manual }`, or a relay with `scpi: …` or `command: …`".into()
             }
             Self::InstrumentConnect { .. } => {
-                "is the supply switched on, and does its SCPI port accept raw TCP at this address?".into()
+                "is the supply switched on, does its SCPI port accept raw TCP at this address, and is its serial port \
+                 yours to open?"
+                    .into()
             }
             Self::InstrumentAnswer { .. } => {
-                "ask the supply by hand (`OUTP ON`, `OUTP?`); it must answer `1` or `ON`".into()
+                "ask the supply by hand (`OUTP ON`, `OUTP?`); it must answer `1` or `ON`. docs/rigs.md has what each \
+                 kind of supply must understand"
+                    .into()
+            }
+            Self::PowerNotSwitched { .. } => {
+                "switch it by hand: does the board go off? a supply in remote lock-out, a stuck relay or a hub that \
+                 cannot switch its ports looks like this"
+                    .into()
+            }
+            Self::PowerPort { .. } => {
+                "is the supply plugged in and switched on? `by-id` names under /dev/serial show USB serial number and \
+                 interface"
+                    .into()
+            }
+            Self::PowerFile { .. } => {
+                "does `uhubctl` show the hub with this port, is Linux 6.0 or later, and may you write that file (a udev \
+                 rule, see docs/rigs.md)?"
+                    .into()
             }
             Self::CommandStart { .. }
             | Self::CommandFailed { .. }
@@ -126,8 +145,8 @@ impl RigError {
                 "run in a terminal and answer, or give the board a power supply in the rig file".into()
             }
             Self::NoPowerSwitch { .. } => {
-                "give the board `power: { scpi: … }`, `power: { command: … }` or `power: manual`, or leave out \
-                 scenarios that cut the power"
+                "give the board a power supply, for example `power: { scpi: … }` or `power: manual` (docs/rigs.md has all), \
+                 or leave out scenarios that cut the power"
                     .into()
             }
             Self::NoUart { .. } => "add it under `uart:` of the board".into(),
@@ -332,6 +351,22 @@ mod tests {
                 address: power(),
                 sent: "OUTP ON; OUTP?".into(),
                 problem: "no answer within 2s".into(),
+            },
+            RigError::PowerNotSwitched {
+                board: board(),
+                supply: "supply at 192.168.0.20:5025".into(),
+                wanted: "off",
+                found: "sent `OUTP OFF; OUTP?`, it answered `1`, expected `0`".into(),
+            },
+            RigError::PowerPort {
+                board: board(),
+                problem: "serial port /dev/ttyACM7 is not there".into(),
+            },
+            RigError::PowerFile {
+                board: board(),
+                path: "/sys/bus/usb/devices/1-1:1.0/1-1-port2/disable".into(),
+                wanted: "off",
+                source: io(),
             },
             RigError::CommandStart {
                 board: board(),

@@ -378,6 +378,39 @@ pub enum RigError {
         /// What came instead of the expected answer.
         problem: String,
     },
+    /// The power supply was told to switch, and says that it has not.
+    #[error("the power of board `{board}` did not go {wanted}: the {supply} was told to, {found}")]
+    PowerNotSwitched {
+        /// The board.
+        board: String,
+        /// What should have switched.
+        supply: String,
+        /// `on` or `off`.
+        wanted: &'static str,
+        /// What it was told, and what it says.
+        found: String,
+    },
+    /// The serial port of the power supply is not there.
+    #[error("cannot reach the power supply of board `{board}`: {problem}")]
+    PowerPort {
+        /// The board.
+        board: String,
+        /// What is there instead.
+        problem: String,
+    },
+    /// The file of the system that switches a USB port cannot be used.
+    #[error("cannot switch the power of board `{board}` {wanted} with {path}")]
+    PowerFile {
+        /// The board.
+        board: String,
+        /// The file.
+        path: PathBuf,
+        /// `on` or `off`.
+        wanted: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// A command cannot be started.
     #[error("cannot start {purpose} command `{command}` of board `{board}`")]
     CommandStart {

@@ -1,15 +1,16 @@
 //! A rig file as the person wrote it, and how it becomes a checked one.
 
 use super::bluetooth::{Ble, Bluetooth};
+use super::power::{Address, CutsWord, DEFAULT_COMMAND_SECONDS, Power};
 use super::{
-    BluetoothSpec, BoardKind, BoardSpec, ButtonSpec, ExternalFlash, PowerSpec, ProbeSelector,
-    ProbeSpec, RealSpec, Recover, RigFile, RigFileError, UartPortSpec, UartSpec, VirtualSpec,
+    BluetoothSpec, BoardKind, BoardSpec, ButtonSpec, Cuts, ExternalFlash, PowerSpec, ProbeSelector,
+    ProbeSpec, RealSpec, Recover, RigFile, RigFileError, Supply, TornSpec, UartPortSpec, UartSpec,
+    VirtualSpec,
 };
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 use std::fmt;
 use std::marker::PhantomData;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -17,9 +18,6 @@ use std::time::Duration;
 /// The DK's virtual serial ports run at this speed (sdk-nrf
 /// `doc/nrf/app_dev/device_guides/nrf53/logging_nrf5340.rst`).
 const DEFAULT_BAUD: u32 = 115_200;
-
-/// A relay or a hub switches in well under a second; we chose ten to leave room for a network in between.
-const DEFAULT_COMMAND_SECONDS: u64 = 10;
 
 /// More boards than this in one process is a typing error: 16 take 400 MB.
 const MOST_VIRTUAL_BOARDS: usize = 64;
@@ -47,6 +45,7 @@ struct Board {
     ble: Option<Ble>,
     #[serde(default, with = "serde_yaml::with::singleton_map")]
     power: Option<Power>,
+    cuts: Option<CutsWord>,
     buttons: Option<Buttons>,
 }
 
@@ -101,6 +100,27 @@ struct Virtual {
     count: Option<usize>,
     speed: Option<Checked<Speed>>,
     application: Option<Application>,
+    cuts: Option<CutsWord>,
+    supply: Option<SupplyWord>,
+    torn: Option<Torn>,
+}
+
+/// Flash operations that are torn when the power fails.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Torn {
+    #[serde(default)]
+    seed: u64,
+    unstable: Option<bool>,
+}
+
+/// What the supply of a virtual board does when it is told to switch off.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum SupplyWord {
+    Works,
+    Ignores,
+    Stuck,
 }
 
 #[derive(Debug, Deserialize)]
@@ -119,34 +139,27 @@ struct Uarts {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Uart {
+pub(super) struct Uart {
     usb_serial: Option<String>,
     interface: Option<u8>,
     path: Option<PathBuf>,
     baud: Option<u32>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-enum Power {
-    Scpi(Scpi),
-    Command(Command),
-    Manual,
-    ResetOnly,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Scpi {
-    address: Checked<Address>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Command {
-    on: Vec<String>,
-    off: Vec<String>,
-    within_s: Option<u64>,
+impl Uart {
+    /// A serial port whose speed does not matter.
+    pub(super) const fn new(
+        usb_serial: Option<String>,
+        interface: Option<u8>,
+        path: Option<PathBuf>,
+    ) -> Self {
+        Self {
+            usb_serial,
+            interface,
+            path,
+            baud: None,
+        }
+    }
 }
 
 /// A text that is parsed while the file is read, so that an error has the place of the text.
@@ -237,20 +250,6 @@ impl FromStr for Speed {
     }
 }
 
-/// An IP address and a port.
-#[derive(Debug)]
-struct Address(SocketAddr);
-
-impl FromStr for Address {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        text.parse().map(Self).map_err(|_| {
-            format!("`{text}` is not an address: expected an IP address and a port, for example `192.168.0.20:5025`")
-        })
-    }
-}
-
 impl Rig {
     pub(super) fn check(self, path: &Path, text: &str) -> Result<RigFile, RigFileError> {
         if self.boards.is_empty() {
@@ -319,18 +318,18 @@ fn name_offset(text: &str, name: &str, nth: usize) -> usize {
 }
 
 /// Where the entry of a board is, for errors that concern it as a whole.
-struct Place<'a> {
+pub(super) struct Place<'a> {
     path: &'a Path,
     text: &'a str,
     name: &'a str,
 }
 
 impl Place<'_> {
-    /// Checks a pair of programs with their arguments and gives the time that each may take.
-    fn commands(
+    /// Checks programs with their arguments and gives the time that each may take.
+    pub(super) fn commands<const N: usize>(
         &self,
         at: &str,
-        lists: [(&str, &Vec<String>); 2],
+        lists: [(&str, &Vec<String>); N],
         within_s: Option<u64>,
         example: &str,
     ) -> Result<Duration, RigFileError> {
@@ -355,7 +354,7 @@ impl Place<'_> {
     }
 
     /// A problem with the entry: shown at the board's name.
-    fn problem(&self, what: String, help: &str) -> RigFileError {
+    pub(super) fn problem(&self, what: String, help: &str) -> RigFileError {
         RigFileError::at(
             self.path,
             self.text,
@@ -378,34 +377,43 @@ impl Board {
                         "a virtual board says its own endpoints when it starts",
                     ));
                 }
+                if self.cuts.is_some() {
+                    return Err(place.problem(
+                        format!("{at}: found `cuts` beside `virtual`, expected it in there"),
+                        "for example `virtual: { cuts: board }`",
+                    ));
+                }
                 BoardKind::Virtual(simulated.check(place, &at)?)
             }
-            (None, Some(probe)) => BoardKind::Real(Box::new(RealSpec {
-                probe: probe.check(place, &at)?,
-                uart_app: check_uart(
-                    self.uart.as_ref().and_then(|uart| uart.app.as_ref()),
-                    place,
-                    &format!("{at}.uart.app"),
-                )?,
-                uart_net: check_uart(
-                    self.uart.as_ref().and_then(|uart| uart.net.as_ref()),
-                    place,
-                    &format!("{at}.uart.net"),
-                )?,
-                ble: self
-                    .ble
-                    .map(|ble| ble.check(&at))
-                    .transpose()
-                    .map_err(|(what, help)| place.problem(what, help))?,
-                power: self
+            (None, Some(probe)) => {
+                let power = self
                     .power
-                    .map_or(Ok(PowerSpec::ResetOnly), |power| power.check(place, &at))?,
-                recovery_button: self
-                    .buttons
-                    .and_then(|buttons| buttons.recovery)
-                    .map(|button| button.check(place, &format!("{at}.buttons.recovery")))
-                    .transpose()?,
-            })),
+                    .map_or(Ok(PowerSpec::ResetOnly), |power| power.check(place, &at))?;
+                let uart = |uart: Option<&Uart>, name| {
+                    uart.map(|uart| check_uart(uart, place, &format!("{at}.uart.{name}")))
+                        .transpose()
+                };
+                let uarts = self.uart.as_ref();
+                BoardKind::Real(Box::new(RealSpec {
+                    probe: probe.check(place, &at)?,
+                    uart_app: uart(uarts.and_then(|uarts| uarts.app.as_ref()), "app")?,
+                    uart_net: uart(uarts.and_then(|uarts| uarts.net.as_ref()), "net")?,
+                    ble: self
+                        .ble
+                        .map(|ble| ble.check(&at))
+                        .transpose()
+                        .map_err(|(what, help)| place.problem(what, help))?,
+                    cuts: self
+                        .cuts
+                        .map_or_else(|| power.usual_cuts(), CutsWord::checked),
+                    power,
+                    recovery_button: self
+                        .buttons
+                        .and_then(|buttons| buttons.recovery)
+                        .map(|button| button.check(place, &format!("{at}.buttons.recovery")))
+                        .transpose()?,
+                }))
+            }
             (Some(_), Some(_)) => {
                 return Err(place.problem(
                     format!("{at}: found `virtual` and `probe`, expected one of them"),
@@ -450,6 +458,16 @@ impl Virtual {
             count,
             speed: self.speed.map(|speed| speed.0.0),
             application: self.application.map(|word| word.word().to_owned()),
+            cuts: self.cuts.map_or(Cuts::Soc, CutsWord::checked),
+            supply: match self.supply {
+                None | Some(SupplyWord::Works) => Supply::Works,
+                Some(SupplyWord::Ignores) => Supply::Ignores,
+                Some(SupplyWord::Stuck) => Supply::Stuck,
+            },
+            torn: self.torn.map(|torn| TornSpec {
+                seed: torn.seed,
+                unstable: torn.unstable.unwrap_or(true),
+            }),
         })
     }
 }
@@ -469,12 +487,11 @@ impl Probe {
     }
 }
 
-fn check_uart(
-    uart: Option<&Uart>,
+pub(super) fn check_uart(
+    uart: &Uart,
     place: &Place<'_>,
     at: &str,
-) -> Result<Option<UartSpec>, RigFileError> {
-    let Some(uart) = uart else { return Ok(None) };
+) -> Result<UartSpec, RigFileError> {
     let baud = uart.baud.unwrap_or(DEFAULT_BAUD);
     if !(1_200..=4_000_000).contains(&baud) {
         return Err(place.problem(
@@ -504,29 +521,7 @@ fn check_uart(
             ));
         }
     };
-    Ok(Some(UartSpec { port, baud }))
-}
-
-impl Power {
-    fn check(self, place: &Place<'_>, at: &str) -> Result<PowerSpec, RigFileError> {
-        Ok(match self {
-            Self::Scpi(scpi) => PowerSpec::Scpi {
-                address: scpi.address.0.0,
-            },
-            Self::Command(Command { on, off, within_s }) => PowerSpec::Command {
-                within: place.commands(
-                    &format!("{at}.power.command"),
-                    [("on", &on), ("off", &off)],
-                    within_s,
-                    "for example `[uhubctl, -l, 1-1, -p, 2, -a, off]`; no shell reads it",
-                )?,
-                on,
-                off,
-            },
-            Self::Manual => PowerSpec::Manual,
-            Self::ResetOnly => PowerSpec::ResetOnly,
-        })
-    }
+    Ok(UartSpec { port, baud })
 }
 
 impl Button {

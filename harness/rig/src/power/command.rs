@@ -3,10 +3,10 @@
 //! The program and its arguments are a list and no shell reads them, so nothing in a rig file can be taken
 //! for a command by accident.
 
-use super::{PowerKind, PowerSwitch};
+use super::{PowerKind, PowerState, PowerSwitch};
 use crate::error::{Purpose, RigError};
 use crate::process::{Stderr, describe};
-use hil_clock::SharedClock;
+use hil_clock::{Clock, SharedClock};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -22,16 +22,29 @@ pub(crate) struct Programs {
     pub(crate) clock: SharedClock,
 }
 
-/// The switch programs of one board.
-#[derive(Debug)]
-pub(crate) struct CommandSwitch {
-    pub(crate) programs: Programs,
+/// The programs that switch, each with its arguments.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Commands {
     pub(crate) on: Vec<String>,
     pub(crate) off: Vec<String>,
 }
 
+/// The switch programs of one board.
+#[derive(Debug)]
+pub(crate) struct CommandSwitch {
+    pub(crate) programs: Programs,
+    pub(crate) kind: PowerKind,
+    pub(crate) commands: Commands,
+}
+
 impl Programs {
+    /// Runs a program to its end, which must be a good one.
     pub(crate) fn run(&self, list: &[String]) -> Result<(), RigError> {
+        self.output(list).map(drop)
+    }
+
+    /// The same; the end of what it wrote to its standard output.
+    pub(crate) fn output(&self, list: &[String]) -> Result<String, RigError> {
         let (program, arguments) = list
             .split_first()
             .map_or(("", &[][..]), |(program, arguments)| {
@@ -41,7 +54,7 @@ impl Programs {
         let started = Command::new(program)
             .args(arguments)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn();
         let mut child = started.map_err(|source| RigError::CommandStart {
@@ -50,11 +63,14 @@ impl Programs {
             command: command.clone(),
             source,
         })?;
+        let stdout = Stderr::collect(child.stdout.take());
         let stderr = Stderr::collect(child.stderr.take());
         let deadline = self.clock.now() + self.within;
         loop {
             match child.try_wait() {
-                Ok(Some(status)) if status.success() => return Ok(()),
+                Ok(Some(status)) if status.success() => {
+                    return Ok(stdout.when_closed(&*self.clock));
+                }
                 Ok(Some(status)) => {
                     return Err(RigError::CommandFailed {
                         board: self.board.clone(),
@@ -83,16 +99,20 @@ impl Programs {
 }
 
 impl PowerSwitch for CommandSwitch {
-    fn on(&self) -> Result<(), RigError> {
-        self.programs.run(&self.on)
+    fn switch(&self, to: PowerState) -> Result<(), RigError> {
+        let list = match to {
+            PowerState::On => &self.commands.on,
+            PowerState::Off => &self.commands.off,
+        };
+        self.programs.run(list)
     }
 
-    fn off(&self) -> Result<(), RigError> {
-        self.programs.run(&self.off)
+    fn clock(&self) -> &dyn Clock {
+        &*self.programs.clock
     }
 
     fn kind(&self) -> PowerKind {
-        PowerKind::Command
+        self.kind
     }
 }
 
@@ -110,8 +130,11 @@ mod tests {
                 within: Duration::from_secs(60),
                 clock: Arc::new(SystemClock::new()),
             },
-            on: vec!["true".into()],
-            off: off.iter().map(ToString::to_string).collect(),
+            kind: PowerKind::Command,
+            commands: Commands {
+                on: vec!["true".into()],
+                off: off.iter().map(ToString::to_string).collect(),
+            },
         }
     }
 

@@ -1,7 +1,8 @@
 //! A person switches, or presses a button, when the harness asks: any bench can run every scenario on its first day.
 
-use super::{PowerKind, PowerSwitch};
+use super::{PowerKind, PowerState, PowerSwitch};
 use crate::error::{Purpose, RigError};
+use hil_clock::{Clock, SharedClock};
 use std::fmt;
 use std::sync::Arc;
 
@@ -55,6 +56,7 @@ pub type Ask = Arc<dyn Fn(&ManualRequest) -> Result<(), String> + Send + Sync>;
 pub(crate) struct ManualSwitch {
     pub(crate) board: String,
     pub(crate) ask: Option<Ask>,
+    pub(crate) clock: SharedClock,
 }
 
 impl fmt::Debug for ManualSwitch {
@@ -66,10 +68,6 @@ impl fmt::Debug for ManualSwitch {
 }
 
 impl ManualSwitch {
-    fn request(&self, request: &ManualRequest, wanted: &'static str) -> Result<(), RigError> {
-        self.ask_for(Purpose::Power, request, wanted)
-    }
-
     /// Has the person do something; `wanted` is what they have not done when they have not.
     pub(crate) fn ask_for(
         &self,
@@ -91,22 +89,17 @@ impl ManualSwitch {
 }
 
 impl PowerSwitch for ManualSwitch {
-    fn on(&self) -> Result<(), RigError> {
-        self.request(
-            &ManualRequest::PowerOn {
-                board: self.board.clone(),
-            },
-            "switched the power on",
-        )
+    fn switch(&self, to: PowerState) -> Result<(), RigError> {
+        let board = self.board.clone();
+        let (request, wanted) = match to {
+            PowerState::On => (ManualRequest::PowerOn { board }, "switched the power on"),
+            PowerState::Off => (ManualRequest::PowerOff { board }, "switched the power off"),
+        };
+        self.ask_for(Purpose::Power, &request, wanted)
     }
 
-    fn off(&self) -> Result<(), RigError> {
-        self.request(
-            &ManualRequest::PowerOff {
-                board: self.board.clone(),
-            },
-            "switched the power off",
-        )
+    fn clock(&self) -> &dyn Clock {
+        &*self.clock
     }
 
     fn kind(&self) -> PowerKind {
@@ -117,6 +110,7 @@ impl PowerSwitch for ManualSwitch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hil_clock::SimClock;
     use std::sync::Mutex;
 
     #[test]
@@ -129,6 +123,7 @@ mod tests {
                 heard.lock().unwrap().push(request.to_string());
                 Ok(())
             })),
+            clock: Arc::new(SimClock::new()),
         };
         power.off().unwrap();
         power.on().unwrap();
@@ -143,6 +138,7 @@ mod tests {
         let power = ManualSwitch {
             board: "left".into(),
             ask: None,
+            clock: Arc::new(SimClock::new()),
         };
         insta::assert_snapshot!(power.off().unwrap_err(), @"board `left`: nobody switched the power off: there is no terminal to ask at");
     }

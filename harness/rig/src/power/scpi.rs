@@ -1,224 +1,91 @@
-//! Instruments that understand SCPI on TCP; a bench supply above all.
+//! A bench supply that understands SCPI, on TCP or on a serial port.
 //!
 //! `OUTP ON` and `OUTP OFF` switch, and `OUTP?` (SCPI-99 volume 2, OUTPut subsystem) is asked behind each, so
-//! that the call returns when the supply has done it. The connection stays open: a cut must not have to wait
-//! for a handshake. When the supply has closed it, one new connection is tried.
+//! that the call returns when the supply has done it. `MEAS:CURR?` (the same, MEASure subsystem) tells what flows.
+//! Supplies with several outputs have other words for it, which the rig file can give.
 
-use super::{PowerKind, PowerSwitch};
+use super::{Instrument, Place, PowerKind, PowerState, PowerSwitch};
 use crate::error::{Purpose, RigError};
-use hil_clock::{Instant, SharedClock};
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
-/// How long a connection and an answer may take. Bench supplies answer within tens of milliseconds; we chose
-/// two seconds to leave room for their relays.
-const WITHIN: Duration = Duration::from_secs(2);
-
-/// An answer longer than this is not one.
-const LONGEST_ANSWER: usize = 256;
+use crate::file::ScpiWords;
+use hil_clock::{Clock, SharedClock};
 
 /// The supply of one board.
 #[derive(Debug)]
-pub(crate) struct ScpiSwitch(Instrument);
-
-/// An instrument that does something for one board.
-#[derive(Debug)]
-pub(crate) struct Instrument {
-    board: String,
-    purpose: Purpose,
-    address: SocketAddr,
-    clock: SharedClock,
-    connection: Mutex<Option<TcpStream>>,
-}
-
-/// What went wrong on one connection, and whether a new one may help.
-enum Trouble {
-    /// The supply closed the connection before it answered: it may have timed out since the last use.
-    Closed(String),
-    Fatal(RigError),
-}
-
-/// What is asked behind a command, and the answers that say that it was carried out.
-#[derive(Clone, Copy)]
-pub(crate) struct Asked<'a> {
-    pub(crate) query: &'a str,
-    /// What the answer must be, or begin with up to a comma.
-    pub(crate) expected: [&'a str; 2],
-}
-
-impl Asked<'_> {
-    fn is_answered_by(&self, answer: &str) -> bool {
-        let value = answer.split(',').next().unwrap_or_default().trim();
-        self.expected
-            .iter()
-            .any(|word| value.eq_ignore_ascii_case(word))
-    }
+pub(crate) struct ScpiSwitch {
+    instrument: Instrument,
+    words: ScpiWords,
 }
 
 impl ScpiSwitch {
-    pub(crate) fn new(board: &str, address: SocketAddr, clock: SharedClock) -> Self {
-        Self(Instrument::new(board, Purpose::Power, address, clock))
-    }
-}
-
-impl Instrument {
-    pub(crate) fn new(
-        board: &str,
-        purpose: Purpose,
-        address: SocketAddr,
-        clock: SharedClock,
-    ) -> Self {
+    pub(crate) fn new(board: &str, place: Place, words: ScpiWords, clock: SharedClock) -> Self {
         Self {
-            board: board.to_owned(),
-            purpose,
-            address,
-            clock,
-            connection: Mutex::new(None),
-        }
-    }
-
-    /// Sends a command and asks whether it was carried out.
-    pub(crate) fn command(&self, command: &str, asked: Asked<'_>) -> Result<(), RigError> {
-        let mut connection = self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let reused = connection.is_some();
-        let mut result = self.try_command(&mut connection, command, asked);
-        if reused && matches!(result, Err(Trouble::Closed(_))) {
-            tracing::info!(
-                board = self.board,
-                "the instrument had closed its connection; opening a new one"
-            );
-            *connection = None;
-            result = self.try_command(&mut connection, command, asked);
-        }
-        result.map_err(|trouble| {
-            *connection = None;
-            match trouble {
-                Trouble::Closed(sent) => {
-                    self.answer_error(&sent, "it closed the connection".to_owned())
-                }
-                Trouble::Fatal(error) => error,
-            }
-        })
-    }
-
-    fn try_command(
-        &self,
-        connection: &mut Option<TcpStream>,
-        command: &str,
-        asked: Asked<'_>,
-    ) -> Result<(), Trouble> {
-        let stream = match connection {
-            Some(stream) => stream,
-            None => connection.insert(self.connect().map_err(Trouble::Fatal)?),
-        };
-        let query = asked.query;
-        let sent = format!("{command}; {query}");
-        let deadline = self.clock.now() + WITHIN;
-        stream
-            .write_all(format!("{command}\n{query}\n").as_bytes())
-            .map_err(|_| Trouble::Closed(sent.clone()))?;
-        let answer = self.read_line(stream, deadline, &sent)?;
-        if asked.is_answered_by(&answer) {
-            Ok(())
-        } else {
-            Err(Trouble::Fatal(self.answer_error(
-                &sent,
-                format!(
-                    "it answered `{}`, expected `{}`",
-                    answer.escape_default(),
-                    asked.expected[0]
-                ),
-            )))
-        }
-    }
-
-    fn connect(&self) -> Result<TcpStream, RigError> {
-        let error = |source| RigError::InstrumentConnect {
-            board: self.board.clone(),
-            purpose: self.purpose,
-            address: self.address.to_string(),
-            source,
-        };
-        let stream = TcpStream::connect_timeout(&self.address, WITHIN).map_err(error)?;
-        stream.set_nodelay(true).map_err(error)?;
-        stream.set_write_timeout(Some(WITHIN)).map_err(error)?;
-        Ok(stream)
-    }
-
-    fn read_line(
-        &self,
-        stream: &mut TcpStream,
-        deadline: Instant,
-        sent: &str,
-    ) -> Result<String, Trouble> {
-        let mut line = Vec::new();
-        let mut byte = [0u8; 1];
-        loop {
-            let wait = self.clock.block_for(deadline);
-            let silent =
-                || Trouble::Fatal(self.answer_error(sent, format!("no answer within {WITHIN:?}")));
-            if wait.is_zero() {
-                return Err(silent());
-            }
-            // Fails only for a zero duration.
-            let _ = stream.set_read_timeout(Some(wait));
-            match stream.read(&mut byte) {
-                Ok(0) => return Err(Trouble::Closed(sent.to_owned())),
-                Ok(_) if byte[0] == b'\n' => break,
-                Ok(_) if line.len() == LONGEST_ANSWER => {
-                    return Err(Trouble::Fatal(self.answer_error(
-                        sent,
-                        format!("its answer is longer than {LONGEST_ANSWER} bytes"),
-                    )));
-                }
-                Ok(_) => line.push(byte[0]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
-                {
-                    return Err(silent());
-                }
-                Err(_) => return Err(Trouble::Closed(sent.to_owned())),
-            }
-        }
-        Ok(String::from_utf8_lossy(&line).trim().to_owned())
-    }
-
-    fn answer_error(&self, sent: &str, problem: String) -> RigError {
-        RigError::InstrumentAnswer {
-            board: self.board.clone(),
-            purpose: self.purpose,
-            address: self.address.to_string(),
-            sent: sent.to_owned(),
-            problem,
+            instrument: Instrument::new(board, Purpose::Power, place, clock),
+            words,
         }
     }
 }
 
-/// Whether the output is as it was switched.
-const fn outp(expected: [&str; 2]) -> Asked<'_> {
-    Asked {
-        query: "OUTP?",
-        expected,
+/// What a supply says of its output.
+fn state(answer: &str) -> Option<PowerState> {
+    match answer.to_ascii_uppercase().as_str() {
+        "1" | "ON" => Some(PowerState::On),
+        "0" | "OFF" => Some(PowerState::Off),
+        _ => None,
     }
 }
 
 impl PowerSwitch for ScpiSwitch {
-    fn on(&self) -> Result<(), RigError> {
-        self.0.command("OUTP ON", outp(["1", "ON"]))
+    fn switch(&self, to: PowerState) -> Result<(), RigError> {
+        let ScpiWords { on, off, ask, .. } = &self.words;
+        let (command, expected) = match to {
+            PowerState::On => (on, "1"),
+            PowerState::Off => (off, "0"),
+        };
+        let sent = format!("{command}; {ask}");
+        let answer = self.instrument.exchange(&[command, ask], &sent)?;
+        match state(&answer) {
+            Some(found) if found == to => Ok(()),
+            Some(_) => Err(RigError::PowerNotSwitched {
+                board: self.instrument.board.clone(),
+                supply: format!("supply at {}", self.instrument.place),
+                wanted: to.word(),
+                found: format!("sent `{sent}`, it answered `{answer}`, expected `{expected}`"),
+            }),
+            None => Err(self.instrument.answer_error(
+                &sent,
+                format!(
+                    "it answered `{}`, expected `{expected}`",
+                    answer.escape_default()
+                ),
+            )),
+        }
     }
 
-    fn off(&self) -> Result<(), RigError> {
-        self.0.command("OUTP OFF", outp(["0", "OFF"]))
+    fn clock(&self) -> &dyn Clock {
+        &*self.instrument.clock
     }
 
     fn kind(&self) -> PowerKind {
         PowerKind::Scpi
+    }
+
+    fn current(&self) -> Result<Option<f64>, RigError> {
+        let Some(question) = &self.words.current else {
+            return Ok(None);
+        };
+        let answer = self.instrument.exchange(&[question], question)?;
+        // Some supplies put the unit behind the number.
+        let number = answer.trim_end_matches(['A', 'a', ' ']);
+        match number.parse::<f64>() {
+            Ok(amperes) if amperes.is_finite() => Ok(Some(amperes)),
+            _ => Err(self.instrument.answer_error(
+                question,
+                format!(
+                    "it answered `{}`, expected a current in amperes",
+                    answer.escape_default()
+                ),
+            )),
+        }
     }
 }
 
@@ -226,8 +93,10 @@ impl PowerSwitch for ScpiSwitch {
 mod tests {
     use super::*;
     use hil_clock::SystemClock;
+    use rstest::rstest;
+    use std::io::Write as _;
     use std::io::{BufRead, BufReader};
-    use std::net::TcpListener;
+    use std::net::{SocketAddr, TcpListener};
     use std::sync::Arc;
     use std::thread::JoinHandle;
 
@@ -243,7 +112,7 @@ mod tests {
                 for answer in answers {
                     loop {
                         let line = lines.next().unwrap().unwrap();
-                        let query = line.ends_with('?');
+                        let query = line.contains('?');
                         sent.push(line);
                         if query {
                             break;
@@ -258,7 +127,8 @@ mod tests {
     }
 
     fn switch(address: SocketAddr) -> ScpiSwitch {
-        ScpiSwitch::new("left", address, Arc::new(SystemClock::new()))
+        let clock = Arc::new(SystemClock::new());
+        ScpiSwitch::new("left", Place::Tcp(address), ScpiWords::default(), clock)
     }
 
     #[test]
@@ -279,7 +149,7 @@ mod tests {
         let (address, _server) = supply(vec![vec!["1\n"]]);
         let error = switch(address).off().unwrap_err();
         insta::with_settings!({filters => vec![(r"127\.0\.0\.1:\d+", "ADDRESS")]}, {
-            insta::assert_snapshot!(error, @"power supply of board `left` at ADDRESS: sent `OUTP OFF; OUTP?`, it answered `1`, expected `0`");
+            insta::assert_snapshot!(error, @"the power of board `left` did not go off: the supply at ADDRESS was told to, sent `OUTP OFF; OUTP?`, it answered `1`, expected `0`");
         });
     }
 
@@ -319,5 +189,65 @@ mod tests {
             matches!(error, RigError::InstrumentConnect { .. }),
             "{error}"
         );
+    }
+
+    #[rstest]
+    #[case::plain("0.004200\n", Some(0.0042))]
+    #[case::exponent("+4.20000E-03\r\n", Some(0.0042))]
+    #[case::unit("0.0042A\n", Some(0.0042))]
+    #[case::words("output is off\n", None)]
+    #[case::not_a_number("NaN\n", None)]
+    fn a_current_is_a_number_of_amperes(
+        #[case] answer: &'static str,
+        #[case] expected: Option<f64>,
+    ) {
+        let (address, _server) = supply(vec![vec![answer]]);
+        assert_eq!(switch(address).current().ok().flatten(), expected);
+    }
+
+    #[test]
+    fn a_supply_that_is_not_asked_for_its_current_has_none() {
+        let (address, _server) = supply(vec![vec![]]);
+        let mut power = switch(address);
+        power.words.current = None;
+        assert_eq!(power.current().unwrap(), None);
+    }
+
+    #[test]
+    fn a_supply_with_several_outputs_is_spoken_to_in_its_own_words() {
+        let (address, server) = supply(vec![vec!["OFF\n", "0.1\n"]]);
+        let mut power = switch(address);
+        power.words = ScpiWords {
+            on: "OUTP CH2,ON".to_owned(),
+            off: "OUTP CH2,OFF".to_owned(),
+            ask: "OUTP? CH2".to_owned(),
+            current: Some("MEAS:CURR? CH2".to_owned()),
+        };
+        // What ends in the words of the output is a question all the same.
+        let asked = std::thread::spawn(move || {
+            power.off().unwrap();
+            power.current().unwrap()
+        });
+        assert_eq!(asked.join().unwrap(), Some(0.1));
+        assert_eq!(
+            server.join().unwrap(),
+            ["OUTP CH2,OFF", "OUTP? CH2", "MEAS:CURR? CH2"]
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_supply_on_a_serial_port_is_spoken_to_alike() {
+        let mut port = super::super::fake_port::FakePort::open();
+        let spec = port.spec();
+        let supply = std::thread::spawn(move || {
+            let heard = port.read_until(|heard| heard.ends_with(b"OUTP?\n"));
+            port.write(b"0\r\n");
+            (String::from_utf8(heard).unwrap(), port)
+        });
+        let clock = Arc::new(SystemClock::new());
+        let power = ScpiSwitch::new("left", Place::Serial(spec), ScpiWords::default(), clock);
+        power.off().unwrap();
+        assert_eq!(supply.join().unwrap().0, "OUTP OFF\nOUTP?\n");
     }
 }

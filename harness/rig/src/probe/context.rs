@@ -91,7 +91,7 @@ impl Context {
         })
     }
 
-    fn open_probe(&self) -> Result<Probe, RigError> {
+    pub(super) fn open_probe(&self) -> Result<Probe, RigError> {
         let selector: DebugProbeSelector = self
             .config
             .selector

@@ -14,6 +14,7 @@ mod bus;
 mod context;
 mod cortex;
 mod external;
+mod glance;
 mod keeper;
 mod link;
 mod network;
@@ -138,6 +139,17 @@ impl ProbeSession {
     pub fn identity(&self) -> Result<Identity, RigError> {
         self.request(Operation::Identity, SHORT, |link, context| {
             link.identity(context)
+        })
+    }
+
+    /// Whether the chip's debug port answers: `false` for a chip without power, within milliseconds. Asks nothing of a core.
+    ///
+    /// # Errors
+    /// Bench trouble, above all [`RigError::ProbeOpen`] when there is no probe.
+    pub fn chip_answers(&self) -> Result<bool, RigError> {
+        self.request(Operation::Identity, SHORT, |link, context| {
+            link.abandon();
+            glance::chip_answers(context)
         })
     }
 
@@ -309,6 +321,15 @@ impl ProbeSession {
     /// Bench trouble.
     pub fn detach(&self) -> Result<(), RigError> {
         self.request(Operation::Detach, SHORT, Link::detach)
+    }
+
+    /// Forgets the connection that is open while a core is halted: for a chip that has lost its power. Speaks to nobody.
+    pub fn forget(&self) {
+        // A thread that hangs is given up by the request that it hangs in.
+        let _ = self.request(Operation::Detach, SHORT, |link, _| {
+            link.abandon();
+            Ok(())
+        });
     }
 
     fn request<T: Send + 'static>(

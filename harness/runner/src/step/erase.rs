@@ -3,9 +3,10 @@
 use crate::context::Context;
 use crate::history::What;
 use crate::link::Reply;
+use crate::step::answer;
 use crate::trouble::{Checked, Trouble};
 use hil_record::{Evidence, FailKind};
-use hil_scenario::{Erase, EraseAnswer};
+use hil_scenario::{Answer, Erase, EraseAnswer};
 
 pub(super) fn run(context: &mut Context<'_>, step: &Erase) -> Checked {
     let what = format!("erase {}", step.slot);
@@ -17,13 +18,15 @@ pub(super) fn run(context: &mut Context<'_>, step: &Erase) -> Checked {
         (Reply::Refused(_), _) => What::Answered,
     });
     match (reply, step.expect) {
-        (Reply::Done(()), EraseAnswer::Accepted) => {
+        (Reply::Done(()), EraseAnswer::Honest(Answer::Accepted)) => {
             context.see(Evidence::seen(what, "accepted"));
             Ok(())
         }
-        (Reply::Refused(reason), EraseAnswer::Refused) => {
-            context.see(Evidence::seen(what, format!("refused: {reason}")));
-            Ok(())
+        (Reply::Done(()), EraseAnswer::Honest(Answer::Refused(_))) => {
+            Err(answer::not_refused(&what))
+        }
+        (Reply::Refused(found), EraseAnswer::Honest(expected)) => {
+            answer::refused(context, &what, &found, expected)
         }
         (Reply::Refused(reason), EraseAnswer::Misreported) => {
             context.see(Evidence::seen(
@@ -32,19 +35,11 @@ pub(super) fn run(context: &mut Context<'_>, step: &Erase) -> Checked {
             ));
             Ok(())
         }
-        (Reply::Done(()), EraseAnswer::Refused) => Err(Trouble::fail(
-            FailKind::NotRefused,
-            format_args!("the board accepted `{what}`, which it must refuse"),
-        )),
         (Reply::Done(()), EraseAnswer::Misreported) => Err(Trouble::fail(
             FailKind::NotRefused,
             format_args!(
                 "the board answered `{what}` without an error, which a server with the defect reports as failed"
             ),
-        )),
-        (Reply::Refused(reason), EraseAnswer::Accepted) => Err(Trouble::fail(
-            FailKind::Refused,
-            format_args!("the board refused `{what}`: {reason}"),
         )),
     }
 }

@@ -134,8 +134,12 @@ fn has_version(context: &mut Context<'_>, version: u32, deadline: hil_clock::Ins
     }
 }
 
-/// Waits until the network core has printed something since the board was last started.
+/// Waits until the network core has printed something since the board was last started. Where its first lines are lost,
+/// because the serial ports went away with the power, it is asked through the probe.
 pub(crate) fn alive(context: &mut Context<'_>, deadline: hil_clock::Instant) -> Checked {
+    if context.bench.is_deaf() {
+        return runs_for_the_probe(context, deadline);
+    }
     let line = context.wait_for_line(Core::Net, deadline, |_| true)?;
     match line {
         Some(line) => {
@@ -147,6 +151,23 @@ pub(crate) fn alive(context: &mut Context<'_>, deadline: hil_clock::Instant) -> 
             "the network core does not run: nothing on its console since the board was started",
         )),
     }
+}
+
+fn runs_for_the_probe(context: &mut Context<'_>, deadline: hil_clock::Instant) -> Checked {
+    while !context.bench.network_core_runs()? {
+        if context.clock.now() >= deadline {
+            return Err(Trouble::fail(
+                FailKind::NetworkCore,
+                "the network core does not run: the probe sees it held off or locked up",
+            ));
+        }
+        context.wait_at_most(POLL_FLASH, deadline)?;
+    }
+    context.see(Evidence::seen(
+        "network core",
+        "released and not locked up, as the probe sees it; its console came back after it had started",
+    ));
+    Ok(())
 }
 
 fn silent(context: &mut Context<'_>) -> Checked {

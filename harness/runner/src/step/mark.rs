@@ -3,10 +3,11 @@
 use crate::context::Context;
 use crate::history::What;
 use crate::link::Reply;
+use crate::step::answer;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::predict;
 use hil_record::{Evidence, FailKind};
-use hil_scenario::{Mark, MarkAnswer, Request};
+use hil_scenario::{Answer, Mark, MarkAnswer, Request};
 use hil_smp::Refused;
 
 pub(super) fn run(context: &mut Context<'_>, step: &Mark) -> Checked {
@@ -35,11 +36,20 @@ pub(super) fn run(context: &mut Context<'_>, step: &Mark) -> Checked {
         },
     });
     match (made, step.expect) {
-        (Made::Mark, MarkAnswer::Accepted) => {
+        (Made::Refused(found), MarkAnswer::Honest(expected)) => {
+            answer::refused(context, &what, &found, expected)
+        }
+        (Made::Refused(found), MarkAnswer::Ignored) => {
+            answer::refused(context, &what, &found, Answer::Accepted)
+        }
+        (Made::Mark | Made::Nothing, MarkAnswer::Honest(Answer::Refused(_))) => {
+            Err(answer::not_refused(&what))
+        }
+        (Made::Mark, MarkAnswer::Honest(Answer::Accepted)) => {
             context.see(Evidence::seen(what, "accepted"));
             Ok(())
         }
-        (Made::Nothing, MarkAnswer::Accepted) => Err(Trouble::fail(
+        (Made::Nothing, MarkAnswer::Honest(Answer::Accepted)) => Err(Trouble::fail(
             FailKind::ImageState,
             format_args!(
                 "the board answered `{what}` without an error, but its image list shows {} neither pending nor \
@@ -54,18 +64,6 @@ pub(super) fn run(context: &mut Context<'_>, step: &Mark) -> Checked {
         (Made::Mark, MarkAnswer::Ignored) => Err(Trouble::fail(
             FailKind::ImageState,
             format_args!("the board carried out `{what}`, which it must take and ignore"),
-        )),
-        (Made::Refused(reason), MarkAnswer::Refused) => {
-            context.see(Evidence::seen(what, format!("refused: {reason}")));
-            Ok(())
-        }
-        (Made::Mark | Made::Nothing, MarkAnswer::Refused) => Err(Trouble::fail(
-            FailKind::NotRefused,
-            format_args!("the board accepted `{what}`, which it must refuse"),
-        )),
-        (Made::Refused(reason), MarkAnswer::Accepted | MarkAnswer::Ignored) => Err(Trouble::fail(
-            FailKind::Refused,
-            format_args!("the board refused `{what}`: {reason}"),
         )),
     }
 }

@@ -1,5 +1,6 @@
 //! The steps of a scenario, one file for each; this one chooses the file.
 
+mod answer;
 mod erase;
 mod expect_boot;
 mod expect_console;
@@ -7,7 +8,9 @@ mod expect_image_state;
 mod expect_net;
 mod expect_plain_text;
 mod expect_radio;
+mod expect_refusal;
 mod expect_slot;
+mod expect_update;
 mod mark;
 mod power_cut;
 mod power_cycle;
@@ -39,5 +42,7 @@ pub(crate) fn run(context: &mut Context<'_>, step: &Step) -> Checked {
         Step::ExpectConsole(step) => expect_console::run(context, step),
         Step::ExpectNet(step) => expect_net::run(context, step),
         Step::ExpectRadio(step) => expect_radio::run(context, step),
+        Step::ExpectRefusal(step) => expect_refusal::run(context, step),
+        Step::ExpectUpdate(step) => expect_update::run(context, step),
     }
 }

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::trouble::{Checked, Trouble};
 use hil_record::{ErrorKind, Evidence, FailKind, PowerAction};
 use hil_scenario::PowerCut;
+use std::time::Duration;
 
 pub(super) fn run(context: &mut Context<'_>, step: &PowerCut) -> Checked {
     let core = step.at.core;
@@ -36,14 +37,15 @@ pub(super) fn run(context: &mut Context<'_>, step: &PowerCut) -> Checked {
     };
     context.wait_until(line.at + step.delay)?;
     context.power_off(PowerAction::Cut)?;
-    let late = context.clock.now().saturating_since(line.at);
+    let off = context.bench.off_since();
+    let late = off.map_or(Duration::ZERO, |off| off.saturating_since(line.at));
     context.see(Evidence::seen(
         "power cut",
         format!("{} ms after `{}`", late.as_millis(), line.text),
     ));
 
     // What was printed before the power went may still be on its way through the port.
-    context.wait(step.off_for)?;
+    context.stay_off(step.off_for)?;
     let too_late = step
         .before
         .as_ref()

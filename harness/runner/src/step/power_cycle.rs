@@ -7,6 +7,6 @@ use hil_scenario::PowerCycle;
 
 pub(super) fn run(context: &mut Context<'_>, step: &PowerCycle) -> Checked {
     context.power_off(PowerAction::Off)?;
-    context.wait(step.off_for)?;
+    context.stay_off(step.off_for)?;
     context.holding(step.holding, step.hold_for, Context::power_on)
 }

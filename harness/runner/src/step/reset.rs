@@ -2,8 +2,9 @@
 
 use crate::context::{Context, POLL_FLASH};
 use crate::link::Reply;
-use crate::trouble::{Checked, Trouble};
-use hil_record::{Evidence, FailKind};
+use crate::step::answer;
+use crate::trouble::Checked;
+use hil_record::Evidence;
 use hil_scenario::{Answer, Reset, ResetBy};
 use hil_smp::{ManagementCode, Refused};
 use std::time::Duration;
@@ -37,27 +38,15 @@ fn over_smp(context: &mut Context<'_>, expect: Answer) -> Checked {
                 }
                 return Ok(());
             }
-            (Reply::Done(()), Answer::Refused) => {
-                return Err(Trouble::fail(
-                    FailKind::NotRefused,
-                    "the board accepted the reset command, which it must refuse",
-                ));
-            }
-            (Reply::Refused(refused), Answer::Refused) => {
-                context.see(Evidence::seen("reset", format!("refused: {refused}")));
-                return Ok(());
-            }
+            (Reply::Done(()), Answer::Refused(_)) => return Err(answer::not_refused("reset")),
             (Reply::Refused(refused), Answer::Accepted)
                 if is_busy(&refused) && context.clock.now() < deadline =>
             {
                 refusals += 1;
                 context.wait_at_most(POLL_FLASH, deadline)?;
             }
-            (Reply::Refused(refused), Answer::Accepted) => {
-                return Err(Trouble::fail(
-                    FailKind::Refused,
-                    format_args!("the board refused the reset command: {refused}"),
-                ));
+            (Reply::Refused(refused), expected) => {
+                return answer::refused(context, "reset", &refused, expected);
             }
         }
     }

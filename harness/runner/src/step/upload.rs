@@ -6,6 +6,7 @@ use crate::fuse::Fuse;
 use crate::history::What;
 use crate::link::Uploaded;
 use crate::radio::{Intrusion, Second};
+use crate::step::answer;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::predict::Sent;
 use hil_clock::{Instant, SharedClock};
@@ -25,9 +26,17 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
     let number = step
         .to
         .map_or_else(|| usual_number(step, context.firmware.set()), u32::from);
-    let options = UploadOptions {
-        image: number,
-        ..UploadOptions::default()
+    let options = match step.gives_up_after {
+        Some(first_timeout) => UploadOptions {
+            image: number,
+            first_timeout,
+            first_attempts: 1,
+            ..UploadOptions::default()
+        },
+        None => UploadOptions {
+            image: number,
+            ..UploadOptions::default()
+        },
     };
     let total = image.bytes().len() as u64;
     let end = End::of(step);
@@ -70,6 +79,24 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
         (Uploaded::Stopped { offset }, End::LinkLost(loss)) => {
             lose_link(context, step, loss, offset, total)
         }
+        (Uploaded::GaveUp, _) => {
+            let after = step.gives_up_after.unwrap_or_default();
+            context.see(Evidence::seen(
+                "client",
+                format!("gave up: the first chunk was not answered within {after:?}"),
+            ));
+            Ok(())
+        }
+        (_, End::GivesUp) => Err(Trouble::error(
+            ErrorKind::Cut,
+            format_args!(
+                "the first chunk of {} was answered before the client gave up",
+                step.image
+            ),
+        )
+        .with_help(
+            "let it give up sooner, or send a larger image: the board erases before it answers",
+        )),
         (Uploaded::Complete(_), End::PowerCut(_) | End::LinkLost(_)) => Err(Trouble::error(
             ErrorKind::Cut,
             format_args!(
@@ -97,17 +124,13 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
                     outcome.stats.restarts
                 ),
             ));
-            accepted(context, step, start)?;
+            accepted(context, step, start, total)?;
             check_intrusion(context, step, intrusion)
         }
-        (Uploaded::Refused(reason), _) if step.expect == Answer::Refused => {
-            context.see(Evidence::seen("upload", format!("refused: {reason}")));
-            Ok(())
+        (Uploaded::Refused(found), _) => {
+            let what = format!("upload {}", step.image);
+            answer::refused(context, &what, &found, step.expect)
         }
-        (Uploaded::Refused(reason), _) => Err(Trouble::fail(
-            FailKind::Refused,
-            format_args!("the board refused the upload of {}: {reason}", step.image),
-        )),
     }
 }
 
@@ -127,6 +150,7 @@ enum End<'a> {
     Whole,
     PowerCut(&'a UploadCut),
     LinkLost(&'a LinkLoss),
+    GivesUp,
 }
 
 impl<'a> End<'a> {
@@ -135,6 +159,7 @@ impl<'a> End<'a> {
         match (&step.power_cut, &step.link_lost) {
             (Some(cut), _) => Self::PowerCut(cut),
             (None, Some(loss)) => Self::LinkLost(loss),
+            (None, None) if step.gives_up_after.is_some() => Self::GivesUp,
             (None, None) => Self::Whole,
         }
     }
@@ -142,7 +167,7 @@ impl<'a> End<'a> {
     const fn loss(self) -> Option<&'a LinkLoss> {
         match self {
             Self::LinkLost(loss) => Some(loss),
-            Self::Whole | Self::PowerCut(_) => None,
+            Self::Whole | Self::PowerCut(_) | Self::GivesUp => None,
         }
     }
 
@@ -154,6 +179,8 @@ impl<'a> End<'a> {
                 LossPoint::Share(share) => Some(share.of(total)),
                 LossPoint::LastAnswer => None,
             },
+            // Whatever the board answers was too soon.
+            Self::GivesUp => Some(0),
             Self::Whole => None,
         }
     }
@@ -235,6 +262,8 @@ fn note(
     let sent = match (uploaded, reached) {
         (Uploaded::Complete(_), _) => Sent::Whole,
         (Uploaded::Stopped { offset }, _) => part(*offset),
+        // It has the first chunk, whenever it comes to it.
+        (Uploaded::GaveUp, _) => part(0),
         (Uploaded::Refused(_), Some(offset)) => part(offset),
         // Refused before it began: nothing was written.
         (Uploaded::Refused(_), None) => {
@@ -258,20 +287,16 @@ fn note(
     });
 }
 
-fn accepted(context: &Context<'_>, step: &Upload, start: u64) -> Checked {
-    if step.expect == Answer::Refused {
-        return Err(Trouble::fail(
-            FailKind::NotRefused,
-            format_args!(
-                "the board accepted the upload of {}, which it must refuse",
-                step.image
-            ),
-        ));
+fn accepted(context: &Context<'_>, step: &Upload, start: u64, total: u64) -> Checked {
+    if matches!(step.expect, Answer::Refused(_)) {
+        return Err(answer::not_refused(&format!("upload {}", step.image)));
     }
     let expected = match step.starts_at {
         None => return Ok(()),
         Some(StartsAt::Byte(expected)) if u64::from(expected) == start => return Ok(()),
         Some(StartsAt::Byte(expected)) => format!("expected {expected}"),
+        Some(StartsAt::End) if start == total => return Ok(()),
+        Some(StartsAt::End) => format!("expected {total}: it has the image already"),
         Some(StartsAt::Resumed) => match context.broken_off_at(&step.image) {
             // More may have been under way than was acknowledged.
             Some(offset) if start > 0 && start >= offset => return Ok(()),
@@ -308,11 +333,11 @@ fn check_intrusion(
     };
     match (intrusion, wanted.expect) {
         (Some(Intrusion::GotIn(how)), Answer::Accepted)
-        | (Some(Intrusion::KeptOut(how)), Answer::Refused) => {
+        | (Some(Intrusion::KeptOut(how)), Answer::Refused(_)) => {
             context.see(Evidence::seen("second central", how));
             Ok(())
         }
-        (Some(Intrusion::GotIn(how)), Answer::Refused) => Err(Trouble::fail(
+        (Some(Intrusion::GotIn(how)), Answer::Refused(_)) => Err(Trouble::fail(
             FailKind::NotRefused,
             format_args!("a second central must be kept out, but was connected: {how}"),
         )),
@@ -363,6 +388,6 @@ fn cut_power(context: &mut Context<'_>, cut: &UploadCut, offset: u64, total: u64
         "power cut",
         format!("when the board had {offset} of {total} bytes"),
     ));
-    context.wait(cut.off_for)?;
+    context.stay_off(cut.off_for)?;
     context.power_on()
 }

@@ -3,6 +3,7 @@
 use super::file::{FirmwareFile, Sha256Hex, key_path};
 use super::layout::Layout;
 use crate::locate::{NodePath, Part, Segment};
+use crate::matrix::ReleaseNames;
 use crate::node::{self, NodeError};
 use crate::source::{FileError, Source, nearest};
 use crate::words::{Core, ImageRef, Slot};
@@ -39,6 +40,8 @@ pub struct FirmwareSet {
 pub struct KeyFiles {
     /// PEM of the public key that images are signed for.
     pub signing: Option<PathBuf>,
+    /// PEM of the private half of it, which damaged images are signed with again. Few sets have it.
+    pub signing_private: Option<PathBuf>,
     /// PEM of the private key that content keys are wrapped for.
     pub encryption: Option<PathBuf>,
 }
@@ -179,6 +182,27 @@ impl FirmwareSet {
         }
     }
 
+    /// The releases that scenarios try one against the other.
+    #[must_use]
+    pub fn release_names(&self) -> ReleaseNames {
+        let whole = |release: &Release| {
+            !release.program.is_empty() && release.images.contains_key(&Core::App)
+        };
+        let names = |wanted: &dyn Fn(&str, &Release) -> bool| {
+            self.releases
+                .iter()
+                .filter(|(name, release)| wanted(name, release))
+                .map(|(name, _)| name.clone())
+                .collect()
+        };
+        ReleaseNames {
+            to_program: names(&|_, release| whole(release)),
+            to_send: names(&|name, release| {
+                whole(release) || (name == "update" && release.images.contains_key(&Core::App))
+            }),
+        }
+    }
+
     /// All images with their roles.
     pub fn roles(&self) -> impl Iterator<Item = (ImageRef, &ReleaseImage)> {
         self.releases.iter().flat_map(|(name, release)| {
@@ -217,6 +241,8 @@ struct Document {
 #[serde(deny_unknown_fields)]
 struct RawKeys {
     signing: Option<String>,
+    #[serde(rename = "signing-private")]
+    signing_private: Option<String>,
     encryption: Option<String>,
 }
 
@@ -284,6 +310,7 @@ impl Document {
         };
         let keys = KeyFiles {
             signing: key("signing", &self.keys.signing)?,
+            signing_private: key("signing-private", &self.keys.signing_private)?,
             encryption: key("encryption", &self.keys.encryption)?,
         };
         if self.releases.is_empty() {

@@ -1,5 +1,6 @@
 //! Why a release is not signed off.
 
+use crate::evidence::EvidenceError;
 use serde::Serialize;
 use std::fmt;
 
@@ -66,6 +67,18 @@ impl Rule {
 }
 
 impl Refusal {
+    /// A run that cannot even be read.
+    #[must_use]
+    pub fn unreadable(error: &EvidenceError) -> Self {
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            text.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
+        Self::new(Rule::Evidence, text, error.help())
+    }
+
     pub(crate) fn new(rule: Rule, text: impl Into<String>, help: impl Into<String>) -> Self {
         Self {
             rule,

@@ -36,7 +36,8 @@ pub(super) fn judge(terms: &Terms, runs: &[Evidence], at: Timestamp) -> Vec<Refu
         let ran = runs
             .iter()
             .flat_map(|run| sets(run))
-            .any(|info| info.digest == set.digest.to_string());
+            // Another one of that name is told already.
+            .any(|info| info.digest == set.digest.to_string() || info.name == set.name);
         if !ran {
             refusals.push(Refusal::new(
                 Rule::Firmware,
@@ -67,20 +68,27 @@ fn age(terms: &Terms, run: &Evidence, at: Timestamp) -> Option<Refusal> {
         ));
     }
     if u64::try_from(age).is_ok_and(|age| age > terms.max_age_s) {
-        let days = |seconds: u64| {
-            humantime::format_duration(std::time::Duration::from_secs(seconds)).to_string()
-        };
         return Some(Refusal::new(
             Rule::Age,
             format!(
                 "run `{id}` began on {started} and is {} old, the policy allows {}",
-                days(age.unsigned_abs()),
-                days(terms.max_age_s)
+                in_days(age.unsigned_abs()),
+                in_days(terms.max_age_s)
             ),
             "run again",
         ));
     }
     None
+}
+
+/// `33 days 1 h`.
+fn in_days(seconds: u64) -> String {
+    let hours = seconds / 3600;
+    match (hours / 24, hours % 24) {
+        (0, hours) => format!("{hours} h"),
+        (days, 0) => format!("{days} days"),
+        (days, hours) => format!("{days} days {hours} h"),
+    }
 }
 
 /// The sets of a run by digest, and their files one by one.

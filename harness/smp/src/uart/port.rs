@@ -144,6 +144,22 @@ impl UartPort {
         }
     }
 
+    /// Closes the port: its transports find it gone until it is opened again.
+    pub fn close(&mut self) {
+        self.stop();
+        self.shared.set_gone("it was closed");
+    }
+
+    /// As [`reopen`](Self::reopen), for a port that has another path now.
+    ///
+    /// # Errors
+    ///
+    /// As [`reopen`](Self::reopen).
+    pub fn reopen_as(&mut self, path: &str, deadline: Instant) -> Result<(), TransportError> {
+        path.clone_into(&mut self.path);
+        self.reopen(deadline)
+    }
+
     fn start(&mut self) -> Result<(), TransportError> {
         let port = serialport::new(&self.path, self.options.baud)
             .timeout(READ_TIMEOUT)

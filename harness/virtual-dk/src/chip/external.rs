@@ -3,6 +3,7 @@
 //! Only the array: what the part makes of commands is [`mx25r`](super::mx25r), and how the chip reaches it
 //! [`qspi`](super::qspi).
 
+use super::torn::Tearing;
 use serde::Serialize;
 
 /// Bytes of the external flash (`zephyr boards/nordic/nrf5340dk`: MX25R6435F, 64 Mbit).
@@ -76,6 +77,34 @@ impl ExternalFlash {
             *self.byte_mut(at) &= new;
         }
         self.wear.page_programs += 1;
+    }
+
+    /// The power fails in a program command: the bytes that had not had their turn are as they were.
+    pub(super) fn tear_program(&mut self, offset: u32, data: &[u8], tearing: &mut Tearing) {
+        let progress = tearing.progress();
+        let torn: Vec<u8> = data
+            .iter()
+            .map(|&byte| !(tearing.some_of(u32::from(!byte), progress) as u8))
+            .collect();
+        self.program_page(offset, &torn);
+    }
+
+    /// The power fails in an erase: some of the bits have risen.
+    pub(super) fn tear_erase(&mut self, offset: u32, length: u32, tearing: &mut Tearing) {
+        let progress = tearing.progress();
+        let first = offset % EXTERNAL_FLASH_SIZE / EXTERNAL_SECTOR;
+        let count = length.div_ceil(EXTERNAL_SECTOR);
+        for sector in self
+            .sectors
+            .iter_mut()
+            .skip(first as usize)
+            .take(count as usize)
+        {
+            for byte in sector.iter_mut().flat_map(|sector| sector.iter_mut()) {
+                *byte |= tearing.some_of(u32::from(!*byte), progress) as u8;
+            }
+            self.wear.sector_erases += 1;
+        }
     }
 
     /// Puts bytes there as a programmer in a factory would: no time, no wear. Beyond the end they are cut.

@@ -1,5 +1,6 @@
 //! On-chip flash: bits only fall, a page at a time goes back to ones, and a word takes two writes.
 
+use super::torn::{Tearing, UnderWay, Unstable};
 use serde::Serialize;
 
 /// Writes that a word takes between two erases of its page (nRF5340 product specification, `n_WRITE`).
@@ -25,6 +26,7 @@ pub(super) struct Flash {
     writes: Vec<u8>,
     page: usize,
     wear: FlashWear,
+    unstable: Unstable,
 }
 
 impl Flash {
@@ -35,6 +37,7 @@ impl Flash {
             writes: vec![0; size / 4],
             page,
             wear: FlashWear::default(),
+            unstable: Unstable::new(),
         }
     }
 
@@ -51,6 +54,61 @@ impl Flash {
         for (byte, &new) in self.bytes.iter_mut().skip(offset).zip(data) {
             *byte = new;
         }
+        self.unstable
+            .retain(|&at, _| at + 4 <= offset || at >= offset + data.len());
+    }
+
+    fn word(&self, offset: usize) -> u32 {
+        let word = self.bytes.get(offset..offset + 4);
+        word.and_then(|word| word.first_chunk().copied())
+            .map_or(u32::MAX, u32::from_le_bytes)
+    }
+
+    fn set_word(&mut self, offset: usize, value: u32) {
+        if let Some(word) = self.bytes.get_mut(offset..offset + 4) {
+            word.copy_from_slice(&value.to_le_bytes());
+        }
+    }
+
+    /// The power fails in the middle of an operation.
+    pub(super) fn tear(&mut self, operation: UnderWay, tearing: &mut Tearing) {
+        let progress = tearing.progress();
+        match operation {
+            UnderWay::Program { offset, value } => {
+                let offset = offset as usize;
+                let falling = self.word(offset) & !value;
+                let fell = tearing.some_of(falling, progress);
+                self.program(offset, !fell);
+                self.leave_in_between(offset, falling, tearing);
+            }
+            UnderWay::Erase { offset } => {
+                let start = offset as usize / self.page * self.page;
+                self.wear.page_erases += 1;
+                for offset in (start..start + self.page).step_by(4) {
+                    let rising = !self.word(offset);
+                    let rose = tearing.some_of(rising, progress);
+                    self.set_word(offset, self.word(offset) | rose);
+                    self.leave_in_between(offset, rising, tearing);
+                }
+            }
+        }
+    }
+
+    fn leave_in_between(&mut self, offset: usize, changing: u32, tearing: &mut Tearing) {
+        let between = tearing.in_between(changing);
+        if between != 0 && offset + 4 <= self.bytes.len() {
+            *self.unstable.entry(offset).or_default() |= between;
+        }
+    }
+
+    /// Cells that are in between are read anew.
+    pub(super) fn read_anew(&mut self, tearing: &mut Tearing) {
+        let unstable = std::mem::take(&mut self.unstable);
+        for (&offset, &bits) in &unstable {
+            let value = self.word(offset) & !bits | tearing.reading(bits);
+            self.set_word(offset, value);
+        }
+        self.unstable = unstable;
     }
 
     /// Programs the word at `offset` (a multiple of 4, inside the flash): its bits fall where `value` has
@@ -61,6 +119,10 @@ impl Flash {
         };
         for (byte, new) in word.iter_mut().zip(value.to_le_bytes()) {
             *byte &= new;
+        }
+        // A cell that is programmed to the end is in between no more.
+        if let Some(bits) = self.unstable.get_mut(&offset) {
+            *bits &= value;
         }
         let writes = &mut self.writes[offset / 4];
         *writes = writes.saturating_add(1);
@@ -81,6 +143,8 @@ impl Flash {
         if let Some(page) = self.bytes.get_mut(start..start + self.page) {
             page.fill(0xff);
             self.writes[start / 4..(start + self.page) / 4].fill(0);
+            let end = start + self.page;
+            self.unstable.retain(|&at, _| at < start || at >= end);
             self.wear.page_erases += 1;
         }
     }
@@ -88,6 +152,7 @@ impl Flash {
     pub(super) fn erase_all(&mut self) {
         self.bytes.fill(0xff);
         self.writes.fill(0);
+        self.unstable.clear();
         self.wear.page_erases += (self.bytes.len() / self.page) as u64;
     }
 }
@@ -130,6 +195,77 @@ mod tests {
         flash.erase_page(8);
         flash.program(8, 0);
         assert_eq!(flash.wear().writes_beyond_limit, 1);
+    }
+
+    fn tearing(unstable: bool) -> Tearing {
+        Tearing::new(crate::chip::Torn { seed: 7, unstable })
+    }
+
+    #[test]
+    fn a_torn_word_has_some_of_its_bits() {
+        let mut flash = Flash::new(0x1000, 0x1000);
+        flash.program(8, 0xffff_0fff);
+        let program = UnderWay::Program {
+            offset: 8,
+            value: 0x0000_00ff,
+        };
+        flash.tear(program, &mut tearing(false));
+        let torn = word(&flash, 8);
+        assert_eq!(torn & 0x0000_f000, 0, "what had fallen before stays");
+        assert_eq!(torn & 0xff, 0xff, "what must not fall does not");
+        assert!(torn != 0xffff_0fff && torn != 0xff, "{torn:#010x}");
+    }
+
+    #[test]
+    fn a_torn_page_is_between_what_it_was_and_blank() {
+        let mut flash = Flash::new(0x2000, 0x1000);
+        flash.load(0, &[0x5a; 0x2000]);
+        flash.tear(UnderWay::Erase { offset: 0x1000 }, &mut tearing(false));
+        let (other, page) = flash.bytes().split_at(0x1000);
+        assert!(other.iter().all(|&byte| byte == 0x5a));
+        assert!(
+            page.iter().all(|&byte| byte & 0x5a == 0x5a),
+            "bits only rise"
+        );
+        assert!(page.iter().any(|&byte| byte != 0x5a));
+        assert!(page.iter().any(|&byte| byte != 0xff));
+        assert_eq!(flash.wear().page_erases, 1);
+    }
+
+    #[test]
+    fn cells_in_between_read_differently_until_the_page_is_erased() {
+        let mut tearing = tearing(true);
+        let mut flash = Flash::new(0x1000, 0x1000);
+        flash.load(0, &[0; 0x1000]);
+        flash.tear(UnderWay::Erase { offset: 0 }, &mut tearing);
+        let mut readings: Vec<Vec<u8>> = (0..3)
+            .map(|_| {
+                flash.read_anew(&mut tearing);
+                flash.bytes().to_vec()
+            })
+            .collect();
+        readings.dedup();
+        assert_eq!(readings.len(), 3);
+        flash.erase_page(0);
+        flash.read_anew(&mut tearing);
+        assert!(flash.bytes().iter().all(|&byte| byte == 0xff));
+    }
+
+    #[test]
+    fn a_cell_that_is_programmed_to_the_end_is_stable_again() {
+        let mut tearing = tearing(true);
+        let mut flash = Flash::new(0x1000, 0x1000);
+        flash.tear(
+            UnderWay::Program {
+                offset: 0,
+                value: 0,
+            },
+            &mut tearing,
+        );
+        assert!(!flash.unstable.is_empty());
+        flash.program(0, 0);
+        flash.read_anew(&mut tearing);
+        assert_eq!(word(&flash, 0), 0);
     }
 
     proptest! {

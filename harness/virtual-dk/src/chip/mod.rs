@@ -20,6 +20,7 @@ mod protection;
 mod qspi;
 mod silicon;
 mod swd;
+mod torn;
 
 pub(crate) use cpu::Run;
 pub(crate) use debug_port::{AccessPort, DebugPort, NoAnswer};
@@ -29,5 +30,7 @@ pub use flash::FlashWear;
 pub(crate) use mx25r::ExternalOperation;
 pub use nrf5340::{Button, ExternalPart, ForceOffView, Power};
 pub(crate) use nrf5340::{Chip, Gate, Start};
-pub(crate) use silicon::{Fault, index, page_size};
+pub(crate) use silicon::{Fault, flash_base, index, page_size};
 pub(crate) use swd::SwdWire;
+pub use torn::Torn;
+pub(crate) use torn::UnderWay;

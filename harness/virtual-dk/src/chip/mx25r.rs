@@ -2,12 +2,14 @@
 //!
 //! Commands come as frames: all bytes between chip select falling and rising, on one data line. Reading and
 //! programming on more lines is the same with other opcodes, so the QSPI peripheral asks for it by method.
-//! An operation happens at its end; until then the part is busy, and a loss of power leaves the array as it was.
+//! An operation happens at its end; until then the part is busy, and a loss of power leaves the array as it was, or torn
+//! where the board tears operations.
 //!
 //! Sources: MX25R6435F data sheet, command set and status register; times and parameter table from the SFDP
 //! bytes in `zephyr boards/nordic/nrf5340dk/nrf5340_cpuapp_common.dtsi`.
 
 use super::external::{EXTERNAL_FLASH_SIZE, EXTERNAL_SECTOR, ExternalFlash};
+use super::torn::Tearing;
 use std::time::Duration;
 
 /// Manufacturer, memory type, density (RDID).
@@ -139,6 +141,20 @@ impl Mx25r {
 
     pub(super) fn array_mut(&mut self) -> &mut ExternalFlash {
         &mut self.array
+    }
+
+    /// The power fails in what is under way.
+    pub(super) fn tear(&mut self, tearing: &mut Tearing) {
+        match self.under_way.take() {
+            Some(UnderWay::Program { offset, data }) => {
+                self.array.tear_program(offset, &data, tearing);
+            }
+            Some(UnderWay::Erase { offset, length }) => {
+                self.array.tear_erase(offset, length, tearing);
+            }
+            // It is a register with a copy, which is old or new.
+            Some(UnderWay::Status(_)) | None => {}
+        }
     }
 
     /// Power is gone. What was under way has not happened.
@@ -453,6 +469,39 @@ mod tests {
         part.lose_power();
         part.advance(1000 * MS);
         assert_eq!((read(&part, 0), part.status()), (0x55, QE));
+    }
+
+    #[test]
+    fn an_erase_that_is_torn_has_raised_some_bits_of_its_sector() {
+        let mut part = Mx25r::new();
+        part.array_mut().load(0, &[0; 0x2000]);
+        part.transfer(&[0x06]);
+        part.transfer(&[0x20, 0, 0, 0]);
+        part.tear(&mut Tearing::new(crate::chip::Torn {
+            seed: 7,
+            unstable: true,
+        }));
+        part.lose_power();
+        part.advance(1000 * MS);
+        let mut sectors = [0; 0x2000];
+        part.array().read(0, &mut sectors);
+        let (torn, other) = sectors.split_at(0x1000);
+        assert!(torn.iter().any(|&byte| byte != 0) && torn.iter().any(|&byte| byte != 0xff));
+        assert!(other.iter().all(|&byte| byte == 0));
+    }
+
+    #[test]
+    fn a_page_that_is_torn_has_some_of_its_bits() {
+        let mut part = Mx25r::new();
+        part.transfer(&[0x06]);
+        part.transfer(&[&[0x02, 0, 0, 0][..], &[0x0f; 64]].concat());
+        part.tear(&mut Tearing::new(crate::chip::Torn {
+            seed: 7,
+            unstable: true,
+        }));
+        let page: Vec<u8> = (0..64).map(|at| read(&part, at)).collect();
+        assert!(page.iter().all(|byte| byte & 0x0f == 0x0f));
+        assert!(page.iter().any(|&byte| byte != 0x0f) && page.iter().any(|&byte| byte != 0xff));
     }
 
     #[test]

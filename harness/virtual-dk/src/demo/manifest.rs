@@ -55,7 +55,7 @@ pub(super) fn render(variant: Variant, releases: &[Release]) -> String {
         _ => ", encryption: keys/encryption.pem",
     };
     add(format_args!(
-        "\nkeys: {{ signing: keys/signing.pub.pem{encryption} }}"
+        "\nkeys: {{ signing: keys/signing.pub.pem, signing-private: keys/signing.pem{encryption} }}"
     ));
     add(format_args!("\nreleases:"));
     for release in releases {

@@ -112,8 +112,11 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
         update = update.net(make.net_image(&network.update, version));
     }
     let unseen = unseen_slot(&make, &baseline);
+    let locked = locked(&baseline);
     let mut releases = vec![baseline, update, no_app];
     releases.extend(unseen);
+    releases.extend(locked);
+    releases.extend(history(&make, &mcuboot, network.as_ref()));
     if keys.encryption.is_none() {
         releases.push(
             Release::of(
@@ -286,6 +289,60 @@ fn unseen_slot(make: &Maker<'_>, baseline: &Release) -> Option<Release> {
     release.program[0].2 = hex_file::render(&[
         (APP_BOOTLOADER.address, &make.mcuboot_with(config)),
         (APP_PRIMARY.address, app),
+    ]);
+    Some(release)
+}
+
+/// Releases between the baseline and the update that boards in the field run: complete, and each with the bootloader that
+/// never changes.
+fn history(make: &Maker<'_>, mcuboot: &[u8], network: Option<&Network>) -> Vec<Release> {
+    [
+        ("v1.5.0", "what boards in the field run since: 1.5.0", 1, 5),
+        ("v2.1.0", "the release after the update: 2.1.0", 2, 1),
+    ]
+    .into_iter()
+    .map(|(name, summary, major, minor)| {
+        let image = make.image(
+            &make.app(App::new(name, major, minor)),
+            ImageVersion::new(major, minor, 0),
+        );
+        let mut release = Release::of(name, summary);
+        release.program = vec![(
+            "app",
+            "merged.hex",
+            hex_file::render(&[
+                (APP_BOOTLOADER.address, mcuboot),
+                (APP_PRIMARY.address, &image),
+            ]),
+        )];
+        if let Some(network) = network {
+            let program = ("net", "merged_CPUNET.hex", network.program.clone());
+            release.program.push(program);
+        }
+        release.app(image)
+    })
+    .collect()
+}
+
+/// The baseline as it leaves a factory: both cores closed to debuggers from the next start on. Only for boards with firmware on
+/// both cores.
+fn locked(baseline: &Release) -> Option<Release> {
+    /// What opens a port when it is in UICR is another word.
+    const CLOSED: &[u8] = &[0; 4];
+    /// APPROTECT and SECUREAPPROTECT of the application core, APPROTECT of the network core.
+    const APP: [(u32, &[u8]); 2] = [(0x00FF_8000, CLOSED), (0x00FF_801C, CLOSED)];
+    const NET: [(u32, &[u8]); 1] = [(0x01FF_8000, CLOSED)];
+    if baseline.program.len() < 2 {
+        return None;
+    }
+    let mut release = Release::of(
+        "locked",
+        "the baseline, closed to debuggers: access port protection of both cores in UICR",
+    );
+    release.program.clone_from(&baseline.program);
+    release.program.extend([
+        ("app", "closed.hex", hex_file::render(&APP)),
+        ("net", "closed_CPUNET.hex", hex_file::render(&NET)),
     ]);
     Some(release)
 }

@@ -35,27 +35,20 @@ fn a_set_is_the_same_bytes_every_time() {
         })
         .collect();
     insta::assert_snapshot!(digests.join("\n"), @r"
-    swap-move-ecdsa-ec256        1e4e88612bc37b3711b5e6a158bed710f5cc7701262a1bacf42497a77618a97c
+    swap-move-ecdsa-ec256        ce4fbf11e85daeab203ae4a6d9f323b6a6776a268e307e785965dfb236e52dab
     overwrite-rsa2048            2c826b4eed1bf5a34c2ea2732959c92e23152ff1e9994ae3386c7b650f781ca4
-    swap-move-external           3114458c7fcafea18250e26696bc0f3f249b185ea1c7f9f3ce2047465da7e4a7
+    swap-move-external           554926177d69bc1d5c3b26cab0cdda7e78487e28ec85a26fc2bd6ed12e4cf674
     swap-offset-ecdsa-ec256      26b0ea8a1ff3804a4f58e93b785e07ae0424dee72a3befa636317ef1950dd808
     swap-scratch-ecdsa-ec256     8ca78509f58df8d5d47ae44cab6d46b7dc92ed7b0d32369dc5dacd1e7059e975
-    swap-move-ed25519-x25519     2e28bddeb40ee1d768cd9fd2884a09cf1e4e6705b3dcbb78c4d6c42f338d3706
-    swap-move-rsa2048            b42a8a3d319347341c1df1281193b4bb472bbb663afc50ad2f60b298b085f0f9
-    swap-move-single-core        41de60d97f56aedc9745962f6930843b8624ea4b3d3a900380603d6b52e87f46
-    swap-move-security-counter   eb0671f3b643a91e460a127b82c7abb0c2d3178c0f8671296341e60e9e955685
-    simultaneous-overwrite       a1472a5fb81dd4b4ad70f168c68de80e8828f42d19938b7e99344b374a031b34
-    simultaneous-swap            be65d0dc7c5487b68e32ce712d9c46d1d83ded991ce58b41a7de3c8c83c772d3
+    swap-move-ed25519-x25519     1cfe54807252307e97c0bf6d5f3054544a695a8d1eb07113a3c1e2ce64051cbc
+    swap-move-rsa2048            388a2704362f15d98eb02fa9ced3dd71b14928d2b9023e62943d067c019d05a3
+    swap-move-single-core        d84662bc98f984719a9811a1788f95a28f5a32e6b790af0596f00ed97cfd3bed
+    swap-move-security-counter   59ae1c3a08258049da8b075908f0b43fa83c220a74cf2487f7589c0caa2e17bb
+    simultaneous-overwrite       5833b47cf826b16f311283059cb23f2481ce7a033ae1a1fd968e8c7d8474e0cc
+    simultaneous-swap            4b02dd35dc5232d62fb8295268875f51fe2b5ca03dccb0d667d6c7453ae27980
     simultaneous-internal        da0a7a5ccff37027df1277d02c4050398084782c9709141e735d23fa2a39c841
     simultaneous-old-b0n         8cdfc5dfe1ce06e0fc5d4faa24d34d1ad7fc19ca7c27ede1425b1a7cfb068893
-    swap-move-b0n-counter        677ec6055fd3b4789ec86e01807805bd2adca872523a2096c3ceb6ac26c16aea
-    sdk-2.3                      ba2f8a4b5f3532b5a16f9d9561b840f2d4aa0e322e1b2d1063a9d78f3518167d
-    sdk-2.5                      81c99a581c2634ef01a704e6babc63fef200317a808129cecc8521da94d50364
-    sdk-2.7                      c48a82f90b324f36b89f7475cd4ce2d56b76dc20bf0878b3385ad0c3a904084f
-    sdk-2.9                      a50de222f4f864e184c5d1db124a7cc7df0cb20e045fbe40dce438af10dcb11c
-    sdk-2.9-overwrite            0336dc708596e16836837e71254feeeb82416e6defd84aee21c0bfcb080a93c6
-    sdk-3.4                      e9c879d59ba56db4ad5673f64a4cf3fe2d8306ff614847203b6a35cbcda564eb
-    few-sectors                  f00ce5a6c95238820c2eda63b12b61f4c0da0ba906c27faf300b547460659694
+    swap-move-b0n-counter        1ed8ef07cacb149fe0a02fb08cb8cbf64c6908444e1b3b4e897eacd823918848
     ");
 }
 
@@ -80,7 +73,7 @@ fn every_file_that_the_firmware_file_names_is_there() {
                 .values()
                 .filter_map(|key| key.as_str().map(PathBuf::from)),
         );
-        let unnamed = [FIRMWARE_FILE, "keys/signing.pem"].map(PathBuf::from);
+        let unnamed = [FIRMWARE_FILE].map(PathBuf::from);
         let there: std::collections::BTreeSet<PathBuf> = set
             .files()
             .map(|(path, _)| path.to_owned())

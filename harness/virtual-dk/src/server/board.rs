@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// The largest write of the QSPI peripheral is 2 MiB, in pages of 256 bytes.
 const MOST_STEPS: usize = 10_000;
@@ -42,6 +43,14 @@ pub(super) struct State {
     pub(super) skipped: Duration,
 }
 
+/// Whether a board has power, and since which time.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Supplied {
+    pub(super) on: bool,
+    /// How often power came.
+    pub(super) power_ups: u64,
+}
+
 /// One virtual board.
 pub(super) struct Board {
     pub(super) name: String,
@@ -56,6 +65,8 @@ pub(super) struct Board {
     /// Counters that become readable when a UART's thread has something to do: bytes for the host, or room
     /// for bytes from it.
     uart_wakeups: [OwnedFd; 2],
+    /// For those who wait for power or its loss without a thread.
+    supplied: watch::Sender<Supplied>,
     stopping: AtomicBool,
 }
 
@@ -85,6 +96,7 @@ impl Board {
             wakeup: Condvar::new(),
             firmware,
             uart_wakeups: [wakeup()?, wakeup()?],
+            supplied: watch::Sender::default(),
             stopping: AtomicBool::new(false),
         })
     }
@@ -111,6 +123,7 @@ impl Board {
         for core in [Core::App, Core::Net] {
             self.wake_uart(core);
         }
+        self.wake();
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -204,6 +217,23 @@ impl Board {
         state.skipped = Duration::ZERO;
         state.chip.set_power(power);
         self.settle(&mut state);
+        self.supplied.send_replace(Supplied {
+            on: power == Power::On,
+            power_ups: state.chip.power_ups(),
+        });
+        for core in [Core::App, Core::Net] {
+            self.wake_uart(core);
+        }
+    }
+
+    /// Tells of power that comes and goes.
+    pub(super) fn supplied(&self) -> watch::Receiver<Supplied> {
+        self.supplied.subscribe()
+    }
+
+    /// How long power has been there, in time outside of the board.
+    pub(super) fn powered_for(&self, state: &State) -> Duration {
+        self.clock.now().saturating_since(state.powered_at)
     }
 
     /// Board time since power-up.

@@ -4,7 +4,8 @@ use super::board::{Board, State};
 use super::options::Speed;
 use crate::bus::{BusError, Core, CoreBus, Stopped};
 use crate::chip::{
-    Chip, EXTERNAL_PAGE, EXTERNAL_SECTOR, ExternalOperation, Fault, Gate, index, page_size,
+    Chip, EXTERNAL_PAGE, EXTERNAL_SECTOR, ExternalOperation, Fault, Gate, UnderWay, flash_base,
+    index, page_size,
 };
 use hil_clock::Clock;
 use std::sync::{Arc, MutexGuard};
@@ -61,13 +62,20 @@ impl CoreHandle {
     }
 
     /// Does `count` operations one after the other, each of which takes `each` of board time and is visible
-    /// from its end. When the core is stopped, the one under way has not happened.
+    /// from its end. When the core is stopped, the one under way has not happened, unless the board tears it.
     fn operate(
         &self,
         count: usize,
         each: Duration,
-        mut apply: impl FnMut(&mut Chip, usize),
+        what: impl Fn(usize) -> UnderWay,
     ) -> Result<(), Stopped> {
+        let core = self.core;
+        let apply = |chip: &mut Chip, number| match what(number) {
+            UnderWay::Program { offset, value } => {
+                chip.program_word(core, flash_base(core) + offset, value);
+            }
+            UnderWay::Erase { offset } => chip.erase_page(core, flash_base(core) + offset),
+        };
         let board = &self.board;
         let outside = board.speed.outside(each);
         let mut state = self.enter()?;
@@ -99,9 +107,11 @@ impl CoreHandle {
             }
             let next_end = outside.saturating_mul(done as u32 + 1);
             let all_ended = outside.saturating_mul(count as u32);
+            state.chip.set_under_way(core, Some(what(done)));
             let next_look = next_end.max(elapsed + SLICE).min(all_ended);
             state = board.wait(state, Some(next_look.saturating_sub(elapsed)));
         }
+        state.chip.set_under_way(core, None);
         state.chip.set_flash_busy(self.core, false);
         if board.speed == Speed::Instant {
             state.skipped += each.saturating_mul(count as u32);
@@ -185,8 +195,10 @@ impl CoreBus for CoreHandle {
                     .fold(0, |value, &byte| value << 8 | u32::from(byte))
             })
             .collect();
-        self.operate(words.len(), WORD_WRITE, |chip, number| {
-            chip.program_word(core, address + 4 * number as u32, words[number]);
+        let start = address - flash_base(core);
+        self.operate(words.len(), WORD_WRITE, |number| UnderWay::Program {
+            offset: start + 4 * number as u32,
+            value: words[number],
         })?;
         Ok(())
     }
@@ -199,8 +211,11 @@ impl CoreBus for CoreHandle {
             drop(self.enter()?);
             return Err(BusError::Fault { address });
         }
-        self.operate((length / page) as usize, PAGE_ERASE, |chip, number| {
-            chip.erase_page(core, address + page * number as u32);
+        let start = address - flash_base(core);
+        self.operate((length / page) as usize, PAGE_ERASE, |number| {
+            UnderWay::Erase {
+                offset: start + page * number as u32,
+            }
         })?;
         Ok(())
     }

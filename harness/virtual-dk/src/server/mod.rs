@@ -8,6 +8,7 @@ mod board;
 mod core_bus;
 mod hex;
 mod options;
+mod ports;
 mod power;
 mod probe;
 mod radio;
@@ -18,7 +19,10 @@ mod uart;
 mod virtual_dk;
 
 pub use hex::LoadError;
-pub use options::{Accelerators, ParseSpeedError, Preload, Speed, StartError, VirtualDkOptions};
+pub use options::{
+    Accelerators, Cuts, ParseSpeedError, ParseWordError, Preload, Speed, StartError, Supply,
+    VirtualDkOptions,
+};
 #[doc(hidden)]
 pub use remote::RemoteProbe;
 pub use serve::{Contents, ServeError, ServeOptions, serve, serve_with};

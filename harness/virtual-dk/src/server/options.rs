@@ -1,7 +1,7 @@
 //! How a virtual DK is made, and why it could not be.
 
 use crate::bus::Core;
-use crate::chip::{Button, ExternalPart, ForceOffView, Power};
+use crate::chip::{Button, ExternalPart, ForceOffView, Power, Torn};
 use std::io;
 use std::str::FromStr;
 use std::time::Duration;
@@ -80,6 +80,68 @@ pub enum Accelerators {
     Off,
 }
 
+/// What the power supply does when it is told to switch.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Supply {
+    /// It switches.
+    #[default]
+    Works,
+    /// It does not switch off, and says so when it is asked.
+    Ignores,
+    /// It says that it is off, but its relay is stuck and the power stays.
+    Stuck,
+}
+
+/// What is supplied through the power supply.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Cuts {
+    /// The chip: debugger and serial ports have power of their own.
+    #[default]
+    Soc,
+    /// The whole board: its debugger goes off with it, so that the probe refuses connections and the serial ports are
+    /// gone, and they come back with the power, the ports under other names.
+    Board,
+}
+
+/// A word of an option was not understood.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("found `{found}`, expected {expected}")]
+pub struct ParseWordError {
+    found: String,
+    expected: &'static str,
+}
+
+impl FromStr for Supply {
+    type Err = ParseWordError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "works" => Ok(Self::Works),
+            "ignores" => Ok(Self::Ignores),
+            "stuck" => Ok(Self::Stuck),
+            found => Err(ParseWordError {
+                found: found.to_owned(),
+                expected: "`works`, `ignores` or `stuck`",
+            }),
+        }
+    }
+}
+
+impl FromStr for Cuts {
+    type Err = ParseWordError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "soc" => Ok(Self::Soc),
+            "board" => Ok(Self::Board),
+            found => Err(ParseWordError {
+                found: found.to_owned(),
+                expected: "`soc` or `board`",
+            }),
+        }
+    }
+}
+
 /// Bytes that are in a core's flash or UICR when the board is first powered.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Preload {
@@ -113,6 +175,12 @@ pub struct VirtualDkOptions {
     pub pressed: Vec<Button>,
     /// Whether the board has power at the start.
     pub power: Power,
+    /// What the power supply does when it is told to switch.
+    pub supply: Supply,
+    /// What is supplied through it.
+    pub cuts: Cuts,
+    /// Whether a flash operation that is under way when the power fails is torn. Without it, it has not happened.
+    pub torn: Option<Torn>,
     /// The air that the board is on; without one it has no radio.
     pub air: Option<AirHandle>,
     /// TCP port of the probe on loopback; 0 takes a free one.
@@ -133,6 +201,9 @@ impl Default for VirtualDkOptions {
             external: ExternalPart::default(),
             pressed: Vec::new(),
             power: Power::On,
+            supply: Supply::default(),
+            cuts: Cuts::default(),
+            torn: None,
             air: None,
             probe_port: 0,
             power_port: 0,
@@ -152,6 +223,15 @@ pub enum StartError {
         board: String,
         /// The port asked for; 0 is any.
         port: u16,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The folder with the names of the serial ports could not be made.
+    #[error("cannot make a folder for the serial ports of `{board}`")]
+    PortFolder {
+        /// The board's name.
+        board: String,
         /// Why.
         #[source]
         source: io::Error,
@@ -199,6 +279,7 @@ impl StartError {
             Self::Pty { .. } => {
                 "is /dev/pts mounted, and are there pseudo-terminals left (/proc/sys/kernel/pty/max)?"
             }
+            Self::PortFolder { .. } => "may you write to the folder for temporary files (TMPDIR)?",
             Self::Thread { .. } => {
                 "raise the limit of processes (`ulimit -u`), or start fewer boards"
             }

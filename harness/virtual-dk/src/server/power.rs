@@ -1,9 +1,10 @@
 //! The power supply on TCP, which can press buttons too: SCPI, one line at a time, any number of clients.
 
 use super::board::Board;
+use super::options::Supply;
 use super::scpi::{Output, Session};
 use crate::chip::{Button, Power};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,40 +15,73 @@ const LONGEST_LINE: usize = 1024;
 /// Clients served at a time; more are closed at once.
 const MOST_CLIENTS: usize = 32;
 
-impl Output for Arc<Board> {
+/// The supply of a board, with whatever is wrong with it.
+#[derive(Clone)]
+pub(super) struct SupplyOf {
+    board: Arc<Board>,
+    kind: Supply,
+    /// What a stuck one was told last, and believes.
+    believes: Arc<Mutex<Option<Power>>>,
+}
+
+impl SupplyOf {
+    pub(super) fn new(board: Arc<Board>, kind: Supply) -> Self {
+        Self {
+            board,
+            kind,
+            believes: Arc::default(),
+        }
+    }
+
+    fn believed(&self) -> MutexGuard<'_, Option<Power>> {
+        self.believes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Output for SupplyOf {
     fn power(&self) -> Power {
-        self.lock().chip.power()
+        match self.kind {
+            Supply::Works | Supply::Ignores => self.board.lock().chip.power(),
+            Supply::Stuck => {
+                let believed = *self.believed();
+                believed.unwrap_or_else(|| self.board.lock().chip.power())
+            }
+        }
     }
 
     fn set_power(&self, power: Power) {
-        Board::set_power(self, power);
+        match (self.kind, power) {
+            (Supply::Works, _) | (_, Power::On) => self.board.set_power(power),
+            (Supply::Ignores | Supply::Stuck, Power::Off) => {}
+        }
+        *self.believed() = Some(power);
     }
 
     fn button(&self, button: Button) -> bool {
-        self.lock().chip.button(button)
+        self.board.lock().chip.button(button)
     }
 
     fn set_button(&self, button: Button, pressed: bool) {
-        self.lock().chip.set_button(button, pressed);
+        self.board.lock().chip.set_button(button, pressed);
     }
 
     fn current(&self) -> f64 {
-        self.lock().chip.current() / 1000.0
+        self.board.lock().chip.current() / 1000.0
     }
 }
 
 /// Accepts clients for as long as it is polled.
-pub(super) async fn accept(board: Arc<Board>, listener: &TcpListener) {
+pub(super) async fn accept(supply: SupplyOf, listener: &TcpListener) {
     let mut clients = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((socket, _)) if clients.len() < MOST_CLIENTS => {
-                    clients.spawn(serve(Arc::clone(&board), socket));
+                    clients.spawn(serve(supply.clone(), socket));
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!(board = board.name, %error, "power supply: accept failed");
+                    tracing::warn!(board = supply.board.name, %error, "power supply: accept failed");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             },
@@ -56,10 +90,10 @@ pub(super) async fn accept(board: Arc<Board>, listener: &TcpListener) {
     }
 }
 
-async fn serve(board: Arc<Board>, mut socket: TcpStream) {
+async fn serve(supply: SupplyOf, mut socket: TcpStream) {
     let identity = format!(
         "dfu-hil,virtual DK supply,{},{}",
-        board.name,
+        supply.board.name,
         env!("CARGO_PKG_VERSION")
     );
     let mut session = Session::default();
@@ -79,7 +113,7 @@ async fn serve(board: Arc<Board>, mut socket: TcpStream) {
                 session.overrun();
             } else {
                 let text = String::from_utf8_lossy(&line);
-                if let Some(mut answer) = session.line(text.trim(), &board, &identity) {
+                if let Some(mut answer) = session.line(text.trim(), &supply, &identity) {
                     answer.push('\n');
                     if socket.write_all(answer.as_bytes()).await.is_err() {
                         return;

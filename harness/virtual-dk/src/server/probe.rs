@@ -114,6 +114,13 @@ impl Probe {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Ends the connection, if there is one, without waiting for it.
+    pub(super) fn hang_up(&self) {
+        if let Some(connection) = &*self.current() {
+            let _ = connection.socket.shutdown(Shutdown::Both);
+        }
+    }
+
     /// Ends the connection, if there is one. To be called when nothing is accepted any more.
     pub(super) fn close(&self) {
         if let Some(connection) = self.current().take() {

@@ -1,10 +1,10 @@
 //! The command `dfu-hil virtual-dk`: boards that any tool can use, until it is told to stop.
 
 use super::hex::{self, LoadError};
-use super::options::{Accelerators, Preload, Speed, StartError, VirtualDkOptions};
+use super::options::{Accelerators, Cuts, Preload, Speed, StartError, Supply, VirtualDkOptions};
 use super::virtual_dk::{Endpoints, VirtualDk};
 use crate::bus::Firmware;
-use crate::chip::{Button, ExternalPart, ForceOffView};
+use crate::chip::{Button, ExternalPart, ForceOffView, Torn};
 use crate::demo::{DemoSet, Variant};
 use crate::firmware::StockFirmware;
 use serde::Serialize;
@@ -35,6 +35,12 @@ pub struct ServeOptions {
     pub probe_port: u16,
     /// Whether the boards have an external flash.
     pub external: ExternalPart,
+    /// What the boards' power supplies do.
+    pub supply: Supply,
+    /// What is supplied through them.
+    pub cuts: Cuts,
+    /// Whether flash operations are torn when the power fails. Each board has a seed of its own, counted from this one.
+    pub torn: Option<Torn>,
     /// Buttons that are pressed on every board from the start.
     pub pressed: Vec<Button>,
     /// What is in the flash of every board from the start.
@@ -66,6 +72,9 @@ impl Default for ServeOptions {
             accelerators: Accelerators::default(),
             probe_port: 0,
             external: ExternalPart::default(),
+            supply: Supply::default(),
+            cuts: Cuts::default(),
+            torn: None,
             pressed: Vec::new(),
             contents: Contents::default(),
             radio: Some(RadioOptions::default()),
@@ -197,6 +206,12 @@ fn start(
             uart_baud: options.uart_baud,
             accelerators: options.accelerators,
             external: options.external,
+            supply: options.supply,
+            cuts: options.cuts,
+            torn: options.torn.map(|torn| Torn {
+                seed: torn.seed.wrapping_add(number as u64),
+                ..torn
+            }),
             probe_port,
             preload: preload.clone(),
             pressed: options.pressed.clone(),

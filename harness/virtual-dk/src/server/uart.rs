@@ -1,10 +1,11 @@
-//! A core's UART as a pseudo-terminal, which stays there whatever happens to the board.
+//! A core's UART as a pseudo-terminal, which stays there whatever happens to the board, unless its debugger loses its
+//! power with it ([`ports`](super::ports)).
 //!
 //! What the board sends while nobody has the port open is lost, as on a wire. What the host sends while the
 //! core has no power or is held in reset is lost too; while the core runs but does not read, the host has to
 //! wait, which a wire would not make it do. With a baud rate, each direction moves ten bits a byte at that rate.
 
-use super::board::Board;
+use super::board::{Board, Supplied};
 use crate::bus::Core;
 use crate::chip::{Run, index};
 use hil_clock::{Clock, Instant};
@@ -77,6 +78,18 @@ impl Pty {
 
 /// Moves bytes both ways until the board is being shut down.
 pub(super) fn serve(board: &Board, core: Core, pty: &Pty, baud: Option<u32>) {
+    serve_while(board, core, pty, baud, |_| true);
+}
+
+/// Moves bytes both ways until the board is being shut down, or its power is not what it must be any more.
+pub(super) fn serve_while(
+    board: &Board,
+    core: Core,
+    pty: &Pty,
+    baud: Option<u32>,
+    goes_on: impl Fn(Supplied) -> bool,
+) {
+    let supplied = board.supplied();
     let mut line = Line {
         board,
         core,
@@ -86,7 +99,7 @@ pub(super) fn serve(board: &Board, core: Core, pty: &Pty, baud: Option<u32>) {
         sending: Pace::new(baud),
         receiving: Pace::new(baud),
     };
-    while !board.is_stopping() {
+    while !board.is_stopping() && goes_on(*supplied.borrow()) {
         line.turn();
     }
 }

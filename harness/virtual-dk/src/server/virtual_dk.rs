@@ -1,7 +1,9 @@
 //! One virtual DK: made, offered at its endpoints, and gone when dropped.
 
 use super::board::Board;
-use super::options::{StartError, VirtualDkOptions};
+use super::options::{Cuts, StartError, VirtualDkOptions};
+use super::ports::{self, PortFolder};
+use super::power::SupplyOf;
 use super::probe::Probe;
 use super::uart::Pty;
 use super::{power, radio, uart};
@@ -60,6 +62,7 @@ pub struct VirtualDk {
     stop: Option<oneshot::Sender<()>>,
     server: Option<JoinHandle<()>>,
     uarts: Vec<JoinHandle<()>>,
+    folder: Option<PortFolder>,
 }
 
 impl VirtualDk {
@@ -75,6 +78,9 @@ impl VirtualDk {
         let name = options.name;
         let mut chip = Chip::new(&name, options.force_off);
         chip.fit_external(options.external);
+        if let Some(torn) = options.torn {
+            chip.tear_operations(torn);
+        }
         for &button in &options.pressed {
             chip.set_button(button, true);
         }
@@ -95,8 +101,21 @@ impl VirtualDk {
         };
         let (probe_listener, probe_port) = listen("debug probe", options.probe_port)?;
         let (power_listener, power_port) = listen("power supply", options.power_port)?;
+        // Only where the ports come and go do they need a name that stays.
+        let folder = match options.cuts {
+            Cuts::Soc => None,
+            Cuts::Board => Some(PortFolder::make().map_err(|source| StartError::PortFolder {
+                board: name.clone(),
+                source,
+            })?),
+        };
+        let port_name = |core| folder.as_ref().map(|folder| folder.port(core));
         let pty = |core| {
-            Pty::open().map_err(|source| StartError::Pty {
+            let opened = match port_name(core) {
+                None => Pty::open(),
+                Some(name) => ports::plug_in(&name),
+            };
+            opened.map_err(|source| StartError::Pty {
                 core,
                 board: name.clone(),
                 source,
@@ -107,8 +126,8 @@ impl VirtualDk {
             name: name.clone(),
             probe: format!("1d50:6018:127.0.0.1:{probe_port}"),
             uart: UartEndpoints {
-                app: app_uart.path().to_owned(),
-                net: net_uart.path().to_owned(),
+                app: port_name(Core::App).unwrap_or_else(|| app_uart.path().to_owned()),
+                net: port_name(Core::Net).unwrap_or_else(|| net_uart.path().to_owned()),
             },
             power: format!("127.0.0.1:{power_port}"),
             ble: options.air.as_ref().map(|_| BleEndpoint {
@@ -137,6 +156,8 @@ impl VirtualDk {
             .map_err(no_thread)?;
         let server = {
             let (board, probe) = (Arc::clone(&board), Arc::clone(&probe));
+            let supply = SupplyOf::new(Arc::clone(&board), options.supply);
+            let cuts = options.cuts;
             let serve = async move {
                 let (Ok(probe_listener), Ok(power_listener)) = (
                     tokio::net::TcpListener::from_std(probe_listener),
@@ -145,9 +166,22 @@ impl VirtualDk {
                     tracing::error!(board = board.name, "listeners could not be registered");
                     return;
                 };
+                // Held until the end: nobody else may have the port while the probe is gone.
+                let _reserved = match (cuts, probe_listener.local_addr()) {
+                    (Cuts::Board, Ok(address)) => ports::reserve(address).ok(),
+                    _ => None,
+                };
+                let debuggers = async {
+                    match cuts {
+                        Cuts::Soc => probe.accept(&probe_listener).await,
+                        Cuts::Board => {
+                            ports::accept_with_power(&board, &probe, probe_listener).await;
+                        }
+                    }
+                };
                 tokio::select! {
-                    () = probe.accept(&probe_listener) => {}
-                    () = power::accept(Arc::clone(&board), &power_listener) => {}
+                    () = debuggers => {}
+                    () = power::accept(supply, &power_listener) => {}
                     _ = stopped => {}
                 }
             };
@@ -163,13 +197,18 @@ impl VirtualDk {
             stop: Some(stop),
             server: Some(server),
             uarts: Vec::new(),
+            folder,
         };
         for (core, pty, label) in [(Core::App, app_uart, "app"), (Core::Net, net_uart, "net")] {
             let board = Arc::clone(&dk.board);
             let baud = options.uart_baud;
+            let port_name = dk.folder.as_ref().map(|folder| folder.port(core));
             let uart = thread::Builder::new()
                 .name(format!("{name}-uart-{label}"))
-                .spawn(move || uart::serve(&board, core, &pty, baud))
+                .spawn(move || match port_name {
+                    None => uart::serve(&board, core, &pty, baud),
+                    Some(name) => ports::serve_with_power(&board, core, pty, &name, baud),
+                })
                 .map_err(no_thread)?;
             dk.uarts.push(uart);
         }

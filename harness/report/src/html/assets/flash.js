@@ -51,7 +51,7 @@ function memoryMap(memory) {
   parts.push(draw("text", { class: "soft", x: left, y: height - 4 }, hex(memory.address)));
   parts.push(draw("text", { class: "soft", x: width - 4, y: height - 4, "text-anchor": "end" }, hex(memory.address + memory.size)));
   const words = `Flash of the ${memory.memory}: ${count(memory.changed.length, "page", "pages")} of ${grouped(memory.page)} bytes not as programmed`;
-  const short = (hash) => (hash ? make("code", { title: hash }, hash.slice(0, 12) + "…") : "blank");
+  const short = (hash) => (hash ? make("code", {}, `${hash}…`) : "blank");
   const rows = runs.map((run) => {
     const pages = (run.end - run.start) / memory.page;
     const hashes = make("span", {});

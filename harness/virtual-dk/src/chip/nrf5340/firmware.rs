@@ -5,6 +5,7 @@ use crate::bus::Core;
 use crate::chip::external::ExternalFlash;
 use crate::chip::mx25r::ExternalOperation;
 use crate::chip::silicon::{Fault, Silicon, XIP_BASE, flash_base, index, page_size};
+use crate::chip::torn::UnderWay;
 use std::time::Duration;
 
 impl Chip {
@@ -66,6 +67,11 @@ impl Chip {
     pub(crate) fn erase_page(&mut self, core: Core, address: u32) {
         let offset = address.wrapping_sub(flash_base(core)) & !(page_size(core) - 1);
         self.silicon.flash_mut(core).erase_page(offset as usize);
+    }
+
+    /// What the flash of `core` is doing, if anything, for a loss of power in the middle of it.
+    pub(crate) fn set_under_way(&mut self, core: Core, operation: Option<UnderWay>) {
+        self.under_way[index(core)] = operation;
     }
 
     pub(crate) fn set_flash_busy(&mut self, core: Core, busy: bool) {

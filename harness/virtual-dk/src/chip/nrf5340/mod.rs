@@ -9,6 +9,7 @@ use crate::chip::external::{ExternalFlash, ExternalWear};
 use crate::chip::flash::FlashWear;
 use crate::chip::protection::Protection;
 use crate::chip::silicon::{Fault, Silicon, XIP_BASE, flash_base, index};
+use crate::chip::torn::{Tearing, Torn, UnderWay};
 use std::time::Duration;
 
 /// Instructions that a program in RAM gets each time the debugger asks how it is doing. Enough for a page of
@@ -125,6 +126,10 @@ pub(crate) struct Chip {
     /// ERASEALL was started and its status not read yet.
     erasing: [bool; 2],
     starts: Vec<Start>,
+    /// What model firmware has begun on each core's flash.
+    under_way: [Option<UnderWay>; 2],
+    /// Where operations are torn when the power fails.
+    tearing: Option<Tearing>,
     /// Something that firmware may be waiting for has changed.
     changed: bool,
 }
@@ -142,6 +147,8 @@ impl Chip {
             view,
             erasing: [false; 2],
             starts: Vec::new(),
+            under_way: [None; 2],
+            tearing: None,
             changed: false,
         }
     }
@@ -151,6 +158,11 @@ impl Chip {
         if part == ExternalPart::None {
             self.silicon.take_external();
         }
+    }
+
+    /// From now on operations are torn when the power fails.
+    pub(crate) fn tear_operations(&mut self, torn: Torn) {
+        self.tearing = Some(Tearing::new(torn));
     }
 
     // ---- Buttons ----
@@ -192,6 +204,9 @@ impl Chip {
             return;
         }
         self.power = power;
+        if power == Power::Off {
+            self.tear();
+        }
         self.silicon.reset_reasons = [0; 2];
         self.silicon.force_off = true;
         self.erasing = [false; 2];
@@ -203,12 +218,36 @@ impl Chip {
         }
         if power == Power::On {
             self.power_ups += 1;
+            self.read_anew(Core::App);
+            self.read_anew(Core::Net);
             self.protection = Protection::at_hard_reset(&mut self.silicon);
             if !self.in_pin_reset {
                 self.leave_reset(Core::App);
             }
         }
         self.settle();
+    }
+
+    /// What is under way is torn, where it is.
+    fn tear(&mut self) {
+        let under_way = std::mem::take(&mut self.under_way);
+        let Some(tearing) = &mut self.tearing else {
+            return;
+        };
+        for core in [Core::App, Core::Net] {
+            if let Some(operation) = under_way[index(core)] {
+                self.silicon.flash_mut(core).tear(operation, tearing);
+            }
+        }
+        if let Some(flash) = self.silicon.qspi_mut().flash_mut() {
+            flash.tear(tearing);
+        }
+    }
+
+    fn read_anew(&mut self, core: Core) {
+        if let Some(tearing) = &mut self.tearing {
+            self.silicon.flash_mut(core).read_anew(tearing);
+        }
     }
 
     /// nRESET as the debug probe drives it.
@@ -268,6 +307,8 @@ impl Chip {
         match core {
             Core::App => self.hold_both(),
             Core::Net => {
+                self.read_anew(Core::Net);
+                self.under_way[1] = None;
                 self.cpus[1].hold();
                 self.silicon.reset_peripherals(Core::Net);
             }
@@ -276,6 +317,8 @@ impl Chip {
 
     fn hold_both(&mut self) {
         for core in [Core::App, Core::Net] {
+            self.read_anew(core);
+            self.under_way[index(core)] = None;
             self.cpus[index(core)].hold();
             self.silicon.reset_peripherals(core);
         }
@@ -300,6 +343,7 @@ impl Chip {
     /// Acts on what registers were written, and finds out what firmware has to be told or started.
     fn settle(&mut self) {
         for force_off in std::mem::take(&mut self.silicon.force_off_writes) {
+            self.under_way[1] = None;
             self.cpus[1].hold();
             self.silicon.reset_peripherals(Core::Net);
             if !force_off {
