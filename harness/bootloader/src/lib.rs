@@ -54,5 +54,5 @@ pub use outcome::{BootResult, BootedImage, Decision, Outcome, SwapType};
 pub use pages::ERASED;
 pub use recall::Recall;
 pub use recovery::{HandOver, RecoveryButton, SerialRecovery, hand_over_recovered};
-pub use sim::{Counts, Cut, Operation, OperationKind, SimFlash};
+pub use sim::{Counts, Cut, Erases, Operation, OperationKind, SimFlash};
 pub use trailer::{Flag, Magic, SwapState};

@@ -1,6 +1,8 @@
 //! Flash in memory that is stricter than the real one: it refuses what silicon would do badly, counts and traces
 //! every operation, and loses power exactly where it is told to.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest, Sha256};
 
 use crate::flash::{DeviceId, Flash, FlashError};
@@ -18,7 +20,11 @@ pub struct SimFlash {
     moments: Moments,
     cut: Option<Cut>,
     off: bool,
+    erases: Option<Erases>,
 }
+
+/// How often each sector was erased, by the device and the sector's first byte. Sectors that never were are not in it.
+pub type Erases = BTreeMap<(DeviceId, u32), u32>;
 
 /// The flash as it was before each operation, when that is kept. A clone begins without.
 #[derive(Default)]
@@ -213,6 +219,20 @@ impl SimFlash {
         self.counts = Counts::default();
     }
 
+    /// Counts how often each sector is erased from now on, for wear. Clones count on from here; an erase that the power
+    /// interrupts counts as one.
+    #[must_use]
+    pub fn counting_erases(mut self) -> Self {
+        self.erases.get_or_insert_default();
+        self
+    }
+
+    /// How often each sector was erased since [`counting_erases`](Self::counting_erases).
+    #[must_use]
+    pub fn erases(&self) -> Erases {
+        self.erases.clone().unwrap_or_default()
+    }
+
     /// Keeps every operation from now on.
     pub fn start_trace(&mut self) {
         self.trace = Some(Vec::new());
@@ -237,6 +257,7 @@ impl SimFlash {
         if self.moments.0.is_some() {
             let moment = Self {
                 devices: self.devices.clone(),
+                erases: self.erases.clone(),
                 ..Self::default()
             };
             self.moments.0.get_or_insert_default().push(moment);
@@ -396,10 +417,16 @@ impl Flash for SimFlash {
             length,
             torn: false,
         };
-        self.operate(operation, |bytes, done| {
+        let erased = self.operate(operation, |bytes, done| {
             bytes.erase(offset as usize, done as usize);
             false
-        })?;
+        });
+        if let Some(erases) = &mut self.erases {
+            for sector in (offset..offset + length).step_by(unit.max(1) as usize) {
+                *erases.entry((device, sector)).or_default() += 1;
+            }
+        }
+        erased?;
         self.counts.erases += 1;
         Ok(())
     }
@@ -479,6 +506,18 @@ mod tests {
         assert_eq!(flash.bytes(APP)[15..17], [0xff, 0x55]);
         let trace = flash.take_trace();
         assert!(trace.len() == 1 && trace[0].torn, "{trace:?}");
+    }
+
+    #[test]
+    fn erases_are_counted_for_each_sector_by_the_flash_and_its_clones() {
+        let mut flash = flash().counting_erases();
+        flash.erase(APP, 0x1000, 0x2000).unwrap();
+        let mut clone = flash.clone();
+        clone.erase(APP, 0x2000, 0x1000).unwrap();
+        clone.power_up();
+        let expected = [((APP, 0x1000), 1), ((APP, 0x2000), 2)];
+        assert_eq!(clone.erases(), Erases::from(expected));
+        assert_eq!(flash.erases()[&(APP, 0x2000)], 1);
     }
 
     #[test]

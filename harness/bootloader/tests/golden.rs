@@ -36,6 +36,13 @@ fn model_does_what_mcuboot_of_sdk_2_9_was_recorded_doing() {
     assert_agrees(&directory, Sampling::Full);
 }
 
+/// MCUboot of SDK 2.3 to 2.7, 3.0, 3.1 and 3.4: every step, and a part of the cuts.
+#[test]
+fn model_does_what_mcuboot_of_other_sdks_was_recorded_doing() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/golden-lines");
+    assert_agrees(&directory, Sampling::Every(4));
+}
+
 fn assert_agrees(directory: &Path, sampling: Sampling) {
     let corpus = Corpus::load(directory).unwrap();
 
@@ -172,7 +179,12 @@ fn model_prints_what_mcuboot_was_recorded_printing() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let mut boots = 0;
-    for name in ["golden", "golden-extended", "golden-nordic-2.9"] {
+    for name in [
+        "golden",
+        "golden-extended",
+        "golden-nordic-2.9",
+        "golden-lines",
+    ] {
         let corpus = Corpus::load(&data.join(name)).unwrap();
         let mut of_corpus = recorded.iter().filter(|case| case.corpus == name);
         for model in corpus.consoles() {

@@ -301,6 +301,28 @@ fn an_update_that_was_cut_before_it_ran_is_reverted(
     assert_eq!(booted_major(&config, &mut flash), Some(1));
 }
 
+/// mcuboot pull request 2198, zephyr pull request 107102: a client or server that does not know of swap-using-offset puts the
+/// update into the first sector. It is refused and erased.
+#[rstest]
+fn an_update_in_the_first_sector_is_erased_with_swap_using_offset(
+    #[values(
+        Line::Nordic30,
+        Line::Nordic31,
+        Line::Nordic34,
+        Line::Nordic,
+        Line::Upstream
+    )]
+    line: Line,
+) {
+    let config = of(line, config(Mode::SwapOffset));
+    let mut flash = flash_with(Mode::SwapMove, &image(1, 5000), &image(2, 6000));
+    set_pending(&config, &mut flash, 0, Pending::Test).unwrap();
+
+    assert_eq!(booted_major(&config, &mut flash), Some(1));
+    let slot = flash.bytes_at(DeviceId::AppFlash, SECONDARY as usize, SLOT as usize);
+    assert!(slot.iter().all(|byte| *byte == hil_bootloader::ERASED));
+}
+
 /// An image that is encrypted for a bootloader without encryption, and cleared: up to SDK 2.7 nobody looks at the flag.
 #[rstest]
 #[case::sdk_2_7(Line::Nordic27, 2)]

@@ -6,7 +6,9 @@ use hil_record::{EventKind, Outcome, PowerAction, RunRecord};
 use rstest::rstest;
 use std::fs;
 use support::boards::Boards;
+use support::broken::sound_board;
 use support::{Desk, Ended};
+use virtual_dk::{Speed, VirtualDkOptions};
 
 const CYCLE: &str = "scenario: cycle\nsummary: Comes back after a loss of power.\nsteps:\n  - program: baseline\n  \
     - expect_boot: { app: baseline, within: 60s }\n  - power_cycle: { off_for: 300ms }\n  \
@@ -72,16 +74,13 @@ fn a_loss_of_power_is_proven_by_current_and_probe_and_switches_are_timed() {
             && proof.ends_with("the chip does not answer the probe"),
         "{proof}"
     );
-    let journal = fs::read_to_string(desk.runs()[0].join("journal.jsonl")).expect("it was written");
-    let mut switches = journal
-        .lines()
-        .filter_map(|line| serde_json::from_str::<hil_record::Event>(line).ok())
-        .filter_map(|event| match event.kind {
-            EventKind::Power {
-                action, latency_us, ..
-            } => Some((action, latency_us.is_some())),
-            _ => None,
-        });
+    let events = events(&desk);
+    let mut switches = events.iter().filter_map(|event| match event {
+        EventKind::Power {
+            action, latency_us, ..
+        } => Some((*action, latency_us.is_some())),
+        _ => None,
+    });
     assert_eq!(switches.next(), Some((PowerAction::Off, true)));
     assert_eq!(switches.next(), Some((PowerAction::On, true)));
 }
@@ -120,4 +119,78 @@ fn a_command_that_switches_nothing_is_inconclusive() {
             "board `dk` did not lose its power: the power command says that it is off, but the chip answers the probe"
         )
     );
+}
+
+/// Everything that a run wrote down.
+fn events(desk: &Desk) -> Vec<EventKind> {
+    let journal = fs::read_to_string(desk.runs()[0].join("journal.jsonl")).expect("it was written");
+    journal
+        .lines()
+        .filter_map(|line| serde_json::from_str::<hil_record::Event>(line).ok())
+        .map(|event| event.kind)
+        .collect()
+}
+
+#[test]
+fn the_wear_in_the_record_is_that_of_the_flash() {
+    let desk = Desk::empty();
+    let board = sound_board(VirtualDkOptions {
+        speed: Speed::Factor(20.0),
+        ..VirtualDkOptions::default()
+    });
+    desk.rig_for(&board);
+    let update = "scenario: update\nsummary: Is swapped in.\nsteps:\n  - program: baseline\n  \
+        - expect_boot: { app: baseline, within: 60s }\n  - upload: { image: update.app, over: uart }\n  \
+        - mark: { image: update.app, as: test }\n  - reset: smp\n  - expect_boot: { app: update, within: 120s }\n";
+    let ended = desk.run_scenario(update);
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
+    let worn: Vec<(bool, u64)> = events(&desk)
+        .iter()
+        .filter_map(|event| match event {
+            EventKind::Wear(wear) => Some((wear.complete, wear.erases)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(worn, [(true, board.page_erases())]);
+    assert!(worn[0].1 > 20, "{worn:?}");
+}
+
+#[test]
+fn a_board_at_its_budget_runs_no_further_scenario() {
+    let desk = Desk::empty();
+    let ledger = desk.path("ledger");
+    desk.write(
+        "rig.yaml",
+        &format!(
+            "rig: test\nwear: {{ ledger: \"{}\", budget: 1 }}\nboards: [{{ name: dk, virtual: {{ speed: 20 }} }}]\n",
+            ledger.display()
+        ),
+    );
+    fs::create_dir(desk.path("mine")).expect("the folder is ours");
+    let scenario = |name: &str, steps: &str| {
+        let text = format!("scenario: {name}\nsummary: Wears.\nsteps:\n{steps}");
+        desk.write(&format!("mine/{name}.yaml"), &text);
+    };
+    // An upload into a blank slot erases nothing; programming over it does.
+    let upload = "  - program: baseline\n  - expect_boot: { app: baseline, within: 60s }\n  \
+        - upload: { image: update.app, over: uart }\n";
+    scenario("a", upload);
+    scenario("b", "  - program: baseline\n");
+    scenario("c", "  - program: baseline\n");
+    let ended = desk.run(&["run", "mine", "--rig", "rig.yaml", "--json"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let record = ended.record();
+    let ends: Vec<Option<String>> = record
+        .scenarios
+        .iter()
+        .map(|scenario| scenario.outcome.kind_word())
+        .collect();
+    assert_eq!(ends, [None, None, Some("worn".to_owned())]);
+    let cause = record.scenarios[2].outcome.cause().unwrap_or_default();
+    assert!(
+        cause.starts_with("flash of board `dk` is worn: the page at 0x")
+            && cause.ends_with("was erased 1 times, its rig file allows 1"),
+        "{cause}"
+    );
+    assert_eq!(fs::read_dir(ledger).expect("it was made").count(), 1);
 }

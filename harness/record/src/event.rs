@@ -123,6 +123,8 @@ pub enum EventKind {
     },
     /// What the flash of a board holds after a scenario.
     Flash(FlashSnapshot),
+    /// What a scenario has worn of a board's flash.
+    Wear(BoardWear),
     /// How far an upload is; sent now and then, not for each packet.
     UploadProgress {
         /// Name of the board.
@@ -177,6 +179,7 @@ impl EventKind {
             | Self::Button { .. }
             | Self::Probe { .. }
             | Self::Flash(_)
+            | Self::Wear(_)
             | Self::UploadProgress { .. }
             | Self::Retry { .. }
             | Self::Note { .. } => false,
@@ -357,6 +360,43 @@ impl Evidence {
             expected: Some(expected.into()),
         }
     }
+}
+
+/// How often pages of a board's flash were erased in a scenario.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct BoardWear {
+    /// Name of the board.
+    pub board: String,
+    /// Whether erases by bootloaders and applications are in it: they follow from the bootloader model, and are not known
+    /// where the flash was not as it predicts.
+    pub complete: bool,
+    /// Erases in this scenario, page by page.
+    pub erases: u64,
+    /// Runs of pages that were erased equally often, by address.
+    pub pages: Vec<WornPages>,
+    /// The page that was erased most often, in all that is known of the board.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most: Option<WornPage>,
+}
+
+/// Neighbouring pages that were erased equally often.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct WornPages {
+    /// The first one's address.
+    pub address: u32,
+    /// How many.
+    pub pages: u32,
+    /// How often each.
+    pub erases: u64,
+}
+
+/// A page and how often it was erased.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct WornPage {
+    /// Its address.
+    pub address: u32,
+    /// How often.
+    pub erases: u64,
 }
 
 /// A core as events name it.

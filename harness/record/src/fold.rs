@@ -129,6 +129,7 @@ impl Folding {
             | EventKind::Power { .. }
             | EventKind::Button { .. }
             | EventKind::Probe { .. }
+            | EventKind::Wear(_)
             | EventKind::Flash(_)
             | EventKind::UploadProgress { .. } => {}
         }

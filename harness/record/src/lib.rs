@@ -20,9 +20,9 @@ mod run;
 pub use console_log::ConsoleLogs;
 pub use directory::{RunDirectory, RunDirectoryError};
 pub use event::{
-    BoardInfo, CoreName, Direction, Event, EventKind, Evidence, FirmwareInfo, InputFile, InputRole,
-    LinkConnected, LinkEnd, PowerAction, RigInfo, RunStarted, ScenarioStarted, SmpPacket, StepInfo,
-    Tool,
+    BoardInfo, BoardWear, CoreName, Direction, Event, EventKind, Evidence, FirmwareInfo, InputFile,
+    InputRole, LinkConnected, LinkEnd, PowerAction, RigInfo, RunStarted, ScenarioStarted,
+    SmpPacket, StepInfo, Tool, WornPage, WornPages,
 };
 pub use flash::{ChangedPage, FlashSnapshot, MemorySnapshot, PageRun, Partition};
 pub use grid::{Grid, GridCell};

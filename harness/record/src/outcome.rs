@@ -102,6 +102,8 @@ pub enum ErrorKind {
     Cut,
     /// Nothing shows that the board lost its power when it was cut, or something shows that it did not.
     Inconclusive,
+    /// A page of the board's flash was erased as often as the rig file allows.
+    Worn,
     /// The run was stopped before this had ended.
     Interrupted,
     /// A step took longer than the harness allows any step to take.

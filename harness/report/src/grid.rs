@@ -39,7 +39,7 @@ pub(crate) fn table(out: &mut String, grid: &Grid) {
 }
 
 /// A cell in a word: what it came to, or in capitals why that is not known.
-fn word(cell: Option<&GridCell>) -> &str {
+pub(crate) fn word(cell: Option<&GridCell>) -> &str {
     let Some(cell) = cell else { return "-" };
     match cell.verdict {
         Verdict::Pass => cell.came_to.as_deref().unwrap_or("passed"),

@@ -129,6 +129,7 @@ impl<W: Write + Send> Reporter for ProgressLines<W> {
             | EventKind::Power { .. }
             | EventKind::Button { .. }
             | EventKind::Probe { .. }
+            | EventKind::Wear(_)
             | EventKind::Flash(_) => Ok(()),
         }
     }

@@ -3,6 +3,7 @@
 
 mod support;
 
+use hil_record::{Grid, GridCell, Verdict};
 use hil_report::html;
 use support::{hostile, large, record};
 
@@ -90,4 +91,34 @@ fn a_large_run_tells_how_many_it_does_not_name() {
         "{text:.2000}"
     );
     assert!(page.len() < 2_000_000, "{} bytes", page.len());
+}
+
+#[test]
+fn updates_from_release_to_release_are_a_table() {
+    let cell = |from: &str, to: &str, verdict, came_to: Option<&str>| GridCell {
+        from: from.to_owned(),
+        to: to.to_owned(),
+        verdict,
+        came_to: came_to.map(str::to_owned),
+    };
+    let mut record = record(&hostile()[..1]);
+    assert!(!html(&record, []).contains("Release to release"));
+    record.grids = vec![Grid {
+        scenario: "version-matrix".to_owned(),
+        from: vec!["v1".to_owned(), "v<2>".to_owned()],
+        to: vec!["v1".to_owned(), "v<2>".to_owned()],
+        cells: vec![
+            cell("v1", "v<2>", Verdict::Pass, Some("updated")),
+            cell("v<2>", "v1", Verdict::Fail, None),
+        ],
+    }];
+    let page = html(&record, []);
+    let (_, section) = page
+        .split_once("aria-labelledby=\"grids-title\">")
+        .expect("it is there");
+    let (section, _) = section.split_once("</section>").expect("it ends");
+    insta::assert_snapshot!(
+        shown(section).replace('\n', " | "),
+        @"Updates from release to release | version-matrix: a row for what was programmed, a column for what was sent | from | v1 | v&lt;2&gt; | v1 | - | updated | v&lt;2&gt; | FAIL | -"
+    );
 }

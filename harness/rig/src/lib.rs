@@ -28,7 +28,7 @@ pub use file::{
     AdapterSpec, BleSpec, BluetoothSpec, BoardKind, BoardSpec, ButtonSpec, Cuts, ExternalFlash,
     LinkSpec, PowerSpec, Ppk2Mode, ProbeSelector, ProbeSpec, RealSpec, Recover, RigFile,
     RigFileError, ScpiPlace, ScpiWords, Supply, TornSpec, UartPortSpec, UartSpec, UsbHub,
-    UsbSwitch, VirtualSpec,
+    UsbSwitch, VirtualSpec, WearSpec,
 };
 pub use image::{FlashImage, ImageError, ImageFormat};
 pub use launcher::VirtualLauncher;

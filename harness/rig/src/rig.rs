@@ -7,6 +7,7 @@ use crate::error::{Purpose, RigError};
 use crate::file::{
     BleSpec, BoardKind, BoardSpec, ButtonSpec, Cuts, ExternalFlash, PowerSpec, ProbeSelector,
     ProbeSpec, RealSpec, Recover, RigFile, ScpiPlace, ScpiWords, UartPortSpec, UartSpec, UsbSwitch,
+    WearSpec,
 };
 use crate::launcher::{Offer, VirtualEndpoints, VirtualLauncher, VirtualProcess};
 use crate::lease::{self, Lease};
@@ -147,6 +148,7 @@ pub struct Board {
     recover: Recover,
     power: Arc<dyn PowerSwitch>,
     cuts: Cuts,
+    wear: WearSpec,
     recovery_button: Option<Arc<dyn Button>>,
     // In front of the process too: its worker hangs up before the air goes away.
     radio: Option<Radio>,
@@ -185,6 +187,12 @@ impl Board {
     #[must_use]
     pub const fn cuts(&self) -> Cuts {
         self.cuts
+    }
+
+    /// Where the wear of its flash is kept over runs, and how much of it is allowed.
+    #[must_use]
+    pub const fn wear(&self) -> &WearSpec {
+        &self.wear
     }
 
     /// Has the probe look for the chip, which may have no power. Does not disturb the firmware.
@@ -269,6 +277,7 @@ impl Opening<'_> {
                     &*self.options.clock,
                 )?;
                 let radio = real.ble.as_ref().map(|ble| self.radio(&spec.name, ble));
+                let ledger = self.file.wear.ledger.clone().or_else(data_folder);
                 boards.push(Board::new(
                     spec.name.clone(),
                     spec,
@@ -277,6 +286,7 @@ impl Opening<'_> {
                     self.options,
                     Some(lease),
                     None,
+                    self.wear(ledger),
                 ));
             }
             BoardKind::Virtual(simulated) => {
@@ -334,11 +344,19 @@ impl Opening<'_> {
                         self.options,
                         None,
                         Some(Arc::clone(&process)),
+                        self.wear(self.file.wear.ledger.clone()),
                     ));
                 }
             }
         }
         Ok(())
+    }
+
+    fn wear(&self, ledger: Option<PathBuf>) -> WearSpec {
+        WearSpec {
+            ledger,
+            budget: self.file.wear.budget,
+        }
     }
 
     fn radio(&self, board: &str, ble: &BleSpec) -> Radio {
@@ -470,6 +488,7 @@ impl Board {
         options: &RigOptions,
         lease: Option<Lease>,
         process: Option<Arc<VirtualProcess>>,
+        wear: WearSpec,
     ) -> Self {
         let probe = Arc::new(ProbeSession::new(ProbeConfig {
             board: name.clone(),
@@ -494,6 +513,7 @@ impl Board {
             recover: spec.recover,
             power,
             cuts: real.cuts,
+            wear,
             recovery_button,
             radio,
             probe,
@@ -501,6 +521,15 @@ impl Board {
             _process: process,
         }
     }
+}
+
+/// Where a user's programs keep what is to last (XDG Base Directory Specification).
+fn data_folder() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let data = set("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(set("HOME")?).join(".local/share")))?;
+    Some(data.join("dfu-hil/wear"))
 }
 
 /// The driver for what the rig file says.

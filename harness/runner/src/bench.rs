@@ -12,6 +12,7 @@ use crate::link::Link;
 use crate::outage::Outage;
 use crate::radio::RadioLink;
 use crate::trouble::{Checked, Trouble, error_chain};
+use crate::wear::Wear;
 use hil_clock::{Clock, Instant, SharedClock};
 use hil_record::{BoardInfo, CoreName, ErrorKind, EventKind, PowerAction};
 use hil_rig::{
@@ -89,6 +90,8 @@ pub(crate) struct Bench {
     drawn: Option<f64>,
     /// The power is off, or was and it is not proven yet.
     outage: Option<Outage>,
+    /// How often pages of its flash were erased.
+    pub(crate) wear: Wear,
     /// The consoles were not there when the board was last started: its first lines are lost.
     deaf: bool,
     /// The button is held.
@@ -108,6 +111,8 @@ pub struct FoundBoard {
     board: Board,
     /// What the chip says that it is, for the report.
     identity: String,
+    /// Its chip, which its flash wears with.
+    device: u64,
 }
 
 impl FoundBoard {
@@ -126,8 +131,14 @@ impl FoundBoard {
                     let clock = board.power();
                     wait_for_debugger(&board, clock.clock());
                 }
-                let identity = board.probe().identity()?.to_string();
-                Ok(Self { board, identity })
+                let identity = board.probe().identity()?;
+                let device = identity.device_id;
+                let identity = identity.to_string();
+                Ok(Self {
+                    board,
+                    identity,
+                    device,
+                })
             })
             .collect()
     }
@@ -206,6 +217,7 @@ impl FoundBoard {
             .as_ref()
             .map(|port| Link::new(port.transport(), &info.name, clock, cancel, events));
         let radio = RadioLink::of(&self.board, clock, cancel, events);
+        let wear = Wear::open(self.board.wear(), self.device, events, &info.name);
         Ok(Bench {
             name: info.name,
             clock: clock.clone(),
@@ -217,6 +229,7 @@ impl FoundBoard {
             radio,
             drawn: measured(&*self.board.power()),
             outage: None,
+            wear,
             deaf: false,
             power: self.board.power(),
             pressed: false,
@@ -430,6 +443,7 @@ impl Bench {
             .probe()
             .program(image, &options, &mut |_| {})
             .map_err(|error| trouble(&error))?;
+        self.wear.programmed(&done.erased_pages);
         Ok(format!(
             "{} of {} pages changed, {} bytes verified",
             done.changed, done.pages, done.verified

@@ -52,6 +52,8 @@ pub(crate) struct Context<'a> {
     pub(crate) events: Events,
     /// Name of the variant.
     pub(crate) scenario: String,
+    /// Whether the events tell what the flash holds at the end.
+    pub(crate) flash_told: bool,
     transport: Transport,
     /// When the scenario as a whole has to have ended.
     limit: Instant,
@@ -146,6 +148,7 @@ impl<'a> Context<'a> {
             cancel: bench.cancel.clone(),
             events: bench.events.clone(),
             scenario: variant.name.clone(),
+            flash_told: false,
             transport: variant.transport,
             limit: now + limit,
             clock,
@@ -224,6 +227,25 @@ impl<'a> Context<'a> {
     /// When the board was last started by a step.
     pub(crate) const fn start_time(&self) -> Instant {
         self.start.at
+    }
+
+    /// That a line did not come since the board was last started: the firmware's fault, unless the first lines are lost
+    /// because the serial ports came back after the power did.
+    pub(crate) fn line_missing(&self, sentence: impl std::fmt::Display) -> Trouble {
+        if !self.bench.is_deaf() {
+            return Trouble::fail(hil_record::FailKind::Console, sentence);
+        }
+        Trouble::error(
+            ErrorKind::Port,
+            format_args!(
+                "{sentence}; it may have been printed before the serial ports were there again, which go away with the power \
+                 of this board"
+            ),
+        )
+        .with_help(
+            "what a board prints in the first second after power comes is lost with `cuts: board`; cut the chip alone \
+             (`cuts: soc`), or leave out scenarios that look for lines of the boot",
+        )
     }
 
     /// Waits for a line since the board was last started; `None` when it did not come.

@@ -32,6 +32,7 @@ mod snapshot;
 mod standing;
 mod step;
 mod trouble;
+mod wear;
 
 pub use bench::{BenchError, FoundBoard};
 pub use cancel::CancelToken;

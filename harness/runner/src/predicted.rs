@@ -30,7 +30,8 @@ pub(crate) fn run(context: &mut Context<'_>, waived: &BTreeMap<StandingCheck, St
             "no step programmed the board, so what it held before is not known".to_owned(),
         ));
     };
-    let programmed = history::flash_of(&programmed.app, &programmed.net, &programmed.external);
+    let programmed =
+        history::flash_of(&programmed.app, &programmed.net, &programmed.external).counting_erases();
     let except = left_out(context, waived);
     let deadline = context.deadline(SETTLES_WITHIN);
     // A second look, in case the first met the board in the middle of something.
@@ -57,6 +58,7 @@ pub(crate) fn run(context: &mut Context<'_>, waived: &BTreeMap<StandingCheck, St
             Comparison::Same(matched) => {
                 snapshot::tell(context, &app, &net, &external);
                 tell(context, &matched, &except);
+                context.bench.wear.predicted(&matched.erases);
                 return Ok(());
             }
             Comparison::Different(_)

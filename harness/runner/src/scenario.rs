@@ -8,7 +8,7 @@ use crate::events::Events;
 use crate::firmware::Firmware;
 use crate::plan::Job;
 use crate::trouble::{Checked, Trouble};
-use crate::{standing, step};
+use crate::{snapshot, standing, step};
 use hil_record::{ErrorKind, EventKind, Evidence, Outcome, ScenarioStarted, SkipKind, StepInfo};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -31,6 +31,16 @@ pub(crate) fn run(
         board: bench.name.clone(),
         firmware: Some(firmware.info()),
     }));
+    if let Some(trouble) = bench.wear.over_budget(&bench.name) {
+        let outcome = trouble.into_outcome();
+        let cause = outcome.cause().unwrap_or_default().to_owned();
+        events.emit(EventKind::ScenarioFinished {
+            scenario: job.variant.name.clone(),
+            board: Some(bench.name.clone()),
+            outcome: outcome.clone(),
+        });
+        return (outcome, Condition::Broken { cause });
+    }
     // The bench is only put back after a panic, which works on whatever state it is in.
     let ran = catch_unwind(AssertUnwindSafe(|| {
         // Waiting for others is not part of the scenario's time.
@@ -78,6 +88,7 @@ pub(crate) fn run(
             Condition::Broken { cause }
         }
     };
+    bench.wear.settle(&events, &bench.name);
     events.emit(EventKind::ScenarioFinished {
         scenario: job.variant.name.clone(),
         board: Some(bench.name.clone()),
@@ -141,6 +152,7 @@ impl<'a> Sequence<'a> {
                 }
             }
         }
+        snapshot::at_the_end(context, &self.outcome);
         self.outcome
     }
 

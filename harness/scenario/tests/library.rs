@@ -1,4 +1,5 @@
-//! The scenario library of the project: it parses, fits the roles that it names, and says what it is for.
+//! The scenario library of the project: it parses, and says what it is for. That it fits the demo sets and passes on them is
+//! tried where those are (`harness/cli/tests/library.rs`).
 
 mod common;
 
@@ -16,44 +17,6 @@ fn library() -> Vec<Scenario> {
         let rendered: Vec<_> = errors.iter().map(FileError::render).collect();
         panic!("{}", rendered.join("\n\n"))
     })
-}
-
-#[test]
-fn every_scenario_fits_a_firmware_set_with_the_roles_and_a_whole_dk() {
-    let mut folder = SetFolder::new();
-    // What only the library needs.
-    folder.text = folder.text.replace(
-        "network-core: pcd\n",
-        "network-core: pcd\n  serial-recovery: { button: {}, network-core: true, direct-upload: true }\n",
-    ) + "  no-app:\n    program: [{ core: app, file: merged.hex }]\n  \
-         self-confirms:\n    images: { app: { file: update.bin } }\n  \
-         net-large:\n    images: { net: { file: update-net.bin } }\n  \
-         net-broken:\n    images: { net: { file: net-other-ipc.bin } }\n";
-    let set = folder.load().unwrap();
-    let dk = Capabilities {
-        board: "dk".to_owned(),
-        features: BTreeSet::from([
-            BoardFeature::Power,
-            BoardFeature::AppConsole,
-            BoardFeature::NetConsole,
-            BoardFeature::SecondAdapter,
-            BoardFeature::RecoveryButton,
-        ]),
-        transports: BTreeSet::from([Transport::Uart, Transport::Ble]),
-        bootloader: &set.bootloader,
-    };
-    let report = check(&library(), &set, &[dk]);
-    assert_eq!(report.errors, []);
-    // Scenarios for another bootloader are for another set.
-    let skipped: Vec<_> = report
-        .skips
-        .iter()
-        .filter(|skip| {
-            let mut reasons = skip.reasons.iter().map(ToString::to_string);
-            !reasons.any(|reason| reason.starts_with("needs a bootloader"))
-        })
-        .collect();
-    assert_eq!(skipped, [] as [&SkippedVariant; 0]);
 }
 
 #[test]

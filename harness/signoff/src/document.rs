@@ -3,6 +3,7 @@
 use crate::evidence::Evidence;
 use crate::judge::{Judgement, Standing};
 use crate::policy::{Terms, Waiver, Waives};
+use jiff::Timestamp;
 use std::fmt;
 use std::fmt::Write as _;
 
@@ -90,9 +91,9 @@ pub(crate) fn document(terms: &Terms, judgement: &Judgement, runs: &[Evidence]) 
     page.0
         .push_str(&format!("<p class=\"verdict\">{verdict}</p>\n"));
     page.paragraph(&format!(
-        "Judged on {} by policy `{}` (SHA-256 {}). This page is a reading copy: what counts are the signed files beside \
-         it, checked with `dfu-hil verify`.",
-        judgement.at, terms.policy, terms.policy_digest
+        "Judged on {} by policy \u{201c}{}\u{201d} (SHA-256 {}). This page is a reading copy: what counts are the signed \
+         files beside it, checked with dfu-hil verify.",
+        date(judgement.at), terms.policy, terms.policy_digest
     ));
     if !judgement.refusals.is_empty() {
         page.heading("Why it is refused");
@@ -203,6 +204,11 @@ pub(crate) fn document(terms: &Terms, judgement: &Judgement, runs: &[Evidence]) 
     page.0
 }
 
+/// A date for people.
+fn date(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
 fn run(run: &Evidence) -> Vec<String> {
     let record = &run.record;
     let boards = record.rig.boards.iter();
@@ -211,7 +217,7 @@ fn run(run: &Evidence) -> Vec<String> {
         .collect();
     vec![
         record.run.clone(),
-        record.started.to_string(),
+        date(record.started),
         format!("{} {}", record.tool.name, record.tool.version),
         boards.join("; "),
         run.manifest.to_string(),

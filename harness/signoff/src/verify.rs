@@ -257,7 +257,7 @@ fn results(
     request: &VerifyRequest<'_>,
     decision: &Statement<Vsa>,
     found: &mut Verification,
-) -> Vec<TestResult> {
+) -> Vec<Statement<TestResult>> {
     let mut results = Vec::new();
     for input in &decision.predicate.inputs {
         let name = input.uri.as_deref().unwrap_or_default();
@@ -274,13 +274,18 @@ fn results(
                 format!("`{name}` is signed, but is not the one that the decision was made on"),
                 COPY,
             );
-        } else if result.statement.subject != decision.subject {
+        } else if !result
+            .statement
+            .subject
+            .iter()
+            .all(|file| decision.subject.contains(file))
+        {
             found.bad(
                 format!("`{name}` is about other files than the decision"),
                 COPY,
             );
         } else {
-            results.push(result.statement.predicate);
+            results.push(result.statement);
         }
     }
     results
@@ -382,7 +387,7 @@ fn runs(
     request: &VerifyRequest<'_>,
     vsa: &Vsa,
     terms: &Terms,
-    results: &[TestResult],
+    results: &[Statement<TestResult>],
     found: &mut Verification,
 ) {
     let Some(folder) = request.runs else {
@@ -394,7 +399,7 @@ fn runs(
     let good = || format!("{} runs are whole, as they were signed", results.len());
     found.section(good, |found| {
         for result in results {
-            let run = &result.run;
+            let run = &result.predicate.run;
             let path = folder.join(&run.id);
             if run.id.contains(['/', '\\']) || !path.is_dir() {
                 found.bad(
@@ -444,13 +449,15 @@ fn runs(
             );
         }
         for result in results {
-            let of = evidence.iter().find(|run| run.record.run == result.run.id);
-            let said = of.map(|run| TestResult::statement(terms, &again, run).predicate);
+            let of = evidence
+                .iter()
+                .find(|run| run.record.run == result.predicate.run.id);
+            let said = of.map(|run| TestResult::statement(terms, &again, run));
             if said.as_ref() != Some(result) {
                 found.bad(
                     format!(
                         "run `{}` says something else than was signed of it",
-                        result.run.id
+                        result.predicate.run.id
                     ),
                     COPY,
                 );

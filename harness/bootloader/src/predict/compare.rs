@@ -5,7 +5,7 @@ use super::forecast::{Forecast, State};
 use super::unsure::Cause;
 use crate::config::Config;
 use crate::flash::{Area, DeviceId};
-use crate::sim::SimFlash;
+use crate::sim::{Erases, SimFlash};
 
 /// The devices that are compared.
 pub(super) const DEVICES: [DeviceId; 3] =
@@ -34,6 +34,8 @@ pub struct Match {
     pub assumed: Vec<String>,
     /// What was only compared with a choice of values, and why.
     pub left_open: Vec<String>,
+    /// How often bootloaders and applications erased each sector on the way, where the flash that it began with counts.
+    pub erases: Erases,
 }
 
 /// Flash that is not as forecast: how it differs from the nearest that it may be.
@@ -99,6 +101,7 @@ impl Forecast<'_> {
                         notes: self.notes.clone(),
                         assumed: state.assumed.clone(),
                         left_open: state.left_open(self.config),
+                        erases: state.flash.erases(),
                     });
                 }
                 Some(mismatch) => {

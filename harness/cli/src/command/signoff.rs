@@ -163,12 +163,14 @@ fn check_empty(out: &Path) -> Result<(), CliError> {
     )
 }
 
-/// The date of this machine.
+/// The date of this machine, to the second.
 pub(crate) fn now() -> Result<Timestamp, CliError> {
-    SystemClock::new().wall().try_into().map_err(|_| {
-        CliError::bench("the clock shows no date that a sign-off can carry")
-            .with_help(Some("set the date of this machine"))
-    })
+    let now = Timestamp::try_from(SystemClock::new().wall());
+    now.and_then(|now| Timestamp::from_second(now.as_second()))
+        .map_err(|_| {
+            CliError::bench("the clock shows no date that a sign-off can carry")
+                .with_help(Some("set the date of this machine"))
+        })
 }
 
 /// A key that cannot be used.

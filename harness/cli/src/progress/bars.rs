@@ -131,6 +131,7 @@ impl Reporter for Bars {
             | EventKind::Power { .. }
             | EventKind::Button { .. }
             | EventKind::Probe { .. }
+            | EventKind::Wear(_)
             | EventKind::Flash(_) => {}
         }
         if let Some(finished) = self.tally.take(event) {

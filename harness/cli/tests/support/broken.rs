@@ -111,6 +111,14 @@ impl Board {
         self.radio.address()
     }
 
+    /// How often pages of both cores' flash have been erased.
+    pub(crate) fn page_erases(&self) -> u64 {
+        [Core::App, Core::Net]
+            .map(|core| self.dk.flash_wear(core).page_erases)
+            .iter()
+            .sum()
+    }
+
     /// Names of the radio's adapters.
     pub(crate) fn adapters(&self) -> &[String] {
         self.radio.adapters()

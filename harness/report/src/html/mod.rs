@@ -7,9 +7,12 @@
 //! Text from boards is made harmless three times: control characters are made visible, text is escaped or only ever set as
 //! text, and the page's content security policy allows no script but the one whose hash it names.
 
+mod bad;
 mod pack;
 mod page;
+mod parts;
 mod payload;
+mod tables;
 
 use crate::story::stories;
 use base64::Engine as _;

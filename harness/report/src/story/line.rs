@@ -111,14 +111,14 @@ impl LogLine {
                 action,
                 latency_us,
             } => {
-                let what = match action {
+                let text = match action {
                     PowerAction::On => "power on",
                     PowerAction::Off => "power off",
                     PowerAction::Cut => "power cut",
                 };
                 let text = match latency_us {
-                    Some(latency) => format!("{what}, done after {latency} µs"),
-                    None => what.to_owned(),
+                    Some(took) => format!("{text} (the switch took {} ms)", took.div_ceil(1000)),
+                    None => text.to_owned(),
                 };
                 (Some(board.as_str()), line(Kind::Power, text))
             }
@@ -160,6 +160,7 @@ impl LogLine {
             | EventKind::ScenarioFinished { .. }
             | EventKind::StepStarted { .. }
             | EventKind::StepFinished { .. }
+            | EventKind::Wear(_)
             | EventKind::Flash(_)
             | EventKind::UploadProgress { .. } => return None,
         })

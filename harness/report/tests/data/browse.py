@@ -1,6 +1,7 @@
 """Opens reports in headless Chromium as a person would: reads, filters, uses the keyboard, prints.
 
 usage: browse.py CHROMIUM hostile REPORT.html FOLDER     the report of tests/data/hostile.jsonl; screenshots and a PDF go to FOLDER
+       browse.py CHROMIUM any REPORT.html FOLDER         the report of any run in which something passed; a screenshot and a PDF go to FOLDER
        browse.py CHROMIUM large REPORT.html COUNT        a report of COUNT scenarios and one that was not run
 """
 
@@ -193,6 +194,23 @@ def browse_many(browser, report, count):
               f"{metrics['JSHeapUsedSize'] / 1e6:.0f} MB of heap and {metrics['Nodes']:.0f} nodes with the whole log open")
 
 
+def browse_any(browser, report, folder):
+    with Watched(browser, report, viewport={"width": 1200, "height": 900}) as page:
+        ready(page)
+        buttons = page.locator("#list tbody th button")
+        same(buttons.count() > 0, True, "scenarios are listed")
+        for number in range(min(3, buttons.count())):
+            buttons.nth(number).click()
+            page.wait_for_function(f"document.querySelectorAll('.panel').length === {number + 1}")
+        same(page.locator(".panel svg").count() > 0, True, "scenarios are opened")
+        page.click("#open-log")
+        page.wait_for_selector("#log-panel li", timeout=120_000)
+        no_barriers(page, "three scenarios and the log open")
+        page.screenshot(path=folder / "any.png", full_page=True)
+        page.pdf(path=folder / "any.pdf")
+        same((folder / "any.pdf").read_bytes()[:5], b"%PDF-", "prints to PDF")
+
+
 def main():
     chromium, what, report, last = sys.argv[1:]
     with sync_playwright() as playwright:
@@ -203,6 +221,10 @@ def main():
             read(browser, report)
             use_filters(browser, report)
             open_scenarios(browser, report, folder)
+        elif what == "any":
+            folder = pathlib.Path(last)
+            folder.mkdir(parents=True, exist_ok=True)
+            browse_any(browser, report, folder)
         else:
             browse_many(browser, report, int(last))
         browser.close()

@@ -33,8 +33,21 @@ pub struct RigFile {
     pub description: Option<String>,
     /// Its Bluetooth.
     pub bluetooth: BluetoothSpec,
+    /// How the wear of its boards' flash is kept.
+    pub wear: WearSpec,
     /// Its boards, at least one. Names are unique; virtual boards with a count are one entry here.
     pub boards: Vec<BoardSpec>,
+}
+
+/// How the wear of flash is kept over runs.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct WearSpec {
+    /// The folder with a file for each chip. Without it real boards have it in the user's data folder, and virtual ones,
+    /// which are new each time, have none.
+    pub ledger: Option<PathBuf>,
+    /// How often a page may have been erased for another scenario to run on its board.
+    pub budget: Option<u64>,
 }
 
 /// One entry under `boards:`.

@@ -5,12 +5,13 @@ use super::power::{Address, CutsWord, DEFAULT_COMMAND_SECONDS, Power};
 use super::{
     BluetoothSpec, BoardKind, BoardSpec, ButtonSpec, Cuts, ExternalFlash, PowerSpec, ProbeSelector,
     ProbeSpec, RealSpec, Recover, RigFile, RigFileError, Supply, TornSpec, UartPortSpec, UartSpec,
-    VirtualSpec,
+    VirtualSpec, WearSpec,
 };
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 use std::fmt;
 use std::marker::PhantomData;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -28,7 +29,15 @@ pub(super) struct Rig {
     rig: Checked<Name>,
     description: Option<String>,
     bluetooth: Option<Bluetooth>,
+    wear: Option<Wear>,
     boards: Vec<Board>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Wear {
+    ledger: Option<PathBuf>,
+    budget: Option<NonZeroU64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -268,6 +277,7 @@ impl Rig {
             Some(bluetooth) => bluetooth.check(path, text)?,
             None => BluetoothSpec::default(),
         };
+        let wear = self.wear.unwrap_or_default();
         let mut boards: Vec<BoardSpec> = Vec::with_capacity(self.boards.len());
         for (index, board) in self.boards.into_iter().enumerate() {
             let name = board.name.0.0.clone();
@@ -295,6 +305,10 @@ impl Rig {
             name: self.rig.0.0,
             description: self.description,
             bluetooth,
+            wear: WearSpec {
+                ledger: wear.ledger,
+                budget: wear.budget.map(NonZeroU64::get),
+            },
             boards,
         })
     }

@@ -72,6 +72,8 @@ pub struct Programmed {
     pub changed: usize,
     /// Of these, pages that had to be erased.
     pub erased: usize,
+    /// The first addresses of the pages that were erased.
+    pub erased_pages: Vec<u32>,
     /// Words of UICR that were programmed.
     pub uicr_words: usize,
     /// Bytes of flash that were compared with what they should be, and are.
@@ -146,6 +148,7 @@ impl Programmed {
             pages: self.pages + other.pages,
             changed: self.changed + other.changed,
             erased: self.erased + other.erased,
+            erased_pages: [self.erased_pages, other.erased_pages.clone()].concat(),
             uicr_words: self.uicr_words + other.uicr_words,
             verified: self.verified + other.verified,
         }
@@ -194,6 +197,10 @@ fn program_external(
             pages: sectors.len(),
             changed,
             erased: concerned(sectors, &changes, Change::erases).len(),
+            erased_pages: concerned(sectors, &changes, Change::erases)
+                .iter()
+                .map(|sector| sector.address)
+                .collect(),
             uicr_words: 0,
             verified: all,
         })
@@ -252,6 +259,7 @@ fn session_program(
         pages: pages.len(),
         changed,
         erased: erase.len(),
+        erased_pages: erase.iter().map(|page| page.address).collect(),
         uicr_words: missing_words.len(),
         verified: size(pages.iter()),
     })

@@ -30,15 +30,12 @@ pub(super) fn run(context: &mut Context<'_>, expect: &ExpectConsole) -> Checked 
             ),
         )),
         (Waited::TimedOut, Presence::Absent) => Ok(()),
-        (Waited::TimedOut, Presence::Present) => Err(Trouble::fail(
-            FailKind::Console,
-            format_args!(
-                "no `{}` on the {} console within {:?}; {}",
-                expect.text,
-                expect.core,
-                expect.within,
-                context.last_line(expect.core)
-            ),
-        )),
+        (Waited::TimedOut, Presence::Present) => Err(context.line_missing(format_args!(
+            "no `{}` on the {} console within {:?}; {}",
+            expect.text,
+            expect.core,
+            expect.within,
+            context.last_line(expect.core)
+        ))),
     }
 }

@@ -6,7 +6,7 @@
 use crate::console::Waited;
 use crate::context::Context;
 use crate::trouble::{Checked, Trouble};
-use hil_record::{ErrorKind, Evidence, FailKind, PowerAction};
+use hil_record::{ErrorKind, Evidence, PowerAction};
 use hil_scenario::PowerCut;
 use std::time::Duration;
 
@@ -24,8 +24,7 @@ pub(super) fn run(context: &mut Context<'_>, step: &PowerCut) -> Checked {
         Waited::Found(line, behind) => (line, behind),
         Waited::Cancelled => return Err(Trouble::Cancelled),
         Waited::TimedOut => {
-            return Err(Trouble::fail(
-                FailKind::Console,
+            return Err(context.line_missing(
                 format_args!(
                     "no `{}` on the {core} console within {:?}, so there was no moment to cut the power at; {}",
                     step.at.console,

@@ -177,21 +177,23 @@ impl Terms {
     /// The files that are signed off, each once.
     #[must_use]
     pub fn files(&self) -> Vec<NamedDigest> {
-        let mut files: Vec<NamedDigest> = self
-            .firmware
-            .iter()
-            .flat_map(|set| {
-                let named = set.files.iter().cloned();
-                named.map(|file| match self.firmware.len() {
-                    1 => file,
-                    // Several sets have files of one name.
-                    _ => NamedDigest {
-                        name: format!("{}/{}", set.name, file.name),
-                        ..file
-                    },
-                })
-            })
-            .collect();
+        self.files_of(|_| true)
+    }
+
+    /// Those of some of its sets.
+    pub(crate) fn files_of(&self, wanted: impl Fn(&SetTerms) -> bool) -> Vec<NamedDigest> {
+        // Several sets have files of one name.
+        let name = |set: &SetTerms, file: &NamedDigest| match self.firmware.len() {
+            1 => file.name.clone(),
+            _ => format!("{}/{}", set.name, file.name),
+        };
+        let mut files: Vec<NamedDigest> = Vec::new();
+        for set in self.firmware.iter().filter(|set| wanted(set)) {
+            files.extend(set.files.iter().map(|file| NamedDigest {
+                name: name(set, file),
+                sha256: file.sha256,
+            }));
+        }
         files.sort();
         files.dedup();
         files

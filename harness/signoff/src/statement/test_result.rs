@@ -50,7 +50,7 @@ impl Predicate for TestResult {
 }
 
 impl TestResult {
-    /// What a run that was judged found, as a statement about the release's files.
+    /// What a run that was judged found, as a statement about those of the release's files that it ran.
     #[must_use]
     pub fn statement(terms: &Terms, judgement: &Judgement, run: &Evidence) -> Statement<Self> {
         let record = &run.record;
@@ -98,6 +98,10 @@ impl TestResult {
                 tool: format!("{} {}", record.tool.name, record.tool.version),
             },
         };
-        Statement::new(&terms.files(), predicate)
+        let ran = terms.files_of(|set| {
+            let digest = set.digest.to_string();
+            record.firmware.iter().any(|info| info.digest == digest)
+        });
+        Statement::new(&ran, predicate)
     }
 }
