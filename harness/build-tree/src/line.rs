@@ -49,10 +49,14 @@ impl Origin {
                 tree.folder.text(&file, MAX_HEADER_BYTES)
             };
             if let Some(header) = text("app_version.h")? {
-                origin.build = origin.build.or(defined(&header, "APP_BUILD_VERSION"));
+                origin.build = origin
+                    .build
+                    .or_else(|| defined(&header, "APP_BUILD_VERSION"));
             }
             if let Some(header) = text("ncs_version.h")? {
-                origin.sdk = origin.sdk.or(defined(&header, "NCS_VERSION_STRING"));
+                origin.sdk = origin
+                    .sdk
+                    .or_else(|| defined(&header, "NCS_VERSION_STRING"));
             }
         }
         Ok(origin)
