@@ -35,20 +35,27 @@ fn a_set_is_the_same_bytes_every_time() {
         })
         .collect();
     insta::assert_snapshot!(digests.join("\n"), @r"
-    swap-move-ecdsa-ec256        ce4fbf11e85daeab203ae4a6d9f323b6a6776a268e307e785965dfb236e52dab
-    overwrite-rsa2048            2c826b4eed1bf5a34c2ea2732959c92e23152ff1e9994ae3386c7b650f781ca4
-    swap-move-external           554926177d69bc1d5c3b26cab0cdda7e78487e28ec85a26fc2bd6ed12e4cf674
-    swap-offset-ecdsa-ec256      26b0ea8a1ff3804a4f58e93b785e07ae0424dee72a3befa636317ef1950dd808
-    swap-scratch-ecdsa-ec256     8ca78509f58df8d5d47ae44cab6d46b7dc92ed7b0d32369dc5dacd1e7059e975
-    swap-move-ed25519-x25519     1cfe54807252307e97c0bf6d5f3054544a695a8d1eb07113a3c1e2ce64051cbc
-    swap-move-rsa2048            388a2704362f15d98eb02fa9ced3dd71b14928d2b9023e62943d067c019d05a3
-    swap-move-single-core        d84662bc98f984719a9811a1788f95a28f5a32e6b790af0596f00ed97cfd3bed
-    swap-move-security-counter   59ae1c3a08258049da8b075908f0b43fa83c220a74cf2487f7589c0caa2e17bb
-    simultaneous-overwrite       5833b47cf826b16f311283059cb23f2481ce7a033ae1a1fd968e8c7d8474e0cc
-    simultaneous-swap            4b02dd35dc5232d62fb8295268875f51fe2b5ca03dccb0d667d6c7453ae27980
-    simultaneous-internal        da0a7a5ccff37027df1277d02c4050398084782c9709141e735d23fa2a39c841
-    simultaneous-old-b0n         8cdfc5dfe1ce06e0fc5d4faa24d34d1ad7fc19ca7c27ede1425b1a7cfb068893
-    swap-move-b0n-counter        1ed8ef07cacb149fe0a02fb08cb8cbf64c6908444e1b3b4e897eacd823918848
+    swap-move-ecdsa-ec256        2663429139efae75f7f25bc7511ebcd785ed8d72e53f3db94ad95f0af99dc903
+    overwrite-rsa2048            d7d04b2bd616ab36d88f9ae10eca46c8a7eb7a9905ae0879f7020939c205e83c
+    swap-move-external           bbcff6c0ff1933c50f040c2822db1cd78e8f1c85fd81cadc2d97c962741d3e01
+    swap-offset-ecdsa-ec256      5f0d7e2d1075f7c1d2420fbd1ecd1abb43ac07f430ea20581518df3c20860bb1
+    swap-scratch-ecdsa-ec256     e4eb3a19328a6e7ee55341ff456db18490360b14c65c5a4879cb9c8c4261db92
+    swap-move-ed25519-x25519     0d290946e7363e5e521e98e49892e36457bae63fab7b9dda6c479b2977a9f724
+    swap-move-rsa2048            2a006d046ad773ebd7570a8570b0f809824547fee1a193c618818690274a83c7
+    swap-move-single-core        4d8b536db4e63354b3e88dc04b487eef4f07350337d2b33ebbc31534b160ced6
+    swap-move-security-counter   cde0b27a7dfe114ca5f74ff7e134e7613a2b9a13bdae125890ea1085862c4bb1
+    simultaneous-overwrite       9bef2e48f97bab89e7b1b2202b539699ca57b507e6ad9c828343631b27843dd5
+    simultaneous-swap            7770e953297ded73f2a42c6184f9e25e742e0e8196699663580e1a06b228ccb7
+    simultaneous-internal        78c8dce144d901576a439f8e22025ab755cfd8c1684ff023c526f7c9464cba9d
+    simultaneous-old-b0n         37e2261d4775e4f8714d71bc93e24cfc38892c58281ea3000616c41913897198
+    swap-move-b0n-counter        7cc3679da8ed268b699bf695fa446618c6027fbd0098692f376d73deff3ff879
+    sdk-2.3                      6c349119b86a219667bcc18485ac10b093fb49c0a08cc383b53092a9e5ac355a
+    sdk-2.5                      ef51453cdc160ca7bca388cbb24ade1a3bc77b240b3a95347498112a4a2a6786
+    sdk-2.7                      cb5fcf523e33a5fdf0123705463d78914990d8f56e8a13e6d78f9b40290473aa
+    sdk-2.9                      f31b77aff82d970fb92912c6175a1af7448667bac7046504dba9b8269c39266a
+    sdk-2.9-overwrite            b3947a5459a1fda35fd3aceaf7fe3085ab715f35d56a27e22903c1d356196eec
+    sdk-3.4                      acb8e17987f2097053be23b77756515f550cb4ce82c970ef8dc666c019384ba1
+    few-sectors                  3fabdb5f742c0e8e73ccab6e19ba9821ccd83385307dc32d1b15f52b9b5addda
     ");
 }
 
