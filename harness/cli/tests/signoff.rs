@@ -1,6 +1,11 @@
 //! A release is signed off from real runs of virtual boards, verified, and refused; and implementations that nobody here
 //! wrote read what was signed.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests: a panic is a failed test"
+)]
+
 mod support;
 
 use ed25519_dalek::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _};
@@ -382,7 +387,10 @@ fn every_requirement_that_a_scenario_of_the_library_names_is_in_the_requirements
     let missing: Vec<String> = scenarios
         .iter()
         .flat_map(|scenario| {
-            let named = scenario.requirements.iter().map(|id| id.as_str());
+            let named = scenario
+                .requirements
+                .iter()
+                .map(hil_scenario::RequirementId::as_str);
             let unknown = named.filter(|id| !ids.contains(id));
             unknown.map(|id| format!("{id}, which `{}` names", scenario.name))
         })

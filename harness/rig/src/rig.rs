@@ -284,8 +284,7 @@ impl Opening<'_> {
                     real,
                     radio,
                     self.options,
-                    Some(lease),
-                    None,
+                    Backing::Leased(lease),
                     self.wear(ledger),
                 ));
             }
@@ -342,8 +341,7 @@ impl Opening<'_> {
                         &real,
                         radio,
                         self.options,
-                        None,
-                        Some(Arc::clone(&process)),
+                        Backing::Started(Arc::clone(&process)),
                         self.wear(self.file.wear.ledger.clone()),
                     ));
                 }
@@ -479,6 +477,12 @@ fn description(spec: &BoardSpec, process: &Option<Arc<VirtualProcess>>) -> Optio
     }
 }
 
+/// What keeps a board ours: the lease of a real one, or the process that a virtual one is in.
+enum Backing {
+    Leased(Lease),
+    Started(Arc<VirtualProcess>),
+}
+
 impl Board {
     fn new(
         name: String,
@@ -486,10 +490,13 @@ impl Board {
         real: &RealSpec,
         radio: Option<Radio>,
         options: &RigOptions,
-        lease: Option<Lease>,
-        process: Option<Arc<VirtualProcess>>,
+        backing: Backing,
         wear: WearSpec,
     ) -> Self {
+        let (lease, process) = match backing {
+            Backing::Leased(lease) => (Some(lease), None),
+            Backing::Started(process) => (None, Some(process)),
+        };
         let probe = Arc::new(ProbeSession::new(ProbeConfig {
             board: name.clone(),
             selector: real.probe.selector.clone(),

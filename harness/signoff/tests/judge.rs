@@ -1,5 +1,10 @@
 //! What a judgement refuses, with its reason, and what it lets pass.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests: a panic is a failed test"
+)]
+
 mod support;
 
 use hil_record::{ErrorKind, FailKind, Outcome};

@@ -1,5 +1,10 @@
 //! Mistakes in a policy, shown with their line and what to do.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests: a panic is a failed test"
+)]
+
 use hil_signoff::Policy;
 
 const GOOD: &str = "\

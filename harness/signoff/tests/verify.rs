@@ -1,5 +1,10 @@
 //! What a verification refuses, with its reason.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests: a panic is a failed test"
+)]
+
 mod support;
 
 use hil_signoff::{

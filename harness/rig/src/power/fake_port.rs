@@ -1,5 +1,10 @@
 //! A serial port with a test at its other end.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests: a panic is a failed test"
+)]
+
 use crate::file::{UartPortSpec, UartSpec};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::OpenptFlags;

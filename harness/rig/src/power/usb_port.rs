@@ -147,6 +147,11 @@ pub(crate) fn ykush(program: &str, board: Option<&str>, serial: &str, port: u8) 
 
 #[cfg(all(test, unix))]
 mod tests {
+    #![expect(
+        clippy::unwrap_used,
+        reason = "helpers of tests: a panic is a failed test"
+    )]
+
     use super::*;
     use crate::error::Purpose;
     use hil_clock::SystemClock;

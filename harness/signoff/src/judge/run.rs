@@ -35,7 +35,7 @@ pub(super) fn judge(terms: &Terms, runs: &[Evidence], at: Timestamp) -> Vec<Refu
     for set in &terms.firmware {
         let ran = runs
             .iter()
-            .flat_map(|run| sets(run))
+            .flat_map(sets)
             // Another one of that name is told already.
             .any(|info| info.digest == set.digest.to_string() || info.name == set.name);
         if !ran {

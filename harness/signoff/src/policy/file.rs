@@ -182,7 +182,11 @@ impl Policy {
             .enumerate()
             .map(|(index, waiver)| Ok((waiver.checked(&document, index)?, waiver)))
             .collect::<Result<_, FileError>>()?;
-        let folder = document.path().parent().unwrap_or(Path::new("")).to_owned();
+        let folder = document
+            .path()
+            .parent()
+            .unwrap_or_else(|| Path::new(""))
+            .to_owned();
         let whole = |paths: Vec<PathBuf>| paths.iter().map(|path| folder.join(path)).collect();
         Ok(Self {
             name: raw.policy,

@@ -270,7 +270,7 @@ impl Policy {
     fn means_something(&self, library: &[Scenario]) -> Result<(), FileError> {
         let names: Vec<&str> = library
             .iter()
-            .flat_map(|scenario| scenario.variants())
+            .flat_map(Scenario::variants)
             .map(|variant| variant.name.as_str())
             .collect();
         let rules = self.require.iter().map(|rule| &rule.scenario);
