@@ -1,8 +1,7 @@
 //! Nordic's Power Profiler Kit II: a supply (or a switch in the line of another one) that measures microamperes.
 //!
 //! It is a serial port on USB with commands of one byte and arguments; it acknowledges nothing, so what it did is only
-//! known from what flows. Sources: `NordicSemiconductor/pc-nrfconnect-ppk src/constants.ts` and `src/device/serialDevice.ts`,
-//! `IRNAS/ppk2-api-python src/ppk2_api/ppk2_api.py`. The crate `ppk2` (0.1.3) waits without deadlines, so it is not used.
+//! known from what flows. Source: `IRNAS/ppk2-api-python src/ppk2_api/ppk2_api.py`. Not tried on a real one yet.
 
 mod measure;
 

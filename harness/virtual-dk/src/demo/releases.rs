@@ -450,7 +450,10 @@ impl Network {
                 }
                 _ => "a good, encrypted update of the network core to 2.0.0",
             };
-            releases.push(Release::of("net-encrypted", summary).net(image));
+            // b0n would refuse it, if it ever got there.
+            let useless = build.network_core == NetworkCore::Pcd;
+            let release = Release::of("net-encrypted", summary).refused_if(useless);
+            releases.push(release.net(image));
         }
         if build.network_version_check || build.b0n.least_version.is_some() {
             releases.push(
