@@ -35,27 +35,27 @@ fn a_set_is_the_same_bytes_every_time() {
         })
         .collect();
     insta::assert_snapshot!(digests.join("\n"), @r"
-    swap-move-ecdsa-ec256        2663429139efae75f7f25bc7511ebcd785ed8d72e53f3db94ad95f0af99dc903
+    swap-move-ecdsa-ec256        a577f199c54da07759739ddfebd603cf33dc34cb2809b3fcd2c0d34f258ee7d3
     overwrite-rsa2048            d7d04b2bd616ab36d88f9ae10eca46c8a7eb7a9905ae0879f7020939c205e83c
     swap-move-external           bbcff6c0ff1933c50f040c2822db1cd78e8f1c85fd81cadc2d97c962741d3e01
-    swap-offset-ecdsa-ec256      5f0d7e2d1075f7c1d2420fbd1ecd1abb43ac07f430ea20581518df3c20860bb1
-    swap-scratch-ecdsa-ec256     e4eb3a19328a6e7ee55341ff456db18490360b14c65c5a4879cb9c8c4261db92
-    swap-move-ed25519-x25519     0d290946e7363e5e521e98e49892e36457bae63fab7b9dda6c479b2977a9f724
-    swap-move-rsa2048            2a006d046ad773ebd7570a8570b0f809824547fee1a193c618818690274a83c7
+    swap-offset-ecdsa-ec256      90763ed710438f0d1171854eb5cda7cdcd8f1321ac6685aca1d853f605aa4ec9
+    swap-scratch-ecdsa-ec256     b56327a2dbb55bb75bc2e4ba421c45a9b7856ad15d56dbaa04d9ea8779ee1c62
+    swap-move-ed25519-x25519     fe420b8f00eed2ea17402cc97ee3c02493c024176255bc47093abf4bc13b6dce
+    swap-move-rsa2048            f70660eaf595b98940bb4ba0ad692c434c5d76c8df9b3158896638bfd79cdacb
     swap-move-single-core        4d8b536db4e63354b3e88dc04b487eef4f07350337d2b33ebbc31534b160ced6
-    swap-move-security-counter   cde0b27a7dfe114ca5f74ff7e134e7613a2b9a13bdae125890ea1085862c4bb1
+    swap-move-security-counter   2e8ddecf205a3ca9174d6a03e5adc332de274c78602f692edf64b7c476f70c43
     simultaneous-overwrite       9bef2e48f97bab89e7b1b2202b539699ca57b507e6ad9c828343631b27843dd5
     simultaneous-swap            7770e953297ded73f2a42c6184f9e25e742e0e8196699663580e1a06b228ccb7
     simultaneous-internal        78c8dce144d901576a439f8e22025ab755cfd8c1684ff023c526f7c9464cba9d
     simultaneous-old-b0n         37e2261d4775e4f8714d71bc93e24cfc38892c58281ea3000616c41913897198
-    swap-move-b0n-counter        7cc3679da8ed268b699bf695fa446618c6027fbd0098692f376d73deff3ff879
-    sdk-2.3                      6c349119b86a219667bcc18485ac10b093fb49c0a08cc383b53092a9e5ac355a
-    sdk-2.5                      ef51453cdc160ca7bca388cbb24ade1a3bc77b240b3a95347498112a4a2a6786
-    sdk-2.7                      cb5fcf523e33a5fdf0123705463d78914990d8f56e8a13e6d78f9b40290473aa
-    sdk-2.9                      f31b77aff82d970fb92912c6175a1af7448667bac7046504dba9b8269c39266a
+    swap-move-b0n-counter        27a88de8c305c1c9fa0b1f73dd6c178562c750862a2f827fe91ad62e4830a315
+    sdk-2.3                      6edb880c29ed5622ec0e02dbf01139505dbcfedd2a47fd20a02e2495a52fec5e
+    sdk-2.5                      dd7a049aab6623e24407bd68cfa27aef1f86f1252e69d11bbc290881030372c4
+    sdk-2.7                      87c76bb034de216d64be68676a23535aff834e2b84d6ff48026b0a0f5f32b23a
+    sdk-2.9                      41cb570993b7546930ebb71303ea8a0611df340fbd6f6fd035225add81c3cdab
     sdk-2.9-overwrite            b3947a5459a1fda35fd3aceaf7fe3085ab715f35d56a27e22903c1d356196eec
-    sdk-3.4                      acb8e17987f2097053be23b77756515f550cb4ce82c970ef8dc666c019384ba1
-    few-sectors                  3fabdb5f742c0e8e73ccab6e19ba9821ccd83385307dc32d1b15f52b9b5addda
+    sdk-3.4                      945a14dadfb928123f202e195fcf58343b238e0f0ca7c1cd74e23ff964feca79
+    few-sectors                  bc03001c4619f25271e685509da12176a79b7219a48c315fb01cce201656d152
     ");
 }
 
