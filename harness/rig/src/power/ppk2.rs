@@ -219,11 +219,6 @@ impl PowerSwitch for Ppk2Switch {
 
 #[cfg(all(test, unix))]
 mod tests {
-    #![expect(
-        clippy::unwrap_used,
-        reason = "helpers of tests: a panic is a failed test"
-    )]
-
     use super::super::fake_port::FakePort;
     use super::*;
     use hil_clock::SystemClock;
