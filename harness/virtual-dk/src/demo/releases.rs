@@ -439,6 +439,7 @@ impl Network {
                     "net-linked-for-app",
                     "network firmware that was linked for the application's place: nothing tells it from an application",
                 )
+                .refused()
                 .net(make.net_image(&make.net_linked_for_app(), version)),
             );
         }

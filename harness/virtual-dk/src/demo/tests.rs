@@ -35,27 +35,27 @@ fn a_set_is_the_same_bytes_every_time() {
         })
         .collect();
     insta::assert_snapshot!(digests.join("\n"), @r"
-    swap-move-ecdsa-ec256        a577f199c54da07759739ddfebd603cf33dc34cb2809b3fcd2c0d34f258ee7d3
-    overwrite-rsa2048            d7d04b2bd616ab36d88f9ae10eca46c8a7eb7a9905ae0879f7020939c205e83c
+    swap-move-ecdsa-ec256        73b91a5b0d35cf870e993684fa05de4c94ef604bd5fa8e93dbecb052e635802d
+    overwrite-rsa2048            e40f8bc405d4deffb40fb7132797d33f473972a362a6fc00a6132b3a5bf86e96
     swap-move-external           bbcff6c0ff1933c50f040c2822db1cd78e8f1c85fd81cadc2d97c962741d3e01
-    swap-offset-ecdsa-ec256      90763ed710438f0d1171854eb5cda7cdcd8f1321ac6685aca1d853f605aa4ec9
-    swap-scratch-ecdsa-ec256     b56327a2dbb55bb75bc2e4ba421c45a9b7856ad15d56dbaa04d9ea8779ee1c62
-    swap-move-ed25519-x25519     fe420b8f00eed2ea17402cc97ee3c02493c024176255bc47093abf4bc13b6dce
-    swap-move-rsa2048            f70660eaf595b98940bb4ba0ad692c434c5d76c8df9b3158896638bfd79cdacb
+    swap-offset-ecdsa-ec256      2007290b5d07662ef75a11a3cf191b6c7a6ff6b674e372c0b0de406e66613bc2
+    swap-scratch-ecdsa-ec256     3f16a8fc24072c5b90741b7428cea6c85de824d6b6de506a45e0750c0a024277
+    swap-move-ed25519-x25519     2e74452fc03e94412a395ea7d0a44973ad6bfed1f22c2c34758d2899d7568795
+    swap-move-rsa2048            697fd9acf3f989194d2b6c3da987f29f0de7ced93304dcded3a82e1c9b10f0ed
     swap-move-single-core        4d8b536db4e63354b3e88dc04b487eef4f07350337d2b33ebbc31534b160ced6
-    swap-move-security-counter   2e8ddecf205a3ca9174d6a03e5adc332de274c78602f692edf64b7c476f70c43
+    swap-move-security-counter   9fe0835ab820978d5cc9afccf83a280c74ea0314bab6b4bb984e53715be71ac5
     simultaneous-overwrite       9bef2e48f97bab89e7b1b2202b539699ca57b507e6ad9c828343631b27843dd5
     simultaneous-swap            7770e953297ded73f2a42c6184f9e25e742e0e8196699663580e1a06b228ccb7
     simultaneous-internal        78c8dce144d901576a439f8e22025ab755cfd8c1684ff023c526f7c9464cba9d
     simultaneous-old-b0n         37e2261d4775e4f8714d71bc93e24cfc38892c58281ea3000616c41913897198
-    swap-move-b0n-counter        27a88de8c305c1c9fa0b1f73dd6c178562c750862a2f827fe91ad62e4830a315
-    sdk-2.3                      6edb880c29ed5622ec0e02dbf01139505dbcfedd2a47fd20a02e2495a52fec5e
-    sdk-2.5                      dd7a049aab6623e24407bd68cfa27aef1f86f1252e69d11bbc290881030372c4
-    sdk-2.7                      87c76bb034de216d64be68676a23535aff834e2b84d6ff48026b0a0f5f32b23a
-    sdk-2.9                      41cb570993b7546930ebb71303ea8a0611df340fbd6f6fd035225add81c3cdab
-    sdk-2.9-overwrite            b3947a5459a1fda35fd3aceaf7fe3085ab715f35d56a27e22903c1d356196eec
-    sdk-3.4                      945a14dadfb928123f202e195fcf58343b238e0f0ca7c1cd74e23ff964feca79
-    few-sectors                  bc03001c4619f25271e685509da12176a79b7219a48c315fb01cce201656d152
+    swap-move-b0n-counter        47f38e4ba29da8029ea713ff358f3473ac0c96d24cb5a4b56d22e4dcd98ce3b6
+    sdk-2.3                      ccba2fd1b09dc23700d95475ec561b0a1d135806e7a5bd94d018d71bfa5531d0
+    sdk-2.5                      1587b9b71a0f5b86750c1809ec72d0242b950b89048077e04f74c5b346152050
+    sdk-2.7                      b8e1e199d592f4b879aa6993eec31e1e5034d27970ce9b60b283ddd6f6655ff6
+    sdk-2.9                      8121b94231420d6519c1ec93b9ea06b0b4004903e2685f2586f272f7490c023e
+    sdk-2.9-overwrite            d048f9ada9371cc6235a6ecf3c4092285a1b210e371eb49a21a03188608558b1
+    sdk-3.4                      f9755d2b4cf7f004d801e52e1ba8924d6a2aef55f20f02ced6a6df7fdb40f0bd
+    few-sectors                  15c65ad0a3d97e406cc3eaa1365fa6a76fa5391b37a22a8418b4e4d33725da3b
     ");
 }
 
