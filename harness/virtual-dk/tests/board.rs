@@ -5,8 +5,9 @@ mod bench;
 use bench::{Serial, Supply, attach, flash, greeting_board, program_of, start, try_attach};
 use hil_clock::{Clock as _, SystemClock};
 use probe_rs::{CoreStatus, MemoryInterface, Permissions};
+use std::sync::Arc;
 use std::time::Duration;
-use virtual_dk::bus::Core;
+use virtual_dk::bus::{Core, CoreBus, Firmware, Stopped};
 use virtual_dk::{Power, Speed, VirtualDk, VirtualDkOptions};
 
 /// A board that is off, so that its serial ports can be opened before it says anything.
@@ -118,6 +119,42 @@ fn a_halted_core_is_silent_and_answers_when_it_is_resumed() {
         core.run().unwrap();
     }
     assert_eq!(app.line(), "WAITING");
+}
+
+/// Says so, and erases a page.
+struct Eraser;
+
+impl Firmware for Eraser {
+    fn run(&self, bus: &mut dyn CoreBus) -> Stopped {
+        if bus.core() == Core::App && bus.uart_write(b"erasing\n").is_ok() {
+            // Once the core is stopped there is nothing more to do either way.
+            let _ = bus.flash_erase(0x8000, 0x1000);
+        }
+        bus.hang()
+    }
+}
+
+#[test]
+fn an_erase_that_is_under_way_ends_although_its_core_is_halted() {
+    let options = VirtualDkOptions {
+        power: Power::Off,
+        // A page takes almost a second.
+        speed: Speed::Factor(0.1),
+        ..greeting_board()
+    };
+    let dk = VirtualDk::start(options, Arc::new(Eraser)).unwrap();
+    let mut app = app_port(&dk);
+    dk.set_power(Power::On);
+    assert_eq!(app.line(), "erasing");
+    let mut session = attach(&dk);
+    let mut core = session.core(0).unwrap();
+    core.halt(Duration::from_secs(10)).unwrap();
+    // A probe that programs now waits for NVMC.READY.
+    let clock = SystemClock::new();
+    let deadline = clock.now() + bench::PATIENCE;
+    while core.read_word_32(0x5003_9400).unwrap() & 1 == 0 {
+        assert!(clock.now() < deadline, "the flash is busy for ever");
+    }
 }
 
 #[test]

@@ -62,7 +62,8 @@ impl CoreHandle {
     }
 
     /// Does `count` operations one after the other, each of which takes `each` of board time and is visible
-    /// from its end. When the core is stopped, the one under way has not happened, unless the board tears it.
+    /// from its end. When the core is stopped, the one under way has not happened, unless the board tears it; when it is
+    /// halted, the one under way ends.
     fn operate(
         &self,
         count: usize,
@@ -83,12 +84,34 @@ impl CoreHandle {
         let mut start = board.clock.now();
         let mut done = 0;
         loop {
-            if state.chip.gate(self.core, self.epoch) != Gate::Go {
-                state = self.resume(state)?;
-                // The operation that the halt interrupted starts again.
-                start = board.clock.now();
-                let already = outside.saturating_mul(done as u32);
-                start = hil_clock::Instant::from_start(start.since_start().saturating_sub(already));
+            match state.chip.gate(core, self.epoch) {
+                Gate::Go => {}
+                Gate::Stopped => return Err(Stopped),
+                // The core is halted, and its flash ends what it has begun: READY comes whoever asks for it.
+                Gate::Wait => {
+                    let elapsed = board.clock.now().saturating_since(start);
+                    let end = outside.saturating_mul(done as u32 + 1);
+                    if done < count && elapsed < end {
+                        state.chip.set_under_way(core, Some(what(done)));
+                        state = board.wait(state, Some(end.saturating_sub(elapsed)));
+                        continue;
+                    }
+                    if done < count {
+                        apply(&mut state.chip, done);
+                        done += 1;
+                    }
+                    state.chip.set_under_way(core, None);
+                    state.chip.set_flash_busy(core, false);
+                    state = self.resume(state)?;
+                    if done == count {
+                        break;
+                    }
+                    state.chip.set_flash_busy(core, true);
+                    start = board.clock.now();
+                    let already = outside.saturating_mul(done as u32);
+                    start =
+                        hil_clock::Instant::from_start(start.since_start().saturating_sub(already));
+                }
             }
             let elapsed = board.clock.now().saturating_since(start);
             let finished = if outside.is_zero() {
