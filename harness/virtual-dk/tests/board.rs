@@ -361,7 +361,7 @@ fn a_port_that_is_taken_is_named() {
             power_port: port,
             ..greeting_board()
         },
-        std::sync::Arc::new(bench::Greeter),
+        Arc::new(bench::Greeter),
     )
     .err()
     .unwrap();
