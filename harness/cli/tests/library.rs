@@ -40,7 +40,11 @@ fn the_library_passes_on_several_boards_and_the_reports_say_so() {
         .collect();
     expected.sort_unstable();
     ran.sort_unstable();
+    // How many releases there are is known when a firmware set is: the list has one of their pairs.
+    ran.retain(|name| !name.starts_with("version-matrix[") || expected.contains(name));
     assert_eq!(ran, expected);
+    let pairs = record.grids.iter().map(|grid| grid.cells.len());
+    assert_eq!(pairs.sum::<usize>(), 9, "{:?}", record.grids);
     assert_eq!(record.ending, Ending::Complete);
     assert_eq!(record.rig.boards.len(), BOARDS);
     for board in &record.rig.boards {
