@@ -157,7 +157,7 @@ mod tests {
         let error = erase_pages(&mut bus, Core::App, &[0x7000], &mut |_| {}).unwrap_err();
         assert_eq!(
             fault(&error),
-            "erasing the page at 0x00007000 did not happen within 1s"
+            "erasing the page at 0x00007000 did not happen within 10s"
         );
         assert_eq!(bus.writes().last(), Some(&(APP + CONFIG, CONFIG_READ)));
     }
