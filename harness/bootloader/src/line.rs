@@ -284,7 +284,7 @@ impl Line {
 /// The network core, and where images run.
 impl Line {
     /// Whether only what lies in the network core's application partition is for the network core; before, everything
-    /// above the start of its flash.
+    /// above the start of its flash. Cipher text that is taken for a reset vector mostly is.
     pub(crate) fn knows_network_partition(self) -> bool {
         self > Self::Nordic27
     }

@@ -10,7 +10,7 @@
 use hil_image::network::FirmwareInfo;
 
 use crate::address::RESET_VECTOR;
-use crate::config::{AddressCheck, DowngradePrevention, Mode, NetworkCore};
+use crate::config::{AddressCheck, Config, DowngradePrevention, Mode, NetworkCore};
 use crate::flash::{DeviceId, FlashError};
 use crate::header::{HEADER_LEN, Header};
 use crate::io::{EraseOrder, OrAssert, Step, Stop};
@@ -28,6 +28,19 @@ pub const RAM_FLASH_ADDRESS: u32 = 0x2001_0000;
 /// How much of an image is looked through for its `fw_info`, in bytes (ours: `CONFIG_PCD_VERSION_PAGE_BUF_SIZE`, whose default
 /// we do not know; enough for the place where every published build has it).
 const VERSION_WINDOW: usize = 2048;
+
+impl Config {
+    /// Whether this word, in the place of a candidate's reset vector, makes MCUboot take the candidate for network firmware in
+    /// a slot that both cores share. It looks at what lies in flash: of an encrypted image that is cipher text.
+    #[must_use]
+    pub fn is_network_vector(&self, word: u32) -> bool {
+        if self.line.knows_network_partition() {
+            self.network_slot.contains(word)
+        } else {
+            word > NETWORK_FLASH
+        }
+    }
+}
 
 impl Loader<'_> {
     /// Whether the image in the secondary slot runs on the network core; the error says why that cannot be told.
@@ -50,14 +63,10 @@ impl Loader<'_> {
             Ok(bytes) => u32::from_le_bytes(bytes),
             Err(error) => return Ok(Err(reason(&error))),
         };
-        Ok(Ok(if self.line().knows_network_partition() {
-            self.io.config.network_slot.contains(vector)
-        } else {
-            vector > NETWORK_FLASH
-        }))
+        Ok(Ok(self.io.config.is_network_vector(vector)))
     }
 
-    /// Has b0n copy the payload, then forgets the request: since SDK 3.4 whatever came of it, before only a request that was
+    /// Has b0n copy the payload, then forgets the request: after SDK 3.4 whatever came of it, before only a request that was
     /// met, and only where the code to do it is compiled in: not in overwrite mode, nor with swap-using-offset.
     pub(crate) fn update_network_core(&mut self) -> Step<SwapType> {
         let header = self.header(SECONDARY);

@@ -139,6 +139,38 @@ fn a_missing_security_counter() {
 }
 
 #[test]
+fn an_encrypted_application_that_is_taken_for_network_firmware() {
+    let set = Set::new(Update::SwapEncrypted).with("line: nordic-2.9", "line: nordic-2.7");
+    insta::assert_snapshot!(set.told());
+}
+
+#[test]
+fn network_firmware_below_the_counter_of_b0n() {
+    let set = Set::new(Update::Swap).with("  line:", "  b0n: { least-version: 7 }\n  line:");
+    insta::assert_snapshot!(set.told());
+}
+
+#[test]
+fn network_firmware_whose_version_mcuboot_does_not_find() {
+    let set = Set::new(Update::Swap)
+        .with(
+            "downgrade-prevention: none",
+            "downgrade-prevention: version",
+        )
+        .with("  line:", "  network-version-check: true\n  line:");
+    let image = std::fs::read(set.path("update/signed_by_mcuboot_and_b0_ipc_radio.bin")).unwrap();
+    let payload = hil_image::Image::parse(&image).unwrap().payload().to_vec();
+    let image = ImageBuilder::new(payload)
+        .version(ImageVersion::new(2, 0, 0))
+        .key(&PrivateKey::from_pem(EC).unwrap())
+        .security_counter(3)
+        .build(&mut ChaCha8Rng::seed_from_u64(7))
+        .unwrap();
+    let set = set.file("update/signed_by_mcuboot_and_b0_ipc_radio.bin", &image);
+    insta::assert_snapshot!(set.told());
+}
+
+#[test]
 fn a_dependency_that_no_bootloader_of_one_image_looks_at() {
     let set =
         Set::new(Update::Swap).update(|image| image.dependency(1, ImageVersion::new(9, 0, 0)));

@@ -102,6 +102,11 @@ impl Desk {
 
     /// All that a person is told who imports, without notes.
     fn told(&self) -> String {
+        self.findings().join("\n")
+    }
+
+    /// The same, one text for each.
+    fn findings(&self) -> Vec<String> {
         let mut findings = match self.import() {
             Ok(mut findings) => {
                 findings.extend(self.check().findings);
@@ -110,8 +115,8 @@ impl Desk {
             Err(findings) => findings,
         };
         findings.retain(|finding| finding.severity != Severity::Note);
-        let lines: Vec<_> = findings.iter().map(ToString::to_string).collect();
-        self.neutral(&lines.join("\n"))
+        let lines = findings.iter().map(ToString::to_string);
+        lines.map(|line| self.neutral(&line)).collect()
     }
 
     fn neutral(&self, text: &str) -> String {
@@ -126,7 +131,8 @@ fn a_build_of_every_line_becomes_a_set_without_mistakes(
 ) {
     let baseline = Build::new(sdk, update);
     let desk = Desk::new(&baseline, &baseline.successor());
-    assert_eq!(desk.told(), "");
+    let lost = told_but_of_cipher_text(&desk, sdk, update);
+    assert_eq!(lost, "");
     let report = desk.check();
     let verdicts: Vec<_> = report
         .images
@@ -134,11 +140,34 @@ fn a_build_of_every_line_becomes_a_set_without_mistakes(
         .map(|image| format!("{} {} {}", image.role, image.version, image.verdict))
         .collect();
     let mut expected = vec!["baseline.app 1.0.0 accepted", "baseline.net 1.0.0 accepted"];
+    let verdict = match never_installs(sdk, update) {
+        true => "refused",
+        false => "accepted",
+    };
+    let (encrypted, app) = (
+        format!("encrypted.app 2.0.0 {verdict}"),
+        format!("update.app 2.0.0 {verdict}"),
+    );
     if update == Update::SwapEncrypted {
-        expected.push("encrypted.app 2.0.0 accepted");
+        expected.push(&encrypted);
     }
-    expected.extend(["update.app 2.0.0 accepted", "update.net 2.0.0 accepted"]);
+    expected.extend([&app, "update.net 2.0.0 accepted"]);
     assert_eq!(verdicts, expected);
+}
+
+/// Whether the bootloader takes the application's cipher text for network firmware: mended in SDK 2.8.
+fn never_installs(sdk: Sdk, update: Update) -> bool {
+    update == Update::SwapEncrypted && matches!(sdk, Sdk::V2_3 | Sdk::V2_5 | Sdk::V2_7)
+}
+
+/// What is told, without that of an application that never installs.
+fn told_but_of_cipher_text(desk: &Desk, sdk: Sdk, update: Update) -> String {
+    let findings = desk.findings();
+    let left = findings.iter().filter(|finding| {
+        let known = "where the bootloader looks for the reset vector";
+        !(never_installs(sdk, update) && finding.contains(known))
+    });
+    left.cloned().collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -178,7 +207,8 @@ fn images_by_imgtool_are_taken_from_every_line() {
                 ..Build::new(sdk, update)
             };
             let desk = Desk::new(&baseline, &baseline.successor());
-            assert_eq!(desk.told(), "", "{sdk:?} {update:?}");
+            let told = told_but_of_cipher_text(&desk, sdk, update);
+            assert_eq!(told, "", "{sdk:?} {update:?}");
         }
     }
 }

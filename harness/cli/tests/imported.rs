@@ -8,6 +8,7 @@ use rstest::rstest;
 use std::fs;
 use support::{Desk, Ended, broken, library};
 use trees::{Build, Sdk, Update};
+use virtual_dk::demo::Variant;
 use virtual_dk::{Speed, VirtualDkOptions};
 
 /// A desk with two builds of one application, imported.
@@ -67,12 +68,29 @@ fn an_imported_set_passes_its_check() {
 
 #[test]
 fn the_demo_sets_pass_their_check() {
-    for variant in ["swap-move-ecdsa-ec256", "overwrite-rsa2048"] {
+    for variant in Variant::ALL.iter().map(|variant| variant.name()) {
         let desk = Desk::empty();
         let ended = desk.run(&["demo-firmware", "demo", "--variant", variant]);
         assert_eq!(ended.code, Some(0), "{}", ended.all());
         let ended = desk.run(&["firmware", "check", "demo/firmware.yaml"]);
-        assert_eq!(ended.code, Some(0), "{variant}\n{}", ended.all());
+        let mistakes: Vec<&str> = ended
+            .stderr
+            .lines()
+            .chain(ended.stdout.lines())
+            .filter(|line| line.starts_with("error"))
+            .collect();
+        // What these sets are there for: an image that never installs, and slots that the bootloader has too few sectors for.
+        match variant {
+            "sdk-2.3" | "sdk-2.5" | "sdk-2.7" => assert!(
+                matches!(mistakes[..], [one] if one.contains("encrypted/app_update.bin: is encrypted, and has 0x")),
+                "{variant}: {mistakes:?}"
+            ),
+            "few-sectors" => assert!(
+                matches!(mistakes[..], [one] if one.contains("`app.secondary` has 65 sectors")),
+                "{variant}: {mistakes:?}"
+            ),
+            _ => assert_eq!(ended.code, Some(0), "{variant}\n{}", ended.all()),
+        }
         assert!(
             ended
                 .stdout
@@ -159,14 +177,15 @@ fn a_network_core_image_of_ones_own_is_updated_from_either_build_system(#[case] 
 
 /// Up to SDK 2.7 an encrypted application is taken for network firmware: a set of such a build must not do better.
 #[rstest]
-#[case::with_the_defect(Sdk::V2_5, "encrypted-taken-for-network.yaml")]
-#[case::without(Sdk::V2_9, "encrypted-app.yaml")]
+#[case::with_the_defect(Sdk::V2_5, 1, "encrypted-taken-for-network.yaml")]
+#[case::without(Sdk::V2_9, 0, "encrypted-app.yaml")]
 fn an_imported_set_with_encryption_does_on_a_virtual_board_what_its_line_does(
     #[case] sdk: Sdk,
+    #[case] told: i32,
     #[case] scenario: &str,
 ) {
     let (desk, ended) = imported(sdk, Update::SwapEncrypted, &["--encryption-key", "enc.pem"]);
-    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    assert_eq!(ended.code, Some(told), "{}", ended.all());
     let scenario = library().join(scenario);
     let ended = run(&desk, &scenario.to_string_lossy());
     assert_eq!(ended.code, Some(0), "{}", ended.all());

@@ -22,6 +22,9 @@ pub(super) fn check(
         }
     };
     let (verdict, mut findings, plain) = verify(set, keys, file, &parsed);
+    if role.core == Core::App {
+        findings.extend(taken_for_network_firmware(set, file, &parsed));
+    }
     findings.extend(size::check(set, role, file, &parsed));
     if let Some(plain) = &plain {
         match role.core {
@@ -138,6 +141,27 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
 }
 
+/// An encrypted application whose cipher text is taken for a reset vector of the network core: up to SDK 2.7 almost any is
+/// (`boot_validated_swap_type` in sdk-mcuboot `boot/bootutil/src/loader.c`).
+fn taken_for_network_firmware(set: &FirmwareSet, file: &str, image: &Image<'_>) -> Option<Finding> {
+    let bootloader = &set.bootloader;
+    if bootloader.network_core != NetworkCore::Pcd || image.encryption().is_none() {
+        return None;
+    }
+    let found = word(image.payload(), 4).filter(|found| bootloader.is_network_vector(*found))?;
+    Some(
+        Finding::error(
+            file,
+            format_args!("is encrypted, and has {found:#010x} where the bootloader looks for the reset vector"),
+        )
+        .expected(format_args!(
+            "cipher text that MCUboot of {} does not take for network core firmware",
+            bootloader.line
+        ))
+        .help("the update never installs, and costs the radio: up to SDK 2.7 send this application plain, or to devices without CONFIG_NRF53_UPGRADE_NETWORK_CORE; from SDK 2.8 on encrypt it again, with another content key"),
+    )
+}
+
 /// Where an application was linked to: its reset vector is in the primary slot, or it was built for another layout.
 fn application(set: &FirmwareSet, file: &str, image: &Image<'_>, plain: &[u8]) -> Option<Finding> {
     let primary = set.layout.slot(Slot::AppPrimary)?;
@@ -207,7 +231,7 @@ fn network(set: &FirmwareSet, file: &str, image: &Image<'_>, plain: &[u8]) -> Ve
     }
     let rules = NetworkRules {
         address: primary.address,
-        least_version: None,
+        least_version: set.bootloader.b0n.least_version,
     };
     if let Err(refusal) = NetworkImage::check(plain, &rules) {
         let finding = Finding::error(file, &refusal);

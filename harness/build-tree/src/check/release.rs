@@ -1,8 +1,9 @@
 //! Releases against each other: versions, counters, dependencies.
 
 use crate::finding::Finding;
-use hil_bootloader::DowngradePrevention;
+use hil_bootloader::{DowngradePrevention, Mode, NetworkCore};
 use hil_image::Image;
+use hil_image::network::FirmwareInfo;
 use hil_scenario::{Core, FirmwareSet, ImageRef, ReleaseImage};
 use std::cmp::Ordering;
 
@@ -14,10 +15,35 @@ pub(super) fn check(set: &FirmwareSet, role: &ImageRef, image: &ReleaseImage) ->
     let baseline = set.releases.get(BASELINE);
     if role.release != BASELINE
         && let Some(before) = baseline.and_then(|release| release.images.get(&role.core))
+        && !(role.core == Core::Net && changes_application(set, &role.release, before, image))
     {
         findings.extend(against(set, role.core, before, image));
     }
     findings
+}
+
+/// Whether a release leaves the network core's image as it was and brings another application: then nothing is missing.
+fn changes_application(
+    set: &FirmwareSet,
+    release: &str,
+    before: &ReleaseImage,
+    after: &ReleaseImage,
+) -> bool {
+    let same = |one: &ReleaseImage, other: &ReleaseImage| {
+        let parsed = (Image::parse(one.bytes()), Image::parse(other.bytes()));
+        matches!(parsed, (Ok(one), Ok(other)) if same(&one, &other))
+    };
+    let app = |release: &str| set.releases.get(release)?.images.get(&Core::App);
+    let changed = app(BASELINE)
+        .zip(app(release))
+        .is_some_and(|(old, new)| !same(old, new));
+    changed && same(before, after)
+}
+
+/// Whether two images are one, by their hashes.
+fn same(one: &Image<'_>, other: &Image<'_>) -> bool {
+    let hash = |image: &Image<'_>| image.stored_hash().map(|(_, tlv)| tlv.value.to_vec());
+    hash(one).is_some() && hash(one) == hash(other)
 }
 
 fn against(
@@ -30,8 +56,7 @@ fn against(
     let (Ok(old), Ok(new)) = (Image::parse(before.bytes()), Image::parse(after.bytes())) else {
         return Vec::new();
     };
-    let hash = |image: &Image<'_>| image.stored_hash().map(|(_, tlv)| tlv.value.to_vec());
-    if hash(&old) == hash(&new) && hash(&old).is_some() {
+    if same(&old, &new) {
         return vec![
             Finding::error(file, format_args!("is the same image as `{}`", before.file.name()))
                 .expected("another image than the baseline's")
@@ -86,7 +111,42 @@ fn against(
     if prevention == DowngradePrevention::SecurityCounter && core == Core::App {
         findings.extend(counters(file, &old, &new));
     }
+    if core == Core::Net && reads_network_version(set) {
+        findings.extend(network_version(file, &old, &new));
+    }
     findings
+}
+
+/// Whether MCUboot asks b0n for the version that runs, and refuses a lower one.
+fn reads_network_version(set: &FirmwareSet) -> bool {
+    let bootloader = &set.bootloader;
+    let looks = match bootloader.network_core {
+        NetworkCore::None => false,
+        NetworkCore::Pcd => true,
+        NetworkCore::PcdSimultaneous => bootloader.mode == Mode::OverwriteOnly,
+    };
+    looks
+        && bootloader.network_version_check
+        && bootloader.downgrade_prevention != DowngradePrevention::None
+}
+
+fn network_version(file: &str, old: &Image<'_>, new: &Image<'_>) -> Option<Finding> {
+    if !new.protected_bytes().is_empty() {
+        return Some(
+            Finding::error(file, "has protected TLVs, behind whose length MCUboot looks for `fw_info`")
+                .expected("a network core image without a dependency or a counter: CONFIG_PCD_READ_NETCORE_APP_VERSION does not find its version otherwise")
+                .help("sign it without `-d` and `--security-counter`"),
+        );
+    }
+    let version = |image: &Image<'_>| Some(FirmwareInfo::find(image.payload()).ok()?.version);
+    let (before, after) = (version(old)?, version(new)?);
+    (after < before).then(|| {
+        Finding::error(file, format_args!("has fw_info version {after}"))
+            .expected(format_args!(
+                "at least {before}, that of the baseline: MCUboot asks b0n for it"
+            ))
+            .help("raise CONFIG_FW_INFO_FIRMWARE_VERSION of the network core's image")
+    })
 }
 
 fn counters(file: &str, old: &Image<'_>, new: &Image<'_>) -> Option<Finding> {

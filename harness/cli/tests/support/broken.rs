@@ -82,6 +82,8 @@ pub(crate) enum Fault {
     /// One bit is lost at an address, in the given write to it, counted from 1. Addresses are those of the cores; the
     /// external flash begins at 0x1000_0000. The byte must not be zero.
     LosesABit { at: u32, write: u32 },
+    /// One bit at an address is read wrong by firmware, from the given read of it on, counted from 1. The byte must not be zero.
+    ReadsABitWrong { at: u32, from: u32 },
     /// Flash in a range of addresses takes nothing, neither writes nor erases, and says that it did.
     IgnoresWrites { from: u32, to: u32 },
     /// Flash in a range of addresses is not erased, although it says that it was.
@@ -245,6 +247,13 @@ impl CoreBus for FaultyBus<'_> {
         let asks = self.bus.core() == Core::App && address == COMMAND_ADDRESS;
         if self.fault == Fault::CopyNotAwaited && asks {
             buffer.fill(0);
+        }
+        if let Fault::ReadsABitWrong { at, from } = self.fault
+            && let Some(offset) = at.checked_sub(address)
+            && let Some(byte) = buffer.get_mut(offset as usize)
+            && self.written.fetch_add(1, Ordering::SeqCst) + 1 >= from
+        {
+            *byte &= byte.wrapping_sub(1);
         }
         Ok(())
     }

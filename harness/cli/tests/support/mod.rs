@@ -5,7 +5,6 @@
 pub(crate) mod boards;
 pub(crate) mod broken;
 pub(crate) mod bus;
-pub(crate) mod hex;
 pub(crate) mod mutation;
 pub(crate) mod peers;
 

@@ -5,13 +5,13 @@
 //! library's own, with less patience: what is wrong here does not become right by waiting.
 
 use super::broken::{self, Fault};
-use super::hex;
 use super::{Desk, Ended, library};
 use hil_record::{FailKind, Outcome};
 use serde::Deserialize;
 use std::fs;
 use std::path::{Path, PathBuf};
 use virtual_dk::bus::Core;
+use virtual_dk::demo::hex_file;
 use virtual_dk::model::{Binary, Model};
 
 /// Boards run at this many times a DK's pace unless the mutation needs another one.
@@ -235,7 +235,7 @@ fn impatient(text: &str) -> String {
 fn rebuild_bootloader(file: &Path, changes: &serde_yaml::Mapping) -> Result<(), String> {
     let say = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
     let text = fs::read_to_string(file).map_err(|error| say(&error))?;
-    let mut segments = hex::segments(&text).map_err(|error| say(&error))?;
+    let mut segments = hex_file::segments(&text).map_err(|error| say(&error))?;
     let Some((0, bytes)) = segments.first_mut() else {
         return Err(say(&"no bootloader at 0x00000000"));
     };
@@ -261,5 +261,9 @@ fn rebuild_bootloader(file: &Path, changes: &serde_yaml::Mapping) -> Result<(), 
     }
     model.config = changed;
     *bytes = Binary::new(Model::Mcuboot(model), 0, bytes.len() as u32).build();
-    fs::write(file, hex::render(&segments)).map_err(|error| say(&error))
+    let segments: Vec<(u32, &[u8])> = segments
+        .iter()
+        .map(|(address, bytes)| (*address, bytes.as_slice()))
+        .collect();
+    fs::write(file, hex_file::render(&segments)).map_err(|error| say(&error))
 }

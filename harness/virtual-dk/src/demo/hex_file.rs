@@ -3,7 +3,7 @@
 use ihex::Record;
 
 /// A file with these segments; each is an address and bytes.
-pub(super) fn render(segments: &[(u32, &[u8])]) -> Vec<u8> {
+pub fn render(segments: &[(u32, &[u8])]) -> Vec<u8> {
     let mut records = Vec::new();
     let mut upper = None;
     for (address, bytes) in segments {
@@ -31,13 +31,16 @@ pub(super) fn render(segments: &[(u32, &[u8])]) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The records of a file as addresses and bytes, for tests that put a set on a board.
-#[cfg(test)]
-pub(crate) fn segments(text: &str) -> Vec<(u32, Vec<u8>)> {
+/// The records of a file as addresses and bytes, in order; neighbours are one.
+///
+/// # Errors
+///
+/// A line is no record.
+pub fn segments(text: &str) -> Result<Vec<(u32, Vec<u8>)>, ihex::ReaderError> {
     let mut upper = 0;
     let mut segments: Vec<(u32, Vec<u8>)> = Vec::new();
     for record in ihex::Reader::new(text) {
-        match record.expect("the generator wrote it") {
+        match record? {
             Record::ExtendedLinearAddress(high) => upper = u32::from(high) << 16,
             Record::Data { offset, value } => {
                 let address = upper + u32::from(offset);
@@ -51,7 +54,7 @@ pub(crate) fn segments(text: &str) -> Vec<(u32, Vec<u8>)> {
             _ => {}
         }
     }
-    segments
+    Ok(segments)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! HEX of the merged build), with a model binary (see [`model`](crate::model)) where the code would be. The same
 //! variant always gives the same bytes: keys and content keys come from fixed seeds, so they protect nothing.
 
-mod hex_file;
+pub mod hex_file;
 mod keys;
 mod layout;
 mod maker;
@@ -15,8 +15,6 @@ mod releases;
 mod tests;
 mod variant;
 
-#[cfg(test)]
-pub(crate) use hex_file::segments as hex_segments;
 pub use variant::{UnknownVariant, Variant};
 
 use std::collections::BTreeMap;

@@ -199,8 +199,11 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
             "too-large",
             "fits the slot, but leaves no room for what a swap needs",
         )
-        // What only overwrites swaps nothing, so it fits there.
-        .refused_if(variant.bootloader().mode != Mode::OverwriteOnly)
+        // What only overwrites swaps nothing, and what has a scratch area needs no spare sector: it fits there.
+        .refused_if(matches!(
+            variant.bootloader().mode,
+            Mode::SwapMove | Mode::SwapOffset
+        ))
         .app(make.image(
             &make.app(App {
                 size: TOO_LARGE,

@@ -39,7 +39,7 @@ fn a_set_is_the_same_bytes_every_time() {
     overwrite-rsa2048            e40f8bc405d4deffb40fb7132797d33f473972a362a6fc00a6132b3a5bf86e96
     swap-move-external           bbcff6c0ff1933c50f040c2822db1cd78e8f1c85fd81cadc2d97c962741d3e01
     swap-offset-ecdsa-ec256      2007290b5d07662ef75a11a3cf191b6c7a6ff6b674e372c0b0de406e66613bc2
-    swap-scratch-ecdsa-ec256     3f16a8fc24072c5b90741b7428cea6c85de824d6b6de506a45e0750c0a024277
+    swap-scratch-ecdsa-ec256     a5f034f9593a0a66bc33d238e23085f82842b0b2c38c19b0de7dfb1cceccb4cf
     swap-move-ed25519-x25519     2e74452fc03e94412a395ea7d0a44973ad6bfed1f22c2c34758d2899d7568795
     swap-move-rsa2048            697fd9acf3f989194d2b6c3da987f29f0de7ced93304dcded3a82e1c9b10f0ed
     swap-move-single-core        4d8b536db4e63354b3e88dc04b487eef4f07350337d2b33ebbc31534b160ced6

@@ -12,6 +12,7 @@ use hil_smp::{Client, ConsoleKind, UartOptions, UartPort, UartTransport, UploadO
 
 use super::StockFirmware;
 use crate::bus::Core;
+use crate::demo::hex_file::segments;
 use crate::demo::{DemoSet, Variant};
 use crate::{Power, Preload, Speed, VirtualDk, VirtualDkOptions};
 
@@ -86,7 +87,8 @@ pub(super) fn preload(set: &DemoSet) -> Vec<Preload> {
     .into_iter()
     .flat_map(|(core, file)| {
         let text = String::from_utf8_lossy(set.file(file).expect("it is in the set"));
-        crate::demo::hex_segments(&text)
+        segments(&text)
+            .expect("the generator wrote it")
             .into_iter()
             .map(move |(address, data)| Preload {
                 core,

@@ -9,6 +9,7 @@ use rstest::rstest;
 
 use super::client;
 use super::sim::{Ended, SimBoard};
+use crate::demo::hex_file::segments;
 use crate::demo::{DemoSet, Variant};
 use crate::model::{Binary, ConsoleOutput, McubootModel, Model};
 
@@ -20,7 +21,7 @@ fn programmed(file: &str) -> (DemoSet, SimBoard) {
     let board = SimBoard::new();
     for file in [file, "baseline/merged_CPUNET.hex"] {
         let text = String::from_utf8_lossy(set.file(file).expect("the demo set has it"));
-        for (address, bytes) in crate::demo::hex_segments(&text) {
+        for (address, bytes) in segments(&text).expect("the generator wrote it") {
             board.program(address, &bytes);
         }
     }

@@ -6,6 +6,7 @@ use rstest::rstest;
 
 use super::client;
 use super::sim::{Boot, Ended, SimBoard, WATCHDOG_RESET};
+use crate::demo::hex_file::segments;
 use crate::demo::{DemoSet, Variant};
 
 /// A board with the baseline, and the set it came from.
@@ -30,7 +31,7 @@ impl Bench {
         let set = set(variant).clone();
         let board = SimBoard::new();
         for (_, text) in set.baseline() {
-            for (address, bytes) in crate::demo::hex_segments(text) {
+            for (address, bytes) in segments(text).expect("the generator wrote it") {
                 board.program(address, &bytes);
             }
         }

@@ -83,7 +83,11 @@ pub(super) async fn accept_with_power(board: &Board, probe: &Probe, first: TcpLi
             return;
         };
         power_up = now.power_ups;
-        tokio::time::sleep(ENUMERATION).await;
+        // Nobody finds a board that has lost its power again meanwhile.
+        let gone = supplied.wait_for(|now| now.lost(power_up));
+        if tokio::time::timeout(ENUMERATION, gone).await.is_ok() {
+            continue;
+        }
         match listen(address) {
             Ok(again) => listener = Some(again),
             Err(error) => {

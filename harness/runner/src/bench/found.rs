@@ -1,0 +1,147 @@
+//! A board of the rig that has answered, before its consoles are read.
+
+use super::console::Console;
+use super::power::{measured, wait_for_debugger};
+use super::{Bench, BenchError, rig_core};
+use crate::cancel::CancelToken;
+use crate::events::Events;
+use crate::link::Link;
+use crate::radio::RadioLink;
+use crate::wear::Wear;
+use hil_clock::SharedClock;
+use hil_record::BoardInfo;
+use hil_rig::{Board, Cuts, PowerLoss, Rig};
+use hil_scenario::{BoardFeature, Core, Transport};
+use std::collections::BTreeSet;
+
+/// A board that has answered, but whose consoles are not read yet.
+pub struct FoundBoard {
+    board: Board,
+    /// What the chip says that it is, for the report.
+    identity: String,
+    /// Its chip, which its flash wears with.
+    device: u64,
+}
+
+impl FoundBoard {
+    /// Switches every board of a rig on and asks its chip what it is.
+    ///
+    /// # Errors
+    ///
+    /// The first board that does not answer.
+    pub fn all(rig: Rig) -> Result<Vec<Self>, BenchError> {
+        rig.into_boards()
+            .into_iter()
+            .map(|board| {
+                board.power().on()?;
+                if board.cuts() == Cuts::Board {
+                    // It may have been off, and its debugger with it. What the probe then says is asked below.
+                    let power = board.power();
+                    wait_for_debugger(&board, power.clock());
+                }
+                let identity = board.probe().identity()?;
+                let device = identity.device_id;
+                let identity = identity.to_string();
+                Ok(Self {
+                    board,
+                    identity,
+                    device,
+                })
+            })
+            .collect()
+    }
+
+    /// Name and description, for events.
+    #[must_use]
+    pub fn info(&self) -> BoardInfo {
+        let description = self.board.description().unwrap_or("nRF5340 board");
+        BoardInfo {
+            name: self.board.name().to_owned(),
+            description: format!("{description}; {}", self.identity),
+        }
+    }
+
+    /// What it has, besides its bootloader.
+    #[must_use]
+    pub fn features(&self) -> BTreeSet<BoardFeature> {
+        let mut features = BTreeSet::new();
+        if self.board.power().power_loss() == PowerLoss::Real {
+            features.insert(BoardFeature::Power);
+        }
+        for core in Core::ALL {
+            if self.board.has_uart(rig_core(core)) {
+                features.insert(match core {
+                    Core::App => BoardFeature::AppConsole,
+                    Core::Net => BoardFeature::NetConsole,
+                });
+            }
+        }
+        if self
+            .board
+            .radio()
+            .is_some_and(|radio| radio.second_link().is_some())
+        {
+            features.insert(BoardFeature::SecondAdapter);
+        }
+        if self.board.has_external_flash() {
+            features.insert(BoardFeature::ExternalFlash);
+        }
+        if self.board.may_be_erased() {
+            features.insert(BoardFeature::Recover);
+        }
+        if self.board.recovery_button().is_some() {
+            features.insert(BoardFeature::RecoveryButton);
+        }
+        features
+    }
+
+    /// The links on which it can be reached.
+    #[must_use]
+    pub fn transports(&self) -> BTreeSet<Transport> {
+        let uart = self.board.has_uart(hil_rig::Core::App);
+        let ble = self.board.radio().is_some();
+        uart.then_some(Transport::Uart)
+            .into_iter()
+            .chain(ble.then_some(Transport::Ble))
+            .collect()
+    }
+
+    /// Opens its consoles, whose lines are events from here on.
+    ///
+    /// # Errors
+    ///
+    /// A serial port that is in the rig file cannot be opened.
+    pub(crate) fn open(
+        self,
+        clock: &SharedClock,
+        cancel: &CancelToken,
+        events: &Events,
+    ) -> Result<Bench, BenchError> {
+        let info = self.info();
+        let app = Console::open(&self.board, Core::App, clock, events)?;
+        let net = Console::open(&self.board, Core::Net, clock, events)?;
+        let link = app
+            .port
+            .as_ref()
+            .map(|port| Link::new(port.transport(), &info.name, clock, cancel, events));
+        let radio = RadioLink::of(&self.board, clock, cancel, events);
+        let wear = Wear::open(self.board.wear(), self.device, events, &info.name);
+        Ok(Bench {
+            name: info.name,
+            clock: clock.clone(),
+            cancel: cancel.clone(),
+            events: events.clone(),
+            app,
+            net,
+            link,
+            radio,
+            drawn: measured(&*self.board.power()),
+            outage: None,
+            wear,
+            deaf: false,
+            power: self.board.power(),
+            pressed: false,
+            board: self.board,
+        })
+    }
+}

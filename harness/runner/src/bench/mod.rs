@@ -1,0 +1,339 @@
+//! One board of the rig, open for the whole run: probe, power, and both consoles from the first line to the last.
+//!
+//! Everything that a step does to a board goes through here, becomes an event, and comes back with bench trouble
+//! as an error of the bench. Whether the board is made of silicon is not known here.
+
+mod console;
+mod found;
+mod power;
+
+use crate::cancel::CancelToken;
+use crate::console::ConsoleLog;
+use crate::context::Programmed;
+use crate::events::Events;
+use crate::firmware::Region;
+use crate::link::Link;
+use crate::outage::Outage;
+use crate::radio::RadioLink;
+use crate::trouble::{Checked, Trouble, error_chain};
+use crate::wear::Wear;
+use console::Console;
+use hil_clock::{Instant, SharedClock};
+use hil_record::{CoreName, ErrorKind, EventKind};
+use hil_rig::{Board, FlashImage, PowerSwitch, ProgramOptions, Purpose, Rest, RigError};
+use hil_scenario::{Button, Core, Transport};
+use hil_smp::TransportError;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use found::FoundBoard;
+
+/// RESET.NETWORK.FORCEOFF of the application core (the same): 1 holds the network core off.
+const FORCEOFF: u32 = 0x5000_5614;
+
+/// DHCSR and its bit for a core that has locked up (Armv8-M Architecture Reference Manual, D1.2.53).
+const DHCSR: u32 = 0xE000_EDF0;
+const S_LOCKUP: u32 = 1 << 19;
+
+/// Why a board cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// Its probe, its power or the rig.
+    #[error(transparent)]
+    Rig(#[from] RigError),
+    /// A serial port.
+    #[error("the {core} console of board `{board}` cannot be used")]
+    Port {
+        /// The board.
+        board: String,
+        /// Whose console.
+        core: Core,
+        /// Why.
+        #[source]
+        source: TransportError,
+    },
+}
+
+impl BenchError {
+    /// What to try.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Rig(error) => Some(error.help()).filter(|help| !help.is_empty()),
+            Self::Port { source, .. } => source.help().map(str::to_owned),
+        }
+    }
+}
+
+/// A board that is ready to be used.
+pub(crate) struct Bench {
+    pub(crate) name: String,
+    pub(crate) clock: SharedClock,
+    pub(crate) cancel: CancelToken,
+    pub(crate) events: Events,
+    app: Console,
+    net: Console,
+    link: Option<Link>,
+    radio: Option<RadioLink>,
+    power: Arc<dyn PowerSwitch>,
+    /// What flowed when it was last measured with the power on, in amperes.
+    drawn: Option<f64>,
+    /// The power is off, or was and it is not proven yet.
+    outage: Option<Outage>,
+    /// How often pages of its flash were erased.
+    pub(crate) wear: Wear,
+    /// The consoles were not there when the board was last started: its first lines are lost.
+    deaf: bool,
+    /// The button is held.
+    pressed: bool,
+    // Last, so that the ports are closed before the board goes away.
+    board: Board,
+}
+
+impl Bench {
+    /// The lines of a core.
+    pub(crate) const fn console(&self, core: Core) -> &ConsoleLog {
+        match core {
+            Core::App => &self.app.log,
+            Core::Net => &self.net.log,
+        }
+    }
+
+    /// SMP with the board, over a link that has been [connected](Self::connect).
+    pub(crate) fn link(&mut self, over: Transport) -> Checked<&mut Link> {
+        let name = &self.name;
+        match over {
+            Transport::Uart => self.link.as_mut().ok_or_else(|| {
+                Trouble::error(
+                    ErrorKind::Port,
+                    format_args!("board `{name}` has no serial port for its application core"),
+                )
+            }),
+            Transport::Ble => self.radio.as_mut().map(RadioLink::link).ok_or_else(|| {
+                Trouble::error(
+                    ErrorKind::Radio,
+                    format_args!("board `{name}` has no `ble` in its rig file"),
+                )
+            }),
+        }
+    }
+
+    /// Makes a link, unless it is there; what it is like, when it is a new one. A serial port is always there.
+    pub(crate) fn connect(
+        &mut self,
+        over: Transport,
+        deadline: Instant,
+    ) -> Checked<Option<String>> {
+        match (over, &mut self.radio) {
+            (Transport::Ble, Some(radio)) => radio.connect(deadline),
+            (Transport::Ble, None) | (Transport::Uart, _) => Ok(None),
+        }
+    }
+
+    /// Waits until the radio's adapter has a connection for this board, if `links` has a wireless one.
+    pub(crate) fn reserve(&mut self, links: &BTreeSet<Transport>, within: Duration) -> Checked {
+        match &mut self.radio {
+            Some(radio) if links.contains(&Transport::Ble) => {
+                radio.reserve(&self.board, self.clock.now() + within)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The wireless link, where there is one.
+    pub(crate) const fn radio(&mut self) -> Option<&mut RadioLink> {
+        self.radio.as_mut()
+    }
+
+    /// Ends the wireless link, if there is one.
+    pub(crate) fn hang_up(&mut self, why: &str) {
+        if let Some(radio) = &mut self.radio {
+            radio.hang_up(why);
+        }
+    }
+
+    /// Resets the chip and keeps it from running, so that nothing of what it ran before is seen any more. A board that is
+    /// closed to debuggers is erased first, where its rig file allows it; whether it was.
+    pub(crate) fn hold(&mut self) -> Checked<bool> {
+        self.deaf = false;
+        self.probe_event("hold", "");
+        let probe = self.board.probe();
+        match probe.reset_and_halt(hil_rig::Core::App) {
+            Ok(()) => Ok(false),
+            Err(RigError::Locked { .. }) if self.board.may_be_erased() => {
+                self.probe_event("recover", "both cores");
+                probe
+                    .recover()
+                    .and_then(|()| probe.reset_and_halt(hil_rig::Core::App))
+                    .map(|()| true)
+                    .map_err(|error| trouble(&error))
+            }
+            Err(error) => Err(trouble(&error)),
+        }
+    }
+
+    /// Makes both flashes hold `image` and nothing else, and so parts of the external flash, and starts the chip. What it
+    /// did, in words.
+    pub(crate) fn program(&mut self, image: &FlashImage, external: &[Region]) -> Checked<String> {
+        self.probe_event("program", &format!("{} bytes", image.len()));
+        let options = ProgramOptions {
+            rest: Rest::Erase,
+            external: external
+                .iter()
+                .map(|region| region.address..region.address + region.size)
+                .collect(),
+            within: None,
+        };
+        let done = self
+            .board
+            .probe()
+            .program(image, &options, &mut |_| {})
+            .map_err(|error| trouble(&error))?;
+        self.wear.programmed(&done.erased_pages);
+        Ok(format!(
+            "{} of {} pages changed, {} bytes verified",
+            done.changed, done.pages, done.verified
+        ))
+    }
+
+    /// What the memories hold when they have been programmed with `image`: that, and nothing else. `external` is how
+    /// much of the external flash counts.
+    pub(crate) fn contents_of(
+        &mut self,
+        release: &str,
+        image: &FlashImage,
+        external: u32,
+    ) -> Checked<Programmed> {
+        let blank = |core| vec![0xFF; Region::whole_flash(core).size as usize];
+        let mut contents = Programmed {
+            release: release.to_owned(),
+            app: blank(Core::App),
+            net: blank(Core::Net),
+            external: vec![0xFF; external as usize],
+            app_uicr: self.read_uicr(Core::App)?,
+            net_uicr: self.read_uicr(Core::Net)?,
+        };
+        for (address, bytes) in image.segments() {
+            contents.put(address, bytes);
+        }
+        Ok(contents)
+    }
+
+    /// Reads flash.
+    pub(crate) fn read(&mut self, core: Core, address: u32, size: u32) -> Checked<Vec<u8>> {
+        self.probe_event("read", &format!("{core} {address:#010x} +{size:#x}"));
+        self.board
+            .probe()
+            .read(rig_core(core), address, size)
+            .map_err(|error| trouble(&error))
+    }
+
+    /// Reads the UICR of a core.
+    pub(crate) fn read_uicr(&mut self, core: Core) -> Checked<Vec<u8>> {
+        let range = rig_core(core).uicr();
+        self.read(core, range.start, range.end - range.start)
+    }
+
+    /// Whether the first lines of the last start are lost, because the serial ports came back after the power.
+    pub(crate) const fn is_deaf(&self) -> bool {
+        self.deaf
+    }
+
+    /// The board is about to start anew, with the consoles there.
+    pub(crate) const fn hears(&mut self) {
+        self.deaf = false;
+    }
+
+    /// Whether the network core is released and has not locked up, as the probe sees it.
+    pub(crate) fn network_core_runs(&mut self) -> Checked<bool> {
+        let mut word = |core, address| -> Checked<u32> {
+            let bytes = self.read(core, address, 4)?;
+            Ok(bytes.first_chunk().copied().map_or(0, u32::from_le_bytes))
+        };
+        // Reading the network core would release it for that moment, so first whether it is.
+        Ok(word(Core::App, FORCEOFF)? & 1 == 0 && word(Core::Net, DHCSR)? & S_LOCKUP == 0)
+    }
+
+    /// Resets the chip and lets it run.
+    pub(crate) fn reset(&mut self) -> Checked {
+        self.deaf = false;
+        self.probe_event("reset", "");
+        self.board.probe().reset().map_err(|error| trouble(&error))
+    }
+
+    /// Leaves the board as it was found: powered, running, with nothing of a debugger on it.
+    pub(crate) fn put_back(&mut self) -> Checked {
+        if let Some(radio) = &mut self.radio {
+            radio.end();
+        }
+        let released = if self.pressed {
+            self.release(Button::Recovery)
+        } else {
+            Ok(())
+        };
+        // Whether an outage was one is no question any more.
+        self.outage = None;
+        let powered = self.switch_on();
+        let detached = self.board.probe().detach().map_err(|error| trouble(&error));
+        released.and(powered).and(detached)
+    }
+
+    fn probe_event(&self, action: &str, detail: &str) {
+        self.events.emit(EventKind::Probe {
+            board: self.name.clone(),
+            action: action.to_owned(),
+            detail: detail.to_owned(),
+        });
+    }
+}
+
+/// What the rig says about itself is never a verdict about firmware.
+fn trouble(error: &RigError) -> Trouble {
+    let kind = match error {
+        RigError::File(_) | RigError::Image(_) => ErrorKind::File,
+        // A supply that was told and says itself that it is not off: the cut did not happen.
+        RigError::PowerNotSwitched { wanted: "off", .. } => ErrorKind::Inconclusive,
+        RigError::InstrumentConnect { purpose, .. }
+        | RigError::InstrumentAnswer { purpose, .. }
+        | RigError::CommandStart { purpose, .. }
+        | RigError::CommandFailed { purpose, .. }
+        | RigError::CommandStuck { purpose, .. }
+        | RigError::Manual { purpose, .. } => match purpose {
+            Purpose::Power => ErrorKind::Power,
+            Purpose::RecoveryButton => ErrorKind::Board,
+        },
+        RigError::PowerNotSwitched { .. }
+        | RigError::PowerPort { .. }
+        | RigError::PowerFile { .. }
+        | RigError::NoPowerSwitch { .. } => ErrorKind::Power,
+        RigError::NoUart { .. } | RigError::UartNotFound { .. } => ErrorKind::Port,
+        RigError::NoButton { .. }
+        | RigError::NoSuchBoard { .. }
+        | RigError::VirtualStart { .. }
+        | RigError::VirtualSilent { .. }
+        | RigError::VirtualAnswer { .. }
+        | RigError::VirtualCount { .. }
+        | RigError::VirtualExited { .. }
+        | RigError::BoardInUse { .. }
+        | RigError::NoExternalFlash { .. }
+        | RigError::ExternalFlashSilent { .. }
+        | RigError::ExternalFlashOther { .. } => ErrorKind::Board,
+        _ => ErrorKind::Probe,
+    };
+    Trouble::error(kind, error_chain(error)).with_help(error.help())
+}
+
+pub(crate) const fn rig_core(core: Core) -> hil_rig::Core {
+    match core {
+        Core::App => hil_rig::Core::App,
+        Core::Net => hil_rig::Core::Net,
+    }
+}
+
+pub(crate) const fn core_name(core: Core) -> CoreName {
+    match core {
+        Core::App => CoreName::App,
+        Core::Net => CoreName::Net,
+    }
+}
