@@ -16,6 +16,7 @@ mod manifest;
 mod outcome;
 mod reporter;
 mod run;
+mod sweep;
 
 pub use console_log::ConsoleLogs;
 pub use directory::{RunDirectory, RunDirectoryError};
@@ -31,3 +32,4 @@ pub use manifest::{FileDigest, JournalPart, Manifest, ManifestError, Mismatch};
 pub use outcome::{ErrorKind, FailKind, Outcome, SkipKind, Verdict};
 pub use reporter::Reporter;
 pub use run::{ConsoleLine, Ending, RecordError, RunRecord, ScenarioRecord, StepRecord, Totals};
+pub use sweep::{SweepPlan, SweepPoint};

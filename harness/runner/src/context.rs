@@ -8,13 +8,16 @@ use crate::firmware::{EXTERNAL_WINDOW, Firmware, Region};
 use crate::history::{Event, StartedBy, What};
 use crate::holding::{Expected, Form, Mismatch};
 use crate::link::{Link, Reply};
+use crate::plan::Job;
 use crate::step::slot_numbers;
+use crate::sweep::SweepOrders;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::DeviceId;
 use hil_clock::{Instant, SharedClock};
 use hil_image::{Image, network};
 use hil_record::{ErrorKind, EventKind, Evidence, PowerAction};
-use hil_scenario::{Button, Core, ImageRef, Slot, Transport, Variant};
+use hil_rig::FlashImage;
+use hil_scenario::{Button, Core, CutList, ImageRef, Slot, Transport};
 use hil_smp::message::ImageState;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -52,6 +55,10 @@ pub(crate) struct Context<'a> {
     pub(crate) events: Events,
     /// Name of the variant.
     pub(crate) scenario: String,
+    /// The file that it is in.
+    file: String,
+    /// What is wanted of its sweep.
+    pub(crate) orders: SweepOrders,
     /// Whether the events tell what the flash holds at the end.
     pub(crate) flash_told: bool,
     transport: Transport,
@@ -129,13 +136,14 @@ impl Programmed {
 }
 
 impl<'a> Context<'a> {
-    /// A context for one variant.
+    /// A context for the variant of a job.
     pub(crate) fn new(
         bench: &'a mut Bench,
         firmware: &'a Firmware,
-        variant: &Variant,
+        job: &Job,
         limit: Duration,
     ) -> Self {
+        let variant = &job.variant;
         let clock = bench.clock.clone();
         let now = clock.now();
         let start = Start {
@@ -148,6 +156,8 @@ impl<'a> Context<'a> {
             cancel: bench.cancel.clone(),
             events: bench.events.clone(),
             scenario: variant.name.clone(),
+            file: job.file.clone(),
+            orders: job.sweep.clone(),
             flash_told: false,
             transport: variant.transport,
             limit: now + limit,
@@ -461,6 +471,45 @@ impl<'a> Context<'a> {
         if let Some(proof) = proof {
             self.see(Evidence::seen("power loss proven by", proof));
         }
+    }
+
+    /// Resets the chip and holds it at its first instruction.
+    pub(crate) fn hold(&mut self) -> Checked {
+        self.bench.hold().map(drop)
+    }
+
+    /// Makes pages of flash hold these bytes, and holds the chip at its first instruction.
+    pub(crate) fn restore(&mut self, image: &FlashImage) -> Checked {
+        self.bench.restore(image)
+    }
+
+    /// Lets a chip start that is held at its first instruction.
+    pub(crate) fn let_go(&mut self) -> Checked {
+        self.bench.hears();
+        self.starting(StartedBy::Probe);
+        self.bench.let_go()
+    }
+
+    /// What interrupts the board, in words.
+    pub(crate) fn interruption(&self) -> &'static str {
+        if self.bench.has_power_switch() {
+            "interrupted by taking its power away"
+        } else {
+            "interrupted by a reset through the probe, which is no loss of power"
+        }
+    }
+
+    /// The command that visits this point again.
+    pub(crate) fn repeat_command(&self, cut: &CutList) -> String {
+        format!(
+            "dfu-hil run {} --filter '{}' --cut {cut}",
+            self.file, self.scenario
+        )
+    }
+
+    /// Forgets what was done to the board since the history had so many events: its flash has been put back.
+    pub(crate) fn forget_since(&mut self, events: usize) {
+        self.history.truncate(events);
     }
 
     /// Resets the chip through the probe.

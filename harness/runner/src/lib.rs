@@ -31,6 +31,7 @@ mod sets;
 mod snapshot;
 mod standing;
 mod step;
+mod sweep;
 mod trouble;
 mod wear;
 
@@ -42,4 +43,5 @@ pub use foretold::{Foretold, foretell};
 pub use plan::{Choice, Job};
 pub use run::{RunEnd, RunRequest, SCENARIO_LIMIT, run};
 pub use sets::{Chosen, SetSource, choose};
+pub use sweep::{Share, SweepOrders, Visited};
 pub use trouble::error_chain;
