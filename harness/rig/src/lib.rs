@@ -38,7 +38,8 @@ pub use power::{
     ProbeSight, Sighting, Switched,
 };
 pub use probe::{
-    Identity, ProbeSession, ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Rest,
+    Caught, Class, CoreState, Edge, Halted, Identity, Memory, Missed, ProbeSession, ProgramOptions,
+    ProgramPhase, ProgramProgress, Programmed, Rest, Trap, Watch,
 };
 pub use rig::{Board, Rig, RigOptions};
 pub use uart::UartEndpoint;
