@@ -15,4 +15,7 @@ pub enum Defect {
     /// A revert of swap-move writes the magic of the secondary slot before `image_ok` and the swap size: a power failure
     /// between them makes the old image one that is only tested.
     RevertMagicFirst,
+    /// An overwrite erases the trailer of the secondary slot, which holds the request, before it copies: a power failure after
+    /// that leaves half an image and nobody who goes on.
+    RequestErasedFirst,
 }

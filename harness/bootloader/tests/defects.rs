@@ -28,7 +28,11 @@ fn to_be_reverted(config: &Config) -> SimFlash {
 }
 
 fn with(defect: Option<Defect>) -> Config {
-    let mut config = config(Mode::SwapMove);
+    let mode = match defect {
+        Some(Defect::RequestErasedFirst) => Mode::OverwriteOnly,
+        Some(Defect::StatusBeforeCopy | Defect::RevertMagicFirst) | None => Mode::SwapMove,
+    };
+    let mut config = config(mode);
     config.defect = defect;
     config
 }
@@ -73,6 +77,7 @@ fn no_cut_of_a_bootloader_without_a_mistake_ends_wrongly(#[case] flash: fn(&Conf
 #[case::status_before_copy(Defect::StatusBeforeCopy, to_be_tested)]
 #[case::status_before_copy_in_a_revert(Defect::StatusBeforeCopy, to_be_reverted)]
 #[case::revert_magic_first(Defect::RevertMagicFirst, to_be_reverted)]
+#[case::request_erased_first(Defect::RequestErasedFirst, to_be_tested)]
 fn a_mistake_in_the_order_of_operations_is_found(
     #[case] defect: Defect,
     #[case] flash: fn(&Config) -> SimFlash,
@@ -81,7 +86,10 @@ fn a_mistake_in_the_order_of_operations_is_found(
     let flash = flash(&config);
     let mut board = Board::new(&config, keys(), flash.clone());
     board.apply(&Action::Reset).unwrap();
-    let sound = with(None);
+    let sound = Config {
+        defect: None,
+        ..config.clone()
+    };
     let mut without = Board::new(&sound, keys(), flash.clone());
     without.apply(&Action::Reset).unwrap();
     assert!(

@@ -14,6 +14,7 @@ mod inputs;
 mod library;
 mod progress;
 mod signals;
+mod sweeps;
 
 use crate::args::Cli;
 use clap::Parser;

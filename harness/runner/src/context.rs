@@ -1,6 +1,6 @@
 //! What a step has to work with: one board, the firmware set, the time that is left, and a place for evidence.
 
-use crate::bench::{Bench, rig_core};
+use crate::bench::{Bench, Stop, rig_core};
 use crate::cancel::{CancelToken, POLL};
 use crate::console::{ConsoleLog, Line, Mark, Waited};
 use crate::events::Events;
@@ -17,7 +17,7 @@ use hil_clock::{Instant, SharedClock};
 use hil_image::{Image, network};
 use hil_record::{ErrorKind, EventKind, Evidence, PowerAction};
 use hil_rig::FlashImage;
-use hil_scenario::{Button, Core, CutList, ImageRef, Slot, Transport};
+use hil_scenario::{Button, Core, CutList, CutPoint, ImageRef, Slot, Transport};
 use hil_smp::message::ImageState;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -55,8 +55,6 @@ pub(crate) struct Context<'a> {
     pub(crate) events: Events,
     /// Name of the variant.
     pub(crate) scenario: String,
-    /// The file that it is in.
-    file: String,
     /// What is wanted of its sweep.
     pub(crate) orders: SweepOrders,
     /// Whether the events tell what the flash holds at the end.
@@ -156,7 +154,6 @@ impl<'a> Context<'a> {
             cancel: bench.cancel.clone(),
             events: bench.events.clone(),
             scenario: variant.name.clone(),
-            file: job.file.clone(),
             orders: job.sweep.clone(),
             flash_told: false,
             transport: variant.transport,
@@ -485,9 +482,39 @@ impl<'a> Context<'a> {
 
     /// Lets a chip start that is held at its first instruction.
     pub(crate) fn let_go(&mut self) -> Checked {
+        self.started_by_probe();
+        self.bench.let_go()
+    }
+
+    /// The chip, held at its first instruction, is about to be let go through the probe.
+    pub(crate) fn started_by_probe(&mut self) {
         self.bench.hears();
         self.starting(StartedBy::Probe);
-        self.bench.let_go()
+    }
+
+    /// Lets a chip start that is held at its first instruction, and returns when it stands at `stop`.
+    pub(crate) fn let_start_and_stop(
+        &mut self,
+        stop: &Stop,
+        within: Duration,
+        point: &CutPoint,
+    ) -> Checked {
+        self.started_by_probe();
+        let within = self.deadline(within).saturating_since(self.clock.now());
+        match self.bench.start_and_stop(stop, within)? {
+            Ok(()) => Ok(()),
+            Err(missed) => Err(Trouble::error(
+                ErrorKind::Inconclusive,
+                format_args!(
+                    "plan drift: the board does not come to {point}: {missed}; {}",
+                    self.last_line(Core::App)
+                ),
+            )
+            .with_help(
+                "does `bootloader` in the firmware set say how the bootloader was built? A bootloader that does other flash \
+                 operations has other points",
+            )),
+        }
     }
 
     /// What interrupts the board, in words.
@@ -502,8 +529,9 @@ impl<'a> Context<'a> {
     /// The command that visits this point again.
     pub(crate) fn repeat_command(&self, cut: &CutList) -> String {
         format!(
-            "dfu-hil run {} --filter '{}' --cut {cut}",
-            self.file, self.scenario
+            "{} --filter '{}' --cut {cut}",
+            self.orders.command,
+            self.scenario.split('#').next().unwrap_or_default()
         )
     }
 

@@ -5,7 +5,7 @@ use crate::bench_files;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::library::{Library, is_named, mistakes_in_files, selected};
-use crate::{ask, inputs, progress, signals};
+use crate::{ask, inputs, progress, signals, sweeps};
 use hil_clock::{SharedClock, SystemClock};
 use hil_record::{
     ConsoleLogs, InputFile, Journal, Manifest, Reporter, RunDirectory, RunRecord, Tool, Verdict,
@@ -115,9 +115,10 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
         variants.any(|variant| wanted(&variant.name))
     });
     let inputs = inputs::of(ran, args.bench.rig.as_deref(), &firmware)?;
+    let jobs = sweeps::order(chosen.jobs, &args.sweeps, &command_line(args))?;
     Ok(Meant {
         firmware,
-        jobs: chosen.jobs,
+        jobs,
         rig,
         inputs,
         folder,

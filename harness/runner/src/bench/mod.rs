@@ -6,6 +6,7 @@
 mod console;
 mod found;
 mod power;
+mod stop;
 
 use crate::cancel::CancelToken;
 use crate::console::ConsoleLog;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use found::FoundBoard;
+pub(crate) use stop::Stop;
 
 /// RESET.NETWORK.FORCEOFF of the application core (the same): 1 holds the network core off.
 const FORCEOFF: u32 = 0x5000_5614;

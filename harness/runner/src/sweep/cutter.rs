@@ -6,12 +6,12 @@
 //! half written.
 
 use super::foretold::Foretold;
+use super::trap::ByTrap;
 use crate::context::Context;
 use crate::trouble::{Checked, Trouble};
-use hil_bootloader::{DeviceId, OperationKind};
-use hil_clock::Instant;
+use hil_bootloader::{DeviceId, Operation, OperationKind};
 use hil_record::{Evidence, PowerAction};
-use hil_scenario::{Class, Core, CutPoint, Sweep};
+use hil_scenario::{Core, CutPoint, Sweep};
 use std::time::Duration;
 
 /// How far a way of stopping can be trusted.
@@ -30,26 +30,38 @@ pub(super) trait Cutter {
 
     fn aim(&self) -> Aim;
 
-    /// The board is held at its first instruction: what must be so before it starts for the first time, without a cut.
-    fn before_dry_run(&mut self, context: &mut Context<'_>) -> Checked;
+    /// The board is held at its first instruction: starts it, without a cut.
+    fn dry_run(
+        &mut self,
+        context: &mut Context<'_>,
+        foretold: &Foretold<'_>,
+        step: &Sweep,
+    ) -> Checked;
 
-    /// That start has ended. The classes of flash operations that it was seen to do, if they can be.
+    /// That start has ended, well. Whether the board was seen to do what is foretold; trouble when it did something else.
     fn after_dry_run(
         &mut self,
         context: &mut Context<'_>,
         foretold: &Foretold<'_>,
-    ) -> Checked<Option<Vec<Class>>>;
+    ) -> Checked<bool>;
 
-    /// The board is held at its first instruction. Starts it, and returns when it has come to the point.
-    fn stop_at(&mut self, context: &mut Context<'_>, point: &CutPoint, step: &Sweep) -> Checked;
-
-    /// The sweep is over.
-    fn done(&mut self, context: &mut Context<'_>) -> Checked;
+    /// The board is held at its first instruction. Starts it, and returns when it has come to the point, before which it does
+    /// `done`.
+    fn stop_at(
+        &mut self,
+        context: &mut Context<'_>,
+        point: &CutPoint,
+        done: &[Operation],
+        step: &Sweep,
+    ) -> Checked;
 }
 
-/// The best way that there is for this board.
-pub(super) fn choose(_context: &Context<'_>) -> Box<dyn Cutter> {
-    Box::new(ByTime::default())
+/// The best way that there is for this board, which is held at its first instruction.
+pub(super) fn choose(context: &mut Context<'_>) -> Checked<Box<dyn Cutter>> {
+    if !context.orders.by_time && context.bench.can_be_stopped()? {
+        return Ok(Box::new(ByTrap::default()));
+    }
+    Ok(Box::new(ByTime::default()))
 }
 
 /// Interrupts a board that has come to a point. It starts again where its power was taken and given back, and is held at its
@@ -90,7 +102,6 @@ const ENDS: &str = "Jumping to the first image slot";
 /// Waits as long as it took the board to come to the point when nobody interrupted it.
 #[derive(Debug, Default)]
 struct ByTime {
-    began: Option<Instant>,
     /// How long after a start each operation is under way.
     due: Vec<Duration>,
 }
@@ -104,17 +115,21 @@ impl Cutter for ByTime {
         Aim::Near
     }
 
-    fn before_dry_run(&mut self, context: &mut Context<'_>) -> Checked {
-        self.began = Some(context.clock.now());
-        Ok(())
+    fn dry_run(
+        &mut self,
+        context: &mut Context<'_>,
+        _foretold: &Foretold<'_>,
+        _step: &Sweep,
+    ) -> Checked {
+        context.let_go()
     }
 
     fn after_dry_run(
         &mut self,
         context: &mut Context<'_>,
         foretold: &Foretold<'_>,
-    ) -> Checked<Option<Vec<Class>>> {
-        let began = self.began.unwrap_or_else(|| context.clock.now());
+    ) -> Checked<bool> {
+        let began = context.start_time();
         let log = context.console(Core::App);
         let mark = context.started_at(Core::App);
         let when = |texts: &[&str]| {
@@ -139,10 +154,16 @@ impl Cutter for ByTime {
                 }
             ),
         ));
-        Ok(None)
+        Ok(false)
     }
 
-    fn stop_at(&mut self, context: &mut Context<'_>, point: &CutPoint, _step: &Sweep) -> Checked {
+    fn stop_at(
+        &mut self,
+        context: &mut Context<'_>,
+        point: &CutPoint,
+        _done: &[Operation],
+        _step: &Sweep,
+    ) -> Checked {
         let due = self
             .due
             .get(point.index as usize)
@@ -150,10 +171,6 @@ impl Cutter for ByTime {
             .unwrap_or_default();
         context.let_go()?;
         context.wait_until(context.start_time() + due)
-    }
-
-    fn done(&mut self, _context: &mut Context<'_>) -> Checked {
-        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ use hil_bootloader::{Config, Cut, DeviceId, Keys, Operation, OperationKind, SimF
 use hil_record::ErrorKind;
 use hil_scenario::{Class, CutList, CutMemory, CutPoint, Edge, Phase, Work};
 use sha2::{Digest as _, Sha256};
+use std::cmp::Ordering;
 
 /// The start, as the model has it.
 pub(super) struct Foretold<'a> {
@@ -196,7 +197,32 @@ impl<'a> Foretold<'a> {
 
     /// The points of a list as the model counts them.
     fn cuts(&mut self, list: &CutList) -> Checked<Vec<Cut>> {
-        let mut cuts = Vec::new();
+        Ok(self.starts(list)?.into_iter().map(|(cut, _)| cut).collect())
+    }
+
+    /// For each point of a list, what the start does before it: whole operations, and the last of them as far as it is done.
+    pub(super) fn done_before(&mut self, list: &CutList) -> Checked<Vec<Vec<Operation>>> {
+        let starts = self.starts(list)?;
+        let done = starts.into_iter().map(|(cut, operations)| {
+            operations
+                .into_iter()
+                .filter_map(|(number, operation)| match number.cmp(&cut.ops) {
+                    Ordering::Less => Some(operation),
+                    Ordering::Equal if cut.torn > 0 => Some(Operation {
+                        length: cut.torn,
+                        ..operation
+                    }),
+                    Ordering::Equal | Ordering::Greater => None,
+                })
+                .collect()
+        });
+        Ok(done.collect())
+    }
+
+    /// The points of a list as the model counts them, each with the operations of the start that it is in.
+    fn starts(&mut self, list: &CutList) -> Checked<Vec<(Cut, Vec<(u32, Operation)>)>> {
+        let mut starts = Vec::new();
+        let mut cuts: Vec<Cut> = Vec::new();
         let mut operations = self.operations.clone();
         for (number, point) in list.points().iter().enumerate() {
             if number > 0 {
@@ -207,9 +233,11 @@ impl<'a> Foretold<'a> {
                 operations =
                     followed.map_or_else(Vec::new, |followed| on_board(&followed.recovery));
             }
-            cuts.push(cut_at(point, &operations)?);
+            let cut = cut_at(point, &operations)?;
+            cuts.push(cut);
+            starts.push((cut, operations.clone()));
         }
-        Ok(cuts)
+        Ok(starts)
     }
 }
 

@@ -14,6 +14,7 @@ mod foretold;
 mod orders;
 mod recovery;
 mod start;
+mod trap;
 
 pub use orders::{Share, SweepOrders, Visited};
 
@@ -34,18 +35,17 @@ pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
     let history = context.history().len();
     let start = Start::take(context)?;
     let foretold = Foretold::new(context.firmware, &start.flash)?;
+    let cutter = cutter::choose(context)?;
     let mut sweeping = Sweeping {
         held: start.flash.clone(),
         start,
         foretold,
-        cutter: cutter::choose(context),
+        cutter,
         step,
         came_to: BTreeMap::new(),
         visited: 0,
     };
-    let swept = sweeping.run(context);
-    sweeping.cutter.done(context)?;
-    swept?;
+    sweeping.run(context)?;
     // At last as if nothing had been tried: the flash that the steps before left, and one start. What was done to the board
     // meanwhile is no part of what its flash is predicted from.
     sweeping.put_back(context)?;
@@ -134,43 +134,11 @@ impl<'a> Sweeping<'a, '_> {
 
     /// One start without a cut. Whether the board was seen to do what the model foretells.
     fn dry_run(&mut self, context: &mut Context<'a>) -> Checked<bool> {
-        self.cutter.before_dry_run(context)?;
-        context.let_go()?;
+        self.cutter.dry_run(context, &self.foretold, self.step)?;
         let expected = self.foretold.uncut();
         self.look(context, &expected)
             .map_err(|trouble| told("without a cut", trouble))?;
-        let foretold = self.foretold.classes();
-        let Some(seen) = self.cutter.after_dry_run(context, &self.foretold)? else {
-            return Ok(false);
-        };
-        if seen == foretold {
-            return Ok(true);
-        }
-        let at = seen
-            .iter()
-            .zip(&foretold)
-            .position(|(seen, foretold)| seen != foretold)
-            .unwrap_or(seen.len().min(foretold.len()));
-        let word = |classes: &[Class]| {
-            classes
-                .get(at)
-                .map_or("none".to_owned(), ToString::to_string)
-        };
-        Err(Trouble::error(
-            ErrorKind::Inconclusive,
-            format_args!(
-                "plan drift: the board does other flash operations than the model foretells: {} and not {}; operation {at} is \
-                 {}, expected {}",
-                seen.len(),
-                foretold.len(),
-                word(&seen),
-                word(&foretold)
-            ),
-        )
-        .with_help(
-            "does `bootloader` in the firmware set say how the bootloader was built? `dfu-hil bootloader sweep` lists what the \
-             model does",
-        ))
+        self.cutter.after_dry_run(context, &self.foretold)
     }
 
     /// The points to be visited by this job.
@@ -315,8 +283,9 @@ impl<'a> Sweeping<'a, '_> {
         self.put_back(context)?;
         let last = list.points().len() - 1;
         let mut expected = None;
-        for (number, point) in list.points().iter().enumerate() {
-            self.cutter.stop_at(context, point, self.step)?;
+        let done = self.foretold.done_before(list)?;
+        for (number, (point, done)) in list.points().iter().zip(&done).enumerate() {
+            self.cutter.stop_at(context, point, done, self.step)?;
             let left = cutter::interrupt(context, self.step)?;
             expected = match self.cutter.aim() {
                 Aim::Exact => {

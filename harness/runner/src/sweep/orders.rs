@@ -18,6 +18,8 @@ pub struct SweepOrders {
     pub share: Option<Share>,
     /// What the run that is taken up has visited.
     pub visited: Visited,
+    /// The command that runs the same again, to which the name of a point can be added.
+    pub command: String,
 }
 
 /// One of several parts of the points of a sweep.
