@@ -8,8 +8,10 @@
 //! the chip stays open. A trap that is dropped lets the core run again; a board never stays halted.
 
 mod pursuit;
+mod route;
 mod watch;
 
+pub use route::{Planned, Route, route};
 pub use watch::{Caught, Class, CoreState, Edge, Halted, Memory, Missed, Watch};
 
 use super::bus::{Bus, wait_for};
