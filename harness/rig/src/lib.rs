@@ -38,8 +38,9 @@ pub use power::{
     ProbeSight, Sighting, Switched,
 };
 pub use probe::{
-    Caught, Class, CoreState, Edge, Halted, Identity, Memory, Missed, ProbeSession, ProgramOptions,
-    ProgramPhase, ProgramProgress, Programmed, Rest, Trap, Watch,
+    Afterwards, Caught, Class, CoreState, Edge, Halted, Identity, Memory, Missed, Planned,
+    ProbeSession, ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Rest, Route, Trap,
+    Watch, route,
 };
 pub use rig::{Board, Rig, RigOptions};
 pub use uart::UartEndpoint;

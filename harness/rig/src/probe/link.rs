@@ -3,9 +3,9 @@
 //! Nothing here enables halting debug unless a core is to be halted, so a core that runs does not notice.
 
 use super::access::{ProbePorts, Scope, erase_all, is_open, unlock};
-use super::bus::Ahb;
+use super::bus::{Ahb, wait_for};
 use super::context::Context;
-use super::cortex::{AfterReset, halt, let_go, reset};
+use super::cortex::{AfterReset, DHCSR, DHCSR_S_HALT, halt, let_go, reset};
 use super::external;
 use super::network::{Release, hold_network_core, is_network_core_held, release_network_core};
 use super::qspi::ExternalFlash;
@@ -16,12 +16,16 @@ use crate::file::Recover;
 use probe_rs::architecture::arm::memory::ArmMemoryInterface;
 use probe_rs::architecture::arm::{ArmDebugInterface, ArmError, FullyQualifiedApAddress};
 use std::fmt;
+use std::time::Duration;
 
 /// FICR.INFO of the application core (nRF5340 product specification, FICR).
 const FICR_DEVICE_ID: u32 = 0x00FF_0204;
 const FICR_PART: u32 = 0x00FF_020C;
 const FICR_VARIANT: u32 = 0x00FF_0210;
 const PART_NRF5340: u32 = 0x5340;
+
+/// A core that was left standing stands: this is for a probe that is slow to say so.
+const TAKE_OVER_WITHIN: Duration = Duration::from_millis(100);
 
 /// A connection that is open only while it must be.
 #[derive(Default)]
@@ -232,6 +236,26 @@ impl Link {
         if !held.halted.contains(&core) {
             held.halted.push(core);
         }
+        Ok(())
+    }
+
+    /// Keeps a core halted that another connection has left standing.
+    pub(super) fn take_over_halted(
+        &mut self,
+        context: &Context,
+        core: Core,
+    ) -> Result<(), RigError> {
+        let held = self.hold(context)?;
+        on_bus(context, &mut *held.interface, core, |bus| {
+            wait_for(
+                bus,
+                "standing at the reset vector",
+                TAKE_OVER_WITHIN,
+                DHCSR,
+                |dhcsr| dhcsr & DHCSR_S_HALT != 0,
+            )
+        })?;
+        held.halted.push(core);
         Ok(())
     }
 

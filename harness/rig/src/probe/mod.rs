@@ -27,8 +27,10 @@ mod restore;
 mod sequence;
 mod trap;
 
-pub use program::{ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Rest};
-pub use trap::{Caught, Class, CoreState, Edge, Halted, Memory, Missed, Trap, Watch};
+pub use program::{Afterwards, ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Rest};
+pub use trap::{
+    Caught, Class, CoreState, Edge, Halted, Memory, Missed, Planned, Route, Trap, Watch, route,
+};
 
 use crate::core::Core;
 use crate::error::{Operation, RigError};
@@ -168,7 +170,7 @@ impl ProbeSession {
         })
     }
 
-    /// Makes the flash hold `image`, verified by reading it back, and resets the chip so that it boots. Pages
+    /// Makes the flash hold `image`, verified by reading it back, and resets the chip so that it boots, or stands. Pages
     /// that hold the right bytes already are left alone.
     ///
     /// # Errors

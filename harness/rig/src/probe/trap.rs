@@ -9,8 +9,10 @@
 
 mod leave;
 mod pursuit;
+mod route;
 mod watch;
 
+pub use route::{Planned, Route, route};
 pub use watch::{Caught, Class, CoreState, Edge, Halted, Memory, Missed, Watch};
 
 use super::bus::{Bus, wait_for};
