@@ -1,6 +1,6 @@
 //! What a step has to work with: one board, the firmware set, the time that is left, and a place for evidence.
 
-use crate::bench::{Bench, Stop, rig_core};
+use crate::bench::{Bench, rig_core};
 use crate::cancel::{CancelToken, POLL};
 use crate::console::{ConsoleLog, Line, Mark, Waited};
 use crate::events::Events;
@@ -16,7 +16,7 @@ use hil_bootloader::DeviceId;
 use hil_clock::{Instant, SharedClock};
 use hil_image::{Image, network};
 use hil_record::{ErrorKind, EventKind, Evidence, PowerAction};
-use hil_rig::FlashImage;
+use hil_rig::{FlashImage, Route};
 use hil_scenario::{Button, Core, CutList, CutPoint, ImageRef, Slot, Transport};
 use hil_smp::message::ImageState;
 use std::collections::BTreeSet;
@@ -475,6 +475,13 @@ impl<'a> Context<'a> {
         self.bench.hold().map(drop)
     }
 
+    /// The board was stopped, to be started again and again from the flash that it has now. What the history has until then.
+    pub(crate) fn stopped(&mut self) -> usize {
+        let app = self.console(Core::App).mark();
+        self.done(What::Stopped { app });
+        self.history.len()
+    }
+
     /// Makes pages of flash hold these bytes, and holds the chip at its first instruction.
     pub(crate) fn restore(&mut self, image: &FlashImage) -> Checked {
         self.bench.restore(image)
@@ -492,16 +499,16 @@ impl<'a> Context<'a> {
         self.starting(StartedBy::Probe);
     }
 
-    /// Lets a chip start that is held at its first instruction, and returns when it stands at `stop`.
+    /// Lets a chip start that is held at its first instruction, and returns when it stands at the end of the route.
     pub(crate) fn let_start_and_stop(
         &mut self,
-        stop: &Stop,
+        route: &Route,
         within: Duration,
         point: &CutPoint,
     ) -> Checked {
         self.started_by_probe();
         let within = self.deadline(within).saturating_since(self.clock.now());
-        match self.bench.start_and_stop(stop, within)? {
+        match self.bench.start_and_stop(route, within)? {
             Ok(()) => Ok(()),
             Err(missed) => Err(Trouble::error(
                 ErrorKind::Inconclusive,

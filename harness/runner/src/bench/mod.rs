@@ -29,7 +29,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use found::FoundBoard;
-pub(crate) use stop::Stop;
 
 /// RESET.NETWORK.FORCEOFF of the application core (the same): 1 holds the network core off.
 const FORCEOFF: u32 = 0x5000_5614;
@@ -185,7 +184,7 @@ impl Bench {
                 .iter()
                 .map(|region| region.address..region.address + region.size)
                 .collect(),
-            within: None,
+            ..ProgramOptions::default()
         };
         let done = self
             .board

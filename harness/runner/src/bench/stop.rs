@@ -2,17 +2,8 @@
 
 use super::{Bench, trouble};
 use crate::trouble::Checked;
-use hil_rig::{Caught, Core, Missed, RigError, Watch};
+use hil_rig::{Caught, Core, Missed, RigError, Route, Trap, Watch};
 use std::time::Duration;
-
-/// Where a core is to be stopped.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Stop {
-    pub(crate) core: Core,
-    pub(crate) watch: Watch,
-    /// At which of the halts that it leads to, from 1.
-    pub(crate) number: u64,
-}
 
 impl Bench {
     /// Whether the application core has watchpoints that can stop it. It is held at its first instruction, and stays there.
@@ -32,40 +23,43 @@ impl Bench {
         }
     }
 
-    /// Lets the board start, which is held at its first instruction, and returns when it stands there. What it does instead,
-    /// when it does not come there in time.
+    /// Lets the board start, which is held at its first instruction, and returns when it stands at the end of the route. What
+    /// it does instead, when it does not come there in time.
     pub(crate) fn start_and_stop(
         &mut self,
-        stop: &Stop,
+        route: &Route,
         within: Duration,
     ) -> Checked<Result<(), Missed>> {
-        self.probe_event(
-            "stop",
-            &format!("{} at {:?}, halt {}", stop.core, stop.watch, stop.number),
-        );
+        self.probe_event("stop", &in_words(route));
+        let Route::Halt {
+            core,
+            watch,
+            number,
+        } = route
+        else {
+            return Ok(Ok(()));
+        };
         let probe = self.board.probe();
         let stopped = (|| {
-            if stop.core == Core::Net {
-                // It cannot be watched before it is released.
-                let mut release = probe.trap(Core::App, Watch::NetworkRelease);
-                release.arm()?;
-                if let Caught::Missed(missed) = release.nth(1, within)? {
-                    return Ok(Err(missed));
-                }
-                let mut trap = probe.trap(Core::Net, stop.watch.clone());
-                trap.arm()?;
-                release.disarm()?;
-                return match trap.nth(stop.number, within)? {
-                    Caught::Halted(_) => trap.leave_halted().map(Ok),
-                    Caught::Missed(missed) => Ok(Err(missed)),
-                };
-            }
-            let mut trap = probe.trap(stop.core, stop.watch.clone());
-            trap.arm()?;
-            match trap.nth(stop.number, within)? {
+            let leave = |mut trap: Trap<'_>| match trap.nth(*number, within)? {
                 Caught::Halted(_) => trap.leave_halted().map(Ok),
                 Caught::Missed(missed) => Ok(Err(missed)),
+            };
+            if *core == Core::App {
+                let mut trap = probe.trap(Core::App, watch.clone());
+                trap.arm()?;
+                return leave(trap);
             }
+            // It cannot be watched before it is released.
+            let mut release = probe.trap(Core::App, Watch::NetworkRelease);
+            release.arm()?;
+            if let Caught::Missed(missed) = release.nth(1, within)? {
+                return Ok(Err(missed));
+            }
+            let mut trap = probe.trap(Core::Net, watch.clone());
+            trap.arm()?;
+            release.disarm()?;
+            leave(trap)
         })();
         stopped.map_err(|error| trouble(&error))
     }
@@ -86,5 +80,25 @@ impl Bench {
         })();
         // Dropped, it lets the core go on.
         counted.map_err(|error| trouble(&error))
+    }
+}
+
+/// Where a board is stopped, for the journal.
+fn in_words(route: &Route) -> String {
+    match route {
+        Route::Start => "at the first instruction".to_owned(),
+        Route::Halt {
+            core,
+            watch,
+            number,
+        } => match watch {
+            Watch::Stores(range) => {
+                format!("{core} behind store {number} to {:#010x}", range.start)
+            }
+            Watch::ExternalTasks => {
+                format!("{core} behind task {number} of the external flash")
+            }
+            other => format!("{core} at {other:?}, halt {number}"),
+        },
     }
 }

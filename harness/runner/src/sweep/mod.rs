@@ -32,8 +32,8 @@ use std::collections::BTreeMap;
 
 /// Carries the step out.
 pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
-    let history = context.history().len();
     let start = Start::take(context)?;
+    let history = context.stopped();
     let foretold = Foretold::new(context.firmware, &start.flash)?;
     let cutter = cutter::choose(context)?;
     let mut sweeping = Sweeping {

@@ -6,21 +6,15 @@
 
 use super::cutter::{Aim, Cutter};
 use super::foretold::Foretold;
-use crate::bench::Stop;
 use crate::context::Context;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::{DeviceId, Operation, OperationKind};
 use hil_record::{ErrorKind, Evidence};
-use hil_rig::{Core, Watch};
+use hil_rig::{Class, Memory, Planned, Route, route};
 use hil_scenario::{CutPoint, Sweep};
 
-/// Erase units: of the application core's flash and the external flash, and of the network core's.
+/// Pages of the application core's flash, in bytes.
 const PAGE: u32 = 0x1000;
-const NET_PAGE: u32 = 0x800;
-const WORD: u32 = 4;
-
-/// Where the network core's flash begins in its map.
-const NET_FLASH: u32 = 0x0100_0000;
 
 /// Stops the core by its watchpoints.
 #[derive(Debug, Default)]
@@ -87,11 +81,16 @@ impl Cutter for ByTrap {
         done: &[Operation],
         step: &Sweep,
     ) -> Checked {
-        let Some(stop) = behind(done) else {
-            // Nothing is done before it: the board has only to be started.
-            return context.let_start_and_stop(&first(), step.within, point);
-        };
-        context.let_start_and_stop(&stop, step.within, point)
+        let route = behind(done).ok_or_else(|| {
+            Trouble::error(
+                ErrorKind::Cut,
+                format_args!(
+                    "a board cannot be stopped at {point}: a page, or a write to the external flash, is done in one go"
+                ),
+            )
+            .with_help("choose a point before or after the operation")
+        })?;
+        context.let_start_and_stop(&route, step.within, point)
     }
 }
 
@@ -106,150 +105,55 @@ fn erased_pages(foretold: &Foretold<'_>) -> u64 {
         .sum()
 }
 
-/// In front of whatever the application core does first to its flash.
-fn first() -> Stop {
-    Stop {
-        core: Core::App,
-        watch: Watch::Modes,
-        number: 1,
-    }
-}
-
-/// Behind the last of these operations; `None` when there is none.
-fn behind(done: &[Operation]) -> Option<Stop> {
-    let last = done.last()?;
-    if last.device == DeviceId::External {
-        let tasks = done
-            .iter()
-            .filter(|operation| operation.device == DeviceId::External);
-        return Some(Stop {
-            core: Core::App,
-            watch: Watch::ExternalTasks,
-            number: tasks.map(tasks_of).sum(),
-        });
-    }
-    let (core, start, page) = match last.device {
-        DeviceId::NetFlash => (Core::Net, NET_FLASH, NET_PAGE),
-        _ => (Core::App, 0, PAGE),
-    };
-    let unit = match last.kind {
-        OperationKind::Write => WORD,
-        OperationKind::Erase => page,
-    };
-    let word = last.offset + (last.length.max(unit) - unit);
-    let number = done
+/// The way to the point behind all of these operations, of which the last may be done in part.
+fn behind(done: &[Operation]) -> Option<Route> {
+    let planned: Vec<Planned> = done
         .iter()
-        .filter(|operation| operation.device == last.device && stores(operation, word, page))
-        .count();
-    Some(Stop {
-        core,
-        watch: Watch::store_at(start + word),
-        number: number as u64,
-    })
-}
-
-/// Whether an operation stores something at this word: a page is erased by a store to its first word.
-fn stores(operation: &Operation, word: u32, page: u32) -> bool {
-    let inside = word
-        .checked_sub(operation.offset)
-        .is_some_and(|offset| offset < operation.length);
-    inside
-        && match operation.kind {
-            OperationKind::Write => true,
-            OperationKind::Erase => word.is_multiple_of(page),
-        }
-}
-
-/// Tasks of the QSPI peripheral for an operation: one for a write, one for each sector of an erasure (zephyr
-/// `drivers/flash/nrf_qspi_nor.c`; blocks of 64 KiB are not erased at once by MCUboot, which goes sector by sector).
-fn tasks_of(operation: &Operation) -> u64 {
-    match operation.kind {
-        OperationKind::Write => 1,
-        OperationKind::Erase => u64::from(operation.length.div_ceil(PAGE)),
-    }
+        .map(|operation| Planned {
+            memory: match operation.device {
+                DeviceId::AppFlash | DeviceId::RamFlash => Memory::App,
+                DeviceId::NetFlash => Memory::Net,
+                DeviceId::External => Memory::External,
+            },
+            class: match operation.kind {
+                OperationKind::Write => Class::Write,
+                OperationKind::Erase => Class::Erase,
+            },
+            offset: operation.offset,
+            length: operation.length,
+        })
+        .collect();
+    route(&planned, planned.len(), 0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rstest::rstest;
+    use hil_rig::{Core, Watch};
 
-    const APP: DeviceId = DeviceId::AppFlash;
-    const NET: DeviceId = DeviceId::NetFlash;
-    const EXTERNAL: DeviceId = DeviceId::External;
-
-    fn write(device: DeviceId, offset: u32, length: u32) -> Operation {
+    fn write(offset: u32, length: u32) -> Operation {
         Operation {
             kind: OperationKind::Write,
-            device,
+            device: DeviceId::NetFlash,
             offset,
             length,
             torn: false,
         }
     }
 
-    fn erase(device: DeviceId, offset: u32, length: u32) -> Operation {
-        Operation {
-            kind: OperationKind::Erase,
-            ..write(device, offset, length)
-        }
-    }
-
-    #[rstest]
-    #[case::a_word_that_is_written_once(&[write(APP, 0x5000, 0x400)], Core::App, 0x53FC, 1)]
-    #[case::a_page_that_was_written_before(
-        &[write(APP, 0x5000, 0x1000), erase(APP, 0x5000, 0x1000)],
-        Core::App,
-        0x5000,
-        2
-    )]
-    #[case::the_last_of_several_pages(&[erase(APP, 0x4000, 0x2000)], Core::App, 0x5000, 1)]
-    #[case::a_word_behind_the_first_of_an_erased_page(
-        &[erase(APP, 0x5000, 0x1000), write(APP, 0x5000, 8)],
-        Core::App,
-        0x5004,
-        1
-    )]
-    #[case::the_first_word_of_an_erased_page(
-        &[erase(APP, 0x5000, 0x1000), write(APP, 0x5000, 4)],
-        Core::App,
-        0x5000,
-        2
-    )]
-    #[case::other_flash_at_the_same_offset(
-        &[write(EXTERNAL, 0x5000, 4), write(APP, 0x5000, 4)],
-        Core::App,
-        0x5000,
-        1
-    )]
-    #[case::the_network_core(&[erase(NET, 0x8800, 0x800)], Core::Net, 0x0100_8800, 1)]
-    fn a_board_is_stopped_behind_the_last_word_before_the_point(
-        #[case] done: &[Operation],
-        #[case] core: Core,
-        #[case] address: u32,
-        #[case] number: u64,
-    ) {
-        let expected = Stop {
-            core,
-            watch: Watch::store_at(address),
-            number,
+    #[test]
+    fn a_board_is_stopped_behind_the_last_word_before_the_point() {
+        let done = [write(0x8800, 0x400), write(0x8c00, 8)];
+        let expected = Route::Halt {
+            core: Core::Net,
+            watch: Watch::store_at(0x0100_8c04),
+            number: 1,
         };
-        assert_eq!(behind(done), Some(expected));
+        assert_eq!(behind(&done), Some(expected));
     }
 
     #[test]
-    fn the_external_flash_is_followed_task_by_task() {
-        let done = [
-            erase(EXTERNAL, 0, 0x2000),
-            write(APP, 0, 4),
-            write(EXTERNAL, 0, 0x400),
-        ];
-        let stop = behind(&done).unwrap();
-        assert_eq!((stop.watch, stop.number), (Watch::ExternalTasks, 3));
-    }
-
-    #[test]
-    fn nothing_is_waited_for_before_the_first_operation() {
-        assert_eq!(behind(&[]), None);
+    fn before_the_first_operation_the_board_need_not_run() {
+        assert_eq!(behind(&[]), Some(Route::Start));
     }
 }
