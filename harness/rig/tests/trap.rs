@@ -3,8 +3,12 @@
 mod bench;
 
 use bench::staged::{PATIENCE, Staged, planned, units};
-use hil_bootloader::{Cut, OperationKind};
-use hil_rig::{Caught, Class, Core, Edge, Halted, Memory, Route, Trap, Watch, route};
+use hil_bootloader::sweep::Sweep;
+use hil_bootloader::{Cut, DeviceId, Operation, OperationKind};
+use hil_rig::{
+    Caught, Class, Core, Edge, Halted, Memory, Planned, ProbeSession, Route, Trap, Watch, route,
+};
+use rstest::rstest;
 use std::time::Duration;
 use virtual_dk::demo::Variant;
 
@@ -70,50 +74,34 @@ fn a_swap_programs_as_many_words_as_the_model_says() {
     assert!(is_over(&mut trap));
 }
 
-/// Goes there and cuts the power; gives the number of halts that it took.
-fn cut_at(staged: &Staged, probe: &hil_rig::ProbeSession, route: &Route, expected: &Cut) -> u64 {
-    let sweep = staged.sweep();
+/// Goes there, cuts the power and lets the board recover; gives the number of halts that it took.
+fn cut_at(
+    staged: &Staged,
+    sweep: &Sweep<'_>,
+    probe: &ProbeSession,
+    route: &Route,
+    cut: Cut,
+) -> u64 {
     staged.stage(probe);
-    let at_cut = sweep.at_cut(*expected).unwrap();
-    let number = match route {
-        Route::Start => 0,
-        Route::Halt {
-            core,
-            watch,
-            number,
-        } => {
-            let mut trap = probe.trap(*core, watch.clone());
-            trap.arm().unwrap();
-            let found = halted(trap.nth(*number, PATIENCE).unwrap());
-            assert_eq!(
-                staged.differs(probe, &at_cut),
-                None,
-                "{expected:?} {found:?}"
-            );
-            staged.cut_power();
-            trap.power_lost();
-            *number
-        }
-    };
-    if *route == Route::Start {
-        staged.cut_power();
-        probe.forget();
-    }
-    let after = sweep.explorer().visit(*expected).unwrap().unwrap();
+    let reached = probe.reach(route, PATIENCE).unwrap();
+    assert!(reached.stands(), "{:?}", reached.caught());
+    let at_cut = sweep.at_cut(cut).unwrap();
+    assert_eq!(staged.differs(probe, &at_cut), None, "{cut:?} {route:?}");
+    staged.cut_power();
+    reached.power_lost();
+    let after = sweep.explorer().visit(cut).unwrap().unwrap();
     staged.wait_for(probe, &after.after);
-    number
+    match route {
+        Route::Start => 0,
+        Route::Halt { number, .. } => *number,
+    }
 }
 
-#[rstest::rstest]
-#[case::internal(Variant::SWAP_MOVE_SINGLE_CORE)]
-#[case::external(Variant::SWAP_MOVE_EXTERNAL)]
-fn a_cut_leaves_the_flash_that_the_model_says_and_the_next_boot_recovers(#[case] variant: Variant) {
-    let staged = Staged::new(variant);
-    let probe = staged.probe();
-    let sweep = staged.sweep();
-    let operations = planned(sweep.operations());
+/// Some of the points of a boot, with the way to each: the first and the last ones, and some on the way; in front of an
+/// operation, and in the middle of it.
+fn points(operations: &[Planned]) -> Vec<(Cut, Route)> {
     let many = operations.len();
-    let mut most = 0;
+    let mut points = Vec::new();
     for index in [
         0,
         1,
@@ -125,15 +113,64 @@ fn a_cut_leaves_the_flash_that_the_model_says_and_the_next_boot_recovers(#[case]
         many - 1,
     ] {
         for done in [0, operations[index].length / 2 / 4 * 4] {
-            let Some(route) = route(&operations, index, done) else {
-                continue;
-            };
             let cut = Cut {
                 ops: index as u32,
                 torn: done,
             };
-            most = most.max(cut_at(&staged, &probe, &route, &cut));
+            points.extend(route(operations, index, done).map(|route| (cut, route)));
         }
     }
-    println!("at most {most} halts to one of {many} operations");
+    points
+}
+
+#[rstest]
+#[case::internal(Staged::new(Variant::SWAP_MOVE_SINGLE_CORE), 2)]
+#[case::external(Staged::new(Variant::SWAP_MOVE_EXTERNAL), 100)]
+#[case::network(Staged::for_network_core(Variant::SWAP_MOVE_ECDSA_EC256), 2)]
+fn a_cut_leaves_the_flash_that_the_model_says_and_the_next_boot_recovers(
+    #[case] staged: Staged,
+    #[case] most_halts: u64,
+) {
+    let probe = staged.probe();
+    let sweep = staged.sweep();
+    for (cut, route) in points(&planned(sweep.operations())) {
+        let halts = cut_at(&staged, &sweep, &probe, &route, cut);
+        assert!(halts <= most_halts, "{route:?}");
+    }
+}
+
+#[test]
+fn the_network_core_copies_its_update_in_the_steps_that_the_model_says() {
+    let staged = Staged::for_network_core(Variant::SWAP_MOVE_ECDSA_EC256);
+    let probe = staged.probe();
+    let sweep = staged.sweep();
+    let of_network = |operation: &&Operation| operation.device == DeviceId::NetFlash;
+    let operations: Vec<_> = sweep
+        .operations()
+        .iter()
+        .filter(of_network)
+        .copied()
+        .collect();
+    let pages = units(&operations, OperationKind::Erase, 0x800).len() as u64;
+    assert!(pages > 1, "{operations:?}");
+    for (number, stands) in [(pages, true), (pages + 1, false)] {
+        staged.stage(&probe);
+        let route = Route::Halt {
+            core: Core::Net,
+            watch: Watch::Erases,
+            number,
+        };
+        let within = if stands {
+            PATIENCE
+        } else {
+            Duration::from_millis(300)
+        };
+        let reached = probe.reach(&route, within).unwrap();
+        assert_eq!(reached.stands(), stands, "{:?}", reached.caught());
+        if let Some(Caught::Halted(halted)) = reached.caught() {
+            assert_eq!((halted.memory, halted.number), (Memory::Net, pages));
+        }
+        reached.go_on().unwrap();
+        staged.wait_for(&probe, sweep.end());
+    }
 }

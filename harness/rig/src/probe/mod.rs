@@ -29,7 +29,8 @@ mod trap;
 
 pub use program::{Afterwards, ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Rest};
 pub use trap::{
-    Caught, Class, CoreState, Edge, Halted, Memory, Missed, Planned, Route, Trap, Watch, route,
+    Caught, Class, CoreState, Edge, Halted, Memory, Missed, Planned, Reached, Route, Trap, Watch,
+    route,
 };
 
 use crate::core::Core;

@@ -9,9 +9,11 @@
 
 mod leave;
 mod pursuit;
+mod reach;
 mod route;
 mod watch;
 
+pub use reach::Reached;
 pub use route::{Planned, Route, route};
 pub use watch::{Caught, Class, CoreState, Edge, Halted, Memory, Missed, Watch};
 
@@ -22,12 +24,13 @@ use super::cortex::{
 };
 use super::dwt::{self, Condition};
 use super::link::{Link, on_bus};
+use super::network::hold_network_core;
 use super::qspi::{self, TaskDone};
 use super::{ProbeSession, SHORT, nvmc};
 use crate::core::Core;
 use crate::error::{Operation, RigError};
 use probe_rs::architecture::arm::ArmError;
-use pursuit::{program_counter, pursue, resume};
+use pursuit::{End, OUT_OF_REACH, program_counter, pursue, resume};
 use std::time::Duration;
 
 /// A core that halts at its flash operations.
@@ -66,6 +69,19 @@ struct Place {
     edge: Edge,
     address: Option<u32>,
     length: Option<u32>,
+}
+
+/// What it means that the chip is out of reach.
+enum Lost {
+    Error,
+    Expected,
+}
+
+/// How going to a halt ended.
+enum Outcome {
+    Stands(Place),
+    Missed(CoreState),
+    Gone,
 }
 
 impl ProbeSession {
@@ -146,6 +162,20 @@ impl Trap<'_> {
     /// # Errors
     /// As [`next`](Self::next).
     pub fn nth(&mut self, number: u64, within: Duration) -> Result<Caught, RigError> {
+        self.advance(number, within, OUT_OF_REACH, |_, _| Ok(Lost::Error))
+            .map(|caught| caught.unwrap_or_else(|| self.missed(Duration::ZERO, CoreState::Running)))
+    }
+
+    /// As [`nth`](Self::nth); when the chip has been out of reach for longer than `patience`, `judge` says whether that
+    /// is an error, or `None`.
+    fn advance(
+        &mut self,
+        number: u64,
+        within: Duration,
+        patience: Duration,
+        judge: impl FnOnce(&mut Link, &Context) -> Result<Lost, RigError> + Send + 'static,
+    ) -> Result<Option<Caught>, RigError> {
+        self.check_armed()?;
         let count = number.saturating_sub(self.number);
         let stands = self.stands;
         let watch = self.watch.clone();
@@ -153,25 +183,46 @@ impl Trap<'_> {
         let clock = self.probe.config.clock.clone();
         let started = clock.now();
         let deadline = started + within;
-        let (pursuit, place) = self.on_core(within + SHORT, move |bus| {
-            let pursuit = pursue(bus, stands, count, deadline)?;
-            let place = match pursuit.missed {
-                None => Some(place(bus, core, &watch)?),
-                Some(_) => None,
-            };
-            Ok((pursuit, place))
-        })?;
-        self.number += pursuit.halts;
-        self.resets += pursuit.resets;
-        self.stands = pursuit.missed.is_none();
-        Ok(match (pursuit.missed, place) {
-            (None, Some(place)) => Caught::Halted(self.halted(place)),
-            (missed, _) => Caught::Missed(Missed {
-                number: self.number,
-                waited: clock.now().saturating_since(started),
-                core: missed.unwrap_or(CoreState::Running),
-                resets: self.resets,
-            }),
+        let doing = Operation::Trap(core);
+        let (halts, resets, outcome) =
+            self.probe
+                .request(doing, within + SHORT, move |link: &mut Link, context| {
+                    let (pursuit, place) = link.on_armed(context, core, |bus| {
+                        let pursuit = pursue(bus, stands, count, deadline, patience);
+                        let place = match pursuit.end {
+                            End::Stands => Some(place(bus, core, &watch)?),
+                            End::Missed(_) | End::Lost(_) => None,
+                        };
+                        Ok((pursuit, place))
+                    })?;
+                    let outcome = match pursuit.end {
+                        End::Lost(error) => match judge(link, context)? {
+                            Lost::Error => return Err(context.access_error(error)),
+                            Lost::Expected => Outcome::Gone,
+                        },
+                        End::Missed(state) => Outcome::Missed(state),
+                        End::Stands => place.map_or(Outcome::Gone, Outcome::Stands),
+                    };
+                    Ok((pursuit.halts, pursuit.resets, outcome))
+                })?;
+        self.number += halts;
+        self.resets += resets;
+        self.stands = matches!(outcome, Outcome::Stands(_));
+        Ok(match outcome {
+            Outcome::Stands(place) => Some(Caught::Halted(self.halted(place))),
+            Outcome::Missed(state) => {
+                Some(self.missed(clock.now().saturating_since(started), state))
+            }
+            Outcome::Gone => None,
+        })
+    }
+
+    fn missed(&self, waited: Duration, core: CoreState) -> Caught {
+        Caught::Missed(Missed {
+            number: self.number,
+            waited,
+            core,
+            resets: self.resets,
         })
     }
 
@@ -255,17 +306,22 @@ impl Trap<'_> {
             })
     }
 
+    fn check_armed(&self) -> Result<(), RigError> {
+        if self.armed {
+            return Ok(());
+        }
+        Err(RigError::BadRequest {
+            board: self.probe.config.board.clone(),
+            what: format!("the trap on the {} is not armed", self.core),
+        })
+    }
+
     fn on_core<T: Send + 'static>(
         &self,
         within: Duration,
         job: impl FnOnce(&mut dyn Bus) -> Result<T, ArmError> + Send + 'static,
     ) -> Result<T, RigError> {
-        if !self.armed {
-            return Err(RigError::BadRequest {
-                board: self.probe.config.board.clone(),
-                what: format!("the trap on the {} is not armed", self.core),
-            });
-        }
+        self.check_armed()?;
         let core = self.core;
         self.probe
             .request(Operation::Trap(core), within, move |link, context| {
@@ -305,7 +361,7 @@ fn place(bus: &mut dyn Bus, core: Core, watch: &Watch) -> Result<Place, ArmError
                 place.edge = Edge::Before;
             }
         }
-        Watch::Ends | Watch::NetworkRelease => {}
+        Watch::Ends | Watch::NetworkSwitch => {}
         Watch::Stores(range) => {
             nvmc::wait_until_ready(bus, core)?;
             place.class = class(bus.read(core.nvmc() + watch::CONFIG)? & 7);
@@ -364,6 +420,16 @@ impl Link {
     ) -> Result<T, RigError> {
         let held = self.hold(context)?;
         on_bus(context, &mut *held.interface, core, |bus| job(bus))
+    }
+
+    /// The network core is held off, as firmware has left it.
+    fn hold_network(&mut self, context: &Context) -> Result<(), RigError> {
+        let held = self.hold(context)?;
+        on_bus(context, &mut *held.interface, Core::App, |bus| {
+            hold_network_core(bus)
+        })?;
+        held.let_go(Core::Net);
+        Ok(())
     }
 
     fn disarm(&mut self, context: &Context, core: Core) -> Result<(), RigError> {

@@ -2,7 +2,8 @@
 
 use hil_bootloader::sweep::Sweep;
 use hil_bootloader::{
-    Config, Cut, DeviceId, Keys, Operation, OperationKind, Pending, SimFlash, set_pending,
+    Config, Cut, DeviceId, Keys, NetworkCore, Operation, OperationKind, Pending, SimFlash,
+    set_pending,
 };
 use hil_clock::{SharedClock, SystemClock};
 use hil_image::{DecryptionKey, PublicKey};
@@ -36,7 +37,20 @@ impl Staged {
         Self::with(variant, VirtualDkOptions::default())
     }
 
+    /// With the update of the network core instead of the application's.
+    pub(crate) fn for_network_core(variant: Variant) -> Self {
+        Self::of(
+            variant,
+            "update/net_core_app_update.bin",
+            VirtualDkOptions::default(),
+        )
+    }
+
     pub(crate) fn with(variant: Variant, options: VirtualDkOptions) -> Self {
+        Self::of(variant, "update/app_update.bin", options)
+    }
+
+    fn of(variant: Variant, update: &str, options: VirtualDkOptions) -> Self {
         let set = DemoSet::generate(variant);
         let folder = tempfile::tempdir().unwrap();
         set.write(folder.path()).unwrap();
@@ -68,7 +82,7 @@ impl Staged {
                 flash.edit(device, offset, data);
             }
         }
-        let update = set.file("update/app_update.bin").unwrap();
+        let update = set.file(update).unwrap();
         let secondary = config.images[0].secondary;
         flash.edit(secondary.device, secondary.offset, update);
         set_pending(&config, &mut flash, 0, Pending::Test).unwrap();
@@ -129,12 +143,27 @@ impl Staged {
     /// What is wrong with what the board holds, if it should be `expected`: the first byte of each memory that differs.
     pub(crate) fn differs(&self, probe: &ProbeSession, expected: &SimFlash) -> Option<String> {
         let external = self.config.images[0].secondary.device == DeviceId::External;
+        let network = self.config.network_core != NetworkCore::None;
         let memories = [
-            (Core::App, DeviceId::AppFlash, 0, SETTINGS),
-            (Core::App, DeviceId::External, 0x1000_0000, 0x4_0000),
+            (true, Core::App, DeviceId::AppFlash, 0, SETTINGS),
+            (
+                external,
+                Core::App,
+                DeviceId::External,
+                0x1000_0000,
+                0x4_0000,
+            ),
+            (
+                network,
+                Core::Net,
+                DeviceId::NetFlash,
+                0x0100_0000,
+                0x4_0000,
+            ),
         ];
-        let memories = &memories[..if external { 2 } else { 1 }];
-        memories.iter().find_map(|&(core, device, base, size)| {
+        let there = memories.into_iter().filter(|memory| memory.0);
+        let mut memories = there.map(|(_, core, device, base, size)| (core, device, base, size));
+        memories.find_map(|(core, device, base, size)| {
             let found = probe.read(core, base, size).unwrap();
             let wanted = expected.bytes_at(device, 0, size as usize);
             let at = found.iter().zip(&wanted).position(|(a, b)| a != b)?;

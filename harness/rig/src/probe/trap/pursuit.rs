@@ -23,16 +23,26 @@ const PC: u32 = 15;
 /// How often DHCSR is read without a pause: a core that runs from one word to the next halts within microseconds.
 const EAGER: u32 = 64;
 /// How long the chip may be out of reach while it resets; as long as a reset may take.
-const OUT_OF_REACH: Duration = Duration::from_millis(600);
+pub(super) const OUT_OF_REACH: Duration = Duration::from_millis(600);
 
 /// What came of it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Debug)]
 pub(super) struct Pursuit {
     /// Halts on the way, with the last one.
     pub(super) halts: u64,
     pub(super) resets: u32,
-    /// What the core does instead of standing at the halt that was asked for.
-    pub(super) missed: Option<CoreState>,
+    pub(super) end: End,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The core stands at the halt that was asked for.
+    Stands,
+    /// The deadline is over, and the core does this instead.
+    Missed(CoreState),
+    /// The core is out of reach.
+    Lost(ArmError),
 }
 
 /// Lets the core go on until it has halted `count` times more, or `deadline` is over. `stands` says whether it stands now.
@@ -41,28 +51,41 @@ pub(super) fn pursue(
     stands: bool,
     count: u64,
     deadline: Instant,
-) -> Result<Pursuit, ArmError> {
+    patience: Duration,
+) -> Pursuit {
     let mut pursuit = Pursuit {
         halts: 0,
         resets: 0,
-        missed: None,
+        end: End::Stands,
     };
-    let mut stands = stands;
+    if let Err(error) = follow(bus, stands, count, deadline, patience, &mut pursuit) {
+        pursuit.end = End::Lost(error);
+    }
+    pursuit
+}
+
+fn follow(
+    bus: &mut dyn Bus,
+    mut stands: bool,
+    count: u64,
+    deadline: Instant,
+    patience: Duration,
+    pursuit: &mut Pursuit,
+) -> Result<(), ArmError> {
     while pursuit.halts < count {
         if stands {
             resume(bus)?;
         }
-        let (status, resets) = wait_for_halt(bus, deadline)?;
+        let (status, resets) = wait_for_halt(bus, deadline, patience)?;
         pursuit.resets += resets;
         stands = status & DHCSR_S_HALT != 0;
         if !stands {
-            pursuit.missed = Some(state(status));
-            return Ok(pursuit);
+            pursuit.end = End::Missed(state(status));
+            return Ok(());
         }
         pursuit.halts += 1;
     }
-    check_reason(bus)?;
-    Ok(pursuit)
+    check_reason(bus)
 }
 
 /// Lets a core go on that keeps its watchpoints.
@@ -71,7 +94,11 @@ pub(super) fn resume(bus: &mut dyn Bus) -> Result<(), ArmError> {
 }
 
 /// DHCSR once the core stands, or when the deadline is over; and the resets that were seen meanwhile.
-fn wait_for_halt(bus: &mut dyn Bus, deadline: Instant) -> Result<(u32, u32), ArmError> {
+fn wait_for_halt(
+    bus: &mut dyn Bus,
+    deadline: Instant,
+    patience: Duration,
+) -> Result<(u32, u32), ArmError> {
     let mut resets = 0;
     let mut looks = 0;
     let mut unreachable_since = None;
@@ -92,7 +119,7 @@ fn wait_for_halt(bus: &mut dyn Bus, deadline: Instant) -> Result<(u32, u32), Arm
             }
             Err(error) => {
                 let since = *unreachable_since.get_or_insert(now);
-                if now.saturating_since(since) >= OUT_OF_REACH {
+                if now.saturating_since(since) >= patience {
                     return Err(error);
                 }
             }
@@ -160,24 +187,25 @@ mod tests {
             .holding(DFSR, DFSR_DWTTRAP)
     }
 
-    fn in_a_second(bus: &Recording) -> Instant {
-        bus.clock().now() + Duration::from_secs(1)
+    /// Within a second.
+    fn pursued(bus: &mut Recording, stands: bool, count: u64) -> Pursuit {
+        let deadline = bus.clock().now() + Duration::from_secs(1);
+        pursue(bus, stands, count, deadline, OUT_OF_REACH)
     }
 
     #[test]
     fn each_halt_costs_one_write_and_the_last_one_is_left_standing() {
         let mut bus = board(&[RUNS, STANDS, RUNS, STANDS, STANDS]);
-        let deadline = in_a_second(&bus);
-        let pursuit = pursue(&mut bus, true, 3, deadline).unwrap();
-        assert_eq!((pursuit.halts, pursuit.missed), (3, None));
+        let pursuit = pursued(&mut bus, true, 3);
+        assert!(matches!(pursuit.end, End::Stands), "{pursuit:?}");
+        assert_eq!(pursuit.halts, 3);
         assert_eq!(bus.writes(), [(DHCSR, 0xA05F_0001); 3]);
     }
 
     #[test]
     fn a_core_that_runs_already_is_not_resumed() {
         let mut bus = board(&[RUNS, STANDS]);
-        let deadline = in_a_second(&bus);
-        pursue(&mut bus, false, 1, deadline).unwrap();
+        assert_eq!(pursued(&mut bus, false, 1).halts, 1);
         assert_eq!(bus.writes(), []);
     }
 
@@ -189,17 +217,19 @@ mod tests {
             (RUNS | DHCSR_S_LOCKUP, CoreState::LockedUp),
         ] {
             let mut bus = board(&[status]);
-            let deadline = in_a_second(&bus);
-            let pursuit = pursue(&mut bus, true, 1, deadline).unwrap();
-            assert_eq!((pursuit.halts, pursuit.missed), (0, Some(expected)));
+            let pursuit = pursued(&mut bus, true, 1);
+            assert_eq!(pursuit.halts, 0);
+            match pursuit.end {
+                End::Missed(state) => assert_eq!(state, expected),
+                other => panic!("{other:?}"),
+            }
         }
     }
 
     #[test]
     fn a_reset_on_the_way_is_counted_once() {
         let mut bus = board(&[RUNS, RESET, RESET, RUNS, STANDS]);
-        let deadline = in_a_second(&bus);
-        let pursuit = pursue(&mut bus, true, 1, deadline).unwrap();
+        let pursuit = pursued(&mut bus, true, 1);
         assert_eq!((pursuit.halts, pursuit.resets), (1, 1));
     }
 
@@ -207,8 +237,9 @@ mod tests {
     fn a_halt_for_another_reason_is_not_taken_for_an_operation() {
         const DFSR_BKPT: u32 = 1 << 1;
         let mut bus = board(&[STANDS]).holding(DFSR, DFSR_DWTTRAP | DFSR_BKPT);
-        let deadline = in_a_second(&bus);
-        let error = pursue(&mut bus, true, 1, deadline).unwrap_err();
+        let End::Lost(error) = pursued(&mut bus, true, 1).end else {
+            panic!("a halt that is none of ours");
+        };
         assert_eq!(
             SequenceFault::below(&error).map(ToString::to_string),
             Some("the core was halted by a breakpoint".to_owned())
@@ -219,7 +250,8 @@ mod tests {
     fn a_chip_that_stays_out_of_reach_is_an_error_before_the_deadline() {
         let mut bus = Gone(SimClock::new());
         let deadline = Instant::from_start(Duration::from_secs(600));
-        assert!(pursue(&mut bus, false, 1, deadline).is_err());
+        let pursuit = pursue(&mut bus, false, 1, deadline, OUT_OF_REACH);
+        assert!(matches!(pursuit.end, End::Lost(_)));
         assert!(bus.0.now().since_start() <= OUT_OF_REACH + 2 * POLL);
     }
 

@@ -27,16 +27,16 @@ pub enum Watch {
     Stores(Range<u32>),
     /// Behind each write and each erase of the external flash. Application core only.
     ExternalTasks,
-    /// Behind the release of the network core. Application core only.
-    NetworkRelease,
+    /// Behind each time that firmware holds the network core off or lets it run. Application core only.
+    NetworkSwitch,
 }
 
 /// NVMC.CONFIG, and its values (nRF5340 product specification, NVMC).
 pub(super) const CONFIG: u32 = 0x504;
 pub(super) const CONFIG_WRITE: u32 = 1;
 pub(super) const CONFIG_ERASE: u32 = 2;
-/// RESET.NETWORK.FORCEOFF on the secure side.
-const FORCEOFF: u32 = 0x5000_5614;
+/// RESET.NETWORK.FORCEOFF on the secure side: 1 holds the network core off.
+pub(super) const FORCEOFF: u32 = 0x5000_5614;
 
 impl Watch {
     /// The store of one word, or the erase of the page that begins with it.
@@ -59,7 +59,7 @@ impl Watch {
                     )
                 })
             }
-            Self::ExternalTasks | Self::NetworkRelease if core == Core::Net => {
+            Self::ExternalTasks | Self::NetworkSwitch if core == Core::Net => {
                 Some("only the application core drives that".to_owned())
             }
             _ => None,
@@ -77,7 +77,7 @@ impl Watch {
             Self::ExternalTasks => {
                 Condition::Either(qspi::WRITE_TASK_SECURE, qspi::ERASE_TASK_SECURE)
             }
-            Self::NetworkRelease => Condition::Value(FORCEOFF, 0),
+            Self::NetworkSwitch => Condition::To(FORCEOFF),
         }
     }
 }
@@ -118,7 +118,7 @@ pub enum Edge {
 pub struct Halted {
     /// The how manieth halt since the trap was armed, from 1.
     pub number: u64,
-    /// The memory that the operation is on. The application core's for [`Watch::NetworkRelease`].
+    /// The memory that the operation is on. The application core's for [`Watch::NetworkSwitch`].
     pub memory: Memory,
     /// What it does, where that is known: [`Watch::Ends`] sees only that something is over.
     pub class: Option<Class>,
