@@ -34,10 +34,8 @@ fn desk(defect: Option<&str>) -> Desk {
     assert_eq!(made.code, Some(0), "{}", made.all());
     if let Some(defect) = defect {
         let changes = serde_yaml::from_str(&format!("defect: {defect}")).unwrap();
-        for release in ["baseline", "update"] {
-            let file = desk.path("fw").join(release).join("merged.hex");
-            support::mutation::rebuild_bootloader(&file, &changes).unwrap();
-        }
+        let file = desk.path("fw/baseline/merged.hex");
+        support::mutation::rebuild_bootloader(&file, &changes).unwrap();
     }
     desk.write("swap.yaml", SWEEP);
     desk

@@ -2,7 +2,7 @@
 
 use super::{Bench, trouble};
 use crate::trouble::Checked;
-use hil_rig::{Caught, Core, Missed, RigError, Route, Trap, Watch};
+use hil_rig::{Caught, Core, Missed, RigError, Route, Watch};
 use std::time::Duration;
 
 impl Bench {
@@ -31,37 +31,19 @@ impl Bench {
         within: Duration,
     ) -> Checked<Result<(), Missed>> {
         self.probe_event("stop", &in_words(route));
-        let Route::Halt {
-            core,
-            watch,
-            number,
-        } = route
-        else {
-            return Ok(Ok(()));
-        };
-        let probe = self.board.probe();
-        let stopped = (|| {
-            let leave = |mut trap: Trap<'_>| match trap.nth(*number, within)? {
-                Caught::Halted(_) => trap.leave_halted().map(Ok),
-                Caught::Missed(missed) => Ok(Err(missed)),
-            };
-            if *core == Core::App {
-                let mut trap = probe.trap(Core::App, watch.clone());
-                trap.arm()?;
-                return leave(trap);
-            }
-            // It cannot be watched before it is released.
-            let mut release = probe.trap(Core::App, Watch::NetworkRelease);
-            release.arm()?;
-            if let Caught::Missed(missed) = release.nth(1, within)? {
-                return Ok(Err(missed));
-            }
-            let mut trap = probe.trap(Core::Net, watch.clone());
-            trap.arm()?;
-            release.disarm()?;
-            leave(trap)
-        })();
-        stopped.map_err(|error| trouble(&error))
+        let reached = self
+            .board
+            .probe()
+            .reach(route, within)
+            .map_err(|error| trouble(&error))?;
+        if let Some(Caught::Missed(missed)) = reached.caught() {
+            // Dropped, it lets the board go on.
+            return Ok(Err(*missed));
+        }
+        reached
+            .leave_halted()
+            .map(Ok)
+            .map_err(|error| trouble(&error))
     }
 
     /// Lets the board start, which is held at its first instruction, and counts how often a page of the application core's flash

@@ -30,6 +30,9 @@ use hil_scenario::{Class, CutList, Strategy, Sweep};
 use start::Start;
 use std::collections::BTreeMap;
 
+/// What a point comes to where the clock was too late for it. That is no failure, and shows nothing.
+const MISSED: &str = "missed: the start was over before";
+
 /// Carries the step out.
 pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
     let start = Start::take(context)?;
@@ -128,6 +131,18 @@ impl<'a> Sweeping<'a, '_> {
         ));
         for (came_to, count) in &self.came_to {
             context.see(Evidence::seen(came_to.as_str(), format!("{count} times")));
+        }
+        let missed = self.came_to.get(MISSED).copied().unwrap_or_default();
+        if self.visited > 0 && missed == self.visited {
+            return Err(Trouble::error(
+                ErrorKind::Cut,
+                format_args!(
+                    "none of {missed} points was hit: the start was over before each of them"
+                ),
+            )
+            .with_help(
+                "a larger image makes the start longer; without `--by-time` points are hit exactly",
+            ));
         }
         Ok(())
     }
@@ -305,6 +320,9 @@ impl<'a> Sweeping<'a, '_> {
                         context.hold()?;
                     }
                     self.held = self.start.read(context)?;
+                    if self.foretold.is_end(&self.held) {
+                        return Ok(MISSED.to_owned());
+                    }
                     if number == 0 {
                         self.locate(context, point)?;
                     }
@@ -320,18 +338,15 @@ impl<'a> Sweeping<'a, '_> {
         self.look(context, &expected)
     }
 
-    /// Where the clock stopped the board.
+    /// Where the clock stopped the board, which is told.
     fn locate(&mut self, context: &mut Context<'_>, point: &hil_scenario::CutPoint) -> Checked {
         let hit = self.foretold.locate(&self.held);
-        let words = match (hit.as_slice(), self.foretold.is_end(&self.held)) {
-            ([], true) => "after the last operation".to_owned(),
+        let words = match hit.as_slice() {
             // A start that goes on for a moment before it is held again may be in the recovery already.
-            ([], false) if context.bench.has_power_switch() => {
-                "in the start after it, or not known".to_owned()
-            }
-            ([], false) => return Err(cutter::nowhere(point)),
-            ([one], _) => one.to_string(),
-            ([first, .., last], _) => format!("{first} to {last}"),
+            [] if context.bench.has_power_switch() => "the start after it".to_owned(),
+            [] => return Err(cutter::nowhere(point)),
+            [one] => one.to_string(),
+            [first, .., last] => format!("{first} to {last}"),
         };
         context.events.note(
             Some(&context.bench.name),
