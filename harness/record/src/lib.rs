@@ -6,6 +6,7 @@
 //! payloads have no place in any of these types.
 
 mod console_log;
+mod course;
 mod directory;
 mod event;
 mod flash;
@@ -18,6 +19,7 @@ mod reporter;
 mod run;
 
 pub use console_log::ConsoleLogs;
+pub use course::{Again, Attempt, Course, Part, Resumption, Shard};
 pub use directory::{RunDirectory, RunDirectoryError};
 pub use event::{
     BoardInfo, BoardWear, CoreName, Direction, Event, EventKind, Evidence, FirmwareInfo, InputFile,
