@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Make the reports of a run again, from its folder
     Report(ReportArgs),
+    /// Tell what came of all runs: verdicts, trends, what is flaky
+    History(HistoryArgs),
     /// List the scenarios, without a board
     List(ListArgs),
     /// Check scenario, rig and firmware files, without a board
@@ -114,6 +116,48 @@ pub(crate) struct ReportArgs {
     /// Write it to FILE instead of printing it
     #[arg(long, value_name = "FILE", requires = "format")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// `dfu-hil history`.
+#[derive(Args, Debug)]
+pub(crate) struct HistoryArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<HistoryCommand>,
+    /// The history; the page over all runs, index.html, lies beside it
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "reports/history.db",
+        global = true
+    )]
+    pub(crate) history: PathBuf,
+    /// Only scenarios whose name contains TEXT, each with its results
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) scenario: Option<String>,
+    /// Only this board: its name, or RIG/NAME
+    #[arg(long, value_name = "BOARD")]
+    pub(crate) board: Option<String>,
+    /// How many runs, the latest
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) last: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `dfu-hil history …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum HistoryCommand {
+    /// Add runs that were made elsewhere, or before there was a history
+    Add(HistoryAddArgs),
+}
+
+/// `dfu-hil history add`.
+#[derive(Args, Debug)]
+pub(crate) struct HistoryAddArgs {
+    /// Folders of runs, such as reports/runs/20260802T101530Z-01
+    #[arg(value_name = "RUN", required = true)]
+    pub(crate) runs: Vec<PathBuf>,
 }
 
 /// The reports that can be made.

@@ -10,6 +10,7 @@ mod bench_files;
 mod command;
 mod error;
 mod exit;
+mod history;
 mod inputs;
 mod library;
 mod progress;

@@ -5,6 +5,7 @@ mod bootloader;
 mod check;
 mod demo_firmware;
 mod firmware;
+mod history;
 mod image;
 mod list;
 mod opaque;
@@ -26,6 +27,7 @@ pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Report(args) => report::report(&args),
+        Command::History(args) => history::history(&args),
         Command::List(args) => list::list(&args),
         Command::Check(args) => check::check(&args),
         Command::Signoff(args) => signoff::signoff(&args),

@@ -162,6 +162,9 @@ fn report(folder: &RunDirectory, args: &RunArgs) -> Result<RunRecord, CliError> 
     Manifest::of(folder, &record)
         .and_then(|manifest| manifest.write(folder))
         .map_err(|error| CliError::bench(error_chain(&error)).with_help(error.help()))?;
+    if let Err(error) = crate::history::remember(&args.reports, folder, &record, &contents.events) {
+        eprintln!("warning: the run is not in the history: {error}");
+    }
     if args.json {
         print!("{}", hil_report::json(&record));
     } else {
