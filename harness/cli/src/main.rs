@@ -8,6 +8,7 @@ mod args;
 mod ask;
 mod bench_files;
 mod command;
+mod course;
 mod error;
 mod exit;
 mod history;

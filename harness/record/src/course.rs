@@ -61,6 +61,9 @@ pub struct Resumption {
     pub tool: Tool,
     /// The bench, found anew.
     pub rig: RigInfo,
+    /// The scenario variants that have their turn now. The record does not repeat them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
 }
 
 /// A run that another one was made of.

@@ -2,12 +2,13 @@
 
 use crate::course::{Attempt, Course, Part, Resumption, Shard};
 use crate::event::{
-    Event, EventKind, Evidence, FirmwareInfo, InputFile, RunStarted, ScenarioStarted, StepInfo,
+    Event, EventKind, Evidence, FirmwareInfo, InputFile, RigInfo, RunStarted, ScenarioStarted,
+    StepInfo,
 };
 use crate::grid::Grid;
 use crate::outcome::{ErrorKind, Outcome, SkipKind, Verdict};
 use crate::run::{ConsoleLine, Ending, RunRecord, ScenarioRecord, StepRecord, Totals};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How many console lines of a scenario that did not pass are kept.
 const CONSOLE_TAIL: usize = 60;
@@ -179,9 +180,15 @@ impl Folding {
     /// What was running or had no turn when the run was stopped, `before`, has its turn now.
     fn resume(&mut self, before: u64, resumption: &Resumption) {
         let ending = self.ending.take().unwrap_or(Ending::Killed);
-        self.resumed.push(resumption.clone());
-        self.scenarios.retain(|open| !open.had_no_turn());
-        for open in &mut self.scenarios {
+        self.resumed.push(Resumption {
+            left: Vec::new(),
+            ..resumption.clone()
+        });
+        let left: BTreeSet<&str> = resumption.left.iter().map(String::as_str).collect();
+        let has_turn = |open: &Open| left.contains(open.name.as_str());
+        self.scenarios
+            .retain(|open| !(has_turn(open) && open.had_no_turn()));
+        for open in self.scenarios.iter_mut().filter(|open| has_turn(open)) {
             match &open.ended {
                 None => {
                     let cause = open.interrupted(ending);
@@ -226,8 +233,20 @@ impl Folding {
         }
     }
 
+    /// The bench with the boards that were found when the run went on.
+    fn rig(&self, start: &RunStarted) -> RigInfo {
+        let mut rig = start.rig.clone();
+        for board in self.resumed.iter().flat_map(|resumed| &resumed.rig.boards) {
+            if !rig.boards.contains(board) {
+                rig.boards.push(board.clone());
+            }
+        }
+        rig
+    }
+
     fn finish(mut self, start: &RunStarted) -> RunRecord {
         let ending = self.ending.unwrap_or(Ending::Killed);
+        let rig = self.rig(start);
         for planned in &start.planned {
             if !self.scenarios.iter().any(|open| open.name == *planned) {
                 self.scenarios.push(Open::new(planned));
@@ -252,7 +271,7 @@ impl Folding {
             duration_ms: last_at,
             ending,
             tool: start.tool.clone(),
-            rig: start.rig.clone(),
+            rig,
             firmware: start.firmware.clone(),
             inputs: self.inputs,
             shard: self.shard,

@@ -6,7 +6,7 @@
 use crate::event::Event;
 use crate::reporter::Reporter;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -39,6 +39,8 @@ impl Journal {
             .append(true)
             .create_new(true)
             .open(path)?;
+        // Where a file system has no locks, nobody is kept out.
+        drop(file.try_lock());
         let mut journal = Self {
             file,
             line: Vec::new(),
@@ -54,21 +56,22 @@ impl Journal {
     ///
     /// The file cannot be read or written, is no journal, or is damaged elsewhere than in its last line.
     pub fn go_on(path: &Path) -> Result<(Self, JournalContents), JournalError> {
-        let contents = read_journal(path)?;
-        let file = OpenOptions::new()
-            .append(true)
-            .open(path)
-            .and_then(|file| {
-                if contents.truncated {
-                    file.set_len(contents.whole)?;
-                    file.sync_data()?;
-                }
-                Ok(file)
-            })
-            .map_err(|source| JournalError::Write {
+        let write = |source| JournalError::Write {
+            path: path.to_owned(),
+            source,
+        };
+        let file = OpenOptions::new().append(true).open(path).map_err(write)?;
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(JournalError::InUse {
                 path: path.to_owned(),
-                source,
-            })?;
+            });
+        }
+        let contents = read_journal(path)?;
+        if contents.truncated {
+            file.set_len(contents.whole)
+                .and_then(|()| file.sync_data())
+                .map_err(write)?;
+        }
         let journal = Self {
             file,
             line: Vec::new(),
@@ -140,6 +143,12 @@ pub enum JournalError {
         /// What the file system says.
         #[source]
         source: io::Error,
+    },
+    /// Another program writes it.
+    #[error("journal `{path}` is being written: the run goes on")]
+    InUse {
+        /// The file.
+        path: PathBuf,
     },
     /// The first line is not a journal's.
     #[error("file `{path}` is no journal: its first line is not `{{\"journal\":{VERSION}}}`")]
@@ -304,6 +313,16 @@ mod tests {
         let contents = read_journal(&path).unwrap();
         assert_eq!(contents.events, [note(0, "kept"), note(1, "more")]);
         assert!(!contents.truncated);
+    }
+
+    #[test]
+    fn a_run_that_goes_on_cannot_be_gone_on_with_by_another() {
+        let (_folder, path) = written(&[note(0, "kept")]);
+        let (first, _) = Journal::go_on(&path).unwrap();
+        let error = Journal::go_on(&path).unwrap_err();
+        assert!(matches!(error, JournalError::InUse { .. }), "{error}");
+        drop(first);
+        Journal::go_on(&path).unwrap();
     }
 
     #[test]

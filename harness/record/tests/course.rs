@@ -1,8 +1,9 @@
 //! The record of a run in which a scenario was tried again, or that was gone on with.
 
 use hil_record::{
-    Again, Attempt, BoardInfo, Course, Ending, ErrorKind, Event, EventKind, FailKind, Outcome,
-    Resumption, RigInfo, RunRecord, RunStarted, ScenarioStarted, SkipKind, StepInfo, Tool, Verdict,
+    Again, Attempt, BoardInfo, Course, Ending, ErrorKind, Event, EventKind, FailKind, MergePart,
+    Outcome, Resumption, RigInfo, RunRecord, RunStarted, ScenarioStarted, Shard, SkipKind,
+    StepInfo, Tool, Verdict, merge,
 };
 use rstest::rstest;
 
@@ -83,12 +84,13 @@ fn again(scenario: &str, board: &str) -> EventKind {
     }))
 }
 
-fn resumed(at_ms: u64) -> EventKind {
+fn resumed(at_ms: u64, left: &[&str]) -> EventKind {
     EventKind::Course(Course::Resumed(Resumption {
         at: "2026-08-02T11:00:00Z".parse().unwrap(),
         at_ms,
         tool: tool(),
         rig: rig(),
+        left: left.iter().map(|&name| name.to_owned()).collect(),
     }))
 }
 
@@ -98,15 +100,18 @@ fn no_probe() -> Outcome {
 
 /// Events every 100 ms.
 fn record(kinds: impl IntoIterator<Item = EventKind>) -> RunRecord {
-    let events: Vec<Event> = (0..)
+    RunRecord::from_events(&events(kinds)).unwrap()
+}
+
+fn events(kinds: impl IntoIterator<Item = EventKind>) -> Vec<Event> {
+    (0..)
         .zip(kinds)
         .map(|(seq, kind)| Event {
             seq,
             at: seq * 100,
             kind,
         })
-        .collect();
-    RunRecord::from_events(&events).unwrap()
+        .collect()
 }
 
 fn twice(second: Outcome) -> RunRecord {
@@ -179,7 +184,7 @@ fn a_killed_run_that_went_on_is_complete_and_nothing_in_it_is_flaky() {
     kinds.extend(begins("done", "left"));
     kinds.extend(ends("done", "left", Outcome::Pass));
     kinds.extend(begins("running", "left"));
-    kinds.push(resumed(700));
+    kinds.push(resumed(700, &["running", "later"]));
     for name in ["running", "later"] {
         kinds.extend(begins(name, "right"));
         kinds.extend(ends(name, "right", Outcome::Pass));
@@ -215,7 +220,7 @@ fn a_stopped_run_that_went_on_gives_skipped_and_interrupted_scenarios_their_turn
     kinds.extend(ends("running", "left", stopped));
     kinds.push(skip("later", SkipKind::NotReached));
     kinds.push(EventKind::RunFinished { stopped: true });
-    kinds.push(resumed(700));
+    kinds.push(resumed(700, &["running", "later"]));
     kinds.extend(begins("running", "left"));
     kinds.extend(ends("running", "left", Outcome::Pass));
     let killed_again = record(kinds.clone());
@@ -247,4 +252,102 @@ fn a_stopped_run_that_went_on_gives_skipped_and_interrupted_scenarios_their_turn
             named("later", Verdict::Pass)
         ]
     );
+}
+
+/// A shard of a run: its scenarios all pass on board `left`, at ten past for the second.
+fn shard(index: u32, names: &[&str], cut: &str) -> MergePart {
+    let mut kinds = vec![start(names)];
+    if let EventKind::RunStarted(start) = &mut kinds[0] {
+        start.run = format!("shard-{index}");
+        start.started = format!("2026-08-02T10:{index}0:00Z").parse().unwrap();
+    }
+    kinds.push(EventKind::Course(Course::Shard(Shard {
+        index,
+        count: 2,
+        variants: 3,
+        cut: cut.to_owned(),
+    })));
+    for name in names {
+        kinds.extend(begins(name, "left"));
+        kinds.extend(ends(name, "left", Outcome::Pass));
+    }
+    kinds.push(EventKind::RunFinished { stopped: false });
+    MergePart {
+        events: events(kinds),
+        manifest: Some(format!("{index}").repeat(64)),
+    }
+}
+
+#[test]
+fn shards_merged_are_one_complete_run_with_every_board_under_a_name_of_its_own() {
+    let parts = vec![shard(2, &["c"], "cut"), shard(1, &["a", "b"], "cut")];
+    let merged = RunRecord::from_events(&merge("whole", parts).unwrap()).unwrap();
+    assert_eq!(
+        (merged.ending, merged.totals.pass, merged.totals.all()),
+        (Ending::Complete, 3, 3)
+    );
+    let where_ran: Vec<_> = merged
+        .scenarios
+        .iter()
+        .map(|one| {
+            (
+                one.name.as_str(),
+                one.board.as_deref().unwrap(),
+                one.started_ms.unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        where_ran,
+        [
+            ("a", "left", 200),
+            ("b", "left", 600),
+            ("c", "left@shard-2", 600_200)
+        ]
+    );
+    let boards: Vec<_> = merged
+        .rig
+        .boards
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    assert_eq!(boards, ["left", "right", "left@shard-2", "right@shard-2"]);
+    let parts: Vec<_> = merged
+        .parts
+        .iter()
+        .map(|part| {
+            (
+                part.run.as_str(),
+                part.shard.as_ref().unwrap().index,
+                part.started_ms,
+            )
+        })
+        .collect();
+    assert_eq!(parts, [("shard-1", 1, 0), ("shard-2", 2, 600_000)]);
+}
+
+#[test]
+fn a_merge_with_a_killed_shard_is_no_complete_run() {
+    let mut killed = shard(2, &["c"], "cut");
+    killed.events.pop();
+    let parts = vec![shard(1, &["a", "b"], "cut"), killed];
+    let merged = RunRecord::from_events(&merge("whole", parts).unwrap()).unwrap();
+    assert_eq!(merged.ending, Ending::Killed);
+}
+
+#[rstest]
+#[case::missing(vec![shard(2, &["c"], "cut")], "only 1 of 3 scenarios are there: shards 1/2 are missing")]
+#[case::twice(
+    vec![shard(1, &["a", "b"], "cut"), shard(2, &["b"], "cut")],
+    "scenario `b` is in both `shard-1` and `shard-2`"
+)]
+#[case::other_cut(
+    vec![shard(1, &["a", "b"], "cut"), shard(2, &["c"], "other")],
+    "`shard-1` and `shard-2` are shards of different cuts: their scenarios or their histories were not the same"
+)]
+#[case::nothing(vec![], "there is no run to merge")]
+fn what_is_no_whole_is_not_merged(#[case] parts: Vec<MergePart>, #[case] said: &str) {
+    let error = merge("whole", parts).unwrap_err();
+    assert_eq!(error.to_string(), said);
+    assert!(!error.help().is_empty());
 }

@@ -124,12 +124,20 @@ impl<W: Write + Send> Reporter for ProgressLines<W> {
                     again.board, again.scenario, again.attempt, again.limit
                 )
             }
+            EventKind::Course(Course::Resumed(resumed)) => {
+                self.planned = resumed.left.len() as u64;
+                writeln!(
+                    out,
+                    "the run goes on: {} left",
+                    count(self.planned, "scenario", "scenarios")
+                )
+            }
             EventKind::Note { board, text } => match board {
                 Some(board) => writeln!(out, "      {board}: {text}"),
                 None => writeln!(out, "      {text}"),
             },
             EventKind::RunFinished { stopped: false }
-            | EventKind::Course(Course::Shard(_) | Course::Resumed(_) | Course::Part(_))
+            | EventKind::Course(Course::Shard(_) | Course::Part(_))
             | EventKind::Console { .. }
             | EventKind::Smp(_)
             | EventKind::LinkConnected(_)

@@ -86,8 +86,9 @@ impl Tally {
             EventKind::Course(Course::Again(_)) => {
                 self.finished = self.finished.saturating_sub(1);
             }
+            EventKind::Course(Course::Resumed(resumed)) => self.planned = resumed.left.len(),
             EventKind::RunFinished { .. }
-            | EventKind::Course(Course::Shard(_) | Course::Resumed(_) | Course::Part(_))
+            | EventKind::Course(Course::Shard(_) | Course::Part(_))
             | EventKind::Console { .. }
             | EventKind::Smp(_)
             | EventKind::LinkConnected(_)
