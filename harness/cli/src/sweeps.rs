@@ -2,22 +2,23 @@
 
 use crate::args::SweepOptions;
 use crate::error::CliError;
-use hil_record::{RunDirectory, read_journal};
+use hil_record::{Event, RunDirectory, read_journal};
 use hil_runner::{Job, Share, SweepOrders, Visited, error_chain};
 use hil_scenario::Step;
 use std::path::Path;
 
 /// Puts the options into the jobs, of which those with a sweep may become several. `command` is the one that runs the same
 /// again.
-pub(crate) fn order(
+pub(crate) fn order<'a>(
     jobs: Vec<Job>,
     options: &SweepOptions,
     command: &str,
+    before: impl Iterator<Item = &'a Event>,
 ) -> Result<Vec<Job>, CliError> {
-    let visited = match &options.resume {
-        None => Visited::default(),
-        Some(run) => visited(run)?,
-    };
+    let mut visited = Visited::of_events(before.map(|event| &event.kind));
+    if let Some(run) = &options.skip_visited {
+        visited.and(visited_by(run)?);
+    }
     let command = if options.by_time {
         format!("{command} --by-time")
     } else {
@@ -86,11 +87,11 @@ fn part(job: &Job, orders: &SweepOrders, share: Share) -> Job {
 }
 
 /// What a run has visited, also one that was stopped or killed.
-fn visited(run: &Path) -> Result<Visited, CliError> {
+fn visited_by(run: &Path) -> Result<Visited, CliError> {
     let journal = RunDirectory::at(run).journal();
     let contents = read_journal(&journal).map_err(|error| {
         CliError::usage(format_args!(
-            "`--resume {}`: {}",
+            "`--skip-visited {}`: {}",
             run.display(),
             error_chain(&error)
         ))

@@ -1,7 +1,7 @@
 //! Progress as plain lines, for logs and pipes.
 
 use crate::text::{Took, count, firmware_sets};
-use hil_record::{Event, EventKind, Reporter, SweepPlan, SweepPoint};
+use hil_record::{Course, Event, EventKind, Reporter, SweepPlan, SweepPoint};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -116,6 +116,22 @@ impl<W: Write + Send> Reporter for ProgressLines<W> {
                 out,
                 "      {board}: {what} again, attempt {attempt} of {limit}: {cause}"
             ),
+            EventKind::Course(Course::Again(again)) => {
+                self.ended = self.ended.saturating_sub(1);
+                writeln!(
+                    out,
+                    "      {}: {} again on another board, attempt {} of {}",
+                    again.board, again.scenario, again.attempt, again.limit
+                )
+            }
+            EventKind::Course(Course::Resumed(resumed)) => {
+                self.planned = resumed.left.len() as u64;
+                writeln!(
+                    out,
+                    "the run goes on: {} left",
+                    count(self.planned, "scenario", "scenarios")
+                )
+            }
             EventKind::Note { board, text } => match board {
                 Some(board) => writeln!(out, "      {board}: {text}"),
                 None => writeln!(out, "      {text}"),
@@ -131,6 +147,7 @@ impl<W: Write + Send> Reporter for ProgressLines<W> {
             }) => writeln!(out, "      {scenario}: cut {cut}: {problem}"),
             EventKind::SweepPoint(_)
             | EventKind::RunFinished { stopped: false }
+            | EventKind::Course(Course::Shard(_) | Course::Part(_))
             | EventKind::Console { .. }
             | EventKind::Smp(_)
             | EventKind::LinkConnected(_)

@@ -50,6 +50,13 @@ impl Visited {
         self.0.entry(key).or_default().insert(cut.to_owned());
     }
 
+    /// Adds those of another run.
+    pub fn and(&mut self, other: Self) {
+        for (sweep, cuts) in other.0 {
+            self.0.entry(sweep).or_default().extend(cuts);
+        }
+    }
+
     /// Whether a point was visited.
     #[must_use]
     pub fn has(&self, scenario: &str, digest: &str, cut: &str) -> bool {
