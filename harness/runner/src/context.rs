@@ -524,6 +524,28 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Has the application that runs do something, and returns when it stands at the end of the route.
+    pub(crate) fn ask_and_stop(
+        &mut self,
+        over: Option<Transport>,
+        route: &Route,
+        within: Duration,
+        point: &CutPoint,
+        ask: impl FnOnce(&mut Link) -> Checked<Reply<()>>,
+    ) -> Checked {
+        let over = over.unwrap_or(self.transport);
+        let deadline = self.deadline(within);
+        self.connect(over, deadline)?;
+        let within = deadline.saturating_since(self.clock.now());
+        match self.bench.ask_and_stop(route, within, over, ask)? {
+            Ok(()) => Ok(()),
+            Err(missed) => Err(Trouble::error(
+                ErrorKind::Inconclusive,
+                format_args!("plan drift: the board does not come to {point}: {missed}"),
+            )),
+        }
+    }
+
     /// What interrupts the board, in words.
     pub(crate) fn interruption(&self) -> &'static str {
         if self.bench.has_power_switch() {

@@ -55,7 +55,7 @@ pub use source::{FileError, Place};
 pub use step::{
     Answer, CutAt, Erase, EraseAnswer, Mark, MarkAnswer, PowerCut, Request, Step, Upload, UploadCut,
 };
-pub use sweep::{Bursts, Strategy, Sweep};
+pub use sweep::{Asked, Bursts, Strategy, Sweep};
 pub use units::Percent;
 pub use variant::{PlannedStep, Variant};
 pub use words::{Core, ImageRef, Slot, Stored, Transport};

@@ -138,8 +138,12 @@ impl Step {
                 app.into_iter().chain(net).collect()
             }
             Self::Sweep(step) => {
-                let boots = step.boots.iter();
-                boots.map(|release| ("boots", app(release))).collect()
+                let boots = step.boots.iter().map(|release| ("boots", app(release)));
+                let during = step
+                    .mark()
+                    .into_iter()
+                    .map(|mark| ("during", mark.image.clone()));
+                boots.chain(during).collect()
             }
             Self::ExpectSlot(step) => match &step.contents {
                 SlotContents::Holds { image, .. } => vec![("holds", image.clone())],

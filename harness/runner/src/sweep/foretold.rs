@@ -19,6 +19,8 @@ pub(super) struct Foretold<'a> {
     campaign: Campaign<'a>,
     config: &'a Config,
     keys: Keys,
+    /// What is interrupted first.
+    phase: Phase,
     /// Operations that the board does, with their numbers among all that the model does.
     operations: Vec<(u32, Operation)>,
 }
@@ -32,7 +34,12 @@ pub(super) struct Outcome {
 }
 
 impl<'a> Foretold<'a> {
-    pub(super) fn new(firmware: &'a Firmware, flash: &SimFlash) -> Checked<Self> {
+    /// `request` is what an application is asked for after the start, when that is what is interrupted.
+    pub(super) fn new(
+        firmware: &'a Firmware,
+        flash: &SimFlash,
+        request: Option<&Action>,
+    ) -> Checked<Self> {
         let config = &firmware.set().bootloader;
         if config.images.is_empty() {
             return Err(Trouble::NotPossible(
@@ -41,15 +48,30 @@ impl<'a> Foretold<'a> {
             ));
         }
         let keys = firmware.bootloader_keys()?;
-        let campaign =
-            Campaign::plan(config, keys.clone(), flash).map_err(|error| not_modelled(&error))?;
+        let (phase, planned) = match request {
+            None => (
+                Phase::Boot,
+                Campaign::plan(config, keys.clone(), flash),
+            ),
+            Some(request) => (
+                Phase::Request,
+                Campaign::plan_request(config, keys.clone(), flash, request),
+            ),
+        };
+        let campaign = planned.map_err(|error| not_modelled(&error))?;
         let operations = on_board(campaign.first().operations());
         Ok(Self {
             campaign,
             config,
             keys,
+            phase,
             operations,
         })
+    }
+
+    /// Whether what is interrupted is a request and not a start.
+    pub(super) fn is_of_a_request(&self) -> bool {
+        self.phase == Phase::Request
     }
 
     /// The operations of the start, in order.
@@ -84,7 +106,7 @@ impl<'a> Foretold<'a> {
     /// The point before the operation with this index.
     pub(super) fn point(&self, index: usize) -> Option<CutPoint> {
         let (_, operation) = self.operations.get(index)?;
-        point_before(index, operation)
+        point_before(self.phase, index, operation)
     }
 
     /// Points in the start that follows these: one more, drawn from it. `None` when that start does nothing to flash.
@@ -102,7 +124,7 @@ impl<'a> Foretold<'a> {
         };
         let Some(point) = recovery
             .get(index)
-            .and_then(|(_, operation)| point_before(index, operation))
+            .and_then(|(_, operation)| point_before(Phase::Boot, index, operation))
         else {
             return Ok(None);
         };
@@ -179,7 +201,7 @@ impl<'a> Foretold<'a> {
                     same_devices(&at_cut, found)
                 })
             })
-            .filter_map(|(index, (_, operation))| point_before(index, operation))
+            .filter_map(|(index, (_, operation))| point_before(self.phase, index, operation))
             .collect()
     }
 
@@ -233,7 +255,8 @@ impl<'a> Foretold<'a> {
                 operations =
                     followed.map_or_else(Vec::new, |followed| on_board(&followed.recovery));
             }
-            let cut = cut_at(point, &operations)?;
+            let phase = if number == 0 { self.phase } else { Phase::Boot };
+            let cut = cut_at(point, phase, &operations)?;
             cuts.push(cut);
             starts.push((cut, operations.clone()));
         }
@@ -241,8 +264,8 @@ impl<'a> Foretold<'a> {
     }
 }
 
-/// A point as the model counts, in a start that does these operations.
-fn cut_at(point: &CutPoint, operations: &[(u32, Operation)]) -> Checked<Cut> {
+/// A point as the model counts, in what does these operations.
+fn cut_at(point: &CutPoint, phase: Phase, operations: &[(u32, Operation)]) -> Checked<Cut> {
     let wrong = |why: String| {
         Err(
             Trouble::error(ErrorKind::Inconclusive, format_args!("plan drift: cut {point} {why}")).with_help(
@@ -251,12 +274,19 @@ fn cut_at(point: &CutPoint, operations: &[(u32, Operation)]) -> Checked<Cut> {
             ),
         )
     };
-    if point.phase != Phase::Boot {
-        return wrong(format!("is in an {} and not in a start", point.phase));
+    if point.phase != phase {
+        let here = match phase {
+            Phase::Boot => "a start",
+            Phase::Upload => "an upload",
+            Phase::Request => "a request",
+        };
+        return wrong(format!(
+            "is in another phase: what is interrupted there is {here}"
+        ));
     }
     let Some((number, operation)) = operations.get(point.index as usize) else {
         return wrong(format!(
-            "is behind the end: that start has {} operations",
+            "is behind the end: there are {} operations",
             operations.len()
         ));
     };
@@ -291,9 +321,9 @@ fn on_board(operations: &[Operation]) -> Vec<(u32, Operation)> {
         .collect()
 }
 
-fn point_before(index: usize, operation: &Operation) -> Option<CutPoint> {
+fn point_before(phase: Phase, index: usize, operation: &Operation) -> Option<CutPoint> {
     Some(CutPoint {
-        phase: Phase::Boot,
+        phase,
         class: class_of(operation),
         index: u32::try_from(index).ok()?,
         edge: Edge::Before,

@@ -13,6 +13,7 @@ mod cutter;
 mod foretold;
 mod orders;
 mod recovery;
+mod request;
 mod start;
 mod trap;
 
@@ -37,8 +38,12 @@ const MISSED: &str = "missed: the start was over before";
 pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
     let start = Start::take(context)?;
     let history = context.stopped();
-    let foretold = Foretold::new(context.firmware, &start.flash)?;
-    let cutter = cutter::choose(context)?;
+    let foretold = Foretold::new(
+        context.firmware,
+        &start.flash,
+        request::action(step).as_ref(),
+    )?;
+    let cutter = cutter::choose(context, step.during.is_some())?;
     let mut sweeping = Sweeping {
         held: start.flash.clone(),
         start,
@@ -154,8 +159,17 @@ impl<'a> Sweeping<'a, '_> {
     fn dry_run(&mut self, context: &mut Context<'a>) -> Checked<bool> {
         self.cutter.dry_run(context, &self.foretold, self.step)?;
         let expected = self.foretold.uncut();
-        self.look(context, &expected)
-            .map_err(|trouble| told("without a cut", trouble))?;
+        if self.foretold.is_of_a_request() {
+            request::make(context, self.step)?;
+            // What runs is what ran before the request.
+            let allowed = std::mem::take(&mut self.boots);
+            let looked = self.look(context, &expected);
+            self.boots = allowed;
+            looked
+        } else {
+            self.look(context, &expected)
+        }
+        .map_err(|trouble| told("without a cut", trouble))?;
         self.cutter.after_dry_run(context, &self.foretold)
     }
 
