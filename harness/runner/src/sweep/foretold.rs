@@ -8,9 +8,9 @@ use crate::firmware::Firmware;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::predict::{Action, Board, PredictError, Step};
 use hil_bootloader::sweep::{Campaign, Followed};
-use hil_bootloader::{Config, Cut, DeviceId, Keys, Operation, OperationKind, SimFlash};
+use hil_bootloader::{Config, Cut, DeviceId, Keys, Operation, SimFlash};
 use hil_record::ErrorKind;
-use hil_scenario::{Class, CutList, CutMemory, CutPoint, Edge, Phase, Work};
+use hil_scenario::{Class, CutList, CutPoint, Edge, Phase};
 use sha2::{Digest as _, Sha256};
 use std::cmp::Ordering;
 
@@ -49,10 +49,7 @@ impl<'a> Foretold<'a> {
         }
         let keys = firmware.bootloader_keys()?;
         let (phase, planned) = match request {
-            None => (
-                Phase::Boot,
-                Campaign::plan(config, keys.clone(), flash),
-            ),
+            None => (Phase::Boot, Campaign::plan(config, keys.clone(), flash)),
             Some(request) => (
                 Phase::Request,
                 Campaign::plan_request(config, keys.clone(), flash, request),
@@ -79,9 +76,15 @@ impl<'a> Foretold<'a> {
         self.operations.iter().map(|(_, operation)| operation)
     }
 
+    /// Whether the network core's flash is written.
+    pub(super) fn touches_network(&self) -> bool {
+        self.operations()
+            .any(|operation| operation.device == DeviceId::NetFlash)
+    }
+
     /// Their classes.
     pub(super) fn classes(&self) -> Vec<Class> {
-        self.operations().map(class_of).collect()
+        self.operations().map(Class::of).collect()
     }
 
     /// SHA-256 over the list of operations.
@@ -89,7 +92,7 @@ impl<'a> Foretold<'a> {
         let mut hash = Sha256::new();
         for operation in self.operations() {
             let place = (operation.offset, operation.length);
-            hash.update(format!("{} {place:x?}\n", class_of(operation)));
+            hash.update(format!("{} {place:x?}\n", Class::of(operation)));
         }
         hex::encode(hash.finalize())
     }
@@ -290,12 +293,12 @@ fn cut_at(point: &CutPoint, phase: Phase, operations: &[(u32, Operation)]) -> Ch
             operations.len()
         ));
     };
-    if class_of(operation) != point.class {
+    if Class::of(operation) != point.class {
         return wrong(format!(
             "is no {}: operation {} is {}",
             point.class,
             point.index,
-            class_of(operation)
+            Class::of(operation)
         ));
     }
     let (ops, torn) = match point.edge {
@@ -322,25 +325,8 @@ fn on_board(operations: &[Operation]) -> Vec<(u32, Operation)> {
 }
 
 fn point_before(phase: Phase, index: usize, operation: &Operation) -> Option<CutPoint> {
-    Some(CutPoint {
-        phase,
-        class: class_of(operation),
-        index: u32::try_from(index).ok()?,
-        edge: Edge::Before,
-    })
-}
-
-pub(super) fn class_of(operation: &Operation) -> Class {
-    let memory = match operation.device {
-        DeviceId::AppFlash | DeviceId::RamFlash => CutMemory::App,
-        DeviceId::NetFlash => CutMemory::Net,
-        DeviceId::External => CutMemory::External,
-    };
-    let work = match operation.kind {
-        OperationKind::Write => Work::Write,
-        OperationKind::Erase => Work::Erase,
-    };
-    Class::Operation(memory, work)
+    let index = u32::try_from(index).ok()?;
+    Some(CutPoint::before(phase, index, operation))
 }
 
 /// Whether the memories of a board hold the same; what is simulated in RAM is none.

@@ -36,13 +36,16 @@ const MISSED: &str = "missed: the start was over before";
 
 /// Carries the step out.
 pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
-    let start = Start::take(context)?;
+    let mut start = Start::take(context)?;
     let history = context.stopped();
     let foretold = Foretold::new(
         context.firmware,
         &start.flash,
         request::action(step).as_ref(),
     )?;
+    if !foretold.touches_network() {
+        start.without_network();
+    }
     let cutter = cutter::choose(context, step.during.is_some())?;
     let mut sweeping = Sweeping {
         held: start.flash.clone(),
