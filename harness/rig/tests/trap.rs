@@ -3,14 +3,17 @@
 mod bench;
 
 use bench::staged::{PATIENCE, Staged, planned, units};
+use bench::{DEMCR, DHCSR, word};
 use hil_bootloader::sweep::Sweep;
 use hil_bootloader::{Cut, DeviceId, Operation, OperationKind};
 use hil_rig::{
-    Caught, Class, Core, Edge, Halted, Memory, Planned, ProbeSession, Route, Trap, Watch, route,
+    Caught, Class, Core, Edge, Halted, Memory, Planned, ProbeSession, RigError, Route, Trap, Watch,
+    route,
 };
 use rstest::rstest;
 use std::time::Duration;
 use virtual_dk::demo::Variant;
+use virtual_dk::{Preload, VirtualDkOptions};
 
 const PAGE: u32 = 0x1000;
 
@@ -173,4 +176,139 @@ fn the_network_core_copies_its_update_in_the_steps_that_the_model_says() {
         reached.go_on().unwrap();
         staged.wait_for(&probe, sweep.end());
     }
+}
+
+/// A board that stands in the middle of a swap, at its fifth erase.
+fn in_the_middle<'a>(staged: &Staged, probe: &'a ProbeSession) -> (Trap<'a>, Halted) {
+    staged.stage(probe);
+    let mut trap = probe.trap(Core::App, Watch::Erases);
+    trap.arm().unwrap();
+    let found = halted(trap.nth(5, PATIENCE).unwrap());
+    (trap, found)
+}
+
+#[test]
+fn a_reset_ends_the_boot_where_it_stands_and_the_watchpoints_stay() {
+    let staged = Staged::new(Variant::SWAP_MOVE_SINGLE_CORE);
+    let probe = staged.probe();
+    let sweep = staged.sweep();
+    let erases = units(sweep.operations(), OperationKind::Erase, PAGE);
+    let (mut trap, _) = in_the_middle(&staged, &probe);
+    trap.watch(Watch::Modes).unwrap();
+    trap.reset().unwrap();
+    // The next boot begins with the flash that the cut has left.
+    let after = sweep.explorer().visit(erases[4]).unwrap().unwrap();
+    let found = halted(trap.next(PATIENCE).unwrap());
+    assert_eq!((found.number, found.edge), (1, Edge::Before));
+    assert_eq!(staged.differs(&probe, &after.at_cut), None);
+    trap.disarm().unwrap();
+    staged.wait_for(&probe, &after.after);
+}
+
+#[test]
+fn a_reset_that_is_the_cut_leaves_nothing_of_the_trap() {
+    let staged = Staged::new(Variant::SWAP_MOVE_SINGLE_CORE);
+    let probe = staged.probe();
+    let sweep = staged.sweep();
+    let operations = planned(sweep.operations());
+    let cut = Cut { ops: 30, torn: 0 };
+    staged.stage(&probe);
+    let route = route(&operations, 30, 0).unwrap();
+    let reached = probe.reach(&route, PATIENCE).unwrap();
+    assert!(reached.stands());
+    reached.reset().unwrap();
+    let after = sweep.explorer().visit(cut).unwrap().unwrap();
+    staged.wait_for(&probe, &after.after);
+    assert_eq!(word(&probe, Core::App, DHCSR) & 0xF, 0, "halting debug");
+    assert_eq!(word(&probe, Core::App, DEMCR), 0);
+}
+
+#[test]
+fn a_trap_that_is_dropped_lets_the_board_go_on() {
+    let staged = Staged::new(Variant::SWAP_MOVE_SINGLE_CORE);
+    let probe = staged.probe();
+    let (trap, _) = in_the_middle(&staged, &probe);
+    drop(trap);
+    staged.wait_for(&probe, staged.sweep().end());
+    assert_eq!(word(&probe, Core::App, DHCSR) & 0xF, 0);
+}
+
+#[test]
+fn power_that_fails_while_a_halt_is_waited_for_is_an_error_long_before_the_deadline() {
+    let staged = Staged::new(Variant::SWAP_MOVE_SINGLE_CORE);
+    let probe = staged.probe();
+    let (mut trap, _) = in_the_middle(&staged, &probe);
+    staged.dk.set_power(virtual_dk::Power::Off);
+    let error = trap.next(Duration::from_secs(3600)).unwrap_err();
+    let unreachable = matches!(error, RigError::Access { .. } | RigError::Attach { .. });
+    assert!(unreachable, "{error}");
+    trap.power_lost();
+    staged.dk.set_power(virtual_dk::Power::On);
+    staged.wait_for(&probe, staged.sweep().end());
+}
+
+#[test]
+fn a_boot_that_is_over_misses_the_halt_and_says_what_the_core_does() {
+    let staged = Staged::new(Variant::SWAP_MOVE_SINGLE_CORE);
+    let probe = staged.probe();
+    staged.stage(&probe);
+    let pages = units(staged.sweep().operations(), OperationKind::Erase, PAGE).len() as u64;
+    let mut trap = probe.trap(Core::App, Watch::Erases);
+    trap.arm().unwrap();
+    halted(trap.nth(pages, PATIENCE).unwrap());
+    let caught = trap.next(Duration::from_millis(300)).unwrap();
+    let Caught::Missed(missed) = caught else {
+        panic!("{caught:?}");
+    };
+    let text = missed.to_string();
+    let told = format!("it has halted {pages} times");
+    assert!(
+        text.starts_with("the core still runs after ") && text.ends_with(&told),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_locked_core_is_an_error_before_anything_is_set() {
+    let locked = Preload {
+        core: virtual_dk::bus::Core::App,
+        address: 0x00FF_8000,
+        data: vec![0xFF; 4],
+    };
+    let options = VirtualDkOptions {
+        preload: vec![locked],
+        ..VirtualDkOptions::default()
+    };
+    let staged = Staged::with(Variant::SWAP_MOVE_SINGLE_CORE, options);
+    let probe = staged.probe();
+    let error = probe.trap(Core::App, Watch::Modes).arm().unwrap_err();
+    assert!(matches!(error, RigError::Locked { .. }), "{error}");
+}
+
+#[rstest]
+#[case::no_words(Core::App, Watch::Stores(0x1001..0x1005))]
+#[case::other_flash(Core::Net, Watch::store_at(0x1000))]
+#[case::no_qspi(Core::Net, Watch::ExternalTasks)]
+#[case::held_off(Core::Net, Watch::Erases)]
+fn what_a_core_does_not_have_is_refused(#[case] core: Core, #[case] watch: Watch) {
+    let staged = Staged::new(Variant::SWAP_MOVE_SINGLE_CORE);
+    let probe = staged.probe();
+    probe.reset_and_halt(Core::App).unwrap();
+    let error = probe.trap(core, watch).arm().unwrap_err();
+    assert!(matches!(error, RigError::BadRequest { .. }), "{error}");
+}
+
+#[test]
+fn a_second_debugger_is_kept_out_while_a_trap_is_set_and_let_in_afterwards() {
+    let staged = Staged::new(Variant::SWAP_MOVE_SINGLE_CORE);
+    let (probe, other) = (staged.probe(), staged.probe());
+    let (trap, found) = in_the_middle(&staged, &probe);
+    let error = other.reset().unwrap_err();
+    assert!(
+        matches!(error, RigError::ProbeOpen { .. } | RigError::Attach { .. }),
+        "{error}"
+    );
+    assert_eq!(trap.number(), found.number);
+    trap.disarm().unwrap();
+    other.identity().unwrap();
 }

@@ -149,7 +149,7 @@ impl Trap<'_> {
     /// The next halt: the core goes on if it stands, and is waited for.
     ///
     /// # Errors
-    /// Bench trouble: above all [`RigError::Access`] when the chip loses its power meanwhile, and
+    /// Bench trouble: above all [`RigError::Access`] or [`RigError::Attach`] when the chip loses its power meanwhile, and
     /// [`RigError::TrapDisturbed`] when something else than a watchpoint has halted it.
     pub fn next(&mut self, within: Duration) -> Result<Caught, RigError> {
         self.nth(self.number + 1, within)
