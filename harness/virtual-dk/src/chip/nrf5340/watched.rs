@@ -210,7 +210,6 @@ mod tests {
     ) {
         let mut chip = watched();
         event(&mut chip);
-        assert_eq!(chip.is_watched(Core::App), stays);
         chip.store_mode(Core::App, 1, NvmcMode::Write);
         let halted = chip.run_state(Core::App) == Run::Halted;
         assert_eq!(halted, stays);
