@@ -4,11 +4,12 @@ mod bench;
 
 use bench::staged::{PATIENCE, Staged, planned, units};
 use bench::{DEMCR, DHCSR, word};
+use hil_bootloader::predict::{Action, Board};
 use hil_bootloader::sweep::Sweep;
-use hil_bootloader::{Cut, DeviceId, Operation, OperationKind};
+use hil_bootloader::{Cut, DeviceId, Operation, OperationKind, SimFlash};
 use hil_rig::{
-    Caught, Class, Core, Edge, Halted, Memory, Planned, ProbeSession, RigError, Route, Trap, Watch,
-    route,
+    Caught, Class, Core, Edge, Halted, Memory, Planned, ProbeSession, RigError, Route, Tear, Trap,
+    Watch, route,
 };
 use rstest::rstest;
 use std::time::Duration;
@@ -311,4 +312,83 @@ fn a_second_debugger_is_kept_out_while_a_trap_is_set_and_let_in_afterwards() {
     assert_eq!(trap.number(), found.number);
     trap.disarm().unwrap();
     other.identity().unwrap();
+}
+
+/// Torn by the probe, the board must come to where the bootloader model comes to from the same flash.
+#[rstest]
+#[case::word(Staged::new(Variant::SWAP_MOVE_SINGLE_CORE), OperationKind::Write, 4)]
+#[case::page(
+    Staged::new(Variant::SWAP_MOVE_SINGLE_CORE),
+    OperationKind::Erase,
+    PAGE
+)]
+#[case::external_sector(Staged::new(Variant::SWAP_MOVE_EXTERNAL), OperationKind::Erase, PAGE)]
+fn a_board_recovers_from_an_operation_that_the_probe_has_torn(
+    #[case] staged: Staged,
+    #[case] kind: OperationKind,
+    #[case] unit: u32,
+) {
+    let probe = staged.probe();
+    let sweep = staged.sweep();
+    let device = staged.config.images[0].secondary.device;
+    let operations = sweep.operations();
+    let (index, operation) = operations
+        .iter()
+        .enumerate()
+        .skip(operations.len() / 2)
+        .find(|(_, operation)| operation.kind == kind && operation.device == device)
+        .unwrap();
+    let plan = planned(operations);
+    let before = sweep
+        .at_cut(Cut {
+            ops: index as u32,
+            torn: 0,
+        })
+        .unwrap();
+    let done = sweep
+        .at_cut(Cut {
+            ops: index as u32,
+            torn: unit,
+        })
+        .unwrap();
+    let bytes = |flash: &SimFlash| flash.bytes_at(device, operation.offset as usize, unit as usize);
+
+    staged.stage(&probe);
+    let reached = probe
+        .reach(&route(&plan, index, 0).unwrap(), PATIENCE)
+        .unwrap();
+    assert!(reached.stands());
+    let tear = Tear {
+        seed: 7,
+        progress: 128,
+    };
+    let torn = probe
+        .leave_torn(plan[index].memory, operation.offset, &bytes(&done), tear)
+        .unwrap();
+    assert!(torn != bytes(&before) && torn != bytes(&done), "{torn:x?}");
+    let mut expected = before;
+    expected.edit(device, operation.offset, &torn);
+    assert_eq!(staged.differs(&probe, &expected), None);
+
+    staged.cut_power();
+    reached.power_lost();
+    let mut board = Board::new(&staged.config, staged.keys.clone(), expected);
+    board.apply(&Action::Reset).unwrap();
+    staged.wait_for(&probe, &board.take_flash());
+}
+
+#[test]
+fn flash_of_a_core_that_runs_is_not_torn() {
+    let staged = Staged::new(Variant::SWAP_MOVE_SINGLE_CORE);
+    let probe = staged.probe();
+    staged.stage(&probe);
+    probe.run(Core::App).unwrap();
+    let tear = Tear {
+        seed: 7,
+        progress: 128,
+    };
+    let error = probe
+        .leave_torn(Memory::App, 0x1000, &[0; 4], tear)
+        .unwrap_err();
+    assert!(matches!(error, RigError::BadRequest { .. }), "{error}");
 }
