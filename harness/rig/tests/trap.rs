@@ -1,5 +1,7 @@
 //! A trap on a virtual DK that swaps: halts and cuts where the bootloader model says.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod bench;
 
 use bench::staged::{PATIENCE, Staged, planned, units};

@@ -1,5 +1,7 @@
 //! Data watchpoints as stock probe-rs sees them: set through memory, told as the reason of a halt.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod bench;
 
 use bench::{Serial, attach, greeting_board, start};

@@ -208,7 +208,7 @@ impl Trap<'_> {
         self.resets += resets;
         self.stands = matches!(outcome, Outcome::Stands(_));
         Ok(match outcome {
-            Outcome::Stands(place) => Some(Caught::Halted(self.halted(place))),
+            Outcome::Stands(place) => Some(Caught::Halted(self.halted(&place))),
             Outcome::Missed(state) => {
                 Some(self.missed(clock.now().saturating_since(started), state))
             }
@@ -225,7 +225,7 @@ impl Trap<'_> {
         })
     }
 
-    fn halted(&self, place: Place) -> Halted {
+    fn halted(&self, place: &Place) -> Halted {
         let memory = match (&self.watch, self.core) {
             (Watch::ExternalTasks, _) => Memory::External,
             (_, Core::App) => Memory::App,

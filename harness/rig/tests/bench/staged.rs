@@ -127,7 +127,7 @@ impl Staged {
             external: match secondary.device {
                 DeviceId::External => {
                     let start = 0x1000_0000 + secondary.offset;
-                    vec![start..start + secondary.size]
+                    std::iter::once(start..start + secondary.size).collect()
                 }
                 _ => Vec::new(),
             },
