@@ -80,6 +80,61 @@ fn a_swap_programs_as_many_words_as_the_model_says() {
     assert!(is_over(&mut trap));
 }
 
+#[test]
+fn operations_come_in_the_order_that_the_model_says_each_with_a_halt_behind_it() {
+    let staged = Staged::new(Variant::SWAP_MOVE_SINGLE_CORE);
+    let probe = staged.probe();
+    staged.stage(&probe);
+    let sweep = staged.sweep();
+    // Past the first page that is moved: its erase, and its words.
+    let expected: Vec<_> = sweep
+        .operations()
+        .iter()
+        .flat_map(|operation| {
+            let (class, unit) = match operation.kind {
+                OperationKind::Write => (Class::Write, 4),
+                OperationKind::Erase => (Class::Erase, PAGE),
+            };
+            vec![class; (operation.length / unit) as usize]
+        })
+        .flat_map(|class| [(Some(class), Edge::Before), (None, Edge::After)])
+        .take(2500)
+        .collect();
+    assert!(expected.contains(&(Some(Class::Erase), Edge::Before)));
+    let mut trap = probe.trap(Core::App, Watch::Modes);
+    trap.arm().unwrap();
+    let found: Vec<_> = expected
+        .iter()
+        .map(|_| {
+            let found = halted(trap.next(PATIENCE).unwrap());
+            (found.class, found.edge)
+        })
+        .collect();
+    let differs = found.iter().zip(&expected).position(|(a, b)| a != b);
+    assert_eq!(differs, None);
+}
+
+#[test]
+fn a_halt_in_an_erase_is_told_when_the_flash_has_ended_it() {
+    let staged = Staged::at_pace_of_silicon(Variant::SWAP_MOVE_SINGLE_CORE);
+    let probe = staged.probe();
+    staged.stage(&probe);
+    let sweep = staged.sweep();
+    let of_pages = |operation: &Operation| operation.kind == OperationKind::Erase;
+    let index = sweep.operations().iter().position(of_pages).unwrap();
+    let route = route(&planned(sweep.operations()), index + 1, 0).unwrap();
+    let reached = probe.reach(&route, PATIENCE).unwrap();
+    assert!(reached.stands(), "{:?}", reached.caught());
+    let after_erase = Cut {
+        ops: index as u32 + 1,
+        torn: 0,
+    };
+    assert_eq!(
+        staged.differs(&probe, &sweep.at_cut(after_erase).unwrap()),
+        None
+    );
+}
+
 /// Goes there, cuts the power and lets the board recover; gives the number of halts that it took.
 fn cut_at(
     staged: &Staged,
