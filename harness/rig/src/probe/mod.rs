@@ -25,9 +25,11 @@ mod program;
 mod qspi;
 mod restore;
 mod sequence;
+mod tear;
 mod trap;
 
 pub use program::{Afterwards, ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Rest};
+pub use tear::Tear;
 pub use trap::{
     Caught, Class, CoreState, Edge, Halted, Memory, Missed, Planned, Reached, Route, Trap, Watch,
     route,
