@@ -36,6 +36,8 @@ pub(crate) enum Uploaded {
     },
     /// The board answered with an error.
     Refused(Refused),
+    /// The board has all of it, and says that it is not what was announced.
+    Mismatched,
     /// The first chunk was not answered, and the client does not ask again.
     GaveUp,
 }
@@ -135,12 +137,16 @@ impl Link {
         progress: &mut dyn FnMut(UploadProgress) -> ControlFlow<()>,
     ) -> Checked<Uploaded> {
         let gives_up = options.first_attempts == 1;
+        let mixed_up = options.announced_sha.is_some();
         match self.client.upload(file, options, progress) {
             Ok(outcome) => Ok(Uploaded::Complete(outcome)),
             Err(_) if self.cancel.is_cancelled() => Err(Trouble::Cancelled),
             Err(ClientError::Stopped { offset, .. }) => Ok(Uploaded::Stopped { offset }),
             Err(ClientError::Upload(UploadError::Stuck { offset: 0, .. })) if gives_up => {
                 Ok(Uploaded::GaveUp)
+            }
+            Err(ClientError::Upload(UploadError::Mismatch { .. })) if mixed_up => {
+                Ok(Uploaded::Mismatched)
             }
             Err(error) => match error.refused() {
                 Some(refused) => Ok(Uploaded::Refused(refused.clone())),

@@ -162,7 +162,7 @@ fn impossible(step: &Step, firmware: &FirmwareSet) -> Option<(&'static str, Prob
                 Mode::SwapOffset => secondary
                     .size
                     .saturating_sub(firmware.bootloader.sector_size),
-                Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly => secondary.size,
+                Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly | Mode::SingleSlot => secondary.size,
             };
             (length as u64 > u64::from(room)).then(|| {
                 (

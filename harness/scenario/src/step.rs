@@ -72,6 +72,9 @@ pub struct Upload {
     /// Whether the board has to take it.
     #[serde(default)]
     pub expect: Answer,
+    /// The image whose SHA-256 the client announces instead of the sent one's own. The board must say in the end that the two
+    /// are not the same; with `starts_at: end` that it has the announced one already.
+    pub announces: Option<ImageRef>,
     /// Where the board must take the upload up; 0 means from the start. Not given: anywhere.
     pub starts_at: Option<StartsAt>,
     /// Cuts the power when this much has been sent. The step then ends with the power back on; the upload is
@@ -100,6 +103,7 @@ impl Upload {
             to: None,
             recovery: false,
             expect: Answer::Accepted,
+            announces: None,
             starts_at: None,
             power_cut: None,
             link_lost: None,

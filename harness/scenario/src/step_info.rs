@@ -95,6 +95,28 @@ impl Step {
         }
     }
 
+    /// Whether it is about an update that waits in a slot of its own.
+    #[must_use]
+    pub fn needs_secondary(&self) -> bool {
+        let waits = |slot: Slot| matches!(slot, Slot::AppSecondary | Slot::NetSecondary);
+        match self {
+            Self::Upload(step) => !step.recovery,
+            Self::Mark(_) | Self::ExpectRefusal(_) | Self::ExpectUpdate(_) => true,
+            Self::Erase(step) => waits(step.slot),
+            Self::ExpectSlot(step) => waits(step.slot),
+            Self::ExpectImageState(step) => waits(step.slot),
+            Self::Program(_)
+            | Self::Reset(_)
+            | Self::PowerCycle(_)
+            | Self::PowerCut(_)
+            | Self::ExpectBoot(_)
+            | Self::ExpectPlainText(_)
+            | Self::ExpectConsole(_)
+            | Self::ExpectNet(_)
+            | Self::ExpectRadio(_) => false,
+        }
+    }
+
     /// The link that it names.
     #[must_use]
     pub const fn over(&self) -> Option<Transport> {
@@ -123,7 +145,16 @@ impl Step {
         let app = |release: &str| ImageRef::new(release, Core::App);
         let net = |release: &str| ImageRef::new(release, Core::Net);
         match self {
-            Self::Upload(step) => vec![("image", step.image.clone())],
+            Self::Upload(step) => {
+                let announced = step
+                    .announces
+                    .iter()
+                    .map(|image| ("announces", image.clone()));
+                [("image", step.image.clone())]
+                    .into_iter()
+                    .chain(announced)
+                    .collect()
+            }
             Self::Mark(step) => vec![("image", step.image.clone())],
             Self::ExpectRefusal(step) => vec![("image", step.image.clone())],
             Self::ExpectUpdate(step) => vec![("image", step.image.clone())],
@@ -348,6 +379,9 @@ fn upload(f: &mut fmt::Formatter<'_>, step: &Upload) -> fmt::Result {
     }
     if step.recovery {
         f.write_str(" through serial recovery")?;
+    }
+    if let Some(other) = &step.announces {
+        write!(f, " announced as {other}")?;
     }
     if let Some(start) = step.starts_at {
         write!(f, " {start}")?;
