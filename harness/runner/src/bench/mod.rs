@@ -20,7 +20,9 @@ use crate::wear::Wear;
 use console::Console;
 use hil_clock::{Instant, SharedClock};
 use hil_record::{CoreName, ErrorKind, EventKind};
-use hil_rig::{Board, FlashImage, PowerSwitch, ProgramOptions, Purpose, Rest, RigError};
+use hil_rig::{
+    Afterwards, Board, FlashImage, PowerSwitch, ProgramOptions, Purpose, Rest, RigError,
+};
 use hil_scenario::{Button, Core, Transport};
 use hil_smp::TransportError;
 use std::collections::BTreeSet;
@@ -183,6 +185,7 @@ impl Bench {
                 .iter()
                 .map(|region| region.address..region.address + region.size)
                 .collect(),
+            then: Afterwards::default(),
             within: None,
         };
         let done = self
