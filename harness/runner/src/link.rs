@@ -5,7 +5,7 @@ use crate::events::Events;
 use crate::trouble::{Checked, Trouble, error_chain};
 use hil_clock::{Instant, SharedClock};
 use hil_record::{ErrorKind, EventKind, FailKind, SmpPacket};
-use hil_smp::message::{ImageState, ReadImageState, Reset};
+use hil_smp::message::{ImageState, ReadImageState, Reset, WriteImageState};
 use hil_smp::{
     Capabilities, Client, ClientError, Direction, Header, Patience, Refused, Trace, Traced,
     Transport, TransportError, UploadError, UploadOptions, UploadOutcome, UploadProgress,
@@ -16,6 +16,10 @@ use std::time::Duration;
 /// How long one request for the image list waits while the board may be booting. We chose it: short enough that the
 /// answer of a board that has just come up is not waited for much longer than it takes.
 const LIST_TIMEOUT: Duration = Duration::from_millis(1000);
+
+/// How long a request is waited for that the board is stopped in. We chose it: a board that is not answers within
+/// milliseconds.
+const STOPPED_WITHIN: Duration = Duration::from_millis(300);
 
 /// What a board answers to a request that it may refuse.
 pub(crate) enum Reply<T> {
@@ -115,6 +119,23 @@ impl Link {
             self.client.test_image(hash)
         };
         self.reply(marked)
+    }
+
+    /// Requests a test of an image, or confirms it, once, and does not wait for the answer of a board that is stopped on the
+    /// way. A refusal is told.
+    pub(crate) fn mark_and_be_stopped(&mut self, hash: &[u8], confirm: bool) -> Checked<Reply<()>> {
+        let patience = Patience {
+            timeout: STOPPED_WITHIN,
+            attempts: 1,
+        };
+        let command = WriteImageState {
+            hash: Some(hash.to_vec()),
+            confirm: Some(confirm),
+        };
+        match self.client.call_with(&command, patience) {
+            Ok(_) | Err(ClientError::Timeout { .. }) => Ok(Reply::Done(())),
+            Err(error) => self.reply(Err(error)),
+        }
     }
 
     /// Erases a slot, counted over all images.
