@@ -6,6 +6,7 @@ use crate::event::{
 use crate::grid::Grid;
 use crate::outcome::{ErrorKind, Outcome, SkipKind, Verdict};
 use crate::run::{ConsoleLine, Ending, RunRecord, ScenarioRecord, StepRecord, Totals};
+use crate::wear::Worn;
 use std::collections::{BTreeMap, VecDeque};
 
 /// How many console lines of a scenario that did not pass are kept.
@@ -28,6 +29,7 @@ struct Folding {
     retries: u64,
     notes: Vec<String>,
     inputs: Vec<InputFile>,
+    worn: Worn,
     scenarios: Vec<Open>,
     /// By board, the lines since its scenario began.
     console: BTreeMap<String, VecDeque<ConsoleLine>>,
@@ -119,17 +121,18 @@ impl Folding {
                     open.retries += 1;
                 }
             }
+            EventKind::Wear(wear) => self.worn.take(wear),
             EventKind::Note { board, text } => self.notes.push(match board {
                 Some(board) => format!("{board}: {text}"),
                 None => text.clone(),
             }),
             EventKind::Smp(_)
+            | EventKind::TransportFault(_)
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
             | EventKind::Button { .. }
             | EventKind::Probe { .. }
-            | EventKind::Wear(_)
             | EventKind::Flash(_)
             | EventKind::UploadProgress { .. } => {}
         }
@@ -195,6 +198,7 @@ impl Folding {
             totals,
             retries: self.retries,
             grids: Grid::all(&scenarios),
+            wear: self.worn.finish(),
             scenarios,
             notes: self.notes,
         }

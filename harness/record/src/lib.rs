@@ -16,6 +16,8 @@ mod manifest;
 mod outcome;
 mod reporter;
 mod run;
+mod transport_fault;
+mod wear;
 
 pub use console_log::ConsoleLogs;
 pub use directory::{RunDirectory, RunDirectoryError};
@@ -31,3 +33,5 @@ pub use manifest::{FileDigest, JournalPart, Manifest, ManifestError, Mismatch};
 pub use outcome::{ErrorKind, FailKind, Outcome, SkipKind, Verdict};
 pub use reporter::Reporter;
 pub use run::{ConsoleLine, Ending, RecordError, RunRecord, ScenarioRecord, StepRecord, Totals};
+pub use transport_fault::TransportFault;
+pub use wear::WearRecord;

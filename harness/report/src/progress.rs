@@ -123,6 +123,7 @@ impl<W: Write + Send> Reporter for ProgressLines<W> {
             EventKind::RunFinished { stopped: false }
             | EventKind::Console { .. }
             | EventKind::Smp(_)
+            | EventKind::TransportFault(_)
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
             | EventKind::Inputs { .. }

@@ -125,6 +125,7 @@ impl Reporter for Bars {
             | EventKind::StepFinished { .. }
             | EventKind::Console { .. }
             | EventKind::Smp(_)
+            | EventKind::TransportFault(_)
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
             | EventKind::Inputs { .. }

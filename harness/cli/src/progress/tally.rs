@@ -85,6 +85,7 @@ impl Tally {
             EventKind::RunFinished { .. }
             | EventKind::Console { .. }
             | EventKind::Smp(_)
+            | EventKind::TransportFault(_)
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
             | EventKind::Inputs { .. }

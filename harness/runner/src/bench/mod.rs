@@ -22,7 +22,7 @@ use hil_clock::{Instant, SharedClock};
 use hil_record::{CoreName, ErrorKind, EventKind};
 use hil_rig::{Board, FlashImage, PowerSwitch, ProgramOptions, Purpose, Rest, RigError};
 use hil_scenario::{Button, Core, Transport};
-use hil_smp::TransportError;
+use hil_smp::{FaultSwitch, TransportError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,6 +76,8 @@ pub(crate) struct Bench {
     net: Console,
     link: Option<Link>,
     radio: Option<RadioLink>,
+    /// Breaks what goes over both.
+    pub(crate) faults: FaultSwitch,
     power: Arc<dyn PowerSwitch>,
     /// What flowed when it was last measured with the power on, in amperes.
     drawn: Option<f64>,
