@@ -318,6 +318,7 @@ fn trouble(error: &RigError) -> Trouble {
         | RigError::VirtualCount { .. }
         | RigError::VirtualExited { .. }
         | RigError::BoardInUse { .. }
+        | RigError::OtherChip { .. }
         | RigError::NoExternalFlash { .. }
         | RigError::ExternalFlashSilent { .. }
         | RigError::ExternalFlashOther { .. } => ErrorKind::Board,
