@@ -19,6 +19,8 @@ mod outcome;
 mod reporter;
 mod run;
 mod sweep;
+mod transport_fault;
+mod wear;
 
 pub use console_log::ConsoleLogs;
 pub use course::{Again, Attempt, Course, Part, Resumption, Shard};
@@ -37,3 +39,5 @@ pub use outcome::{ErrorKind, FailKind, Outcome, SkipKind, Verdict};
 pub use reporter::Reporter;
 pub use run::{ConsoleLine, Ending, RecordError, RunRecord, ScenarioRecord, StepRecord, Totals};
 pub use sweep::{SweepPlan, SweepPoint};
+pub use transport_fault::TransportFault;
+pub use wear::WearRecord;

@@ -15,9 +15,9 @@ use crate::trouble::{Checked, Trouble};
 use hil_bootloader::DeviceId;
 use hil_clock::{Instant, SharedClock};
 use hil_image::{Image, network};
-use hil_record::{ErrorKind, EventKind, Evidence, PowerAction};
+use hil_record::{ErrorKind, EventKind, Evidence, FailKind, PowerAction};
 use hil_rig::{FlashImage, Route};
-use hil_scenario::{Button, Core, CutList, CutPoint, ImageRef, Slot, Transport};
+use hil_scenario::{Button, Core, CutList, CutPoint, ImageRef, Slot, Transport, Variant};
 use hil_smp::message::ImageState;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -240,7 +240,7 @@ impl<'a> Context<'a> {
     /// because the serial ports came back after the power did.
     pub(crate) fn line_missing(&self, sentence: impl std::fmt::Display) -> Trouble {
         if !self.bench.is_deaf() {
-            return Trouble::fail(hil_record::FailKind::Console, sentence);
+            return Trouble::fail(FailKind::Console, sentence);
         }
         Trouble::error(
             ErrorKind::Port,
@@ -599,16 +599,24 @@ impl<'a> Context<'a> {
                 self.starting(StartedBy::Smp);
             }
             match self.bench.link(over)?.reset() {
-                Ok(reply) => break reply,
+                Ok(Ok(reply)) => break reply,
+                // On a link that works, a board that is silent has not done what it must.
+                Ok(Err(cause)) if !self.bench.faults.is_armed() => {
+                    return Err(Trouble::fail(FailKind::Protocol, cause));
+                }
+                Ok(Err(cause)) => {
+                    if self.boots_without_an_answer(&cause)? {
+                        break Reply::Done(());
+                    }
+                    if attempt >= LINK_ATTEMPTS {
+                        return Err(Trouble::fail(FailKind::Protocol, cause));
+                    }
+                    self.see(Evidence::seen("reset", format!("asked again: {cause}")));
+                    attempt += 1;
+                }
                 Err(Trouble::Lost(cause)) => {
                     self.lost(&cause);
-                    // The answer takes two connection events, and the reset ends the link: it may not have made it.
-                    // Asked again only when the board has not reset.
-                    let boots = |line: &str| BOOT_BANNERS.iter().any(|text| line.contains(text));
-                    let deadline = self.deadline(BOOT_BEGINS_WITHIN);
-                    if let Some(line) = self.wait_for_line(Core::App, deadline, boots)? {
-                        let seen = format!("no answer, but `{}`: {cause}", line.text);
-                        self.see(Evidence::seen("reset", seen));
+                    if self.boots_without_an_answer(&cause)? {
                         break Reply::Done(());
                     }
                     attempt = self.again(attempt, cause)?;
@@ -623,6 +631,19 @@ impl<'a> Context<'a> {
             self.done(What::Answered);
         }
         Ok(reply)
+    }
+
+    /// Whether the board has done a reset whose answer did not come: over a wireless link the answer takes two connection
+    /// events, and the reset ends the link. A board is asked again only when it has not reset.
+    fn boots_without_an_answer(&mut self, cause: &str) -> Checked<bool> {
+        let boots = |line: &str| BOOT_BANNERS.iter().any(|text| line.contains(text));
+        let deadline = self.deadline(BOOT_BEGINS_WITHIN);
+        let Some(line) = self.wait_for_line(Core::App, deadline, boots)? else {
+            return Ok(false);
+        };
+        let seen = format!("no answer, but `{}`: {cause}", line.text);
+        self.see(Evidence::seen("reset", seen));
+        Ok(true)
     }
 
     // SMP.

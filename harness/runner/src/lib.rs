@@ -14,6 +14,7 @@ mod console;
 mod context;
 mod damaged;
 mod events;
+mod faults;
 mod firmware;
 mod foretold;
 mod fuse;

@@ -144,10 +144,14 @@ impl Link {
         self.reply(erased)
     }
 
-    /// Has the board reset itself, which it does a moment after its answer.
-    pub(crate) fn reset(&mut self) -> Checked<Reply<()>> {
-        let reset = self.client.reset(Reset::default());
-        self.reply(reset)
+    /// Has the board reset itself, which it does a moment after its answer. The inner error says that no answer came.
+    pub(crate) fn reset(&mut self) -> Checked<Result<Reply<()>, String>> {
+        match self.client.reset(Reset::default()) {
+            Err(error @ ClientError::Timeout { .. }) if !self.cancel.is_cancelled() => {
+                Ok(Err(error_chain(&error)))
+            }
+            reset => self.reply(reset).map(Ok),
+        }
     }
 
     /// Uploads a file. `progress` may stop it. With one attempt for the first chunk the client may give up.
@@ -163,12 +167,14 @@ impl Link {
             Ok(outcome) => Ok(Uploaded::Complete(outcome)),
             Err(_) if self.cancel.is_cancelled() => Err(Trouble::Cancelled),
             Err(ClientError::Stopped { offset, .. }) => Ok(Uploaded::Stopped { offset }),
-            Err(ClientError::Upload(UploadError::Stuck { offset: 0, .. })) if gives_up => {
-                Ok(Uploaded::GaveUp)
-            }
-            Err(ClientError::Upload(UploadError::Mismatch { .. })) if mixed_up => {
-                Ok(Uploaded::Mismatched)
-            }
+            Err(ClientError::Upload {
+                source: UploadError::Stuck { offset: 0, .. },
+                ..
+            }) if gives_up => Ok(Uploaded::GaveUp),
+            Err(ClientError::Upload {
+                source: UploadError::Mismatch { .. },
+                ..
+            }) if mixed_up => Ok(Uploaded::Mismatched),
             Err(error) => match error.refused() {
                 Some(refused) => Ok(Uploaded::Refused(refused.clone())),
                 None => Err(self.trouble(&error)),
@@ -207,9 +213,10 @@ impl Link {
                     None => trouble,
                 }
             }
-            ClientError::Upload(UploadError::Mismatch { .. }) => {
-                Trouble::fail(FailKind::SlotContents, error_chain(error))
-            }
+            ClientError::Upload {
+                source: UploadError::Mismatch { .. },
+                ..
+            } => Trouble::fail(FailKind::SlotContents, error_chain(error)),
             error => Trouble::fail(FailKind::Protocol, error_chain(error)),
         }
     }

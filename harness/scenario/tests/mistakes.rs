@@ -30,7 +30,7 @@ fn unknown_key_of_a_step() {
       |
     5 |   - upload: { image: update.app, ovr: uart }
       |                                  ^^^
-      = allowed: image, over, to, recovery, expect, announces, starts_at, power_cut, link_lost, gives_up_after, second_central, within
+      = allowed: image, over, to, recovery, expect, announces, starts_at, power_cut, link_lost, gives_up_after, asks_again_after, second_central, transport_faults, within
       = help: did you mean `over`?
     ");
 }

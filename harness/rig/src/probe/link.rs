@@ -12,7 +12,7 @@ use super::qspi::ExternalFlash;
 use super::{Identity, nvmc};
 use crate::core::Core;
 use crate::error::RigError;
-use crate::file::Recover;
+use crate::file::{ChipId, Recover};
 use probe_rs::architecture::arm::memory::ArmMemoryInterface;
 use probe_rs::architecture::arm::{ArmDebugInterface, ArmError, FullyQualifiedApAddress};
 use std::fmt;
@@ -137,8 +137,16 @@ impl Link {
                 part,
             });
         }
+        let found = ChipId(u64::from(high) << 32 | u64::from(low));
+        if let Some(expected) = context.config.chip.filter(|expected| *expected != found) {
+            return Err(RigError::OtherChip {
+                board: context.board(),
+                found,
+                expected,
+            });
+        }
         Ok(Identity {
-            device_id: u64::from(high) << 32 | u64::from(low),
+            device_id: found.0,
             part,
             variant: variant
                 .to_be_bytes()

@@ -23,7 +23,7 @@ use hil_clock::{Instant, SharedClock};
 use hil_record::{CoreName, ErrorKind, EventKind};
 use hil_rig::{Board, FlashImage, PowerLoss, PowerSwitch, ProgramOptions, Purpose, Rest, RigError};
 use hil_scenario::{Button, Core, Transport};
-use hil_smp::TransportError;
+use hil_smp::{FaultSwitch, TransportError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,6 +77,8 @@ pub(crate) struct Bench {
     net: Console,
     link: Option<Link>,
     radio: Option<RadioLink>,
+    /// Breaks what goes over both.
+    pub(crate) faults: FaultSwitch,
     power: Arc<dyn PowerSwitch>,
     /// What flowed when it was last measured with the power on, in amperes.
     drawn: Option<f64>,
@@ -345,6 +347,7 @@ fn trouble(error: &RigError) -> Trouble {
         | RigError::VirtualCount { .. }
         | RigError::VirtualExited { .. }
         | RigError::BoardInUse { .. }
+        | RigError::OtherChip { .. }
         | RigError::NoExternalFlash { .. }
         | RigError::ExternalFlashSilent { .. }
         | RigError::ExternalFlashOther { .. } => ErrorKind::Board,
