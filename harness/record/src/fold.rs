@@ -131,6 +131,8 @@ impl Folding {
             | EventKind::Probe { .. }
             | EventKind::Wear(_)
             | EventKind::Flash(_)
+            | EventKind::Checked(_)
+            | EventKind::Done(_)
             | EventKind::UploadProgress { .. } => {}
         }
     }

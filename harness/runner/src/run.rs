@@ -8,7 +8,7 @@ use crate::plan::{Job, Plan, Runnable};
 use crate::scenario::{self, Condition};
 use hil_clock::SharedClock;
 use hil_record::{
-    EventKind, InputFile, Outcome, Reporter, RigInfo, RunStarted, SkipKind, Tool, Verdict,
+    EventKind, InputFile, Objects, Outcome, Reporter, RigInfo, RunStarted, SkipKind, Tool, Verdict,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +36,8 @@ pub struct RunRequest {
     pub inputs: Vec<InputFile>,
     /// What runs, in order, each with its firmware.
     pub jobs: Vec<Job>,
+    /// Where evidence goes that is too long for an event: pages of flash, images as they were sent.
+    pub objects: Option<Arc<Objects>>,
     /// Who listens.
     pub reporters: Vec<Box<dyn Reporter>>,
     /// The time.
@@ -89,11 +91,12 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
         firmware,
         inputs,
         jobs,
+        objects,
         reporters,
         clock,
         cancel,
     } = request;
-    let events = Events::new(clock.clone(), reporters);
+    let events = Events::new(clock.clone(), reporters).keeping(objects);
     let planned = jobs.iter().map(|job| job.variant.name.clone()).collect();
     events.emit(EventKind::RunStarted(RunStarted {
         run,

@@ -8,8 +8,8 @@ use crate::library::{Library, is_named, mistakes_in_files, selected};
 use crate::{ask, inputs, progress, signals};
 use hil_clock::{SharedClock, SystemClock};
 use hil_record::{
-    ConsoleLogs, InputFile, Journal, Manifest, Reporter, RunDirectory, RunRecord, Tool, Verdict,
-    read_journal,
+    Capture, ConsoleLogs, InputFile, Journal, Manifest, Objects, Reporter, RunDirectory, RunRecord,
+    Tool, Verdict, read_journal,
 };
 use hil_report::SummaryContext;
 use hil_rig::{Rig, RigFile, RigOptions, VirtualLauncher};
@@ -28,6 +28,10 @@ struct Meant {
     rig: RigFile,
     firmware: Vec<Arc<Firmware>>,
     inputs: Vec<InputFile>,
+    /// The bytes of those that the verdicts can be made from again.
+    kept: Vec<Vec<u8>>,
+    /// Where demo firmware was written that the run is made with.
+    _made: tempfile::TempDir,
     folder: RunFolder,
 }
 
@@ -43,6 +47,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     let rig_name = rig.name().to_owned();
     let boards = FoundBoard::all(rig).map_err(|error| bench_error(&error))?;
     let folder = meant.folder.keep();
+    let objects = Arc::new(Objects::of_run(folder.path()));
+    inputs::keep(&meant.kept, &objects)
+        .map_err(|error| CliError::usage(format_args!("the evidence cannot be kept: {error}")))?;
     let reporters = reporters(&folder)
         .map_err(|error| CliError::usage(format_args!("the journal cannot be made: {error}")))?;
     let started = clock.wall().try_into().map_err(|_| {
@@ -55,12 +62,14 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
         tool: Tool {
             name: env!("CARGO_BIN_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: option_env!("DFU_HIL_COMMIT").map(str::to_owned),
         },
         rig: rig_name,
         boards,
         firmware: meant.firmware,
         inputs: meant.inputs,
         jobs: meant.jobs,
+        objects: Some(objects),
         reporters,
         clock,
         cancel,
@@ -96,10 +105,14 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
         return Err(super::list::nothing_selected(filters));
     }
     let folder = RunFolder::create(&args.reports.join("runs"), &**clock)?;
-    let mut sets = bench_files::sets(
-        &args.bench.firmware,
-        &folder.directory.path().join("firmware"),
-    )?;
+    // Its private keys have no place in the folder of the run; the files that are programmed and sent are in the
+    // evidence store.
+    let made = tempfile::tempdir().map_err(|error| {
+        CliError::usage(format_args!(
+            "no folder can be made for the demo firmware: {error}"
+        ))
+    })?;
+    let mut sets = bench_files::sets(&args.bench.firmware, made.path())?;
     let chosen = choose(&library.scenarios, &mut sets, wanted, |scenario| {
         is_named(&args.selection, scenario)
     })?;
@@ -114,12 +127,14 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
         let mut variants = scenario.variants().iter();
         variants.any(|variant| wanted(&variant.name))
     });
-    let inputs = inputs::of(ran, args.bench.rig.as_deref(), &firmware)?;
+    let (inputs, kept) = inputs::of(ran, args.bench.rig.as_deref(), &firmware)?;
     Ok(Meant {
         firmware,
         jobs: chosen.jobs,
         rig,
         inputs,
+        kept,
+        _made: made,
         folder,
     })
 }
@@ -145,6 +160,7 @@ fn reporters(folder: &RunDirectory) -> io::Result<Vec<Box<dyn Reporter>>> {
     Ok(vec![
         Box::new(Journal::create(&folder.journal())?),
         Box::new(ConsoleLogs::new(folder.clone())),
+        Box::new(Capture::new(folder)),
         progress::reporter(),
     ])
 }

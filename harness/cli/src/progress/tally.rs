@@ -91,6 +91,8 @@ impl Tally {
             | EventKind::Power { .. }
             | EventKind::Button { .. }
             | EventKind::Probe { .. }
+            | EventKind::Checked(_)
+            | EventKind::Done(_)
             | EventKind::Wear(_)
             | EventKind::Flash(_)
             | EventKind::UploadProgress { .. }
