@@ -7,6 +7,7 @@
 //!
 //! Times are those of the journal. The journal has the first bytes of a packet; here are all of them.
 
+use crate::course::Course;
 use crate::directory::RunDirectory;
 use crate::event::{Direction, Event, EventKind, SmpPacket, StepInfo};
 use crate::reporter::Reporter;
@@ -20,8 +21,8 @@ use pcap_file::pcapng::{Block, PcapNgReader, PcapNgWriter};
 use pcap_file::{DataLink, Endianness, PcapError};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -111,8 +112,39 @@ pub trait Sink: Write + Sized {
 }
 
 impl Sink for File {
+    /// A run that goes on has a capture, which goes on with a section of its own; half a block at its end, as a kill leaves
+    /// it, is taken away.
     fn create(path: &std::path::Path) -> io::Result<Self> {
-        Self::create(path)
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
+        let end = end_of_blocks(&mut file)?;
+        file.set_len(end)?;
+        file.seek(SeekFrom::Start(end))?;
+        Ok(file)
+    }
+}
+
+/// Where the last whole block of a capture of ours ends, in bytes.
+fn end_of_blocks(file: &mut File) -> io::Result<u64> {
+    let size = file.metadata()?.len();
+    let mut end = 0;
+    loop {
+        let mut head = [0; 8];
+        if size - end < head.len() as u64 {
+            return Ok(end);
+        }
+        file.seek(SeekFrom::Start(end))?;
+        file.read_exact(&mut head)?;
+        // Type and length, little-endian as we write them; a block has at least these and the length once more.
+        let length = u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]]));
+        if length < 12 || length > size - end {
+            return Ok(end);
+        }
+        end += length;
     }
 }
 
@@ -219,6 +251,10 @@ impl<W: Sink + Send> Reporter for Capture<W> {
     fn on_event(&mut self, event: &Event) -> io::Result<()> {
         match &event.kind {
             EventKind::RunStarted(start) => self.started = Some(start.started),
+            EventKind::Course(Course::Resumed(resumed)) => {
+                let since = Duration::from_millis(resumed.at_ms);
+                self.started = resumed.at.checked_sub(since).ok();
+            }
             EventKind::ScenarioStarted(started) => {
                 self.boards
                     .insert(started.scenario.clone(), started.board.clone());
@@ -369,6 +405,29 @@ mod tests {
         let found = read(&capture.into_writer().unwrap());
         assert_eq!(found[0].3, [1, 2, 3]);
         assert_eq!(found[0].2.len(), MAX_TEXT);
+    }
+
+    #[test]
+    fn a_run_that_goes_on_keeps_what_was_captured_before_it_was_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = RunDirectory::at(folder.path());
+        for (number, killed) in [(1_u8, true), (2, false)] {
+            let mut capture = Capture::new(&directory);
+            capture
+                .on_event(&event(0, packet("dk", Direction::ToBoard, &[number])))
+                .unwrap();
+            drop(capture);
+            if killed {
+                let mut file = OpenOptions::new()
+                    .append(true)
+                    .open(directory.capture())
+                    .unwrap();
+                file.write_all(&[6, 0, 0, 0, 200, 0, 0, 0, 1]).unwrap();
+            }
+        }
+        let found = read(&std::fs::read(directory.capture()).unwrap());
+        let bytes: Vec<_> = found.into_iter().map(|(.., bytes)| bytes).collect();
+        assert_eq!(bytes, [[1], [2]]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The runner produces them; the journal, the terminal and the reports only listen. An event says what is worth
 //! telling and nothing else: no channel, no handle, no key, no decrypted payload.
 
+use crate::course::Course;
 use crate::flash::FlashSnapshot;
 use crate::identity::BoardIdentity;
 use crate::outcome::Outcome;
@@ -39,6 +40,8 @@ pub enum EventKind {
         /// Whether somebody stopped it before all scenarios had their turn.
         stopped: bool,
     },
+    /// The run is not simply one of all scenarios from their first to their last.
+    Course(Course),
     /// A scenario variant begins on a board.
     ScenarioStarted(ScenarioStarted),
     /// A scenario variant has ended, or was skipped without having begun.
@@ -173,6 +176,7 @@ impl EventKind {
             Self::RunStarted(_)
             | Self::Inputs { .. }
             | Self::RunFinished { .. }
+            | Self::Course(_)
             | Self::ScenarioStarted(_)
             | Self::ScenarioFinished { .. }
             | Self::StepStarted { .. }
@@ -244,6 +248,16 @@ pub struct BoardInfo {
     /// What its chip says that it is, and its probe. Older journals have it in the description only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<BoardIdentity>,
+}
+
+impl BoardInfo {
+    /// Whether both are one board, under one name. Its probe may have been found in another place.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let chip = |board: &Self| board.identity.as_ref().map(|of| of.device_id.clone());
+        self.name == other.name
+            && self.description == other.description
+            && chip(self) == chip(other)
+    }
 }
 
 /// A firmware set of a run.

@@ -7,6 +7,7 @@
 
 mod capture;
 mod console_log;
+mod course;
 mod directory;
 mod event;
 mod flash;
@@ -15,6 +16,7 @@ mod grid;
 mod identity;
 mod journal;
 mod manifest;
+mod merge;
 mod objects;
 mod outcome;
 mod proof;
@@ -23,6 +25,7 @@ mod run;
 
 pub use capture::{Capture, DISSECTOR, Sink, packets_of};
 pub use console_log::ConsoleLogs;
+pub use course::{Again, Attempt, Course, Part, Resumption, Shard};
 pub use directory::{RunDirectory, RunDirectoryError};
 pub use event::{
     BoardInfo, BoardWear, CoreName, Direction, Event, EventKind, Evidence, FirmwareInfo, InputFile,
@@ -34,6 +37,7 @@ pub use grid::{Grid, GridCell};
 pub use identity::BoardIdentity;
 pub use journal::{Journal, JournalContents, JournalError, parse_journal, read_journal};
 pub use manifest::{FileDigest, JournalPart, Manifest, ManifestError, Mismatch};
+pub use merge::{MergeError, MergePart, merge};
 pub use objects::{ObjectError, Objects};
 pub use outcome::{ErrorKind, FailKind, Outcome, SkipKind, Verdict};
 pub use proof::{

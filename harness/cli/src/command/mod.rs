@@ -5,8 +5,10 @@ mod bootloader;
 mod check;
 mod demo_firmware;
 mod firmware;
+mod history;
 mod image;
 mod list;
+mod merge;
 mod opaque;
 mod replay;
 mod report;
@@ -26,6 +28,8 @@ pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Report(args) => report::report(&args),
+        Command::Merge(args) => merge::merge(&args),
+        Command::History(args) => history::history(&args),
         Command::List(args) => list::list(&args),
         Command::Check(args) => check::check(&args),
         Command::Signoff(args) => signoff::signoff(&args),

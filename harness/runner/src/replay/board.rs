@@ -23,6 +23,10 @@ pub(super) struct Boards(BTreeMap<String, BoardState>);
 pub(super) struct BoardState {
     app: Vec<Line>,
     net: Vec<Line>,
+    /// How many lines of each there had been when the run went on: the program counts anew then.
+    before: (usize, usize),
+    /// The same up to the event that is looked at.
+    seen: (usize, usize),
     /// What it held when it was programmed; none when no step did.
     pub(super) programmed: Option<Programmed>,
     /// Digests of UICR at that time, of the application core and the network core.
@@ -55,6 +59,23 @@ impl Boards {
             }
         }
         Self(boards)
+    }
+
+    /// A line was printed.
+    pub(super) fn printed(&mut self, board: &str, core: CoreName) {
+        if let Some(board) = self.0.get_mut(board) {
+            match core {
+                CoreName::App => board.seen.0 += 1,
+                CoreName::Net => board.seen.1 += 1,
+            }
+        }
+    }
+
+    /// The run goes on in another process, which numbers lines from 0.
+    pub(super) fn resumed(&mut self) {
+        for board in self.0.values_mut() {
+            board.before = board.seen;
+        }
     }
 
     pub(super) fn get(&self, board: &str) -> Option<&BoardState> {
@@ -174,10 +195,11 @@ impl Boards {
 impl BoardState {
     /// The lines of a core.
     pub(super) fn lines(&self, core: CoreName, from: u64, to: u64) -> &[Line] {
-        let lines = match core {
-            CoreName::App => &self.app,
-            CoreName::Net => &self.net,
+        let (lines, before) = match core {
+            CoreName::App => (&self.app, self.before.0),
+            CoreName::Net => (&self.net, self.before.1),
         };
+        let lines = lines.get(before..).unwrap_or_default();
         let end = usize::try_from(to).unwrap_or(usize::MAX).min(lines.len());
         let start = usize::try_from(from).unwrap_or(usize::MAX);
         lines.get(start..end).unwrap_or_default()

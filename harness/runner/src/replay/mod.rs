@@ -13,7 +13,7 @@ mod required;
 
 use board::Boards;
 use hil_record::{
-    Check, Done, Event, EventKind, FailKind, InputFile, Objects, Outcome, ScenarioStarted,
+    Check, Course, Done, Event, EventKind, FailKind, InputFile, Objects, Outcome, ScenarioStarted,
     StepInfo, Verdict,
 };
 use inputs::Inputs;
@@ -87,8 +87,12 @@ pub fn replay(request: &ReplayRequest<'_>) -> Vec<ScenarioReplay> {
     let mut boards = Boards::new(request.events);
     let mut open: BTreeMap<&str, Open<'_>> = BTreeMap::new();
     let mut done = Vec::new();
+    let mut merged = false;
     for event in request.events {
         match &event.kind {
+            EventKind::Console { board, core, .. } => boards.printed(board, *core),
+            EventKind::Course(Course::Resumed(_)) => boards.resumed(),
+            EventKind::Course(Course::Part(_)) => merged = true,
             EventKind::ScenarioStarted(started) => {
                 boards.begin(&started.board);
                 open.insert(&started.scenario, Open::new(started));
@@ -98,7 +102,7 @@ pub fn replay(request: &ReplayRequest<'_>) -> Vec<ScenarioReplay> {
                     open.step = Some(OpenStep::new(step));
                 }
             }
-            EventKind::Done(what) => {
+            EventKind::Done(what) if !merged => {
                 let mut running = open
                     .values_mut()
                     .find(|open| open.started.board == what.board);
@@ -117,7 +121,12 @@ pub fn replay(request: &ReplayRequest<'_>) -> Vec<ScenarioReplay> {
                 }
             }
             EventKind::Checked(made) => {
-                if let Some(open) = open.get_mut(made.scenario.as_str()) {
+                // The pages are in the store of the run that it was part of.
+                if let Some(open) = open.get_mut(made.scenario.as_str())
+                    && merged
+                {
+                    open.leave_open("the run was put together of others: replay these");
+                } else if let Some(open) = open.get_mut(made.scenario.as_str()) {
                     open.check(&made.check, &boards, &mut inputs);
                 }
             }
@@ -197,6 +206,12 @@ impl<'a> Open<'a> {
         };
         step.checks.push(check);
         step.judged.push(judged);
+    }
+
+    fn leave_open(&mut self, why: &str) {
+        if let Some(step) = &mut self.step {
+            step.judged.push(Judged::Open(why.to_owned()));
+        }
     }
 
     fn end_step(&mut self, outcome: &Outcome, inputs: &mut Inputs<'_>) {
