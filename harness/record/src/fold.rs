@@ -146,6 +146,8 @@ impl Folding {
             | EventKind::SweepPlanned(_)
             | EventKind::SweepPoint(_)
             | EventKind::Flash(_)
+            | EventKind::Checked(_)
+            | EventKind::Done(_)
             | EventKind::UploadProgress { .. } => {}
         }
     }
@@ -242,7 +244,7 @@ impl Folding {
     fn rig(&self, start: &RunStarted) -> RigInfo {
         let mut rig = start.rig.clone();
         for board in self.resumed.iter().flat_map(|resumed| &resumed.rig.boards) {
-            if !rig.boards.contains(board) {
+            if !rig.boards.iter().any(|known| known.is_same(board)) {
                 rig.boards.push(board.clone());
             }
         }

@@ -157,6 +157,8 @@ impl<W: Write + Send> Reporter for ProgressLines<W> {
             | EventKind::Power { .. }
             | EventKind::Button { .. }
             | EventKind::Probe { .. }
+            | EventKind::Checked(_)
+            | EventKind::Done(_)
             | EventKind::Wear(_)
             | EventKind::Flash(_) => Ok(()),
         }

@@ -54,10 +54,10 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// A client over `transport`.
+    /// A client over `transport`, which is this link of a board.
     pub(crate) fn new(
         transport: impl Transport + Send + 'static,
-        board: &str,
+        (board, link): (&str, &'static str),
         clock: &SharedClock,
         cancel: &CancelToken,
         events: &Events,
@@ -70,12 +70,8 @@ impl Link {
                 Direction::Received => hil_record::Direction::FromBoard,
             };
             let summary = summary(trace.packet);
-            events.emit(EventKind::Smp(SmpPacket::new(
-                board.as_str(),
-                direction,
-                trace.packet,
-                summary,
-            )));
+            let packet = SmpPacket::new(board.as_str(), direction, trace.packet, summary);
+            events.emit(EventKind::Smp(packet.over(link)));
         });
         let stoppable = Stoppable {
             inner: traced,

@@ -156,6 +156,8 @@ impl Reporter for Bars {
             | EventKind::Power { .. }
             | EventKind::Button { .. }
             | EventKind::Probe { .. }
+            | EventKind::Checked(_)
+            | EventKind::Done(_)
             | EventKind::Wear(_)
             | EventKind::Flash(_) => {}
         }

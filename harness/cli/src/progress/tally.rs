@@ -98,6 +98,8 @@ impl Tally {
             | EventKind::Power { .. }
             | EventKind::Button { .. }
             | EventKind::Probe { .. }
+            | EventKind::Checked(_)
+            | EventKind::Done(_)
             | EventKind::Wear(_)
             | EventKind::SweepPlanned(_)
             | EventKind::SweepPoint(_)

@@ -194,6 +194,8 @@ impl LogLine {
             | EventKind::ScenarioFinished { .. }
             | EventKind::StepStarted { .. }
             | EventKind::StepFinished { .. }
+            | EventKind::Checked(_)
+            | EventKind::Done(_)
             | EventKind::Wear(_)
             | EventKind::Flash(_)
             | EventKind::UploadProgress { .. } => return None,

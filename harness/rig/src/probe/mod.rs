@@ -82,6 +82,9 @@ pub struct Identity {
     pub part: u32,
     /// FICR.INFO.VARIANT as text: `QKAA`.
     pub variant: String,
+    /// The revision of the silicon, by the word in FICR that Nordic's errata headers tell it by; `None` where that is not
+    /// written.
+    pub revision: Option<u32>,
 }
 
 impl fmt::Display for Identity {
