@@ -40,6 +40,8 @@ pub(crate) enum Uploaded {
     },
     /// The board answered with an error.
     Refused(Refused),
+    /// The board has all of it, and says that it is not what was announced.
+    Mismatched,
     /// The first chunk was not answered, and the client does not ask again.
     GaveUp,
 }
@@ -52,10 +54,10 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// A client over `transport`.
+    /// A client over `transport`, which is this link of a board.
     pub(crate) fn new(
         transport: impl Transport + Send + 'static,
-        board: &str,
+        (board, link): (&str, &'static str),
         clock: &SharedClock,
         cancel: &CancelToken,
         events: &Events,
@@ -68,12 +70,8 @@ impl Link {
                 Direction::Received => hil_record::Direction::FromBoard,
             };
             let summary = summary(trace.packet);
-            events.emit(EventKind::Smp(SmpPacket::new(
-                board.as_str(),
-                direction,
-                trace.packet,
-                summary,
-            )));
+            let packet = SmpPacket::new(board.as_str(), direction, trace.packet, summary);
+            events.emit(EventKind::Smp(packet.over(link)));
         });
         let stoppable = Stoppable {
             inner: traced,
@@ -142,10 +140,14 @@ impl Link {
         self.reply(erased)
     }
 
-    /// Has the board reset itself, which it does a moment after its answer.
-    pub(crate) fn reset(&mut self) -> Checked<Reply<()>> {
-        let reset = self.client.reset(Reset::default());
-        self.reply(reset)
+    /// Has the board reset itself, which it does a moment after its answer. The inner error says that no answer came.
+    pub(crate) fn reset(&mut self) -> Checked<Result<Reply<()>, String>> {
+        match self.client.reset(Reset::default()) {
+            Err(error @ ClientError::Timeout { .. }) if !self.cancel.is_cancelled() => {
+                Ok(Err(error_chain(&error)))
+            }
+            reset => self.reply(reset).map(Ok),
+        }
     }
 
     /// Uploads a file. `progress` may stop it. With one attempt for the first chunk the client may give up.
@@ -156,13 +158,19 @@ impl Link {
         progress: &mut dyn FnMut(UploadProgress) -> ControlFlow<()>,
     ) -> Checked<Uploaded> {
         let gives_up = options.first_attempts == 1;
+        let mixed_up = options.announced_sha.is_some();
         match self.client.upload(file, options, progress) {
             Ok(outcome) => Ok(Uploaded::Complete(outcome)),
             Err(_) if self.cancel.is_cancelled() => Err(Trouble::Cancelled),
             Err(ClientError::Stopped { offset, .. }) => Ok(Uploaded::Stopped { offset }),
-            Err(ClientError::Upload(UploadError::Stuck { offset: 0, .. })) if gives_up => {
-                Ok(Uploaded::GaveUp)
-            }
+            Err(ClientError::Upload {
+                source: UploadError::Stuck { offset: 0, .. },
+                ..
+            }) if gives_up => Ok(Uploaded::GaveUp),
+            Err(ClientError::Upload {
+                source: UploadError::Mismatch { .. },
+                ..
+            }) if mixed_up => Ok(Uploaded::Mismatched),
             Err(error) => match error.refused() {
                 Some(refused) => Ok(Uploaded::Refused(refused.clone())),
                 None => Err(self.trouble(&error)),
@@ -201,9 +209,10 @@ impl Link {
                     None => trouble,
                 }
             }
-            ClientError::Upload(UploadError::Mismatch { .. }) => {
-                Trouble::fail(FailKind::SlotContents, error_chain(error))
-            }
+            ClientError::Upload {
+                source: UploadError::Mismatch { .. },
+                ..
+            } => Trouble::fail(FailKind::SlotContents, error_chain(error)),
             error => Trouble::fail(FailKind::Protocol, error_chain(error)),
         }
     }

@@ -9,6 +9,7 @@ mod check;
 mod cut;
 mod document;
 mod expect;
+mod fault;
 mod firmware;
 mod library;
 mod locate;
@@ -37,6 +38,7 @@ pub use expect::{
     BootState, ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet, ExpectPlainText, ExpectSlot,
     ImageEntry, ImageFlags, Presence, SlotContents,
 };
+pub use fault::{FaultKind, FaultPlace, FaultWay, FaultWhen, TransportFault};
 pub use firmware::{
     FirmwareFile, FirmwareSet, KeyFiles, Layout, Memory, ProgramFile, Region, Release,
     ReleaseImage, UnknownRole,

@@ -4,7 +4,9 @@
 use super::pack::pack;
 use crate::display::visible;
 use crate::story::{Kind, Log, Stories, Story};
-use hil_record::{CoreName, Evidence, FlashSnapshot, RunRecord, ScenarioRecord, StepRecord};
+use hil_record::{
+    BoardWear, CoreName, Evidence, FlashSnapshot, RunRecord, ScenarioRecord, StepRecord,
+};
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -67,6 +69,9 @@ struct Details<'a> {
     uploads: Vec<UploadData<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     flash: Option<FlashSnapshot>,
+    /// Runs of pages that were erased: `[address, bytes, how often each]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    worn: Vec<[u64; 3]>,
     log: LogData<'a>,
 }
 
@@ -167,6 +172,7 @@ fn details<'a>(scenario: &'a ScenarioRecord, story: &'a Story) -> Details<'a> {
             })
             .collect(),
         flash: story.flash.as_ref().map(flash),
+        worn: story.wear.iter().flat_map(worn).collect(),
         log: log(&story.log),
     }
 }
@@ -195,6 +201,13 @@ fn evidence(evidence: &Evidence) -> [Cow<'_, str>; 3] {
             .as_deref()
             .map_or(Cow::Borrowed(""), visible),
     ]
+}
+
+fn worn(wear: &BoardWear) -> impl Iterator<Item = [u64; 3]> {
+    wear.pages.iter().map(|run| {
+        let size = u64::from(run.pages) * u64::from(run.page_size());
+        [run.address.into(), size, run.erases]
+    })
 }
 
 /// What a map shows: of hashes, which do not compress, the first digits.

@@ -135,6 +135,11 @@ impl<'a> Building<'a> {
                     story.flash = Some(snapshot.clone());
                 }
             }
+            EventKind::Wear(wear) => {
+                if let Some(story) = self.story_on(&wear.board) {
+                    story.wear = Some(wear.clone());
+                }
+            }
             other => {
                 if let Some((board, mut line)) = LogLine::of(at, other) {
                     match board.and_then(|board| self.story_on(board)) {

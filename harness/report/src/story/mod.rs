@@ -9,7 +9,7 @@ mod line;
 pub(crate) use build::stories;
 pub(crate) use line::{Kind, LogLine};
 
-use hil_record::FlashSnapshot;
+use hil_record::{BoardWear, FlashSnapshot};
 
 /// What happened while one scenario ran.
 #[derive(Debug, Default)]
@@ -17,6 +17,7 @@ pub(crate) struct Story {
     pub(crate) log: Log,
     pub(crate) uploads: Vec<Upload>,
     pub(crate) flash: Option<FlashSnapshot>,
+    pub(crate) wear: Option<BoardWear>,
 }
 
 /// Lines in their order, at most so many: the first ones go when there are more.

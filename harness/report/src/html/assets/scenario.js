@@ -33,7 +33,7 @@ function scenarioPanel(scenario, found, kinds) {
     panel.append(make("h3", {}, "Uploads"), ...found.uploads.map(uploadPlot));
   }
   if (found.flash) {
-    panel.append(make("h3", {}, "Flash, against what was programmed"), flashMap(found.flash));
+    panel.append(make("h3", {}, "Flash, against what was programmed"), flashMap(found.flash, found.worn || []));
   }
   if (found.log.lines.length) {
     panel.append(make("h3", {}, "Log"), logView(found.log.lines, found.log.left_out, scenario.name, kinds));
