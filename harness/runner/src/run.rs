@@ -111,7 +111,7 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
         Some(resumed) => {
             let events = Events::behind(clock.clone(), reporters, resumed.events, resumed.at_ms);
             events.emit(EventKind::Course(Course::Resumed(Resumption {
-                at: started,
+                resumed: started,
                 at_ms: resumed.at_ms,
                 tool,
                 rig: info,

@@ -4,6 +4,7 @@
 use super::pack::pack;
 use crate::display::visible;
 use crate::story::{Kind, Log, Stories, Story};
+use crate::text::attempt;
 use hil_record::{CoreName, Evidence, FlashSnapshot, RunRecord, ScenarioRecord, StepRecord};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -44,6 +45,8 @@ struct Entry<'a> {
     took: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    flaky: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     requirements: Vec<Cow<'a, str>>,
     chunk: usize,
@@ -63,6 +66,9 @@ struct Details<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     firmware: Option<Cow<'a, str>>,
     retries: u64,
+    /// The attempts before the last one, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<String>,
     steps: Vec<Step<'a>>,
     uploads: Vec<UploadData<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,6 +147,7 @@ fn entry(scenario: &ScenarioRecord, chunk: usize, place: usize) -> Entry<'_> {
         start: scenario.started_ms,
         took: scenario.duration_ms,
         cause: scenario.outcome.cause().map(visible),
+        flaky: scenario.is_flaky(),
         requirements: scenario.requirements.iter().map(|id| visible(id)).collect(),
         chunk,
         place,
@@ -156,6 +163,11 @@ fn details<'a>(scenario: &'a ScenarioRecord, story: &'a Story) -> Details<'a> {
         issue: scenario.known_issue.as_deref().map(visible),
         firmware: scenario.firmware.as_ref().map(|set| visible(&set.name)),
         retries: scenario.retries,
+        earlier: scenario
+            .earlier
+            .iter()
+            .map(|one| visible(&attempt(one)).into_owned())
+            .collect(),
         steps: scenario.steps.iter().map(step).collect(),
         uploads: story
             .uploads

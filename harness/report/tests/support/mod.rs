@@ -1,8 +1,12 @@
 //! Runs that reports are made of.
 
-use hil_record::{Event, EventKind, RunRecord};
+use hil_record::{
+    Again, BoardInfo, Course, ErrorKind, Event, EventKind, Outcome, RigInfo, RunRecord, RunStarted,
+    ScenarioStarted, Tool,
+};
 
 /// A run with every verdict on two boards, in which everything that a board or a file can say tries to be more than text.
+#[allow(dead_code, reason = "not all tests need it")]
 pub(crate) fn hostile() -> Vec<Event> {
     include_str!("../data/hostile.jsonl")
         .lines()
@@ -88,6 +92,74 @@ fn digits(seed: &str) -> String {
 }
 
 /// The record of a run.
+#[allow(dead_code, reason = "not all tests need it")]
 pub(crate) fn record(events: &[Event]) -> RunRecord {
     RunRecord::from_events(events).expect("the events are those of a run")
+}
+
+#[allow(dead_code, reason = "not all tests need it")]
+fn no_probe() -> Outcome {
+    Outcome::error(ErrorKind::Probe, "probe `0501` <silent>").with_help("is it in?")
+}
+
+/// A run in which `passes` passes on its second board, and `never` on none.
+#[allow(dead_code, reason = "not all tests need it")]
+pub(crate) fn tried_again() -> Vec<Event> {
+    let board = |name: &str| BoardInfo {
+        name: name.to_owned(),
+        description: "virtual nRF5340 DK".to_owned(),
+    };
+    let mut kinds = vec![EventKind::RunStarted(RunStarted {
+        run: "20260802T101530Z-01".to_owned(),
+        started: "2026-08-02T10:15:30Z".parse().unwrap(),
+        tool: Tool {
+            name: "dfu-hil".to_owned(),
+            version: "0.1.0".to_owned(),
+        },
+        rig: RigInfo {
+            name: "rack".to_owned(),
+            boards: vec![board("dk1"), board("dk2")],
+        },
+        firmware: Vec::new(),
+        planned: vec!["passes".to_owned(), "never".to_owned()],
+    })];
+    for (scenario, last) in [("passes", Outcome::Pass), ("never", no_probe())] {
+        for (board, outcome) in [("dk1", no_probe()), ("dk2", last)] {
+            kinds.push(EventKind::ScenarioStarted(ScenarioStarted {
+                scenario: scenario.to_owned(),
+                summary: String::new(),
+                file: format!("{scenario}.yaml"),
+                requirements: Vec::new(),
+                known_issue: None,
+                board: board.to_owned(),
+                firmware: None,
+            }));
+            kinds.push(EventKind::Note {
+                board: Some(board.to_owned()),
+                text: format!("{scenario} is on {board}"),
+            });
+            kinds.push(EventKind::ScenarioFinished {
+                scenario: scenario.to_owned(),
+                board: Some(board.to_owned()),
+                outcome,
+            });
+            if board == "dk1" {
+                kinds.push(EventKind::Course(Course::Again(Again {
+                    scenario: scenario.to_owned(),
+                    board: board.to_owned(),
+                    attempt: 2,
+                    limit: 2,
+                })));
+            }
+        }
+    }
+    kinds.push(EventKind::RunFinished { stopped: false });
+    (0..)
+        .zip(kinds)
+        .map(|(seq, kind)| Event {
+            seq,
+            at: seq * 100,
+            kind,
+        })
+        .collect()
 }

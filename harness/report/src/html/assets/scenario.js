@@ -18,6 +18,7 @@ function scenarioPanel(scenario, found, kinds) {
   if (scenario.cause) panel.append(make("p", { class: "cause" }, found.kind ? `${scenario.cause} (${found.kind})` : scenario.cause));
   if (found.help) panel.append(make("p", {}, `Try: ${found.help}`));
   if (found.issue) panel.append(make("p", { class: "note" }, `Known issue: ${found.issue}`));
+  (found.earlier || []).forEach((text, at) => panel.append(make("p", {}, `Attempt ${at + 1}: ${text}`)));
   const facts = [];
   if (found.file) facts.push(found.file);
   if (found.firmware) facts.push(`firmware set ${found.firmware}`);
