@@ -4,6 +4,10 @@
 //! share their pages. Each cut is then one boot from such a moment, by an [`Explorer`]; several can explore one [`Sweep`]
 //! on as many threads.
 
+mod campaign;
+
+pub use campaign::{Campaign, Followed, minimise};
+
 use crate::config::{Config, Keys};
 use crate::flash::DeviceId;
 use crate::predict::{Action, Board, PredictError, Step};

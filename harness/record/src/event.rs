@@ -6,6 +6,7 @@
 use crate::course::Course;
 use crate::flash::FlashSnapshot;
 use crate::outcome::Outcome;
+use crate::sweep::{SweepPlan, SweepPoint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
@@ -128,6 +129,10 @@ pub enum EventKind {
     Flash(FlashSnapshot),
     /// What a scenario has worn of a board's flash.
     Wear(BoardWear),
+    /// A start of the board will be interrupted again and again.
+    SweepPlanned(SweepPlan),
+    /// It was, at one point.
+    SweepPoint(SweepPoint),
     /// How far an upload is; sent now and then, not for each packet.
     UploadProgress {
         /// Name of the board.
@@ -174,7 +179,9 @@ impl EventKind {
             | Self::ScenarioStarted(_)
             | Self::ScenarioFinished { .. }
             | Self::StepStarted { .. }
-            | Self::StepFinished { .. } => true,
+            | Self::StepFinished { .. }
+            | Self::SweepPlanned(_)
+            | Self::SweepPoint(_) => true,
             Self::Console { .. }
             | Self::Smp(_)
             | Self::LinkConnected(_)

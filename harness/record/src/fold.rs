@@ -140,6 +140,8 @@ impl Folding {
             | EventKind::Button { .. }
             | EventKind::Probe { .. }
             | EventKind::Wear(_)
+            | EventKind::SweepPlanned(_)
+            | EventKind::SweepPoint(_)
             | EventKind::Flash(_)
             | EventKind::UploadProgress { .. } => {}
         }

@@ -18,6 +18,7 @@ mod merge;
 mod outcome;
 mod reporter;
 mod run;
+mod sweep;
 
 pub use console_log::ConsoleLogs;
 pub use course::{Again, Attempt, Course, Part, Resumption, Shard};
@@ -35,3 +36,4 @@ pub use merge::{MergeError, MergePart, merge};
 pub use outcome::{ErrorKind, FailKind, Outcome, SkipKind, Verdict};
 pub use reporter::Reporter;
 pub use run::{ConsoleLine, Ending, RecordError, RunRecord, ScenarioRecord, StepRecord, Totals};
+pub use sweep::{SweepPlan, SweepPoint};

@@ -343,6 +343,8 @@ fn rename(kind: &mut EventKind, names: &BTreeMap<String, String>) {
         EventKind::LinkConnected(link) => &mut link.board,
         EventKind::Flash(snapshot) => &mut snapshot.board,
         EventKind::Wear(wear) => &mut wear.board,
+        EventKind::SweepPlanned(plan) => &mut plan.board,
+        EventKind::SweepPoint(point) => &mut point.board,
         EventKind::Course(Course::Again(again)) => &mut again.board,
         EventKind::Course(Course::Resumed(resumed)) => {
             for board in &mut resumed.rig.boards {

@@ -8,13 +8,16 @@ use crate::firmware::{EXTERNAL_WINDOW, Firmware, Region};
 use crate::history::{Event, StartedBy, What};
 use crate::holding::{Expected, Form, Mismatch};
 use crate::link::{Link, Reply};
+use crate::plan::Job;
 use crate::step::slot_numbers;
+use crate::sweep::SweepOrders;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::DeviceId;
 use hil_clock::{Instant, SharedClock};
 use hil_image::{Image, network};
 use hil_record::{ErrorKind, EventKind, Evidence, PowerAction};
-use hil_scenario::{Button, Core, ImageRef, Slot, Transport, Variant};
+use hil_rig::{FlashImage, Route};
+use hil_scenario::{Button, Core, CutList, CutPoint, ImageRef, Slot, Transport};
 use hil_smp::message::ImageState;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -52,6 +55,8 @@ pub(crate) struct Context<'a> {
     pub(crate) events: Events,
     /// Name of the variant.
     pub(crate) scenario: String,
+    /// What is wanted of its sweep.
+    pub(crate) orders: SweepOrders,
     /// Whether the events tell what the flash holds at the end.
     pub(crate) flash_told: bool,
     transport: Transport,
@@ -129,13 +134,14 @@ impl Programmed {
 }
 
 impl<'a> Context<'a> {
-    /// A context for one variant.
+    /// A context for the variant of a job.
     pub(crate) fn new(
         bench: &'a mut Bench,
         firmware: &'a Firmware,
-        variant: &Variant,
+        job: &Job,
         limit: Duration,
     ) -> Self {
+        let variant = &job.variant;
         let clock = bench.clock.clone();
         let now = clock.now();
         let start = Start {
@@ -148,6 +154,7 @@ impl<'a> Context<'a> {
             cancel: bench.cancel.clone(),
             events: bench.events.clone(),
             scenario: variant.name.clone(),
+            orders: job.sweep.clone(),
             flash_told: false,
             transport: variant.transport,
             limit: now + limit,
@@ -461,6 +468,83 @@ impl<'a> Context<'a> {
         if let Some(proof) = proof {
             self.see(Evidence::seen("power loss proven by", proof));
         }
+    }
+
+    /// Resets the chip and holds it at its first instruction.
+    pub(crate) fn hold(&mut self) -> Checked {
+        self.bench.hold().map(drop)
+    }
+
+    /// The board was stopped, to be started again and again from the flash that it has now. What the history has until then.
+    pub(crate) fn stopped(&mut self) -> usize {
+        let app = self.console(Core::App).mark();
+        self.done(What::Stopped { app });
+        self.history.len()
+    }
+
+    /// Makes pages of flash hold these bytes, and holds the chip at its first instruction.
+    pub(crate) fn restore(&mut self, image: &FlashImage) -> Checked {
+        self.bench.restore(image)
+    }
+
+    /// Lets a chip start that is held at its first instruction.
+    pub(crate) fn let_go(&mut self) -> Checked {
+        self.started_by_probe();
+        self.bench.let_go()
+    }
+
+    /// The chip, held at its first instruction, is about to be let go through the probe.
+    pub(crate) fn started_by_probe(&mut self) {
+        self.bench.hears();
+        self.starting(StartedBy::Probe);
+    }
+
+    /// Lets a chip start that is held at its first instruction, and returns when it stands at the end of the route.
+    pub(crate) fn let_start_and_stop(
+        &mut self,
+        route: &Route,
+        within: Duration,
+        point: &CutPoint,
+    ) -> Checked {
+        self.started_by_probe();
+        let within = self.deadline(within).saturating_since(self.clock.now());
+        match self.bench.start_and_stop(route, within)? {
+            Ok(()) => Ok(()),
+            Err(missed) => Err(Trouble::error(
+                ErrorKind::Inconclusive,
+                format_args!(
+                    "plan drift: the board does not come to {point}: {missed}; {}",
+                    self.last_line(Core::App)
+                ),
+            )
+            .with_help(
+                "does `bootloader` in the firmware set say how the bootloader was built? A bootloader that does other flash \
+                 operations has other points",
+            )),
+        }
+    }
+
+    /// What interrupts the board, in words.
+    pub(crate) fn interruption(&self) -> &'static str {
+        if self.bench.has_power_switch() {
+            "interrupted by taking its power away"
+        } else {
+            "interrupted by a reset through the probe, which is no loss of power"
+        }
+    }
+
+    /// The command that visits this point again.
+    pub(crate) fn repeat_command(&self, cut: &CutList) -> String {
+        format!(
+            "{} --filter '{}' --cut {cut}",
+            self.orders.command,
+            self.scenario.split('#').next().unwrap_or_default()
+        )
+    }
+
+    /// Forgets what was done to the board since the history had so many events: its flash has been put back.
+    pub(crate) fn forget_since(&mut self, events: usize) {
+        self.history.truncate(events);
     }
 
     /// Resets the chip through the probe.

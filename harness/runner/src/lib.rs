@@ -33,6 +33,7 @@ mod sets;
 mod snapshot;
 mod standing;
 mod step;
+mod sweep;
 mod trouble;
 mod wear;
 
@@ -45,4 +46,5 @@ pub use plan::{Choice, Job};
 pub use run::{RunEnd, RunRequest, SCENARIO_LIMIT, run};
 pub use schedule::{Resumed, Schedule};
 pub use sets::{Chosen, SetSource, choose};
+pub use sweep::{Share, SweepOrders, Visited};
 pub use trouble::error_chain;

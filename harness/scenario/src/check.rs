@@ -110,6 +110,25 @@ pub fn check_steps(
         if let Some((key, problem)) = impossible(step, firmware) {
             say(key, problem);
         }
+        let is_sweep = |step: &Step| matches!(step, Step::Sweep(_));
+        let before = variant
+            .steps
+            .iter()
+            .take_while(|other| other.number < planned.number);
+        if is_sweep(step)
+            && let Some(first) = before.into_iter().find(|other| is_sweep(&other.step))
+        {
+            say(
+                "",
+                Problem {
+                    advice: Some("put it into a scenario of its own".to_owned()),
+                    ..Problem::new(format!(
+                        "a scenario has one `sweep`, as the name of a cut point does not say which: step {} is one already",
+                        first.number
+                    ))
+                },
+            );
+        }
     }
     errors
 }

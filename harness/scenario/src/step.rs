@@ -9,6 +9,7 @@ use crate::expect::{
 use crate::radio::{ExpectRadio, LinkLoss, SecondCentral, StartsAt};
 use crate::refusal::{ExpectRefusal, ExpectUpdate, RefusalCode};
 use crate::reset::{PowerCycle, Reset};
+use crate::sweep::Sweep;
 use crate::units::{self, Percent};
 use crate::words::{Core, ImageRef, Slot, Transport};
 use serde::Deserialize;
@@ -34,6 +35,8 @@ pub enum Step {
     PowerCycle(PowerCycle),
     /// Takes the power away at a console line, and gives it back.
     PowerCut(PowerCut),
+    /// Interrupts the next start at many points, each time from the same flash, and checks what comes of each.
+    Sweep(Sweep),
     /// The board boots these releases.
     ExpectBoot(ExpectBoot),
     /// The bytes in a slot, read through the probe.

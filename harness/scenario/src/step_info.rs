@@ -10,7 +10,7 @@ use std::fmt;
 
 impl Step {
     /// The names of all steps, as files say them.
-    pub const NAMES: [&str; 16] = [
+    pub const NAMES: [&str; 17] = [
         "program",
         "upload",
         "mark",
@@ -18,6 +18,7 @@ impl Step {
         "reset",
         "power_cycle",
         "power_cut",
+        "sweep",
         "expect_boot",
         "expect_slot",
         "expect_plain_text",
@@ -40,6 +41,7 @@ impl Step {
             Self::Reset(_) => "reset",
             Self::PowerCycle(_) => "power_cycle",
             Self::PowerCut(_) => "power_cut",
+            Self::Sweep(_) => "sweep",
             Self::ExpectBoot(_) => "expect_boot",
             Self::ExpectSlot(_) => "expect_slot",
             Self::ExpectPlainText(_) => "expect_plain_text",
@@ -84,6 +86,8 @@ impl Step {
             | Self::Upload(_)
             | Self::Mark(_)
             | Self::Erase(_)
+            // Where there is no power switch, a reset through the probe interrupts.
+            | Self::Sweep(_)
             | Self::ExpectBoot(_)
             | Self::ExpectSlot(_)
             | Self::ExpectPlainText(_)
@@ -109,6 +113,7 @@ impl Step {
             | Self::Reset(_)
             | Self::PowerCycle(_)
             | Self::PowerCut(_)
+            | Self::Sweep(_)
             | Self::ExpectBoot(_)
             | Self::ExpectSlot(_)
             | Self::ExpectPlainText(_)
@@ -131,6 +136,10 @@ impl Step {
                 let app = step.app.as_deref().map(|release| ("app", app(release)));
                 let net = step.net.as_deref().map(|release| ("net", net(release)));
                 app.into_iter().chain(net).collect()
+            }
+            Self::Sweep(step) => {
+                let boots = step.boots.iter();
+                boots.map(|release| ("boots", app(release))).collect()
             }
             Self::ExpectSlot(step) => match &step.contents {
                 SlotContents::Holds { image, .. } => vec![("holds", image.clone())],
@@ -174,6 +183,7 @@ impl Step {
             | Self::Reset(_)
             | Self::PowerCycle(_)
             | Self::PowerCut(_)
+            | Self::Sweep(_)
             | Self::ExpectBoot(_)
             | Self::ExpectConsole(_)
             | Self::ExpectNet(_)
@@ -237,6 +247,7 @@ impl fmt::Display for Step {
                 }
                 write!(f, "after `{}`", step.at.console)
             }
+            Self::Sweep(step) => step.fmt(f),
             Self::ExpectBoot(step) => {
                 f.write_str("boots")?;
                 if let Some(app) = &step.app {

@@ -168,6 +168,7 @@ impl Variant {
             | Step::Program(_)
             | Step::PowerCycle(_)
             | Step::PowerCut(_)
+            | Step::Sweep(_)
             | Step::ExpectSlot(_)
             | Step::ExpectPlainText(_)
             | Step::ExpectConsole(_)

@@ -42,7 +42,7 @@ fn unknown_step() {
       |
     5 |   - uplaod: { image: update.app }
       |     ^^^^^^
-      = allowed: program, upload, mark, erase, reset, power_cycle, power_cut, expect_boot, expect_slot, expect_plain_text, expect_image_state, expect_console, expect_net, expect_radio, expect_refusal, expect_update
+      = allowed: program, upload, mark, erase, reset, power_cycle, power_cut, sweep, expect_boot, expect_slot, expect_plain_text, expect_image_state, expect_console, expect_net, expect_radio, expect_refusal, expect_update
       = help: did you mean `upload`?
     ");
 }

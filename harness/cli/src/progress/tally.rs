@@ -98,6 +98,8 @@ impl Tally {
             | EventKind::Button { .. }
             | EventKind::Probe { .. }
             | EventKind::Wear(_)
+            | EventKind::SweepPlanned(_)
+            | EventKind::SweepPoint(_)
             | EventKind::Flash(_)
             | EventKind::UploadProgress { .. }
             | EventKind::Retry { .. }

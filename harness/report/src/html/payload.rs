@@ -3,7 +3,7 @@
 
 use super::pack::pack;
 use crate::display::visible;
-use crate::story::{Kind, Log, Stories, Story};
+use crate::story::{Kind, Log, Point, Stories, Story, Sweep};
 use crate::text::attempt;
 use hil_record::{CoreName, Evidence, FlashSnapshot, RunRecord, ScenarioRecord, StepRecord};
 use serde::Serialize;
@@ -71,6 +71,8 @@ struct Details<'a> {
     earlier: Vec<String>,
     steps: Vec<Step<'a>>,
     uploads: Vec<UploadData<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sweeps: Vec<SweepData<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     flash: Option<FlashSnapshot>,
     log: LogData<'a>,
@@ -90,6 +92,22 @@ struct Step<'a> {
     took: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     evidence: Vec<[Cow<'a, str>; 3]>,
+}
+
+/// A sweep. A point is `[place of its class or -1, number of its operation, 1 for the first of several in a row]`, followed by
+/// its name and what is wrong with it, when something is.
+#[derive(Serialize)]
+struct SweepData<'a> {
+    method: Cow<'a, str>,
+    strategy: Cow<'a, str>,
+    classes: Vec<Cow<'a, str>>,
+    /// How many flash operations the start has.
+    operations: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    planned: Option<u32>,
+    before: u32,
+    points: Vec<(i32, u32, u8)>,
+    bad: Vec<(i32, u32, u8, Cow<'a, str>, Cow<'a, str>)>,
 }
 
 #[derive(Serialize)]
@@ -178,6 +196,7 @@ fn details<'a>(scenario: &'a ScenarioRecord, story: &'a Story) -> Details<'a> {
                 points: &upload.points,
             })
             .collect(),
+        sweeps: story.sweeps.iter().map(sweep).collect(),
         flash: story.flash.as_ref().map(flash),
         log: log(&story.log),
     }
@@ -207,6 +226,44 @@ fn evidence(evidence: &Evidence) -> [Cow<'_, str>; 3] {
             .as_deref()
             .map_or(Cow::Borrowed(""), visible),
     ]
+}
+
+fn sweep(sweep: &Sweep) -> SweepData<'_> {
+    let mut classes: Vec<&str> = sweep.operations.keys().map(String::as_str).collect();
+    let found = sweep.points.iter().filter_map(|point| point.place.as_ref());
+    for (class, _) in found {
+        if !classes.contains(&class.as_str()) {
+            classes.push(class);
+        }
+    }
+    let at = |point: &Point| match &point.place {
+        Some((class, index)) => {
+            let row = classes.iter().position(|known| known == class);
+            let row = row.and_then(|row| i32::try_from(row).ok()).unwrap_or(-1);
+            (row, *index, u8::from(point.several))
+        }
+        None => (-1, 0, u8::from(point.several)),
+    };
+    let (mut points, mut bad) = (Vec::new(), Vec::new());
+    for point in &sweep.points {
+        let place = at(point);
+        match &point.bad {
+            None => points.push(place),
+            Some((cut, problem)) => {
+                bad.push((place.0, place.1, place.2, visible(cut), visible(problem)));
+            }
+        }
+    }
+    SweepData {
+        method: visible(&sweep.method),
+        strategy: visible(&sweep.strategy),
+        operations: sweep.operations.values().sum(),
+        planned: sweep.planned,
+        before: sweep.before,
+        classes: classes.into_iter().map(visible).collect(),
+        points,
+        bad,
+    }
 }
 
 /// What a map shows: of hashes, which do not compress, the first digits.

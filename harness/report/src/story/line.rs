@@ -170,6 +170,15 @@ impl LogLine {
                 ),
             ),
             EventKind::Note { board, text } => (board.as_deref(), line(Kind::Note, text.clone())),
+            EventKind::SweepPlanned(plan) => (
+                Some(plan.board.as_str()),
+                line(Kind::Note, crate::progress::sweep_in_words(plan)),
+            ),
+            EventKind::SweepPoint(point) => {
+                let came_to = point.problem.as_ref().unwrap_or(&point.came_to);
+                let text = format!("cut {}: {came_to}", point.cut);
+                (Some(point.board.as_str()), line(Kind::Note, text))
+            }
             EventKind::RunStarted(_)
             | EventKind::Inputs { .. }
             | EventKind::RunFinished { .. }

@@ -1,8 +1,9 @@
 //! Runs that reports are made of.
 
+use hil_history::{Filter, History, Overview, RunEntry};
 use hil_record::{
     Again, BoardInfo, Course, ErrorKind, Event, EventKind, Outcome, RigInfo, RunRecord, RunStarted,
-    ScenarioStarted, Tool,
+    ScenarioStarted, SweepPlan, SweepPoint, Tool,
 };
 
 /// A run with every verdict on two boards, in which everything that a board or a file can say tries to be more than text.
@@ -161,5 +162,72 @@ pub(crate) fn tried_again() -> Vec<Event> {
             at: seq * 100,
             kind,
         })
+        .collect()
+}
+
+/// A history of two runs, the second of which is the first on another day.
+#[allow(dead_code, reason = "not all tests need it")]
+pub(crate) fn overview() -> Overview {
+    let folder = tempfile::tempdir().unwrap();
+    let mut history = History::open(&folder.path().join("history.db")).unwrap();
+    let events = hostile();
+    let mut first = RunEntry::of(&record(&events), &events, "/bench/reports/runs/one");
+    history.add(&first).unwrap();
+    first.run = "20260803T101530Z-01".to_owned();
+    first.folder = "/elsewhere/two".to_owned();
+    first.started_ms += 86_400_000;
+    for result in &mut first.results {
+        result.flaky = result.scenario == "good[uart]";
+    }
+    history.add(&first).unwrap();
+    history.overview(&Filter::default()).unwrap()
+}
+
+/// [`tried_again`] with a sweep of 2,000 points in the attempt that passed.
+#[allow(dead_code, reason = "not all tests need it")]
+pub(crate) fn swept() -> Vec<Event> {
+    const POINTS: u32 = 2000;
+    let mut kinds: Vec<EventKind> = tried_again().into_iter().map(|event| event.kind).collect();
+    let place = kinds.iter().rposition(
+        |kind| matches!(kind, EventKind::ScenarioStarted(started) if started.scenario == "passes"),
+    );
+    let place = place.expect("it is run") + 1;
+    let text = |text: &str| text.to_owned();
+    let mut sweep = vec![EventKind::SweepPlanned(SweepPlan {
+        scenario: text("passes"),
+        board: text("dk2"),
+        method: text("by flash operation"),
+        operations: [(text("app-erase"), 80), (text("app-write"), POINTS - 80)].into(),
+        digest: "ab".repeat(32),
+        seen: true,
+        strategy: text("every"),
+        seed: 1,
+        points: Some(POINTS),
+        visited_before: 0,
+    })];
+    for index in 0..POINTS {
+        let class = if index % 25 == 12 {
+            "app-erase"
+        } else {
+            "app-write"
+        };
+        let mut cut = format!("boot.{class}.{index}.before");
+        if index == 900 {
+            cut.push_str("+boot.app-write.3.after");
+        }
+        let bad = index == 37 || index == 900;
+        sweep.push(EventKind::SweepPoint(SweepPoint {
+            scenario: text("passes"),
+            board: text("dk2"),
+            cut,
+            came_to: text("boots update"),
+            problem: bad.then(|| text("nothing boots any more")),
+            took_ms: 3,
+        }));
+    }
+    kinds.splice(place..place, sweep);
+    (0..)
+        .zip(kinds)
+        .map(|(seq, kind)| Event { seq, at: seq, kind })
         .collect()
 }

@@ -76,6 +76,12 @@ impl Held {
         }
     }
 
+    /// The core has no trap any more, and stands.
+    pub(super) fn leave(&mut self, core: Core) {
+        self.let_go(core);
+        self.halted.push(core);
+    }
+
     /// The core was left to itself.
     pub(super) fn let_go(&mut self, core: Core) {
         self.halted.retain(|&other| other != core);

@@ -23,6 +23,7 @@ mod nvmc;
 mod plan;
 mod program;
 mod qspi;
+mod restore;
 mod sequence;
 mod trap;
 
@@ -189,6 +190,20 @@ impl ProbeSession {
         let options = options.clone();
         self.request_with(doing, within, progress, move |link, context, progress| {
             program::program(link, context, &image, &options, progress)
+        })
+    }
+
+    /// Makes the pages that `image` concerns hold its bytes, verified by reading them back, while the chip is held at its first
+    /// instruction; it stays there until [`run`](Self::run), a reset or [`detach`](Self::detach). UICR is not touched.
+    ///
+    /// # Errors
+    /// Bench trouble; [`RigError::VerifyFailed`] when flash holds something else afterwards.
+    pub fn restore(&self, image: &FlashImage) -> Result<Programmed, RigError> {
+        let doing = Operation::Program { bytes: image.len() };
+        let within = program::time_for(image, &ProgramOptions::default());
+        let image = image.clone();
+        self.request(doing, within, move |link, context| {
+            restore::restore(link, context, &image)
         })
     }
 

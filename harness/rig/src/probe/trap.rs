@@ -7,6 +7,7 @@
 //! The watchpoints stay through resets of the core and go with its power. As long as the trap is armed the connection to
 //! the chip stays open. A trap that is dropped lets the core run again; a board never stays halted.
 
+mod leave;
 mod pursuit;
 mod reach;
 mod route;

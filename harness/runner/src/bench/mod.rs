@@ -6,6 +6,7 @@
 mod console;
 mod found;
 mod power;
+mod stop;
 
 use crate::cancel::CancelToken;
 use crate::console::ConsoleLog;
@@ -20,7 +21,7 @@ use crate::wear::Wear;
 use console::Console;
 use hil_clock::{Instant, SharedClock};
 use hil_record::{CoreName, ErrorKind, EventKind};
-use hil_rig::{Board, FlashImage, PowerSwitch, ProgramOptions, Purpose, Rest, RigError};
+use hil_rig::{Board, FlashImage, PowerLoss, PowerSwitch, ProgramOptions, Purpose, Rest, RigError};
 use hil_scenario::{Button, Core, Transport};
 use hil_smp::TransportError;
 use std::collections::BTreeSet;
@@ -183,7 +184,7 @@ impl Bench {
                 .iter()
                 .map(|region| region.address..region.address + region.size)
                 .collect(),
-            within: None,
+            ..ProgramOptions::default()
         };
         let done = self
             .board
@@ -253,6 +254,34 @@ impl Bench {
         };
         // Reading the network core would release it for that moment, so first whether it is.
         Ok(word(Core::App, FORCEOFF)? & 1 == 0 && word(Core::Net, DHCSR)? & S_LOCKUP == 0)
+    }
+
+    /// Makes pages of both flashes and of the external flash hold these bytes, with the chip held at its first instruction
+    /// before and after.
+    pub(crate) fn restore(&mut self, image: &FlashImage) -> Checked {
+        self.deaf = false;
+        self.probe_event("restore", &format!("{} bytes", image.len()));
+        let done = self
+            .board
+            .probe()
+            .restore(image)
+            .map_err(|error| trouble(&error))?;
+        self.wear.restored(&done.erased_pages);
+        Ok(())
+    }
+
+    /// Lets the application core go on that is held.
+    pub(crate) fn let_go(&mut self) -> Checked {
+        self.probe_event("run", "");
+        self.board
+            .probe()
+            .run(hil_rig::Core::App)
+            .map_err(|error| trouble(&error))
+    }
+
+    /// Whether its power can be taken away.
+    pub(crate) fn has_power_switch(&self) -> bool {
+        self.power.power_loss() == PowerLoss::Real
     }
 
     /// Resets the chip and lets it run.

@@ -33,6 +33,9 @@ function scenarioPanel(scenario, found, kinds) {
   if (found.uploads.length) {
     panel.append(make("h3", {}, "Uploads"), ...found.uploads.map(uploadPlot));
   }
+  if (found.sweeps) {
+    panel.append(make("h3", {}, "Cut points"), ...found.sweeps.map((sweep) => sweepMap(sweep, scenario.name.replace(/#.*/, ""))));
+  }
   if (found.flash) {
     panel.append(make("h3", {}, "Flash, against what was programmed"), flashMap(found.flash));
   }

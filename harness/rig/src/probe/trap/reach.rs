@@ -246,6 +246,21 @@ impl Reached<'_> {
         self.probe.reset()
     }
 
+    /// Leaves the board where it stands, without traps, until its power ends or the chip is reset.
+    ///
+    /// # Errors
+    /// Bench trouble; the board may go on then.
+    pub fn leave_halted(mut self) -> Result<(), RigError> {
+        self.holds_network = false;
+        self.traps.drain(..).try_for_each(|trap| {
+            if trap.stands {
+                trap.leave_halted()
+            } else {
+                trap.disarm()
+            }
+        })
+    }
+
     /// The board has lost its power, and the traps with it. Speaks to nobody.
     pub fn power_lost(mut self) {
         self.holds_network = false;

@@ -58,9 +58,15 @@ const fn mode_registers(core: Core) -> &'static [u32] {
 const QSPI: u32 = 0x5002_b000;
 
 impl Chip {
-    /// Whether a watchpoint of `core` looks at data.
-    pub(crate) fn is_watched(&self, core: Core) -> bool {
-        self.cpus[index(core)].is_watched()
+    /// Whether a watchpoint of `core` may be met by one of the stores of an operation of its flash. Where none is, nobody can
+    /// see them one by one.
+    pub(crate) fn is_watched(&self, core: Core, operation: UnderWay) -> bool {
+        let (UnderWay::Program { offset, .. } | UnderWay::Erase { offset }) = operation;
+        let cpu = &self.cpus[index(core)];
+        let modes = mode_registers(core).iter().copied();
+        modes
+            .chain([flash_base(core) + offset])
+            .any(|address| cpu.may_meet(address))
     }
 
     /// How many stores it takes to set a mode.
