@@ -431,9 +431,6 @@ impl<'a> Context<'a> {
             // Told where the start is.
             What::Started { .. } | What::Answered => Done::Answered,
             What::ListedConfirmed => Done::ListedConfirmed,
-            What::Stopped { app } => Done::Stopped {
-                app_line: app.line(),
-            },
             What::Uploaded {
                 number,
                 image,
@@ -450,6 +447,9 @@ impl<'a> Context<'a> {
             },
             What::Erased { slot } => Done::Erased {
                 slot: slot.word().to_owned(),
+            },
+            What::Stopped { app } => Done::Stopped {
+                app_line: app.line(),
             },
         }
     }
@@ -731,8 +731,8 @@ impl<'a> Context<'a> {
 
     /// Forgets what was done to the board since the history had so many events: its flash has been put back.
     pub(crate) fn forget_since(&mut self, events: usize) {
-        self.history.truncate(events);
         self.tell(Done::PutBack);
+        self.history.truncate(events);
     }
 
     /// Resets the chip through the probe.

@@ -106,7 +106,7 @@ impl Step {
         let waits = |slot: Slot| matches!(slot, Slot::AppSecondary | Slot::NetSecondary);
         match self {
             Self::Upload(step) => !step.recovery,
-            Self::Mark(_) | Self::Sweep(_) | Self::ExpectRefusal(_) | Self::ExpectUpdate(_) => true,
+            Self::Mark(_) | Self::ExpectRefusal(_) | Self::ExpectUpdate(_) => true,
             Self::Erase(step) => waits(step.slot),
             Self::ExpectSlot(step) => waits(step.slot),
             Self::ExpectImageState(step) => waits(step.slot),
@@ -114,6 +114,7 @@ impl Step {
             | Self::Reset(_)
             | Self::PowerCycle(_)
             | Self::PowerCut(_)
+            | Self::Sweep(_)
             | Self::ExpectBoot(_)
             | Self::ExpectPlainText(_)
             | Self::ExpectConsole(_)

@@ -64,18 +64,18 @@ pub enum Done {
         /// To keep it, and not only to try it.
         confirm: bool,
     },
-    /// It was stopped, to be started and interrupted again and again from the flash that it has now.
-    Stopped {
-        /// How many lines the application core had printed since the run began.
-        app_line: u64,
-    },
-    /// Its flash is again what it was when it was stopped: what was done to it since is undone.
-    PutBack,
     /// Its application erased a slot.
     Erased {
         /// Which.
         slot: String,
     },
+    /// It was stopped; what it prints until its next start is of starts that are undone.
+    Stopped {
+        /// How many lines the application core had printed since the run began.
+        app_line: u64,
+    },
+    /// Its flash is again what it was when it was stopped.
+    PutBack,
 }
 
 /// What started a board.

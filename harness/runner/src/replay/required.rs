@@ -87,7 +87,7 @@ pub(super) fn missing(step: &Step, checks: &[&Check]) -> Option<String> {
         | Step::Reset(_)
         | Step::PowerCycle(_)
         | Step::PowerCut(_)
-        // What each point came to is in the journal; the flash that it was compared with is not kept hundreds of times.
+        // What its points came to is taken from the journal as it stands.
         | Step::Sweep(_)
         | Step::ExpectRadio(_) => None,
     }
