@@ -343,6 +343,7 @@ fn rename(kind: &mut EventKind, names: &BTreeMap<String, String>) {
         EventKind::LinkConnected(link) => &mut link.board,
         EventKind::Flash(snapshot) => &mut snapshot.board,
         EventKind::Wear(wear) => &mut wear.board,
+        EventKind::TransportFault(fault) => &mut fault.board,
         EventKind::SweepPlanned(plan) => &mut plan.board,
         EventKind::SweepPoint(point) => &mut point.board,
         EventKind::Checked(made) => &mut made.board,

@@ -22,7 +22,7 @@ use hil_record::{
     RegionShot, SentPart, StartCause, StoredForm,
 };
 use hil_rig::{FlashImage, Route};
-use hil_scenario::{Button, Core, CutList, CutPoint, ImageRef, Slot, Transport, Variant};
+use hil_scenario::{Button, Core, CutList, CutPoint, ImageRef, Slot, Transport};
 use hil_smp::message::ImageState;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -433,6 +433,9 @@ impl<'a> Context<'a> {
             What::Erased { slot } => Done::Erased {
                 slot: slot.word().to_owned(),
             },
+            What::Stopped { app } => Done::Stopped {
+                app_line: app.line(),
+            },
         }
     }
 
@@ -713,6 +716,7 @@ impl<'a> Context<'a> {
 
     /// Forgets what was done to the board since the history had so many events: its flash has been put back.
     pub(crate) fn forget_since(&mut self, events: usize) {
+        self.tell(Done::PutBack);
         self.history.truncate(events);
     }
 

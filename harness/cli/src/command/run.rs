@@ -129,7 +129,7 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
         }
     };
     let wanted = |name: &str| {
-        let left = |unfinished: &Unfinished| unfinished.left.contains(name);
+        let left = |unfinished: &Unfinished| unfinished.has_left(name);
         selected(filters, name) && unfinished.as_ref().is_none_or(left)
     };
     let may_be_wanted = |scenario: &Scenario| {
@@ -160,6 +160,11 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
         .iter()
         .flat_map(|unfinished| &unfinished.contents.events);
     chosen.jobs = sweeps::order(chosen.jobs, &args.sweeps, &command_line(args), before)?;
+    if let Some(unfinished) = &unfinished {
+        chosen
+            .jobs
+            .retain(|job| unfinished.left.contains(&job.variant.name));
+    }
     let mut schedule = Schedule {
         retries: args.course.retries,
         deadline: args.course.deadline,

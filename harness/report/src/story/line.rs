@@ -174,7 +174,10 @@ impl LogLine {
             ),
             EventKind::Course(Course::Resumed(resumed)) => (
                 None,
-                line(Kind::Note, format!("the run went on at {}", resumed.at)),
+                line(
+                    Kind::Note,
+                    format!("the run went on at {}", resumed.resumed),
+                ),
             ),
             EventKind::Note { board, text } => (board.as_deref(), line(Kind::Note, text.clone())),
             EventKind::SweepPlanned(plan) => (
