@@ -183,21 +183,6 @@ impl<'a> Context<'a> {
         self.evidence.push(evidence);
     }
 
-    /// How much was seen so far in this step.
-    pub(crate) fn seen(&self) -> usize {
-        self.evidence.len()
-    }
-
-    /// Forgets what was seen since then: what is the same for each of hundreds of points tells nobody anything.
-    pub(crate) fn unsee(&mut self, seen: usize) {
-        self.evidence.truncate(seen);
-    }
-
-    /// Time that does not count for the scenario's limit.
-    pub(crate) fn does_not_count(&mut self, took: Duration) {
-        self.limit = self.limit + took;
-    }
-
     /// Tells what a step has compared, for whoever makes its verdict again.
     pub(crate) fn checked(&self, check: Check) {
         self.events.emit(EventKind::Checked(CheckMade {
@@ -239,6 +224,21 @@ impl<'a> Context<'a> {
             board: self.bench.name.clone(),
             what,
         }));
+    }
+
+    /// How much was seen so far in this step.
+    pub(crate) fn seen(&self) -> usize {
+        self.evidence.len()
+    }
+
+    /// Forgets what was seen since then: what is the same for each of hundreds of points tells nobody anything.
+    pub(crate) fn unsee(&mut self, seen: usize) {
+        self.evidence.truncate(seen);
+    }
+
+    /// Time that does not count for the scenario's limit.
+    pub(crate) fn does_not_count(&mut self, took: Duration) {
+        self.limit = self.limit + took;
     }
 
     /// What was seen since this was last asked.
