@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use hil_image::{DecryptionKey, ImageVersion, PublicKey};
 use serde::{Deserialize, Serialize};
 
+use crate::defect::Defect;
 use crate::flash::{Area, DeviceId};
 pub use crate::line::Line;
 use crate::recovery::SerialRecovery;
@@ -81,6 +82,9 @@ pub struct Config {
     /// Its recovery server, in builds that have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial_recovery: Option<SerialRecovery>,
+    /// A mistake that it was given on purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub defect: Option<Defect>,
 }
 
 impl Config {
@@ -109,6 +113,7 @@ impl Config {
             images: vec![image],
             scratch: None,
             serial_recovery: None,
+            defect: None,
         }
     }
 

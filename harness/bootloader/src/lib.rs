@@ -12,6 +12,7 @@ mod address;
 pub mod b0n;
 mod config;
 mod copy;
+mod defect;
 mod dependencies;
 mod encrypt;
 mod flash;
@@ -46,6 +47,7 @@ pub use config::{
     AddressCheck, B0nBuild, Config, ContentKeySize, DowngradePrevention, Encryption, ImageSlots,
     Keys, Line, Mode, NetworkCore, NetworkSlot, Signature,
 };
+pub use defect::Defect;
 pub use flash::{Area, DeviceId, Flash, FlashError};
 pub use loader::{boot, boot_recalling, boot_with_network};
 pub use log::{Level, LogLine};

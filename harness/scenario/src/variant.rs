@@ -91,7 +91,12 @@ impl Variant {
         unmet.extend(
             self.steps
                 .iter()
-                .filter_map(|planned| self.not_wireless(planned)),
+                .filter_map(|planned| self.not_wireless(planned))
+                .chain(
+                    self.steps
+                        .iter()
+                        .filter_map(|planned| self.meaningless(planned)),
+                ),
         );
         Unmet::of(unmet)
     }
@@ -150,6 +155,18 @@ impl Variant {
         })
     }
 
+    /// A fault that the link of its step cannot have.
+    fn meaningless(&self, planned: &PlannedStep) -> Option<String> {
+        let over = self.link_of(&planned.step)?;
+        let mut faults = planned.step.transport_faults().iter();
+        let (fault, why) = faults.find_map(|fault| Some((fault, fault.not_over(over)?)))?;
+        Some(format!(
+            "cannot {fault} over `{over}` (step {} `{}`): {why}",
+            planned.number,
+            planned.step.name()
+        ))
+    }
+
     /// The images that its steps name, each with the first step that does.
     #[must_use]
     pub fn images(&self) -> BTreeMap<ImageRef, u32> {
@@ -188,6 +205,7 @@ impl Variant {
             | Step::Program(_)
             | Step::PowerCycle(_)
             | Step::PowerCut(_)
+            | Step::Sweep(_)
             | Step::ExpectSlot(_)
             | Step::ExpectPlainText(_)
             | Step::ExpectConsole(_)

@@ -175,7 +175,7 @@ fn unknown_bootloader_setting() {
        |
     12 |   network_core: pcd
        |   ^^^^^^^^^^^^
-       = allowed: mode, signature, encryption, content-key, save-enctlv, downgrade-prevention, compare-build-number, validate-primary, max-sectors, write-size, sector-size, max-align, line, address-check, network-core, network-slot, network-version-check, b0n, images, scratch, serial-recovery
+       = allowed: mode, signature, encryption, content-key, save-enctlv, downgrade-prevention, compare-build-number, validate-primary, max-sectors, write-size, sector-size, max-align, line, address-check, network-core, network-slot, network-version-check, b0n, images, scratch, serial-recovery, defect
        = help: did you mean `network-core`?
     ");
 }

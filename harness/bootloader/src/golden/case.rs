@@ -311,5 +311,6 @@ fn model_config(recorded: &RecordedConfig, layout: &Layout) -> Result<Config, St
         images,
         scratch: layout.slots.get("scratch").and_then(SlotPlace::area),
         serial_recovery: None,
+        defect: None,
     })
 }

@@ -53,6 +53,7 @@ fn taken(context: &mut Context<'_>, step: &ExpectUpdate, from: &str) -> Checked 
         request,
         over: None,
         expect: MarkAnswer::default(),
+        transport_faults: Vec::new(),
     };
     // Without a way back there is no test.
     let first = match context.firmware.set().bootloader.mode {

@@ -37,19 +37,9 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
             .as_bytes()
             .to_vec()
     });
-    let options = match step.gives_up_after {
-        Some(first_timeout) => UploadOptions {
-            image: number,
-            first_timeout,
-            first_attempts: 1,
-            announced_sha,
-            ..UploadOptions::default()
-        },
-        None => UploadOptions {
-            image: number,
-            announced_sha,
-            ..UploadOptions::default()
-        },
+    let options = UploadOptions {
+        announced_sha,
+        ..options(step, number)
     };
     let total = image.bytes().len() as u64;
     let end = End::of(step);
@@ -58,15 +48,18 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
         fuse.arm(total);
     }
     let mut watch = Watch::new(context, step, total);
-    let uploaded = context.ask(step.over, step.within, |link| {
-        let uploaded = link.upload(image.bytes(), options.clone(), &mut |at| watch.progress(at));
-        match uploaded {
-            // As planned: the end of the image is on its way, and nobody hears the answer.
-            Err(Trouble::Lost(_)) if fuse.as_ref().is_some_and(Fuse::is_blown) => {
-                Ok(Uploaded::Stopped { offset: total })
+    let uploaded = context.with_faults(&step.transport_faults, total, |context| {
+        context.ask(step.over, step.within, |link| {
+            let uploaded =
+                link.upload(image.bytes(), options.clone(), &mut |at| watch.progress(at));
+            match uploaded {
+                // As planned: the end of the image is on its way, and nobody hears the answer.
+                Err(Trouble::Lost(_)) if fuse.as_ref().is_some_and(Fuse::is_blown) => {
+                    Ok(Uploaded::Stopped { offset: total })
+                }
+                uploaded => uploaded,
             }
-            uploaded => uploaded,
-        }
+        })
     });
     let Watch {
         reached,
@@ -161,6 +154,26 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
             let what = format!("upload {}", step.image);
             answer::refused(context, &what, &found, step.expect)
         }
+    }
+}
+
+fn options(step: &Upload, image: u32) -> UploadOptions {
+    let usual = UploadOptions {
+        image,
+        ..UploadOptions::default()
+    };
+    match (step.gives_up_after, step.asks_again_after) {
+        (Some(first_timeout), _) => UploadOptions {
+            first_timeout,
+            first_attempts: 1,
+            ..usual
+        },
+        (None, Some(after)) => UploadOptions {
+            first_timeout: after,
+            timeout: usual.timeout.min(after),
+            ..usual
+        },
+        (None, None) => usual,
     }
 }
 
