@@ -3,6 +3,7 @@
 //! The runner produces them; the journal, the terminal and the reports only listen. An event says what is worth
 //! telling and nothing else: no channel, no handle, no key, no decrypted payload.
 
+use crate::course::Course;
 use crate::flash::FlashSnapshot;
 use crate::outcome::Outcome;
 use crate::transport_fault::TransportFault;
@@ -38,6 +39,8 @@ pub enum EventKind {
         /// Whether somebody stopped it before all scenarios had their turn.
         stopped: bool,
     },
+    /// The run is not simply one of all scenarios from their first to their last.
+    Course(Course),
     /// A scenario variant begins on a board.
     ScenarioStarted(ScenarioStarted),
     /// A scenario variant has ended, or was skipped without having begun.
@@ -170,6 +173,7 @@ impl EventKind {
             Self::RunStarted(_)
             | Self::Inputs { .. }
             | Self::RunFinished { .. }
+            | Self::Course(_)
             | Self::ScenarioStarted(_)
             | Self::ScenarioFinished { .. }
             | Self::StepStarted { .. }

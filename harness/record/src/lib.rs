@@ -6,6 +6,7 @@
 //! payloads have no place in any of these types.
 
 mod console_log;
+mod course;
 mod directory;
 mod event;
 mod flash;
@@ -13,6 +14,7 @@ mod fold;
 mod grid;
 mod journal;
 mod manifest;
+mod merge;
 mod outcome;
 mod reporter;
 mod run;
@@ -20,6 +22,7 @@ mod transport_fault;
 mod wear;
 
 pub use console_log::ConsoleLogs;
+pub use course::{Again, Attempt, Course, Part, Resumption, Shard};
 pub use directory::{RunDirectory, RunDirectoryError};
 pub use event::{
     BoardInfo, BoardWear, CoreName, Direction, Event, EventKind, Evidence, FirmwareInfo, InputFile,
@@ -30,6 +33,7 @@ pub use flash::{ChangedPage, FlashSnapshot, MemorySnapshot, PageRun, Partition};
 pub use grid::{Grid, GridCell};
 pub use journal::{Journal, JournalContents, JournalError, read_journal};
 pub use manifest::{FileDigest, JournalPart, Manifest, ManifestError, Mismatch};
+pub use merge::{MergeError, MergePart, merge};
 pub use outcome::{ErrorKind, FailKind, Outcome, SkipKind, Verdict};
 pub use reporter::Reporter;
 pub use run::{ConsoleLine, Ending, RecordError, RunRecord, ScenarioRecord, StepRecord, Totals};

@@ -4,6 +4,7 @@
 //! the run; a byte that changes later is found, and in the journal down to the step. By itself it protects from
 //! accidents and not from a person who rewrites both.
 
+use crate::course::Course;
 use crate::directory::RunDirectory;
 use crate::event::{Event, EventKind, InputFile, Tool};
 use crate::run::RunRecord;
@@ -368,6 +369,10 @@ fn boundary(event: &EventKind) -> Option<String> {
         EventKind::ScenarioStarted(started) => {
             format!("up to the start of scenario `{}`", started.scenario)
         }
+        EventKind::Course(Course::Again(again)) => {
+            format!("scenario `{}` is tried again", again.scenario)
+        }
+        EventKind::Course(Course::Resumed(_)) => "up to where the run went on".to_owned(),
         EventKind::ScenarioFinished { scenario, .. } => {
             format!("up to the end of scenario `{scenario}`")
         }

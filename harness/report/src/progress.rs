@@ -1,7 +1,7 @@
 //! Progress as plain lines, for logs and pipes.
 
 use crate::text::{Took, count, firmware_sets};
-use hil_record::{Event, EventKind, Reporter};
+use hil_record::{Course, Event, EventKind, Reporter};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -116,11 +116,28 @@ impl<W: Write + Send> Reporter for ProgressLines<W> {
                 out,
                 "      {board}: {what} again, attempt {attempt} of {limit}: {cause}"
             ),
+            EventKind::Course(Course::Again(again)) => {
+                self.ended = self.ended.saturating_sub(1);
+                writeln!(
+                    out,
+                    "      {}: {} again on another board, attempt {} of {}",
+                    again.board, again.scenario, again.attempt, again.limit
+                )
+            }
+            EventKind::Course(Course::Resumed(resumed)) => {
+                self.planned = resumed.left.len() as u64;
+                writeln!(
+                    out,
+                    "the run goes on: {} left",
+                    count(self.planned, "scenario", "scenarios")
+                )
+            }
             EventKind::Note { board, text } => match board {
                 Some(board) => writeln!(out, "      {board}: {text}"),
                 None => writeln!(out, "      {text}"),
             },
             EventKind::RunFinished { stopped: false }
+            | EventKind::Course(Course::Shard(_) | Course::Part(_))
             | EventKind::Console { .. }
             | EventKind::Smp(_)
             | EventKind::TransportFault(_)

@@ -39,7 +39,9 @@ pub use power::{
     ProbeSight, Sighting, Switched,
 };
 pub use probe::{
-    Identity, ProbeSession, ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Rest,
+    Afterwards, Caught, Class, CoreState, Edge, Halted, Identity, Memory, Missed, Planned,
+    ProbeSession, ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Reached, Rest, Route,
+    Trap, Watch, route,
 };
 pub use rig::{Board, Rig, RigOptions};
 pub use uart::UartEndpoint;

@@ -23,6 +23,8 @@ pub(crate) struct Events {
 
 struct Stream {
     start: Instant,
+    /// What happened before `start`, in milliseconds.
+    offset: u64,
     next: u64,
     reporters: Vec<Box<dyn Reporter>>,
     failures: Vec<ReporterFailure>,
@@ -31,12 +33,23 @@ struct Stream {
 impl Events {
     /// A stream that starts now.
     pub(crate) fn new(clock: SharedClock, reporters: Vec<Box<dyn Reporter>>) -> Self {
+        Self::behind(clock, reporters, 0, 0)
+    }
+
+    /// A stream that goes on behind `events` events, `at` milliseconds after its start.
+    pub(crate) fn behind(
+        clock: SharedClock,
+        reporters: Vec<Box<dyn Reporter>>,
+        events: u64,
+        at: u64,
+    ) -> Self {
         let start = clock.now();
         Self {
             clock,
             stream: Arc::new(Mutex::new(Stream {
                 start,
-                next: 0,
+                offset: at,
+                next: events,
                 reporters,
                 failures: Vec::new(),
             })),
@@ -50,7 +63,9 @@ impl Events {
         let at = self.clock.now().saturating_since(stream.start);
         let event = Event {
             seq: stream.next,
-            at: u64::try_from(at.as_millis()).unwrap_or(u64::MAX),
+            at: u64::try_from(at.as_millis())
+                .unwrap_or(u64::MAX)
+                .saturating_add(stream.offset),
             kind,
         };
         stream.next += 1;

@@ -65,7 +65,7 @@ pub(crate) struct Plan {
 }
 
 /// A job, its firmware, and the boards that can run it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Runnable {
     pub(crate) job: Job,
     pub(crate) firmware: Arc<Firmware>,

@@ -3,7 +3,7 @@
 use super::counted;
 use super::tally::Tally;
 use hil_record::Reporter;
-use hil_record::{Event, EventKind};
+use hil_record::{Course, Event, EventKind};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io;
@@ -116,12 +116,17 @@ impl Reporter for Bars {
             } => self
                 .screen
                 .println(format!("retry {board}: {what}, {attempt}/{limit}: {cause}"))?,
+            EventKind::Course(Course::Again(again)) => self.screen.println(format!(
+                "retry {}: {} on another board, {}/{}",
+                again.board, again.scenario, again.attempt, again.limit
+            ))?,
             EventKind::RunFinished { .. } => {
                 for bar in self.boards.values() {
                     bar.line.finish_and_clear();
                 }
             }
-            EventKind::ScenarioFinished { .. }
+            EventKind::Course(Course::Shard(_) | Course::Resumed(_) | Course::Part(_))
+            | EventKind::ScenarioFinished { .. }
             | EventKind::StepFinished { .. }
             | EventKind::Console { .. }
             | EventKind::Smp(_)

@@ -58,7 +58,9 @@ impl<'a> Building<'a> {
         let mut waiting: HashMap<&str, VecDeque<usize>> = HashMap::new();
         for (place, scenario) in record.scenarios.iter().enumerate() {
             if scenario.started_ms.is_some() {
-                waiting.entry(&scenario.name).or_default().push_back(place);
+                // All attempts are one story.
+                let places = waiting.entry(&scenario.name).or_default();
+                places.extend(std::iter::repeat_n(place, 1 + scenario.earlier.len()));
             }
         }
         let log = |limit| Log {

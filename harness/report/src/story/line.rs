@@ -1,6 +1,6 @@
 //! A line of the merged log.
 
-use hil_record::{CoreName, Direction, EventKind, LinkEnd, PowerAction, SmpPacket};
+use hil_record::{CoreName, Course, Direction, EventKind, LinkEnd, PowerAction, SmpPacket};
 
 /// What sort of thing a line tells. The order is that of the report's filter.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -162,10 +162,25 @@ impl LogLine {
                     format!("{what} again, attempt {attempt} of {limit}: {cause}"),
                 ),
             ),
+            EventKind::Course(Course::Again(again)) => (
+                Some(again.board.as_str()),
+                line(
+                    Kind::Retry,
+                    format!(
+                        "{} is tried again, attempt {} of {}",
+                        again.scenario, again.attempt, again.limit
+                    ),
+                ),
+            ),
+            EventKind::Course(Course::Resumed(resumed)) => (
+                None,
+                line(Kind::Note, format!("the run went on at {}", resumed.at)),
+            ),
             EventKind::Note { board, text } => (board.as_deref(), line(Kind::Note, text.clone())),
             EventKind::RunStarted(_)
             | EventKind::Inputs { .. }
             | EventKind::RunFinished { .. }
+            | EventKind::Course(Course::Shard(_) | Course::Part(_))
             | EventKind::ScenarioStarted(_)
             | EventKind::ScenarioFinished { .. }
             | EventKind::StepStarted { .. }

@@ -55,6 +55,12 @@ impl RigError {
                  `speed-khz` in the rig file"
                     .into()
             }
+            Self::NoWatchpoints { .. } => {
+                "is it an nRF5340? cut the power by console line or time instead".into()
+            }
+            Self::TrapDisturbed { .. } => {
+                "is another debugger connected to the chip, or has its firmware breakpoints of its own?".into()
+            }
             Self::WrongChip { .. } => "the probe selector of the rig file names another board".into(),
             Self::OtherChip { .. } => {
                 "put the board of the rig file back, or give this one its own entry: `chip` there is the FICR device id of the \
@@ -278,6 +284,15 @@ mod tests {
                 doing: program.clone(),
                 what: "erasing the page at 0x00007000".into(),
                 within,
+            },
+            RigError::NoWatchpoints {
+                board: board(),
+                what: "2 watchpoint comparators, expected 4".into(),
+            },
+            RigError::TrapDisturbed {
+                board: board(),
+                doing: Operation::Trap(Core::App),
+                problem: "the core was halted by a breakpoint".into(),
             },
             RigError::WrongChip {
                 board: board(),

@@ -213,6 +213,24 @@ pub enum RigError {
         /// How long.
         within: Duration,
     },
+    /// The chip's watchpoints cannot halt a core at its flash operations.
+    #[error("board `{board}`: the core has {what}; a trap needs those of an nRF5340")]
+    NoWatchpoints {
+        /// The board.
+        board: String,
+        /// What there is instead.
+        what: String,
+    },
+    /// A core with a trap was halted by something else.
+    #[error("board `{board}`: {problem} while {doing}")]
+    TrapDisturbed {
+        /// The board.
+        board: String,
+        /// What was being done.
+        doing: Operation,
+        /// What halted it.
+        problem: String,
+    },
     /// The chip is not an nRF5340.
     #[error("board `{board}` is not an nRF5340: its FICR says part {part:#x}, expected 0x5340")]
     WrongChip {

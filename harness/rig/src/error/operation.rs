@@ -45,6 +45,8 @@ pub enum Operation {
     Halt(Core),
     /// Letting a core run.
     Run(Core),
+    /// Following a core from one flash operation to the next.
+    Trap(Core),
     /// Erasing flash.
     Erase,
     /// Erasing everything through the control access ports.
@@ -72,6 +74,7 @@ impl fmt::Display for Operation {
             Self::ResetAndHalt(core) => write!(f, "resetting and halting the {core}"),
             Self::Halt(core) => write!(f, "halting the {core}"),
             Self::Run(core) => write!(f, "letting the {core} run"),
+            Self::Trap(core) => write!(f, "following the {core} through its flash operations"),
             Self::Erase => f.write_str("erasing flash"),
             Self::Recover => f.write_str("erasing and unlocking the chip"),
             Self::Detach => f.write_str("detaching from the board"),

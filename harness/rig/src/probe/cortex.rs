@@ -11,11 +11,11 @@ pub(super) const DHCSR_KEY: u32 = 0xA05F_0000;
 pub(super) const DHCSR_C_DEBUGEN: u32 = 1 << 0;
 const DHCSR_C_HALT: u32 = 1 << 1;
 pub(super) const DHCSR_S_HALT: u32 = 1 << 17;
-const DHCSR_S_RESET_ST: u32 = 1 << 25;
+pub(super) const DHCSR_S_RESET_ST: u32 = 1 << 25;
 /// What stopped the core. Bits stay until ones are written to them, beyond a reset.
-const DFSR: u32 = 0xE000_ED30;
-const DFSR_ALL: u32 = 0x1F;
-const DEMCR: u32 = 0xE000_EDFC;
+pub(super) const DFSR: u32 = 0xE000_ED30;
+pub(super) const DFSR_ALL: u32 = 0x1F;
+pub(super) const DEMCR: u32 = 0xE000_EDFC;
 const DEMCR_VC_CORERESET: u32 = 1 << 0;
 const AIRCR: u32 = 0xE000_ED0C;
 const AIRCR_SYSRESETREQ: u32 = 0x05FA_0004;

@@ -3,11 +3,11 @@
 //! Nothing here enables halting debug unless a core is to be halted, so a core that runs does not notice.
 
 use super::access::{ProbePorts, Scope, erase_all, is_open, unlock};
-use super::bus::Ahb;
+use super::bus::{Ahb, wait_for};
 use super::context::Context;
-use super::cortex::{AfterReset, halt, let_go, reset};
+use super::cortex::{AfterReset, DHCSR, DHCSR_S_HALT, halt, let_go, reset};
 use super::external;
-use super::network::{Release, hold_network_core, release_network_core};
+use super::network::{Release, hold_network_core, is_network_core_held, release_network_core};
 use super::qspi::ExternalFlash;
 use super::{Identity, nvmc};
 use crate::core::Core;
@@ -16,12 +16,16 @@ use crate::file::{ChipId, Recover};
 use probe_rs::architecture::arm::memory::ArmMemoryInterface;
 use probe_rs::architecture::arm::{ArmDebugInterface, ArmError, FullyQualifiedApAddress};
 use std::fmt;
+use std::time::Duration;
 
 /// FICR.INFO of the application core (nRF5340 product specification, FICR).
 const FICR_DEVICE_ID: u32 = 0x00FF_0204;
 const FICR_PART: u32 = 0x00FF_020C;
 const FICR_VARIANT: u32 = 0x00FF_0210;
 const PART_NRF5340: u32 = 0x5340;
+
+/// A core that was left standing stands: this is for a probe that is slow to say so.
+const TAKE_OVER_WITHIN: Duration = Duration::from_millis(100);
 
 /// A connection that is open only while it must be.
 #[derive(Default)]
@@ -37,9 +41,46 @@ impl fmt::Debug for Link {
     }
 }
 
-struct Held {
-    interface: Box<dyn ArmDebugInterface>,
+/// A connection that stays.
+pub(super) struct Held {
+    pub(super) interface: Box<dyn ArmDebugInterface>,
     halted: Vec<Core>,
+    /// Cores with a trap.
+    armed: Vec<Core>,
+}
+
+impl Held {
+    /// A locked core is an error before anything is tried on it, and so is a network core that is held off: releasing it
+    /// would start it.
+    pub(super) fn check_alive(&mut self, context: &Context, core: Core) -> Result<(), RigError> {
+        check_open(context, &mut *self.interface, Core::App)?;
+        if core == Core::Net {
+            let held_off = on_bus(context, &mut *self.interface, Core::App, |bus| {
+                is_network_core_held(bus)
+            })?;
+            if held_off {
+                return Err(RigError::BadRequest {
+                    board: context.board(),
+                    what: "the network core is held off: a trap can be set once the application core has released it"
+                        .to_owned(),
+                });
+            }
+            check_open(context, &mut *self.interface, Core::Net)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn arm(&mut self, core: Core) {
+        if !self.armed.contains(&core) {
+            self.armed.push(core);
+        }
+    }
+
+    /// The core was left to itself.
+    pub(super) fn let_go(&mut self, core: Core) {
+        self.halted.retain(|&other| other != core);
+        self.armed.retain(|&other| other != core);
+    }
 }
 
 impl Link {
@@ -61,12 +102,13 @@ impl Link {
     }
 
     /// The connection, kept open behind this request.
-    fn hold(&mut self, context: &Context) -> Result<&mut Held, RigError> {
+    pub(super) fn hold(&mut self, context: &Context) -> Result<&mut Held, RigError> {
         let held = match self.held.take() {
             Some(held) => held,
             None => Held {
                 interface: context.open_interface()?,
                 halted: Vec::new(),
+                armed: Vec::new(),
             },
         };
         Ok(self.held.insert(held))
@@ -175,8 +217,11 @@ impl Link {
         let held = self.hold(context)?;
         reset_core(context, &mut *held.interface, core, after)?;
         // With the application core the whole chip was reset.
-        held.halted
-            .retain(|&other| core != Core::App && other != core);
+        for other in Core::ALL {
+            if core == Core::App || other == core {
+                held.let_go(other);
+            }
+        }
         if after == AfterReset::Halt {
             held.halted.push(core);
         }
@@ -196,13 +241,33 @@ impl Link {
         Ok(())
     }
 
+    /// Keeps a core halted that another connection has left standing.
+    pub(super) fn take_over_halted(
+        &mut self,
+        context: &Context,
+        core: Core,
+    ) -> Result<(), RigError> {
+        let held = self.hold(context)?;
+        on_bus(context, &mut *held.interface, core, |bus| {
+            wait_for(
+                bus,
+                "standing at the reset vector",
+                TAKE_OVER_WITHIN,
+                DHCSR,
+                |dhcsr| dhcsr & DHCSR_S_HALT != 0,
+            )
+        })?;
+        held.halted.push(core);
+        Ok(())
+    }
+
     pub(super) fn run(&mut self, context: &Context, core: Core) -> Result<(), RigError> {
         let Some(held) = &mut self.held else {
             return Ok(());
         };
         if held.halted.contains(&core) {
             on_bus(context, &mut *held.interface, core, |bus| let_go(bus))?;
-            held.halted.retain(|&other| other != core);
+            held.let_go(core);
         }
         self.release_if_unused();
         Ok(())
@@ -245,11 +310,11 @@ impl Link {
         })
     }
 
-    fn release_if_unused(&mut self) {
+    pub(super) fn release_if_unused(&mut self) {
         if self
             .held
             .as_ref()
-            .is_some_and(|held| held.halted.is_empty())
+            .is_some_and(|held| held.halted.is_empty() && held.armed.is_empty())
         {
             self.held = None;
         }

@@ -6,13 +6,14 @@
 //! halting go straight to the access ports ([`link`]) and never enable halting debug on a core that runs;
 //! programming uses a session of the probe library and its flash algorithms
 //! ([`program`](mod@program)), with the debug sequence of [`sequence`]. What the chip needs is in small modules that a test can
-//! record: [`network`], [`cortex`], [`access`], [`nvmc`], [`qspi`]. The external flash is reached through the registers of
+//! record: [`network`], [`cortex`], [`access`], [`nvmc`], [`qspi`], [`dwt`]. The external flash is reached through the registers of
 //! QSPI: addresses from 0x1000_0000 of the application core mean it, whether firmware has opened that window or not.
 
 mod access;
 mod bus;
 mod context;
 mod cortex;
+mod dwt;
 mod external;
 mod glance;
 mod keeper;
@@ -23,8 +24,13 @@ mod plan;
 mod program;
 mod qspi;
 mod sequence;
+mod trap;
 
-pub use program::{ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Rest};
+pub use program::{Afterwards, ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Rest};
+pub use trap::{
+    Caught, Class, CoreState, Edge, Halted, Memory, Missed, Planned, Reached, Route, Trap, Watch,
+    route,
+};
 
 use crate::core::Core;
 use crate::error::{Operation, RigError};
@@ -182,7 +188,7 @@ impl ProbeSession {
         })
     }
 
-    /// Makes the flash hold `image`, verified by reading it back, and resets the chip so that it boots. Pages
+    /// Makes the flash hold `image`, verified by reading it back, and resets the chip so that it boots, or stands. Pages
     /// that hold the right bytes already are left alone.
     ///
     /// # Errors

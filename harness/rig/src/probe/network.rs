@@ -54,6 +54,12 @@ fn reset_base(bus: &mut dyn Bus) -> Result<u32, ArmError> {
     })
 }
 
+/// Whether the network core is held off.
+pub(super) fn is_network_core_held(bus: &mut dyn Bus) -> Result<bool, ArmError> {
+    let reset = reset_base(bus)?;
+    Ok(bus.read(reset + FORCEOFF)? & 1 == HOLD)
+}
+
 /// Lets the network core run. One that runs is left alone: it may be in the middle of something.
 pub(super) fn release_network_core(bus: &mut dyn Bus) -> Result<Release, ArmError> {
     let reset = reset_base(bus)?;

@@ -97,6 +97,13 @@ fn configured(
     done.and(restored)
 }
 
+/// Waits until the controller has ended what firmware has begun. The core stands.
+pub(super) fn wait_until_ready(bus: &mut dyn Bus, core: Core) -> Result<(), ArmError> {
+    wait_ready(bus, core, ERASE_WITHIN, || {
+        "the end of what the flash does".to_owned()
+    })
+}
+
 fn wait_ready(
     bus: &mut dyn Bus,
     core: Core,

@@ -185,7 +185,7 @@ impl Bench {
                 .iter()
                 .map(|region| region.address..region.address + region.size)
                 .collect(),
-            within: None,
+            ..ProgramOptions::default()
         };
         let done = self
             .board
