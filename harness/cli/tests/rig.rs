@@ -1,7 +1,5 @@
 //! `dfu-hil rig`: facts of a rig file, proven on virtual boards; boards that are in use; and a board that is another one.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
-
 mod support;
 
 use std::fs;
@@ -43,10 +41,7 @@ fn every_fact_of_a_board_that_runs_is_proven() {
     let ended = desk.run(&["rig", "check", "--rig", "rig.yaml"]);
     assert_eq!(ended.code, Some(0), "{}", ended.all());
     let said = &ended.stdout;
-    assert!(
-        fact(said, "probe").contains("nRF5340 QKAA"),
-        "{said}"
-    );
+    assert!(fact(said, "probe").contains("nRF5340 QKAA"), "{said}");
     assert!(fact(said, "power").starts_with("   ok"), "{said}");
     assert!(
         fact(said, "power").contains("the chip does not answer the probe"),
