@@ -31,10 +31,10 @@ struct Folding {
     retries: u64,
     notes: Vec<String>,
     inputs: Vec<InputFile>,
-    worn: Worn,
     shard: Option<Shard>,
     resumed: Vec<Resumption>,
     parts: Vec<Part>,
+    worn: Worn,
     scenarios: Vec<Open>,
     /// By board, the lines since its scenario began.
     console: BTreeMap<String, VecDeque<ConsoleLine>>,
@@ -143,7 +143,11 @@ impl Folding {
             | EventKind::Power { .. }
             | EventKind::Button { .. }
             | EventKind::Probe { .. }
+            | EventKind::SweepPlanned(_)
+            | EventKind::SweepPoint(_)
             | EventKind::Flash(_)
+            | EventKind::Checked(_)
+            | EventKind::Done(_)
             | EventKind::UploadProgress { .. } => {}
         }
     }
@@ -240,7 +244,7 @@ impl Folding {
     fn rig(&self, start: &RunStarted) -> RigInfo {
         let mut rig = start.rig.clone();
         for board in self.resumed.iter().flat_map(|resumed| &resumed.rig.boards) {
-            if !rig.boards.contains(board) {
+            if !rig.boards.iter().any(|known| known.is_same(board)) {
                 rig.boards.push(board.clone());
             }
         }

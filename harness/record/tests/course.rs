@@ -11,6 +11,7 @@ fn rig() -> RigInfo {
     let board = |name: &str| BoardInfo {
         name: name.to_owned(),
         description: "virtual nRF5340 DK".to_owned(),
+        identity: None,
     };
     RigInfo {
         name: "rack".to_owned(),
@@ -22,6 +23,7 @@ fn tool() -> Tool {
     Tool {
         name: "dfu-hil".to_owned(),
         version: "0.1.0".to_owned(),
+        commit: None,
     }
 }
 
@@ -86,7 +88,7 @@ fn again(scenario: &str, board: &str) -> EventKind {
 
 fn resumed(at_ms: u64, left: &[&str]) -> EventKind {
     EventKind::Course(Course::Resumed(Resumption {
-        at: "2026-08-02T11:00:00Z".parse().unwrap(),
+        resumed: "2026-08-02T11:00:00Z".parse().unwrap(),
         at_ms,
         tool: tool(),
         rig: rig(),

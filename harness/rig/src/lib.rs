@@ -41,7 +41,7 @@ pub use power::{
 pub use probe::{
     Afterwards, Caught, Class, CoreState, Edge, Halted, Identity, Memory, Missed, Planned,
     ProbeSession, ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Reached, Rest, Route,
-    Trap, Watch, route,
+    Tear, Trap, Watch, route,
 };
 pub use rig::{Board, Rig, RigOptions};
 pub use uart::UartEndpoint;

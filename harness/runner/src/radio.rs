@@ -68,7 +68,7 @@ impl RadioLink {
             cancel: cancel.clone(),
             events: events.clone(),
             second: radio.second_link(),
-            link: Link::new(transport, board.name(), clock, cancel, events),
+            link: Link::new(transport, (board.name(), "ble"), clock, cancel, events),
             ble,
             fuse,
             seat: None,

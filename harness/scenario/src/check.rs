@@ -112,6 +112,25 @@ pub fn check_steps(
         if let Some((key, problem)) = impossible(step, firmware) {
             say(key, problem);
         }
+        let is_sweep = |step: &Step| matches!(step, Step::Sweep(_));
+        let before = variant
+            .steps
+            .iter()
+            .take_while(|other| other.number < planned.number);
+        if is_sweep(step)
+            && let Some(first) = before.into_iter().find(|other| is_sweep(&other.step))
+        {
+            say(
+                "",
+                Problem {
+                    advice: Some("put it into a scenario of its own".to_owned()),
+                    ..Problem::new(format!(
+                        "a scenario has one `sweep`, as the name of a cut point does not say which: step {} is one already",
+                        first.number
+                    ))
+                },
+            );
+        }
     }
     errors
 }
@@ -215,7 +234,7 @@ fn impossible(step: &Step, firmware: &FirmwareSet) -> Option<(&'static str, Prob
                 Mode::SwapOffset => secondary
                     .size
                     .saturating_sub(firmware.bootloader.sector_size),
-                Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly => secondary.size,
+                Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly | Mode::SingleSlot => secondary.size,
             };
             (length as u64 > u64::from(room)).then(|| {
                 (

@@ -6,6 +6,7 @@
 
 mod bounded;
 mod check;
+mod cut;
 mod document;
 mod expect;
 mod fault;
@@ -22,12 +23,16 @@ mod scenario;
 mod source;
 mod step;
 mod step_info;
+mod sweep;
 mod units;
 mod variant;
 mod words;
 
 pub use bounded::{MAX_YAML_BYTES, MAX_YAML_DEPTH, MAX_YAML_NODES, bounded_yaml};
 pub use check::{CheckReport, SkippedVariant, check, check_steps};
+pub use cut::{
+    Class, CutList, CutPoint, Edge, Memory as CutMemory, Method, ParseCutError, Phase, Work,
+};
 pub use document::{At, YamlDocument};
 pub use expect::{
     BootState, ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet, ExpectPlainText, ExpectSlot,
@@ -52,6 +57,7 @@ pub use source::{FileError, Place};
 pub use step::{
     Answer, CutAt, Erase, EraseAnswer, Mark, MarkAnswer, PowerCut, Request, Step, Upload, UploadCut,
 };
+pub use sweep::{Asked, Bursts, Strategy, Sweep};
 pub use units::Percent;
 pub use variant::{PlannedStep, Variant};
 pub use words::{Core, ImageRef, Slot, Stored, Transport};

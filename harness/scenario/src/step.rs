@@ -10,6 +10,7 @@ use crate::fault::TransportFault;
 use crate::radio::{ExpectRadio, LinkLoss, SecondCentral, StartsAt};
 use crate::refusal::{ExpectRefusal, ExpectUpdate, RefusalCode};
 use crate::reset::{PowerCycle, Reset};
+use crate::sweep::Sweep;
 use crate::units::{self, Percent};
 use crate::words::{Core, ImageRef, Slot, Transport};
 use serde::Deserialize;
@@ -35,6 +36,8 @@ pub enum Step {
     PowerCycle(PowerCycle),
     /// Takes the power away at a console line, and gives it back.
     PowerCut(PowerCut),
+    /// Interrupts the next start at many points, each time from the same flash, and checks what comes of each.
+    Sweep(Sweep),
     /// The board boots these releases.
     ExpectBoot(ExpectBoot),
     /// The bytes in a slot, read through the probe.
@@ -73,6 +76,9 @@ pub struct Upload {
     /// Whether the board has to take it.
     #[serde(default)]
     pub expect: Answer,
+    /// The image whose SHA-256 the client announces instead of the sent one's own. The board must say in the end that the two
+    /// are not the same; with `starts_at: end` that it has the announced one already.
+    pub announces: Option<ImageRef>,
     /// Where the board must take the upload up; 0 means from the start. Not given: anywhere.
     pub starts_at: Option<StartsAt>,
     /// Cuts the power when this much has been sent. The step then ends with the power back on; the upload is
@@ -109,6 +115,7 @@ impl Upload {
             to: None,
             recovery: false,
             expect: Answer::Accepted,
+            announces: None,
             starts_at: None,
             power_cut: None,
             link_lost: None,

@@ -11,7 +11,7 @@ use std::fmt;
 
 impl Step {
     /// The names of all steps, as files say them.
-    pub const NAMES: [&str; 16] = [
+    pub const NAMES: [&str; 17] = [
         "program",
         "upload",
         "mark",
@@ -19,6 +19,7 @@ impl Step {
         "reset",
         "power_cycle",
         "power_cut",
+        "sweep",
         "expect_boot",
         "expect_slot",
         "expect_plain_text",
@@ -41,6 +42,7 @@ impl Step {
             Self::Reset(_) => "reset",
             Self::PowerCycle(_) => "power_cycle",
             Self::PowerCut(_) => "power_cut",
+            Self::Sweep(_) => "sweep",
             Self::ExpectBoot(_) => "expect_boot",
             Self::ExpectSlot(_) => "expect_slot",
             Self::ExpectPlainText(_) => "expect_plain_text",
@@ -85,6 +87,8 @@ impl Step {
             | Self::Upload(_)
             | Self::Mark(_)
             | Self::Erase(_)
+            // Where there is no power switch, a reset through the probe interrupts.
+            | Self::Sweep(_)
             | Self::ExpectBoot(_)
             | Self::ExpectSlot(_)
             | Self::ExpectPlainText(_)
@@ -93,6 +97,29 @@ impl Step {
             | Self::ExpectRadio(_)
             | Self::ExpectRefusal(_)
             | Self::ExpectUpdate(_) => Vec::new(),
+        }
+    }
+
+    /// Whether it is about an update that waits in a slot of its own.
+    #[must_use]
+    pub fn needs_secondary(&self) -> bool {
+        let waits = |slot: Slot| matches!(slot, Slot::AppSecondary | Slot::NetSecondary);
+        match self {
+            Self::Upload(step) => !step.recovery,
+            Self::Mark(_) | Self::ExpectRefusal(_) | Self::ExpectUpdate(_) => true,
+            Self::Erase(step) => waits(step.slot),
+            Self::ExpectSlot(step) => waits(step.slot),
+            Self::ExpectImageState(step) => waits(step.slot),
+            Self::Program(_)
+            | Self::Reset(_)
+            | Self::PowerCycle(_)
+            | Self::PowerCut(_)
+            | Self::Sweep(_)
+            | Self::ExpectBoot(_)
+            | Self::ExpectPlainText(_)
+            | Self::ExpectConsole(_)
+            | Self::ExpectNet(_)
+            | Self::ExpectRadio(_) => false,
         }
     }
 
@@ -110,6 +137,7 @@ impl Step {
             | Self::Reset(_)
             | Self::PowerCycle(_)
             | Self::PowerCut(_)
+            | Self::Sweep(_)
             | Self::ExpectBoot(_)
             | Self::ExpectSlot(_)
             | Self::ExpectPlainText(_)
@@ -130,6 +158,7 @@ impl Step {
             | Self::Erase(_)
             | Self::PowerCycle(_)
             | Self::PowerCut(_)
+            | Self::Sweep(_)
             | Self::ExpectBoot(_)
             | Self::ExpectSlot(_)
             | Self::ExpectPlainText(_)
@@ -147,7 +176,16 @@ impl Step {
         let app = |release: &str| ImageRef::new(release, Core::App);
         let net = |release: &str| ImageRef::new(release, Core::Net);
         match self {
-            Self::Upload(step) => vec![("image", step.image.clone())],
+            Self::Upload(step) => {
+                let announced = step
+                    .announces
+                    .iter()
+                    .map(|image| ("announces", image.clone()));
+                [("image", step.image.clone())]
+                    .into_iter()
+                    .chain(announced)
+                    .collect()
+            }
             Self::Mark(step) => vec![("image", step.image.clone())],
             Self::ExpectRefusal(step) => vec![("image", step.image.clone())],
             Self::ExpectUpdate(step) => vec![("image", step.image.clone())],
@@ -155,6 +193,14 @@ impl Step {
                 let app = step.app.as_deref().map(|release| ("app", app(release)));
                 let net = step.net.as_deref().map(|release| ("net", net(release)));
                 app.into_iter().chain(net).collect()
+            }
+            Self::Sweep(step) => {
+                let boots = step.boots.iter().map(|release| ("boots", app(release)));
+                let during = step
+                    .mark()
+                    .into_iter()
+                    .map(|mark| ("during", mark.image.clone()));
+                boots.chain(during).collect()
             }
             Self::ExpectSlot(step) => match &step.contents {
                 SlotContents::Holds { image, .. } => vec![("holds", image.clone())],
@@ -198,6 +244,7 @@ impl Step {
             | Self::Reset(_)
             | Self::PowerCycle(_)
             | Self::PowerCut(_)
+            | Self::Sweep(_)
             | Self::ExpectBoot(_)
             | Self::ExpectConsole(_)
             | Self::ExpectNet(_)
@@ -262,6 +309,7 @@ impl fmt::Display for Step {
                 }
                 write!(f, "after `{}`", step.at.console)
             }
+            Self::Sweep(step) => step.fmt(f),
             Self::ExpectBoot(step) => {
                 f.write_str("boots")?;
                 if let Some(app) = &step.app {
@@ -373,6 +421,9 @@ fn upload(f: &mut fmt::Formatter<'_>, step: &Upload) -> fmt::Result {
     }
     if step.recovery {
         f.write_str(" through serial recovery")?;
+    }
+    if let Some(other) = &step.announces {
+        write!(f, " announced as {other}")?;
     }
     if let Some(start) = step.starts_at {
         write!(f, " {start}")?;

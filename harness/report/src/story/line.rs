@@ -174,9 +174,21 @@ impl LogLine {
             ),
             EventKind::Course(Course::Resumed(resumed)) => (
                 None,
-                line(Kind::Note, format!("the run went on at {}", resumed.at)),
+                line(
+                    Kind::Note,
+                    format!("the run went on at {}", resumed.resumed),
+                ),
             ),
             EventKind::Note { board, text } => (board.as_deref(), line(Kind::Note, text.clone())),
+            EventKind::SweepPlanned(plan) => (
+                Some(plan.board.as_str()),
+                line(Kind::Note, crate::progress::sweep_in_words(plan)),
+            ),
+            EventKind::SweepPoint(point) => {
+                let came_to = point.problem.as_ref().unwrap_or(&point.came_to);
+                let text = format!("cut {}: {came_to}", point.cut);
+                (Some(point.board.as_str()), line(Kind::Note, text))
+            }
             EventKind::RunStarted(_)
             | EventKind::Inputs { .. }
             | EventKind::RunFinished { .. }
@@ -185,6 +197,8 @@ impl LogLine {
             | EventKind::ScenarioFinished { .. }
             | EventKind::StepStarted { .. }
             | EventKind::StepFinished { .. }
+            | EventKind::Checked(_)
+            | EventKind::Done(_)
             | EventKind::Wear(_)
             | EventKind::Flash(_)
             | EventKind::UploadProgress { .. } => return None,

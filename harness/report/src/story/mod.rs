@@ -4,9 +4,11 @@
 //! report would become too large to open; what was left out is counted, and is in the journal.
 
 mod build;
+mod heat;
 mod line;
 
 pub(crate) use build::stories;
+pub(crate) use heat::{Point, Sweep};
 pub(crate) use line::{Kind, LogLine};
 
 use hil_record::{BoardWear, FlashSnapshot};
@@ -16,6 +18,7 @@ use hil_record::{BoardWear, FlashSnapshot};
 pub(crate) struct Story {
     pub(crate) log: Log,
     pub(crate) uploads: Vec<Upload>,
+    pub(crate) sweeps: Vec<Sweep>,
     pub(crate) flash: Option<FlashSnapshot>,
     pub(crate) wear: Option<BoardWear>,
 }

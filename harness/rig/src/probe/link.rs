@@ -7,7 +7,9 @@ use super::bus::{Ahb, wait_for};
 use super::context::Context;
 use super::cortex::{AfterReset, DHCSR, DHCSR_S_HALT, halt, let_go, reset};
 use super::external;
-use super::network::{Release, hold_network_core, is_network_core_held, release_network_core};
+use super::network::{
+    self, Release, hold_network_core, is_network_core_held, release_network_core,
+};
 use super::qspi::ExternalFlash;
 use super::{Identity, nvmc};
 use crate::core::Core;
@@ -76,6 +78,12 @@ impl Held {
         }
     }
 
+    /// The core has no trap any more, and stands.
+    pub(super) fn leave(&mut self, core: Core) {
+        self.let_go(core);
+        self.halted.push(core);
+    }
+
     /// The core was left to itself.
     pub(super) fn let_go(&mut self, core: Core) {
         self.halted.retain(|&other| other != core);
@@ -115,10 +123,17 @@ impl Link {
     }
 
     pub(super) fn identity(&mut self, context: &Context) -> Result<Identity, RigError> {
-        let [low, high, part, variant] = self.with(context, |interface| {
+        let [low, high, part, variant, family, revision] = self.with(context, |interface| {
             with_memory(context, interface, Core::App, |memory| {
-                let mut words = [0u32; 4];
-                let addresses = [FICR_DEVICE_ID, FICR_DEVICE_ID + 4, FICR_PART, FICR_VARIANT];
+                let mut words = [0u32; 6];
+                let addresses = [
+                    FICR_DEVICE_ID,
+                    FICR_DEVICE_ID + 4,
+                    FICR_PART,
+                    FICR_VARIANT,
+                    network::FICR_PART,
+                    network::FICR_PART_VARIANT,
+                ];
                 for (word, address) in words.iter_mut().zip(addresses) {
                     *word = memory.read_word_32(u64::from(address))?;
                 }
@@ -141,6 +156,7 @@ impl Link {
         }
         Ok(Identity {
             device_id: found.0,
+            revision: (family == network::PART_NRF53).then_some(revision),
             part,
             variant: variant
                 .to_be_bytes()

@@ -23,10 +23,13 @@ mod nvmc;
 mod plan;
 mod program;
 mod qspi;
+mod restore;
 mod sequence;
+mod tear;
 mod trap;
 
 pub use program::{Afterwards, ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Rest};
+pub use tear::Tear;
 pub use trap::{
     Caught, Class, CoreState, Edge, Halted, Memory, Missed, Planned, Reached, Route, Trap, Watch,
     route,
@@ -79,6 +82,9 @@ pub struct Identity {
     pub part: u32,
     /// FICR.INFO.VARIANT as text: `QKAA`.
     pub variant: String,
+    /// The revision of the silicon, by the word in FICR that Nordic's errata headers tell it by; `None` where that is not
+    /// written.
+    pub revision: Option<u32>,
 }
 
 impl fmt::Display for Identity {
@@ -208,6 +214,20 @@ impl ProbeSession {
         self.request_with(doing, within, progress, move |link, context, progress| {
             Self::same_chip(link, context)?;
             program::program(link, context, &image, &options, progress)
+        })
+    }
+
+    /// Makes the pages that `image` concerns hold its bytes, verified by reading them back, while the chip is held at its first
+    /// instruction; it stays there until [`run`](Self::run), a reset or [`detach`](Self::detach). UICR is not touched.
+    ///
+    /// # Errors
+    /// Bench trouble; [`RigError::VerifyFailed`] when flash holds something else afterwards.
+    pub fn restore(&self, image: &FlashImage) -> Result<Programmed, RigError> {
+        let doing = Operation::Program { bytes: image.len() };
+        let within = program::time_for(image, &ProgramOptions::default());
+        let image = image.clone();
+        self.request(doing, within, move |link, context| {
+            restore::restore(link, context, &image)
         })
     }
 
