@@ -1,5 +1,7 @@
 //! What was typed. The only file that knows clap; what it means is worked out in [`command`](crate::command).
 
+pub(crate) mod rig;
+
 use crate::command::FlashFile;
 use crate::exit::Exit;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -45,6 +47,9 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Make the verdicts of a run again from its evidence, without a board
     Replay(ReplayArgs),
+    /// Look at the bench: what is plugged in, whether it is as its rig file says, who uses it
+    #[command(subcommand)]
+    Rig(rig::RigCommand),
     /// Look into MCUboot image files
     #[command(subcommand)]
     Image(ImageCommand),

@@ -132,7 +132,7 @@ impl Lease {
                 let _ = file.read_to_string(&mut text);
                 return Err(RigError::BoardInUse {
                     board: board.to_owned(),
-                    holder: serde_json::from_str(&text).unwrap_or_default(),
+                    holder: Box::new(serde_json::from_str(&text).unwrap_or_default()),
                 });
             }
             Err(TryLockError::Error(source)) => return Err(error(source)),

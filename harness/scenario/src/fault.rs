@@ -249,7 +249,7 @@ impl fmt::Display for TransportFault {
         })?;
         match (self.when, self.of) {
             (FaultWhen::Chance(chance), FaultWay::Request) => {
-                write!(f, " {chance} of the requests")?
+                write!(f, " {chance} of the requests")?;
             }
             (FaultWhen::Chance(chance), FaultWay::Answer) => write!(f, " {chance} of the answers")?,
             (FaultWhen::At { place, times }, way) => {

@@ -12,6 +12,7 @@ mod merge;
 mod opaque;
 mod replay;
 mod report;
+mod rig;
 mod run;
 mod signoff;
 mod verify;
@@ -36,6 +37,7 @@ pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
         Command::Countersign(args) => signoff::countersign(&args),
         Command::Verify(args) => verify::verify(&args),
         Command::Replay(args) => replay::replay(&args),
+        Command::Rig(command) => rig::dispatch(&command),
         Command::Image(ImageCommand::Inspect(args)) => image::inspect(&args),
         Command::Firmware(FirmwareCommand::Import(args)) => firmware::import(&args),
         Command::Firmware(FirmwareCommand::Check(args)) => firmware::check(&args),

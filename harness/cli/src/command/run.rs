@@ -220,7 +220,12 @@ fn schedule(args: &RunArgs, rig: &RigFile, chosen: &Chosen) -> Schedule {
     }
 }
 
-fn open(file: &RigFile, firmware: &[PathBuf], clock: &SharedClock) -> Result<Rig, CliError> {
+/// Opens a rig with this program as its virtual boards.
+pub(super) fn open(
+    file: &RigFile,
+    firmware: &[PathBuf],
+    clock: &SharedClock,
+) -> Result<Rig, CliError> {
     let program = std::env::current_exe().map_err(|error| {
         CliError::bench(format_args!("this program cannot find itself: {error}"))
     })?;

@@ -246,7 +246,7 @@ mod tests {
             },
             RigError::BoardInUse {
                 board: board(),
-                holder,
+                holder: Box::new(holder),
             },
             RigError::AdapterFull {
                 board: board(),

@@ -130,7 +130,7 @@ pub enum RigError {
         /// The board.
         board: String,
         /// Who uses it.
-        holder: Holder,
+        holder: Box<Holder>,
     },
     /// An adapter cannot hold another connection.
     #[error(

@@ -74,7 +74,7 @@ pub enum KickError {
         /// The board.
         board: String,
         /// Who uses it.
-        holder: Holder,
+        holder: Box<Holder>,
     },
     /// The lease file does not name a process that has it open.
     #[error(
@@ -84,7 +84,7 @@ pub enum KickError {
         /// The board.
         board: String,
         /// Who uses it, as the file says.
-        holder: Holder,
+        holder: Box<Holder>,
     },
     /// The system does not let us.
     #[error("{holder}, which uses board `{board}`, cannot be told to end")]
@@ -92,7 +92,7 @@ pub enum KickError {
         /// The board.
         board: String,
         /// Who uses it.
-        holder: Holder,
+        holder: Box<Holder>,
         /// Why.
         #[source]
         source: std::io::Error,
@@ -103,7 +103,7 @@ pub enum KickError {
         /// The board.
         board: String,
         /// Who uses it.
-        holder: Holder,
+        holder: Box<Holder>,
         /// How long it was given.
         within: Duration,
     },
@@ -184,8 +184,10 @@ impl Leases {
         if holder.is_by_hand() {
             self.end(file, board, holder, Kick::Politely, within)
         } else {
-            let board = board.to_owned();
-            Err(KickError::NotByHand { board, holder })
+            Err(KickError::NotByHand {
+                board: board.to_owned(),
+                holder: Box::new(holder),
+            })
         }
     }
 
@@ -237,7 +239,7 @@ impl Leases {
         let Some(process) = process else {
             return Err(KickError::NotShown {
                 board: name,
-                holder,
+                holder: Box::new(holder),
             });
         };
         let signal = match how {
@@ -247,7 +249,7 @@ impl Leases {
         if let Err(error) = rustix::process::kill_process(process, signal) {
             return Err(KickError::Refused {
                 board: name,
-                holder,
+                holder: Box::new(holder),
                 source: error.into(),
             });
         }
@@ -257,7 +259,7 @@ impl Leases {
             if self.clock.now() >= deadline {
                 return Err(KickError::GoesOn {
                     board: name,
-                    holder,
+                    holder: Box::new(holder),
                     within,
                 });
             }
