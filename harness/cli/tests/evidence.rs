@@ -370,6 +370,38 @@ fn a_page_that_somebody_exchanged_contradicts_the_verdict() {
 }
 
 #[test]
+fn a_failure_is_made_again_and_cannot_be_made_a_pass() {
+    let desk = Desk::new(1, 20);
+    let ran = desk.run_scenario(
+        "scenario: wrong\nsummary: An update that nobody sent.\nrequirements: [DFU-APP-1]\nsteps:\n  - program: baseline\n  \
+         - expect_boot: { app: baseline }\n  - expect_slot: { slot: app.secondary, holds: update.app }\n",
+    );
+    assert_eq!(ran.code, Some(1), "{}", ran.all());
+    let run = desk.runs().pop().unwrap();
+    let left = Left { desk, run };
+    let honest = left.replay(&[]);
+    assert_eq!(honest.code, Some(0), "{}", honest.all());
+    assert!(
+        honest.stdout.starts_with(" fail wrong ("),
+        "{}",
+        honest.all()
+    );
+    left.forge(|event| {
+        if let EventKind::StepFinished {
+            number, outcome, ..
+        } = &mut event.kind
+            && *number == 3
+        {
+            *outcome = hil_record::Outcome::Pass;
+        }
+    });
+    let found = left.replay(&[]);
+    assert_eq!(found.code, Some(1), "{}", found.all());
+    let expected = "refused: step 3 `expect_slot` of scenario `wrong`: it passed, but slot app.secondary holds nothing";
+    assert!(found.stdout.contains(expected), "{}", found.all());
+}
+
+#[test]
 fn a_look_that_somebody_took_out_is_missed() {
     let left = Left::by("app-update[uart]");
     left.forge(|event| {
