@@ -5,6 +5,7 @@ use crate::exit::Exit;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hil_bootloader::predict::Mark;
+use hil_scenario::{CutList, Strategy};
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -107,6 +108,41 @@ pub(crate) struct RunArgs {
     /// Print result.json on standard output, and nothing else there
     #[arg(long, help_heading = "Output options")]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) sweeps: SweepOptions,
+}
+
+/// What `dfu-hil run` does with scenarios that interrupt a start at many points.
+#[derive(Args, Debug)]
+pub(crate) struct SweepOptions {
+    /// Only this cut point, or these in a row, such as boot.app-erase.37.before
+    #[arg(long, value_name = "ID", help_heading = "Sweep options")]
+    pub(crate) cut: Option<CutList>,
+    /// Which points sweeps visit: every, sample:N or bisect [default: as the scenario says]
+    #[arg(
+        long,
+        value_name = "STRATEGY",
+        conflicts_with = "cut",
+        help_heading = "Sweep options"
+    )]
+    pub(crate) sweep: Option<Strategy>,
+    /// What sampling begins with: the same number gives the same points [default: as the scenario says]
+    #[arg(long, value_name = "N", help_heading = "Sweep options")]
+    pub(crate) seed: Option<u64>,
+    /// Stop boards by the clock, also where they could be stopped at flash operations
+    #[arg(long, help_heading = "Sweep options")]
+    pub(crate) by_time: bool,
+    /// Make N parts of each sweep, for as many boards at a time
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "cut",
+        help_heading = "Sweep options"
+    )]
+    pub(crate) split: Option<NonZeroUsize>,
+    /// Leave out points that an earlier run has visited and found good; RUN is its folder
+    #[arg(long, value_name = "RUN", help_heading = "Sweep options")]
+    pub(crate) skip_visited: Option<PathBuf>,
 }
 
 /// How a run goes about its scenarios.

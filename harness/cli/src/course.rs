@@ -139,6 +139,15 @@ impl Unfinished {
         })
     }
 
+    /// Whether a variant, or a part of its sweep (`name#1/4`), is left.
+    pub(crate) fn has_left(&self, name: &str) -> bool {
+        let part_of = |left: &String| {
+            left.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with('#'))
+        };
+        self.left.contains(name) || self.left.iter().any(part_of)
+    }
+
     /// Where it goes on, when that is now. Never before its last event, whatever the clock says.
     pub(crate) fn goes_on(&self, now: Timestamp) -> Resumed {
         let since = now.duration_since(self.record.started).as_millis();

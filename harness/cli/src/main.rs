@@ -16,6 +16,7 @@ mod inputs;
 mod library;
 mod progress;
 mod signals;
+mod sweeps;
 
 use crate::args::Cli;
 use clap::Parser;

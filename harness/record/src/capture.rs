@@ -253,7 +253,7 @@ impl<W: Sink + Send> Reporter for Capture<W> {
             EventKind::RunStarted(start) => self.started = Some(start.started),
             EventKind::Course(Course::Resumed(resumed)) => {
                 let since = Duration::from_millis(resumed.at_ms);
-                self.started = resumed.at.checked_sub(since).ok();
+                self.started = resumed.resumed.checked_sub(since).ok();
             }
             EventKind::ScenarioStarted(started) => {
                 self.boards

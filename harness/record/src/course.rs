@@ -54,7 +54,7 @@ pub struct Shard {
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Resumption {
     /// When, UTC.
-    pub at: Timestamp,
+    pub resumed: Timestamp,
     /// In milliseconds since the start of the run.
     pub at_ms: u64,
     /// The program.
@@ -162,7 +162,58 @@ pub(crate) fn bad_step(steps: &[StepRecord]) -> Option<&StepRecord> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::EventKind;
+    use crate::event::{Event, EventKind};
+
+    /// Events are flat: a field of a departure must not be called as one of the event.
+    #[test]
+    fn every_departure_reads_back_from_the_line_of_an_event() {
+        let shard = Shard {
+            index: 1,
+            count: 2,
+            variants: 3,
+            cut: "ab".to_owned(),
+        };
+        let tool = Tool {
+            name: "dfu-hil".to_owned(),
+            version: "0.1.0".to_owned(),
+        };
+        let rig = RigInfo {
+            name: "rack".to_owned(),
+            boards: Vec::new(),
+        };
+        let resumption = Resumption {
+            resumed: Timestamp::UNIX_EPOCH,
+            at_ms: 5,
+            tool,
+            rig,
+            left: vec!["a".to_owned()],
+        };
+        let part = Part {
+            run: "one".to_owned(),
+            rig: "rack".to_owned(),
+            manifest: None,
+            shard: Some(shard.clone()),
+            started_ms: 7,
+        };
+        let all = [
+            Course::Shard(shard),
+            Course::Resumed(resumption),
+            Course::Part(part),
+        ];
+        for course in all {
+            let event = Event {
+                seq: 1,
+                at: 2,
+                kind: EventKind::Course(course),
+            };
+            let line = serde_json::to_string(&event).unwrap();
+            assert_eq!(
+                serde_json::from_str::<Event>(&line).unwrap(),
+                event,
+                "{line}"
+            );
+        }
+    }
 
     #[test]
     fn a_departure_is_one_flat_json_object() {

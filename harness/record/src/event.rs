@@ -8,6 +8,8 @@ use crate::flash::FlashSnapshot;
 use crate::identity::BoardIdentity;
 use crate::outcome::Outcome;
 use crate::proof::{BoardDone, CheckMade};
+use crate::sweep::{SweepPlan, SweepPoint};
+use crate::transport_fault::TransportFault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
@@ -86,6 +88,8 @@ pub enum EventKind {
     },
     /// An SMP packet went over a link.
     Smp(SmpPacket),
+    /// A packet met a fault that the scenario wants on the link.
+    TransportFault(TransportFault),
     /// A wireless link was made.
     LinkConnected(LinkConnected),
     /// A wireless link has ended.
@@ -134,6 +138,10 @@ pub enum EventKind {
     Done(BoardDone),
     /// What a scenario has worn of a board's flash.
     Wear(BoardWear),
+    /// A start of the board will be interrupted again and again.
+    SweepPlanned(SweepPlan),
+    /// It was, at one point.
+    SweepPoint(SweepPoint),
     /// How far an upload is; sent now and then, not for each packet.
     UploadProgress {
         /// Name of the board.
@@ -180,9 +188,12 @@ impl EventKind {
             | Self::ScenarioStarted(_)
             | Self::ScenarioFinished { .. }
             | Self::StepStarted { .. }
-            | Self::StepFinished { .. } => true,
+            | Self::StepFinished { .. }
+            | Self::SweepPlanned(_)
+            | Self::SweepPoint(_) => true,
             Self::Console { .. }
             | Self::Smp(_)
+            | Self::TransportFault(_)
             | Self::LinkConnected(_)
             | Self::LinkEnded { .. }
             | Self::Power { .. }
@@ -409,10 +420,13 @@ pub struct BoardWear {
     /// The page that was erased most often, in all that is known of the board.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub most: Option<WornPage>,
+    /// How often a page may have been erased for a further scenario to run on the board, where the rig file says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<u64>,
 }
 
 /// Neighbouring pages that were erased equally often.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct WornPages {
     /// The first one's address.
     pub address: u32,
@@ -422,8 +436,20 @@ pub struct WornPages {
     pub erases: u64,
 }
 
+impl WornPages {
+    /// Bytes of each page: 2 KiB in the network core's flash, 4 KiB in the application core's and in the external one.
+    #[must_use]
+    pub const fn page_size(&self) -> u32 {
+        if self.address >= 0x0100_0000 && self.address < 0x1000_0000 {
+            0x800
+        } else {
+            0x1000
+        }
+    }
+}
+
 /// A page and how often it was erased.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct WornPage {
     /// Its address.
     pub address: u32,

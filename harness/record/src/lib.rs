@@ -22,6 +22,9 @@ mod outcome;
 mod proof;
 mod reporter;
 mod run;
+mod sweep;
+mod transport_fault;
+mod wear;
 
 pub use capture::{Capture, DISSECTOR, Sink, packets_of};
 pub use console_log::ConsoleLogs;
@@ -46,3 +49,6 @@ pub use proof::{
 };
 pub use reporter::Reporter;
 pub use run::{ConsoleLine, Ending, RecordError, RunRecord, ScenarioRecord, StepRecord, Totals};
+pub use sweep::{SweepPlan, SweepPoint};
+pub use transport_fault::TransportFault;
+pub use wear::WearRecord;

@@ -88,7 +88,7 @@ fn again(scenario: &str, board: &str) -> EventKind {
 
 fn resumed(at_ms: u64, left: &[&str]) -> EventKind {
     EventKind::Course(Course::Resumed(Resumption {
-        at: "2026-08-02T11:00:00Z".parse().unwrap(),
+        resumed: "2026-08-02T11:00:00Z".parse().unwrap(),
         at_ms,
         tool: tool(),
         rig: rig(),

@@ -2,27 +2,9 @@
 
 mod support;
 
-use hil_history::{Filter, History, Overview, RunEntry};
 use hil_report::index;
 use std::path::Path;
-use support::{hostile, record};
-
-/// A history of two runs, the second of which is the first on another day.
-fn overview() -> Overview {
-    let folder = tempfile::tempdir().unwrap();
-    let mut history = History::open(&folder.path().join("history.db")).unwrap();
-    let events = hostile();
-    let mut first = RunEntry::of(&record(&events), &events, "/bench/reports/runs/one");
-    history.add(&first).unwrap();
-    first.run = "20260803T101530Z-01".to_owned();
-    first.folder = "/elsewhere/two".to_owned();
-    first.started_ms += 86_400_000;
-    for result in &mut first.results {
-        result.flaky = result.scenario == "good[uart]";
-    }
-    history.add(&first).unwrap();
-    history.overview(&Filter::default()).unwrap()
-}
+use support::overview;
 
 fn page() -> String {
     index(&overview(), Path::new("/bench/reports"))

@@ -8,18 +8,21 @@ use crate::firmware::{EXTERNAL_WINDOW, Firmware, Region};
 use crate::history::{Event, StartedBy, What};
 use crate::holding::{Expected, Form, Mismatch};
 use crate::link::{Link, Reply};
+use crate::plan::Job;
 use crate::proof;
 use crate::step::slot_numbers;
+use crate::sweep::SweepOrders;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::DeviceId;
 use hil_bootloader::predict::{Request, Sent};
 use hil_clock::{Instant, SharedClock};
 use hil_image::{Image, network};
 use hil_record::{
-    BoardDone, Check, CheckMade, Done, ErrorKind, EventKind, Evidence, PowerAction, RegionShot,
-    SentPart, StartCause, StoredForm,
+    BoardDone, Check, CheckMade, Done, ErrorKind, EventKind, Evidence, FailKind, PowerAction,
+    RegionShot, SentPart, StartCause, StoredForm,
 };
-use hil_scenario::{Button, Core, ImageRef, Slot, Transport, Variant};
+use hil_rig::{FlashImage, Route};
+use hil_scenario::{Button, Core, CutList, CutPoint, ImageRef, Slot, Transport};
 use hil_smp::message::ImageState;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -57,6 +60,8 @@ pub(crate) struct Context<'a> {
     pub(crate) events: Events,
     /// Name of the variant.
     pub(crate) scenario: String,
+    /// What is wanted of its sweep.
+    pub(crate) orders: SweepOrders,
     /// Number of the step that runs.
     pub(crate) step: u32,
     /// Whether the events tell what the flash holds at the end.
@@ -136,13 +141,14 @@ impl Programmed {
 }
 
 impl<'a> Context<'a> {
-    /// A context for one variant.
+    /// A context for the variant of a job.
     pub(crate) fn new(
         bench: &'a mut Bench,
         firmware: &'a Firmware,
-        variant: &Variant,
+        job: &Job,
         limit: Duration,
     ) -> Self {
+        let variant = &job.variant;
         let clock = bench.clock.clone();
         let now = clock.now();
         let start = Start {
@@ -155,6 +161,7 @@ impl<'a> Context<'a> {
             cancel: bench.cancel.clone(),
             events: bench.events.clone(),
             scenario: variant.name.clone(),
+            orders: job.sweep.clone(),
             step: 0,
             flash_told: false,
             transport: variant.transport,
@@ -295,7 +302,7 @@ impl<'a> Context<'a> {
     /// because the serial ports came back after the power did.
     pub(crate) fn line_missing(&self, sentence: impl std::fmt::Display) -> Trouble {
         if !self.bench.is_deaf() {
-            return Trouble::fail(hil_record::FailKind::Console, sentence);
+            return Trouble::fail(FailKind::Console, sentence);
         }
         Trouble::error(
             ErrorKind::Port,
@@ -425,6 +432,9 @@ impl<'a> Context<'a> {
             },
             What::Erased { slot } => Done::Erased {
                 slot: slot.word().to_owned(),
+            },
+            What::Stopped { app } => Done::Stopped {
+                app_line: app.line(),
             },
         }
     }
@@ -610,6 +620,106 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Resets the chip and holds it at its first instruction.
+    pub(crate) fn hold(&mut self) -> Checked {
+        self.bench.hold().map(drop)
+    }
+
+    /// The board was stopped, to be started again and again from the flash that it has now. What the history has until then.
+    pub(crate) fn stopped(&mut self) -> usize {
+        let app = self.console(Core::App).mark();
+        self.done(What::Stopped { app });
+        self.history.len()
+    }
+
+    /// Makes pages of flash hold these bytes, and holds the chip at its first instruction.
+    pub(crate) fn restore(&mut self, image: &FlashImage) -> Checked {
+        self.bench.restore(image)
+    }
+
+    /// Lets a chip start that is held at its first instruction.
+    pub(crate) fn let_go(&mut self) -> Checked {
+        self.started_by_probe();
+        self.bench.let_go()
+    }
+
+    /// The chip, held at its first instruction, is about to be let go through the probe.
+    pub(crate) fn started_by_probe(&mut self) {
+        self.bench.hears();
+        self.starting(StartedBy::Probe);
+    }
+
+    /// Lets a chip start that is held at its first instruction, and returns when it stands at the end of the route.
+    pub(crate) fn let_start_and_stop(
+        &mut self,
+        route: &Route,
+        within: Duration,
+        point: &CutPoint,
+    ) -> Checked {
+        self.started_by_probe();
+        let within = self.deadline(within).saturating_since(self.clock.now());
+        match self.bench.start_and_stop(route, within)? {
+            Ok(()) => Ok(()),
+            Err(missed) => Err(Trouble::error(
+                ErrorKind::Inconclusive,
+                format_args!(
+                    "plan drift: the board does not come to {point}: {missed}; {}",
+                    self.last_line(Core::App)
+                ),
+            )
+            .with_help(
+                "does `bootloader` in the firmware set say how the bootloader was built? A bootloader that does other flash \
+                 operations has other points",
+            )),
+        }
+    }
+
+    /// Has the application that runs do something, and returns when it stands at the end of the route.
+    pub(crate) fn ask_and_stop(
+        &mut self,
+        over: Option<Transport>,
+        route: &Route,
+        within: Duration,
+        point: &CutPoint,
+        ask: impl FnOnce(&mut Link) -> Checked<Reply<()>>,
+    ) -> Checked {
+        let over = over.unwrap_or(self.transport);
+        let deadline = self.deadline(within);
+        self.connect(over, deadline)?;
+        let within = deadline.saturating_since(self.clock.now());
+        match self.bench.ask_and_stop(route, within, over, ask)? {
+            Ok(()) => Ok(()),
+            Err(missed) => Err(Trouble::error(
+                ErrorKind::Inconclusive,
+                format_args!("plan drift: the board does not come to {point}: {missed}"),
+            )),
+        }
+    }
+
+    /// What interrupts the board, in words.
+    pub(crate) fn interruption(&self) -> &'static str {
+        if self.bench.has_power_switch() {
+            "interrupted by taking its power away"
+        } else {
+            "interrupted by a reset through the probe, which is no loss of power"
+        }
+    }
+
+    /// The command that visits this point again.
+    pub(crate) fn repeat_command(&self, cut: &CutList) -> String {
+        format!(
+            "{} --filter '{}' --cut {cut}",
+            self.orders.command,
+            self.scenario.split('#').next().unwrap_or_default()
+        )
+    }
+
+    /// Forgets what was done to the board since the history had so many events: its flash has been put back.
+    pub(crate) fn forget_since(&mut self, events: usize) {
+        self.tell(Done::PutBack);
+        self.history.truncate(events);
+    }
+
     /// Resets the chip through the probe.
     pub(crate) fn reset_through_probe(&mut self) -> Checked {
         self.starting(StartedBy::Probe);
@@ -640,16 +750,24 @@ impl<'a> Context<'a> {
                 self.starting(StartedBy::Smp);
             }
             match self.bench.link(over)?.reset() {
-                Ok(reply) => break reply,
+                Ok(Ok(reply)) => break reply,
+                // On a link that works, a board that is silent has not done what it must.
+                Ok(Err(cause)) if !self.bench.faults.is_armed() => {
+                    return Err(Trouble::fail(FailKind::Protocol, cause));
+                }
+                Ok(Err(cause)) => {
+                    if self.boots_without_an_answer(&cause)? {
+                        break Reply::Done(());
+                    }
+                    if attempt >= LINK_ATTEMPTS {
+                        return Err(Trouble::fail(FailKind::Protocol, cause));
+                    }
+                    self.see(Evidence::seen("reset", format!("asked again: {cause}")));
+                    attempt += 1;
+                }
                 Err(Trouble::Lost(cause)) => {
                     self.lost(&cause);
-                    // The answer takes two connection events, and the reset ends the link: it may not have made it.
-                    // Asked again only when the board has not reset.
-                    let boots = |line: &str| BOOT_BANNERS.iter().any(|text| line.contains(text));
-                    let deadline = self.deadline(BOOT_BEGINS_WITHIN);
-                    if let Some(line) = self.wait_for_line(Core::App, deadline, boots)? {
-                        let seen = format!("no answer, but `{}`: {cause}", line.text);
-                        self.see(Evidence::seen("reset", seen));
+                    if self.boots_without_an_answer(&cause)? {
                         break Reply::Done(());
                     }
                     attempt = self.again(attempt, cause)?;
@@ -665,6 +783,19 @@ impl<'a> Context<'a> {
             self.done(What::Answered);
         }
         Ok(reply)
+    }
+
+    /// Whether the board has done a reset whose answer did not come: over a wireless link the answer takes two connection
+    /// events, and the reset ends the link. A board is asked again only when it has not reset.
+    fn boots_without_an_answer(&mut self, cause: &str) -> Checked<bool> {
+        let boots = |line: &str| BOOT_BANNERS.iter().any(|text| line.contains(text));
+        let deadline = self.deadline(BOOT_BEGINS_WITHIN);
+        let Some(line) = self.wait_for_line(Core::App, deadline, boots)? else {
+            return Ok(false);
+        };
+        let seen = format!("no answer, but `{}`: {cause}", line.text);
+        self.see(Evidence::seen("reset", seen));
+        Ok(true)
     }
 
     // SMP.

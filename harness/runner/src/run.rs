@@ -115,7 +115,7 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
             let events = Events::behind(clock.clone(), reporters, resumed.events, resumed.at_ms)
                 .keeping(objects);
             events.emit(EventKind::Course(Course::Resumed(Resumption {
-                at: started,
+                resumed: started,
                 at_ms: resumed.at_ms,
                 tool,
                 rig: info,

@@ -6,7 +6,7 @@ use crate::course::{Unfinished, cut, expected, folder_of};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::library::{Library, is_named, mistakes_in_files, selected};
-use crate::{ask, inputs, progress, signals};
+use crate::{ask, inputs, progress, signals, sweeps};
 use hil_clock::{SharedClock, SystemClock};
 use hil_record::{
     Capture, ConsoleLogs, InputFile, Journal, Manifest, Objects, Reporter, RunDirectory, RunRecord,
@@ -129,7 +129,7 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
         }
     };
     let wanted = |name: &str| {
-        let left = |unfinished: &Unfinished| unfinished.left.contains(name);
+        let left = |unfinished: &Unfinished| unfinished.has_left(name);
         selected(filters, name) && unfinished.as_ref().is_none_or(left)
     };
     let may_be_wanted = |scenario: &Scenario| {
@@ -155,6 +155,15 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
     }
     if chosen.jobs.is_empty() {
         return Err(super::list::nothing_selected(filters));
+    }
+    let before = unfinished
+        .iter()
+        .flat_map(|unfinished| &unfinished.contents.events);
+    chosen.jobs = sweeps::order(chosen.jobs, &args.sweeps, &command_line(args), before)?;
+    if let Some(unfinished) = &unfinished {
+        chosen
+            .jobs
+            .retain(|job| unfinished.left.contains(&job.variant.name));
     }
     let mut schedule = Schedule {
         retries: args.course.retries,

@@ -91,6 +91,7 @@ impl Tally {
             | EventKind::Course(Course::Shard(_) | Course::Part(_))
             | EventKind::Console { .. }
             | EventKind::Smp(_)
+            | EventKind::TransportFault(_)
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
             | EventKind::Inputs { .. }
@@ -100,6 +101,8 @@ impl Tally {
             | EventKind::Checked(_)
             | EventKind::Done(_)
             | EventKind::Wear(_)
+            | EventKind::SweepPlanned(_)
+            | EventKind::SweepPoint(_)
             | EventKind::Flash(_)
             | EventKind::UploadProgress { .. }
             | EventKind::Retry { .. }

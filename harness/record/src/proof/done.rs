@@ -69,6 +69,13 @@ pub enum Done {
         /// Which.
         slot: String,
     },
+    /// It was stopped; what it prints until its next start is of starts that are undone.
+    Stopped {
+        /// How many lines the application core had printed since the run began.
+        app_line: u64,
+    },
+    /// Its flash is again what it was when it was stopped.
+    PutBack,
 }
 
 /// What started a board.

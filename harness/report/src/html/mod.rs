@@ -23,12 +23,13 @@ use hil_record::{Event, RunRecord};
 use sha2::{Digest, Sha256};
 
 /// One after the other they are the page's script.
-const SCRIPT_PARTS: [&str; 9] = [
+const SCRIPT_PARTS: [&str; 10] = [
     include_str!("assets/dom.js"),
     include_str!("assets/data.js"),
     include_str!("assets/timeline.js"),
     include_str!("assets/upload.js"),
     include_str!("assets/flash.js"),
+    include_str!("assets/sweep.js"),
     include_str!("assets/log.js"),
     include_str!("assets/scenario.js"),
     include_str!("assets/list.js"),

@@ -96,6 +96,16 @@ impl LogLine {
                     ),
                 ),
             ),
+            EventKind::TransportFault(fault) => (
+                Some(fault.board.as_str()),
+                line(
+                    Kind::Link,
+                    format!(
+                        "fault {} of the step over {}: {}: {} (seed {})",
+                        fault.number, fault.over, fault.what, fault.packet, fault.seed
+                    ),
+                ),
+            ),
             EventKind::LinkEnded { board, how, cause } => {
                 let how = match how {
                     LinkEnd::Closed => "closed",
@@ -164,9 +174,21 @@ impl LogLine {
             ),
             EventKind::Course(Course::Resumed(resumed)) => (
                 None,
-                line(Kind::Note, format!("the run went on at {}", resumed.at)),
+                line(
+                    Kind::Note,
+                    format!("the run went on at {}", resumed.resumed),
+                ),
             ),
             EventKind::Note { board, text } => (board.as_deref(), line(Kind::Note, text.clone())),
+            EventKind::SweepPlanned(plan) => (
+                Some(plan.board.as_str()),
+                line(Kind::Note, crate::progress::sweep_in_words(plan)),
+            ),
+            EventKind::SweepPoint(point) => {
+                let came_to = point.problem.as_ref().unwrap_or(&point.came_to);
+                let text = format!("cut {}: {came_to}", point.cut);
+                (Some(point.board.as_str()), line(Kind::Note, text))
+            }
             EventKind::RunStarted(_)
             | EventKind::Inputs { .. }
             | EventKind::RunFinished { .. }

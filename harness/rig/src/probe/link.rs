@@ -14,7 +14,7 @@ use super::qspi::ExternalFlash;
 use super::{Identity, nvmc};
 use crate::core::Core;
 use crate::error::RigError;
-use crate::file::Recover;
+use crate::file::{ChipId, Recover};
 use probe_rs::architecture::arm::memory::ArmMemoryInterface;
 use probe_rs::architecture::arm::{ArmDebugInterface, ArmError, FullyQualifiedApAddress};
 use std::fmt;
@@ -76,6 +76,12 @@ impl Held {
         if !self.armed.contains(&core) {
             self.armed.push(core);
         }
+    }
+
+    /// The core has no trap any more, and stands.
+    pub(super) fn leave(&mut self, core: Core) {
+        self.let_go(core);
+        self.halted.push(core);
     }
 
     /// The core was left to itself.
@@ -140,8 +146,16 @@ impl Link {
                 part,
             });
         }
+        let found = ChipId(u64::from(high) << 32 | u64::from(low));
+        if let Some(expected) = context.config.chip.filter(|expected| *expected != found) {
+            return Err(RigError::OtherChip {
+                board: context.board(),
+                found,
+                expected,
+            });
+        }
         Ok(Identity {
-            device_id: u64::from(high) << 32 | u64::from(low),
+            device_id: found.0,
             revision: (family == network::PART_NRF53).then_some(revision),
             part,
             variant: variant

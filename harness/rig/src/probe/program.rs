@@ -480,13 +480,13 @@ pub(super) fn verify(
 
 /// Bytes that are not what they should be.
 #[derive(Default)]
-struct Differences {
+pub(super) struct Differences {
     first: Option<(Core, u32, u8, u8)>,
     count: usize,
 }
 
 impl Differences {
-    fn note(&mut self, core: Core, address: u32, held: &[u8], wanted: &[u8]) {
+    pub(super) fn note(&mut self, core: Core, address: u32, held: &[u8], wanted: &[u8]) {
         if held == wanted {
             return;
         }
@@ -498,7 +498,7 @@ impl Differences {
         }
     }
 
-    fn into_result(self, context: &Context) -> Result<(), RigError> {
+    pub(super) fn into_result(self, context: &Context) -> Result<(), RigError> {
         match self.first {
             None => Ok(()),
             Some((core, address, found, expected)) => Err(RigError::VerifyFailed {

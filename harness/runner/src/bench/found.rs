@@ -5,6 +5,7 @@ use super::power::{measured, wait_for_debugger};
 use super::{Bench, BenchError, rig_core};
 use crate::cancel::CancelToken;
 use crate::events::Events;
+use crate::faults;
 use crate::link::Link;
 use crate::radio::RadioLink;
 use crate::wear::Wear;
@@ -12,6 +13,7 @@ use hil_clock::SharedClock;
 use hil_record::{BoardIdentity, BoardInfo};
 use hil_rig::{Board, Cuts, Identity, PowerLoss, Rig};
 use hil_scenario::{BoardFeature, Core, Transport};
+use hil_smp::{FaultSwitch, Faulty};
 use std::collections::BTreeSet;
 
 /// A board that has answered, but whose consoles are not read yet.
@@ -119,16 +121,13 @@ impl FoundBoard {
         let info = self.info();
         let app = Console::open(&self.board, Core::App, clock, events)?;
         let net = Console::open(&self.board, Core::Net, clock, events)?;
+        let faults = FaultSwitch::default();
         let link = app.port.as_ref().map(|port| {
-            Link::new(
-                port.transport(),
-                (&info.name, "uart"),
-                clock,
-                cancel,
-                events,
-            )
+            let told = faults::sink(events, &info.name, Transport::Uart);
+            let transport = Faulty::new(port.transport(), clock.clone(), faults.clone(), told);
+            Link::new(transport, (&info.name, "uart"), clock, cancel, events)
         });
-        let radio = RadioLink::of(&self.board, clock, cancel, events);
+        let radio = RadioLink::of(&self.board, clock, cancel, events, &faults);
         let wear = Wear::open(
             self.board.wear(),
             self.identity.device_id,
@@ -144,6 +143,7 @@ impl FoundBoard {
             net,
             link,
             radio,
+            faults,
             drawn: measured(&*self.board.power()),
             outage: None,
             wear,

@@ -6,6 +6,7 @@
 mod console;
 mod found;
 mod power;
+mod stop;
 
 use crate::cancel::CancelToken;
 use crate::console::ConsoleLog;
@@ -20,9 +21,9 @@ use crate::wear::Wear;
 use console::Console;
 use hil_clock::{Instant, SharedClock};
 use hil_record::{Check, CoreName, ErrorKind, EventKind};
-use hil_rig::{Board, FlashImage, PowerSwitch, ProgramOptions, Purpose, Rest, RigError};
+use hil_rig::{Board, FlashImage, PowerLoss, PowerSwitch, ProgramOptions, Purpose, Rest, RigError};
 use hil_scenario::{Button, Core, Transport};
-use hil_smp::TransportError;
+use hil_smp::{FaultSwitch, TransportError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,6 +77,8 @@ pub(crate) struct Bench {
     net: Console,
     link: Option<Link>,
     radio: Option<RadioLink>,
+    /// Breaks what goes over both.
+    pub(crate) faults: FaultSwitch,
     power: Arc<dyn PowerSwitch>,
     /// What flowed when it was last measured with the power on, in amperes.
     drawn: Option<f64>,
@@ -262,6 +265,34 @@ impl Bench {
         Ok((runs, Check::NetworkRuns { forceoff, dhcsr }))
     }
 
+    /// Makes pages of both flashes and of the external flash hold these bytes, with the chip held at its first instruction
+    /// before and after.
+    pub(crate) fn restore(&mut self, image: &FlashImage) -> Checked {
+        self.deaf = false;
+        self.probe_event("restore", &format!("{} bytes", image.len()));
+        let done = self
+            .board
+            .probe()
+            .restore(image)
+            .map_err(|error| trouble(&error))?;
+        self.wear.restored(&done.erased_pages);
+        Ok(())
+    }
+
+    /// Lets the application core go on that is held.
+    pub(crate) fn let_go(&mut self) -> Checked {
+        self.probe_event("run", "");
+        self.board
+            .probe()
+            .run(hil_rig::Core::App)
+            .map_err(|error| trouble(&error))
+    }
+
+    /// Whether its power can be taken away.
+    pub(crate) fn has_power_switch(&self) -> bool {
+        self.power.power_loss() == PowerLoss::Real
+    }
+
     /// Resets the chip and lets it run.
     pub(crate) fn reset(&mut self) -> Checked {
         self.deaf = false;
@@ -333,6 +364,7 @@ fn trouble(error: &RigError) -> Trouble {
         | RigError::VirtualCount { .. }
         | RigError::VirtualExited { .. }
         | RigError::BoardInUse { .. }
+        | RigError::OtherChip { .. }
         | RigError::NoExternalFlash { .. }
         | RigError::ExternalFlashSilent { .. }
         | RigError::ExternalFlashOther { .. } => ErrorKind::Board,

@@ -118,6 +118,15 @@ impl Boards {
                 board.history.pop();
                 return Ok(());
             }
+            Done::PutBack => {
+                let stopped = |event: &history::Event| matches!(event.what, What::Stopped { .. });
+                let kept = board.history.iter().rposition(stopped);
+                board.history.truncate(kept.map_or(0, |index| index + 1));
+                return Ok(());
+            }
+            Done::Stopped { app_line } => What::Stopped {
+                app: Mark::behind(*app_line),
+            },
             Done::Started {
                 by, app_line, held, ..
             } => What::Started {

@@ -51,6 +51,7 @@ pub(super) fn run(context: &mut Context<'_>, step: &ExpectRefusal) -> Checked {
             request: Request::Test,
             over: step.over,
             expect,
+            transport_faults: Vec::new(),
         };
         mark::run(context, &mark)?;
     }

@@ -19,6 +19,7 @@ mod reset;
 mod upload;
 
 use crate::context::Context;
+use crate::sweep;
 use crate::trouble::Checked;
 use hil_scenario::Step;
 
@@ -38,6 +39,7 @@ pub(crate) fn run(context: &mut Context<'_>, step: &Step) -> Checked {
         Step::Reset(step) => reset::run(context, step),
         Step::PowerCycle(step) => power_cycle::run(context, step),
         Step::PowerCut(step) => power_cut::run(context, step),
+        Step::Sweep(step) => sweep::run(context, step),
         Step::ExpectBoot(step) => expect_boot::run(context, step),
         Step::ExpectSlot(step) => expect_slot::run(context, step),
         Step::ExpectPlainText(step) => expect_plain_text::run(context, step),

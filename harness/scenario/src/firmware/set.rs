@@ -360,6 +360,12 @@ fn with_slots(bootloader: Config, layout: &Layout) -> Config {
     let area = |slot| layout.slot(slot).map(|region| region.area());
     let mut bootloader = bootloader;
     if bootloader.images.is_empty()
+        && bootloader.mode == Mode::SingleSlot
+        && let Some(slot) = area(Slot::AppPrimary)
+    {
+        bootloader = bootloader.with_images(vec![ImageSlots::single(slot)]);
+    }
+    if bootloader.images.is_empty()
         && let (Some(primary), Some(secondary)) = (area(Slot::AppPrimary), area(Slot::AppSecondary))
     {
         let mut images = vec![ImageSlots { primary, secondary }];

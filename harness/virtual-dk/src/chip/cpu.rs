@@ -221,6 +221,11 @@ impl Cpu {
         self.demcr & TRCENA != 0 && self.watchpoints.watches_data()
     }
 
+    /// Whether a store to the word at `address` has to be shown to the watchpoints.
+    pub(super) fn may_meet(&self, address: u32) -> bool {
+        self.demcr & TRCENA != 0 && self.watchpoints.may_match(address)
+    }
+
     /// The core makes this access. A watchpoint that it meets halts it behind the access, with halting debug enabled.
     pub(super) fn access(&mut self, access: Access) {
         if self.demcr & TRCENA != 0 && self.watchpoints.access(access) {

@@ -134,6 +134,20 @@ impl Dwt {
             .any(|comparator| comparator.kind() >= kind::ADDRESS)
     }
 
+    /// Whether a store to the word at `address` may match, of whatever value.
+    pub(super) fn may_match(&self, address: u32) -> bool {
+        let access = Access::store(address, 0);
+        (0..COMPARATORS).any(|number| {
+            let kind = self.comparators[number].kind();
+            match kind {
+                kind::ADDRESS..=kind::ADDRESS_READ => self.matches_address(number, access),
+                kind::VALUE..=kind::VALUE_READ => true,
+                // The address is that of the comparator in front of it.
+                _ => false,
+            }
+        })
+    }
+
     pub(super) fn is_register(address: u32) -> bool {
         (BASE..=LAST).contains(&address)
     }
@@ -382,6 +396,20 @@ mod tests {
     }
 
     // DDI 0553, DWT_FUNCTIONn.ACTION: 0 is a trigger only. MATCHED is cleared by reading.
+    #[rstest]
+    #[case::the_word(&[(0, 0x5000), (8, 0x815)], 0x5000, true)]
+    #[case::another_word(&[(0, 0x5000), (8, 0x815)], 0x5004, false)]
+    #[case::a_range(&[(0, 0x5000), (8, 0x815), (0x10, 0x5fff), (0x18, 0x807)], 0x5ffc, true)]
+    #[case::a_value_anywhere(&[(0x30, 7), (0x38, 0x819)], 0x9000, true)]
+    #[case::nothing(&[], 0x5000, false)]
+    fn a_store_that_cannot_match_is_known_beforehand(
+        #[case] registers: &[(u32, u32)],
+        #[case] address: u32,
+        #[case] expected: bool,
+    ) {
+        assert_eq!(dwt(registers).may_match(address), expected);
+    }
+
     #[test]
     fn a_match_without_action_is_noted_and_read_once() {
         let mut dwt = dwt(&[(0x20, 0x10), (0x28, 5 | WORD)]);

@@ -60,13 +60,13 @@ impl CoreHandle {
         let mut pace = Pace::from(board, outside, count, 0);
         for number in 0..count {
             let operation = what(number as usize);
-            if state.chip.is_watched(core) {
+            if state.chip.is_watched(core, operation) {
                 state = self.set_mode(state, NvmcMode::of(operation))?;
                 pace = Pace::from(board, outside, count, number);
             }
             state.chip.set_flash_busy(core, true);
             state.chip.set_under_way(core, Some(operation));
-            if state.chip.is_watched(core) {
+            if state.chip.is_watched(core, operation) {
                 state.chip.store_operation(core, operation);
             }
             state = self.until_end(state, &pace, number)?;
@@ -80,7 +80,7 @@ impl CoreHandle {
                 state = self.resume(state)?;
                 pace = Pace::from(board, outside, count, number + 1);
             }
-            if state.chip.is_watched(core) {
+            if state.chip.is_watched(core, operation) {
                 state = self.set_mode(state, NvmcMode::Read)?;
             }
         }

@@ -168,7 +168,7 @@ impl<'a> Trap<'a> {
     ///
     /// # Errors
     /// Bench trouble; [`RigError::BadRequest`] when the network core is held off.
-    pub fn network_start(&mut self, watch: Watch) -> Result<Trap<'a>, RigError> {
+    pub fn network_start(&mut self, watch: Watch) -> Result<Self, RigError> {
         self.probe.reset_and_halt(Core::Net)?;
         let mut trap = self.probe.trap(Core::Net, watch);
         trap.arm()?;
@@ -244,6 +244,21 @@ impl Reached<'_> {
         // The reset holds the network core off.
         self.holds_network = false;
         self.probe.reset()
+    }
+
+    /// Leaves the board where it stands, without traps, until its power ends or the chip is reset.
+    ///
+    /// # Errors
+    /// Bench trouble; the board may go on then.
+    pub fn leave_halted(mut self) -> Result<(), RigError> {
+        self.holds_network = false;
+        self.traps.drain(..).try_for_each(|trap| {
+            if trap.stands {
+                trap.leave_halted()
+            } else {
+                trap.disarm()
+            }
+        })
     }
 
     /// The board has lost its power, and the traps with it. Speaks to nobody.
