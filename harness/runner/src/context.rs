@@ -226,6 +226,21 @@ impl<'a> Context<'a> {
         }));
     }
 
+    /// How much was seen so far in this step.
+    pub(crate) fn seen(&self) -> usize {
+        self.evidence.len()
+    }
+
+    /// Forgets what was seen since then: what is the same for each of hundreds of points tells nobody anything.
+    pub(crate) fn unsee(&mut self, seen: usize) {
+        self.evidence.truncate(seen);
+    }
+
+    /// Time that does not count for the scenario's limit.
+    pub(crate) fn does_not_count(&mut self, took: Duration) {
+        self.limit = self.limit + took;
+    }
+
     /// What was seen since this was last asked.
     pub(crate) fn take_evidence(&mut self) -> Vec<Evidence> {
         std::mem::take(&mut self.evidence)

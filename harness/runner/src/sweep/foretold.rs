@@ -14,6 +14,9 @@ use hil_scenario::{Class, CutList, CutPoint, Edge, Phase};
 use sha2::{Digest as _, Sha256};
 use std::cmp::Ordering;
 
+/// Operations that a board does, with their numbers among all that the model does.
+type Numbered = Vec<(u32, Operation)>;
+
 /// The start, as the model has it.
 pub(super) struct Foretold<'a> {
     campaign: Campaign<'a>,
@@ -22,7 +25,7 @@ pub(super) struct Foretold<'a> {
     /// What is interrupted first.
     phase: Phase,
     /// Operations that the board does, with their numbers among all that the model does.
-    operations: Vec<(u32, Operation)>,
+    operations: Numbered,
 }
 
 /// The flash after an interruption and the start that follows it.
@@ -245,7 +248,7 @@ impl<'a> Foretold<'a> {
     }
 
     /// The points of a list as the model counts them, each with the operations of the start that it is in.
-    fn starts(&mut self, list: &CutList) -> Checked<Vec<(Cut, Vec<(u32, Operation)>)>> {
+    fn starts(&mut self, list: &CutList) -> Checked<Vec<(Cut, Numbered)>> {
         let mut starts = Vec::new();
         let mut cuts: Vec<Cut> = Vec::new();
         let mut operations = self.operations.clone();
@@ -316,7 +319,7 @@ fn cut_at(point: &CutPoint, phase: Phase, operations: &[(u32, Operation)]) -> Ch
 }
 
 /// Operations on flash that a board has, with their numbers among all.
-fn on_board(operations: &[Operation]) -> Vec<(u32, Operation)> {
+fn on_board(operations: &[Operation]) -> Numbered {
     (0..)
         .zip(operations)
         .filter(|(_, operation)| operation.device != DeviceId::RamFlash)

@@ -246,8 +246,14 @@ impl<'a> Sweeping<'a, '_> {
 
     /// Visits a point, tells what came of it, and makes a failure as short as it can be. What it came to, in words.
     fn visit_and_tell(&mut self, context: &mut Context<'a>, list: &CutList) -> Checked<String> {
+        if context.cancel.is_cancelled() {
+            return Err(Trouble::Cancelled);
+        }
         let began = context.clock.now();
+        let seen = context.seen();
         let visited = self.visit(context, list);
+        // Each start has its own limit; how many there are is for who asked for them.
+        context.does_not_count(context.clock.now().saturating_since(began));
         if matches!(visited, Err(Trouble::Error(..) | Trouble::Cancelled)) {
             return visited.map_err(|trouble| told(&format!("at cut {list}"), trouble));
         }
@@ -267,6 +273,7 @@ impl<'a> Sweeping<'a, '_> {
         }));
         match visited {
             Ok(came_to) => {
+                context.unsee(seen);
                 *self.came_to.entry(came_to.clone()).or_default() += 1;
                 Ok(came_to)
             }

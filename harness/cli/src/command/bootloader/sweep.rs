@@ -11,7 +11,7 @@ use hil_bootloader::sweep::{CutPoint, Sweep};
 use hil_bootloader::{Cut, DeviceId, Operation};
 use hil_clock::{Clock as _, SystemClock};
 use hil_runner::error_chain;
-use hil_scenario::{CutPoint, Phase};
+use hil_scenario::Phase;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -136,7 +136,7 @@ fn name(sweep: &Sweep<'_>, cut: u32) -> String {
     let operation = operations.get(cut as usize).filter(on_board);
     let point = operation
         .zip(u32::try_from(before).ok())
-        .map(|(operation, index)| CutPoint::before(Phase::Boot, index, operation));
+        .map(|(operation, index)| hil_scenario::CutPoint::before(Phase::Boot, index, operation));
     point.map_or_else(String::new, |point| format!(" ({point})"))
 }
 
