@@ -229,28 +229,40 @@ fn no_key_and_no_plain_text_of_an_encrypted_image_is_in_any_file_of_a_run() {
     }
     wanted.add("what was sent", tell_tales(image.payload(), &[]));
 
-    let mut saw_what_was_sent = Vec::new();
+    // The page of a run has no packets of an upload, but the words of each step, and these only packed.
+    let words = b"plain text of encrypted.app is in app.primary only";
+    let page = read(&RunDirectory::at(&left.run).html());
+    assert!(!page.windows(words.len()).any(|window| window == words));
+    wanted.add("the words of a step", tell_tales(words, &[]));
+
+    let mut seen = BTreeSet::new();
     for path in left.files() {
+        let name = path
+            .strip_prefix(&left.run)
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
         let mut found = wanted.found_in(&read(&path));
-        let name = path.strip_prefix(&left.run).unwrap();
-        if found.remove("what was sent") {
-            saw_what_was_sent.push(name.to_string_lossy().into_owned());
+        for public in ["what was sent", "the words of a step"] {
+            if found.remove(public) {
+                let folder = name.split('/').next().unwrap().to_owned();
+                seen.insert((public, folder));
+            }
         }
-        assert!(found.is_empty(), "{found:?} in {}", name.display());
+        assert!(found.is_empty(), "{found:?} in {name}");
     }
-    // The same search finds the cipher text wherever it is: raw, as digits, and packed in the page.
-    for name in ["smp.pcapng", "journal.jsonl", "report.html"] {
+    // The same search finds what is no secret wherever it is: raw, as digits, and packed in the page.
+    for (what, place) in [
+        ("what was sent", "smp.pcapng"),
+        ("what was sent", "journal.jsonl"),
+        ("what was sent", Objects::FOLDER),
+        ("the words of a step", "report.html"),
+    ] {
         assert!(
-            saw_what_was_sent.iter().any(|path| path == name),
-            "the search does not find what was sent in {name}, only in {saw_what_was_sent:?}"
+            seen.contains(&(what, place.to_owned())),
+            "{what} is not found in {place}, only {seen:?}"
         );
     }
-    assert!(
-        saw_what_was_sent
-            .iter()
-            .any(|path| path.starts_with(Objects::FOLDER)),
-        "pages of the slot that it was sent to are kept"
-    );
 }
 
 /// What a PEM file holds; some have lines of text above it.
@@ -354,6 +366,38 @@ fn a_page_that_somebody_exchanged_contradicts_the_verdict() {
     let found = left.replay(&[]);
     assert_eq!(found.code, Some(1), "{}", found.all());
     let expected = "refused: step 4 `expect_slot` of scenario `app-update[uart]`: it passed, but slot app.secondary holds";
+    assert!(found.stdout.contains(expected), "{}", found.all());
+}
+
+#[test]
+fn a_failure_is_made_again_and_cannot_be_made_a_pass() {
+    let desk = Desk::new(1, 20);
+    let ran = desk.run_scenario(
+        "scenario: wrong\nsummary: An update that nobody sent.\nrequirements: [DFU-APP-1]\nsteps:\n  - program: baseline\n  \
+         - expect_boot: { app: baseline }\n  - expect_slot: { slot: app.secondary, holds: update.app }\n",
+    );
+    assert_eq!(ran.code, Some(1), "{}", ran.all());
+    let run = desk.runs().pop().unwrap();
+    let left = Left { desk, run };
+    let honest = left.replay(&[]);
+    assert_eq!(honest.code, Some(0), "{}", honest.all());
+    assert!(
+        honest.stdout.starts_with(" fail wrong ("),
+        "{}",
+        honest.all()
+    );
+    left.forge(|event| {
+        if let EventKind::StepFinished {
+            number, outcome, ..
+        } = &mut event.kind
+            && *number == 3
+        {
+            *outcome = hil_record::Outcome::Pass;
+        }
+    });
+    let found = left.replay(&[]);
+    assert_eq!(found.code, Some(1), "{}", found.all());
+    let expected = "refused: step 3 `expect_slot` of scenario `wrong`: it passed, but slot app.secondary holds nothing";
     assert!(found.stdout.contains(expected), "{}", found.all());
 }
 

@@ -96,6 +96,15 @@ mod tests {
     }
 
     #[test]
+    fn a_content_key_is_found_at_any_word() {
+        let key: Vec<u8> = (100..132).collect();
+        let tell_tales = TellTales::of_key(&key);
+        let mut trailer = vec![0xFF; 96];
+        trailer[36..52].copy_from_slice(&key[16..]);
+        assert_eq!(tell_tales.offsets(&trailer).collect::<Vec<_>>(), [36]);
+    }
+
+    #[test]
     fn padding_is_no_plain_text() {
         let tell_tales = TellTales::new(&payload(), []);
         assert_eq!(

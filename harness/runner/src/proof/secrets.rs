@@ -112,3 +112,70 @@ fn region_of(area: Area) -> Option<Region> {
     }
     Some(Region::of_area(area))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hil_scenario::Core;
+
+    const SLOT: Region = Region {
+        core: Core::App,
+        address: 0x1_0000,
+        size: 0x1_0000,
+    };
+
+    fn page(address: u32) -> Region {
+        Region {
+            address,
+            size: 0x1000,
+            ..SLOT
+        }
+    }
+
+    fn plain() -> Vec<u8> {
+        (0..=255)
+            .cycle()
+            .take(0x1000)
+            .map(|byte: u8| byte ^ 0x5A)
+            .collect()
+    }
+
+    fn secrets(all_known: bool) -> Secrets {
+        let known = all_known.then(|| TellTales::new(&plain(), []));
+        Secrets {
+            tell_tales: known.into_iter().collect(),
+            guarded: vec![SLOT],
+            all_known,
+        }
+    }
+
+    #[test]
+    fn a_page_with_one_block_of_plain_text_is_withheld_anywhere() {
+        let mut bytes = vec![0x11; 0x1000];
+        assert!(!secrets(true).withholds(page(0x1_2000), &bytes, []));
+        bytes[0x800..0x810].copy_from_slice(&plain()[0x20..0x30]);
+        for address in [0x1_2000, 0x8_0000] {
+            assert!(secrets(true).withholds(page(address), &bytes, []));
+        }
+    }
+
+    #[test]
+    fn where_secrets_are_not_known_a_slot_gives_only_what_was_sent() {
+        let sent: Vec<u8> = (0..0x1800_u32).map(|at| (at >> 4) as u8).collect();
+        let mut last = vec![0xFF; 0x1000];
+        last[..0x800].copy_from_slice(&sent[0x1000..]);
+        let withholds = |address, bytes: &[u8]| {
+            secrets(false).withholds(page(address), bytes, [sent.as_slice()])
+        };
+        assert!(!withholds(0x1_0000, &sent[..0x1000]), "a page of the image");
+        assert!(!withholds(0x1_1000, &last), "its end, and blank behind it");
+        assert!(
+            withholds(0x1_1000, &sent[..0x1000]),
+            "in another place it is something else"
+        );
+        last[0xFF0] = 0;
+        assert!(withholds(0x1_1000, &last), "something behind its end");
+        assert!(withholds(0x1_8000, &[0; 0x1000]), "behind the image");
+        assert!(!withholds(0x4_0000, &[0; 0x1000]), "outside the slots");
+    }
+}
