@@ -44,7 +44,7 @@ fn different(forecast: &Forecast<'_>, flash: &SimFlash) -> Mismatch {
 fn upload_start(config: &Config) -> u32 {
     match config.mode {
         Mode::SwapOffset => config.sector_size,
-        Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly => 0,
+        Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly | Mode::SingleSlot => 0,
     }
 }
 

@@ -372,6 +372,10 @@ pub(crate) struct ReplayArgs {
     /// Folder of the run
     #[arg(value_name = "RUN")]
     pub(crate) run: PathBuf,
+    /// Private key (PEM) that images are encrypted for: it is never in the evidence, and without it what a bootloader
+    /// decrypted is compared by its hash only
+    #[arg(long, value_name = "PEM")]
+    pub(crate) decryption_key: Option<PathBuf>,
 }
 
 /// `dfu-hil image …`.

@@ -158,7 +158,7 @@ fn a_mistake_of_the_bootloader_is_found_made_short_and_shown_again_by_its_name()
 #[rstest]
 #[case::behind_the_end("boot.app-write.9999.before", "behind the end")]
 #[case::another_class("boot.net-erase.0.before", "is no net-erase")]
-#[case::another_phase("upload.app-erase.0.before", "not in a start")]
+#[case::another_phase("upload.app-erase.0.before", "is in another phase")]
 fn a_point_that_this_start_does_not_have_is_plan_drift_and_no_pass(
     #[case] cut: &str,
     #[case] says: &str,

@@ -176,6 +176,7 @@ mod tests {
         let tool = Tool {
             name: "dfu-hil".to_owned(),
             version: "0.1.0".to_owned(),
+            commit: None,
         };
         let rig = RigInfo {
             name: "rack".to_owned(),

@@ -8,6 +8,7 @@ use crate::event::{
 use crate::grid::Grid;
 use crate::outcome::{ErrorKind, Outcome, SkipKind, Verdict};
 use crate::run::{ConsoleLine, Ending, RunRecord, ScenarioRecord, StepRecord, Totals};
+use crate::wear::Worn;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How many console lines of a scenario that did not pass are kept.
@@ -33,6 +34,7 @@ struct Folding {
     shard: Option<Shard>,
     resumed: Vec<Resumption>,
     parts: Vec<Part>,
+    worn: Worn,
     scenarios: Vec<Open>,
     /// By board, the lines since its scenario began.
     console: BTreeMap<String, VecDeque<ConsoleLine>>,
@@ -129,20 +131,23 @@ impl Folding {
                     open.retries += 1;
                 }
             }
+            EventKind::Wear(wear) => self.worn.take(wear),
             EventKind::Note { board, text } => self.notes.push(match board {
                 Some(board) => format!("{board}: {text}"),
                 None => text.clone(),
             }),
             EventKind::Smp(_)
+            | EventKind::TransportFault(_)
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
             | EventKind::Button { .. }
             | EventKind::Probe { .. }
-            | EventKind::Wear(_)
             | EventKind::SweepPlanned(_)
             | EventKind::SweepPoint(_)
             | EventKind::Flash(_)
+            | EventKind::Checked(_)
+            | EventKind::Done(_)
             | EventKind::UploadProgress { .. } => {}
         }
     }
@@ -239,7 +244,7 @@ impl Folding {
     fn rig(&self, start: &RunStarted) -> RigInfo {
         let mut rig = start.rig.clone();
         for board in self.resumed.iter().flat_map(|resumed| &resumed.rig.boards) {
-            if !rig.boards.contains(board) {
+            if !rig.boards.iter().any(|known| known.is_same(board)) {
                 rig.boards.push(board.clone());
             }
         }
@@ -282,6 +287,7 @@ impl Folding {
             totals,
             retries: self.retries,
             grids: Grid::all(&scenarios),
+            wear: self.worn.finish(),
             scenarios,
             notes: self.notes,
         }

@@ -187,11 +187,20 @@ pub enum JournalError {
 ///
 /// The file cannot be read, is no journal, or is damaged elsewhere than in its last line.
 pub fn read_journal(path: &Path) -> Result<JournalContents, JournalError> {
-    let path_of = || path.to_owned();
     let bytes = std::fs::read(path).map_err(|source| JournalError::Read {
-        path: path_of(),
+        path: path.to_owned(),
         source,
     })?;
+    parse_journal(path, &bytes)
+}
+
+/// The same from the bytes of a journal; `path` is only told.
+///
+/// # Errors
+///
+/// They are no journal, or are damaged elsewhere than in the last line.
+pub fn parse_journal(path: &Path, bytes: &[u8]) -> Result<JournalContents, JournalError> {
+    let path_of = || path.to_owned();
     // A line that does not end was being written.
     let whole = bytes
         .iter()

@@ -255,7 +255,7 @@ fn boards(parts: &mut [Opened]) -> Vec<BoardInfo> {
                 part.renamed.insert(board.name, name.clone());
                 board.name = name;
             }
-            if !all.contains(&board) {
+            if !all.iter().any(|known| known.is_same(&board)) {
                 all.push(board);
             }
         }
@@ -343,8 +343,11 @@ fn rename(kind: &mut EventKind, names: &BTreeMap<String, String>) {
         EventKind::LinkConnected(link) => &mut link.board,
         EventKind::Flash(snapshot) => &mut snapshot.board,
         EventKind::Wear(wear) => &mut wear.board,
+        EventKind::TransportFault(fault) => &mut fault.board,
         EventKind::SweepPlanned(plan) => &mut plan.board,
         EventKind::SweepPoint(point) => &mut point.board,
+        EventKind::Checked(made) => &mut made.board,
+        EventKind::Done(done) => &mut done.board,
         EventKind::Course(Course::Again(again)) => &mut again.board,
         EventKind::Course(Course::Resumed(resumed)) => {
             for board in &mut resumed.rig.boards {

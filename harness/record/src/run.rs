@@ -11,6 +11,7 @@ use crate::event::{
 use crate::fold::fold;
 use crate::grid::Grid;
 use crate::outcome::{Outcome, Verdict};
+use crate::wear::WearRecord;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,9 @@ pub struct RunRecord {
     /// Updates from every release to every other one, where a scenario tried them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grids: Vec<Grid>,
+    /// How often pages of the boards' flash were erased, by board; none of boards that ran nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wear: Vec<WearRecord>,
     /// What a reader should know besides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

@@ -11,6 +11,7 @@ fn rig() -> RigInfo {
     let board = |name: &str| BoardInfo {
         name: name.to_owned(),
         description: "virtual nRF5340 DK".to_owned(),
+        identity: None,
     };
     RigInfo {
         name: "rack".to_owned(),
@@ -22,6 +23,7 @@ fn tool() -> Tool {
     Tool {
         name: "dfu-hil".to_owned(),
         version: "0.1.0".to_owned(),
+        commit: None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! The one stream of events: everything that happens on any board, in one order.
 
 use hil_clock::{Instant, SharedClock};
-use hil_record::{CoreName, Event, EventKind, Reporter};
+use hil_image::HashAlgorithm;
+use hil_record::{CoreName, Event, EventKind, Objects, Reporter};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,6 +20,7 @@ pub struct ReporterFailure {
 pub(crate) struct Events {
     clock: SharedClock,
     stream: Arc<Mutex<Stream>>,
+    objects: Option<Arc<Objects>>,
 }
 
 struct Stream {
@@ -53,7 +55,37 @@ impl Events {
                 reporters,
                 failures: Vec::new(),
             })),
+            objects: None,
         }
+    }
+
+    /// The same stream with a store beside it for what is too long to be told.
+    #[must_use]
+    pub(crate) fn keeping(mut self, objects: Option<Arc<Objects>>) -> Self {
+        self.objects = objects;
+        self
+    }
+
+    /// Keeps bytes that are no secret in the evidence store; their SHA-256 as hex digits. A store that cannot be written
+    /// is told as a reporter that gave up: the run goes on, and what it leaves is not complete.
+    pub(crate) fn keep(&self, bytes: &[u8]) -> String {
+        if let Some(objects) = &self.objects
+            && let Err(error) = objects.put(bytes)
+        {
+            let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+            let store = "evidence store";
+            if !stream
+                .failures
+                .iter()
+                .any(|failure| failure.reporter == store)
+            {
+                stream.failures.push(ReporterFailure {
+                    reporter: store.to_owned(),
+                    error,
+                });
+            }
+        }
+        sha256(bytes)
     }
 
     /// Puts an event behind all that came before it, and returns when every reporter has it.
@@ -109,6 +141,11 @@ impl Events {
         stream.reporters.clear();
         std::mem::take(&mut stream.failures)
     }
+}
+
+/// SHA-256 as hex digits.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex::encode(HashAlgorithm::Sha256.digest(bytes).as_bytes())
 }
 
 #[cfg(test)]

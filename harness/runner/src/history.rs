@@ -187,7 +187,7 @@ pub(crate) fn forecast<'a>(
                 What::Stopped { app } => Some(app),
                 _ => None,
             });
-        let lines = console.between(*app, stopped.or(next.map(|(_, _, app, _)| *app)));
+        let lines = console.between(*app, stopped.or_else(|| next.map(|(_, _, app, _)| *app)));
         let run = Run::new(
             *by,
             events[*index].at,

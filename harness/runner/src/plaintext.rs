@@ -36,6 +36,13 @@ impl TellTales {
         Self { blocks }
     }
 
+    /// The blocks of a content key, which is as secret as what it opens.
+    pub(crate) fn of_key(key: &[u8]) -> Self {
+        Self {
+            blocks: key.as_chunks::<BLOCK>().0.iter().copied().collect(),
+        }
+    }
+
     /// How many blocks there are to look for.
     pub(crate) fn len(&self) -> usize {
         self.blocks.len()

@@ -10,8 +10,8 @@ use crate::scenario::{self, Condition};
 use crate::schedule::Schedule;
 use hil_clock::{Instant, SharedClock};
 use hil_record::{
-    Again, Course, EventKind, InputFile, Outcome, Reporter, Resumption, RigInfo, RunStarted,
-    SkipKind, Tool, Verdict,
+    Again, Course, EventKind, InputFile, Objects, Outcome, Reporter, Resumption, RigInfo,
+    RunStarted, SkipKind, Tool, Verdict,
 };
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,6 +40,8 @@ pub struct RunRequest {
     pub inputs: Vec<InputFile>,
     /// What runs, in order, each with its firmware.
     pub jobs: Vec<Job>,
+    /// Where evidence goes that is too long for an event: pages of flash, images as they were sent.
+    pub objects: Option<Arc<Objects>>,
     /// In which order, how often and how long.
     pub schedule: Schedule,
     /// Who listens.
@@ -98,6 +100,7 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
         firmware,
         inputs,
         jobs,
+        objects,
         schedule,
         reporters,
         clock,
@@ -109,7 +112,8 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
     };
     let events = match schedule.resumed {
         Some(resumed) => {
-            let events = Events::behind(clock.clone(), reporters, resumed.events, resumed.at_ms);
+            let events = Events::behind(clock.clone(), reporters, resumed.events, resumed.at_ms)
+                .keeping(objects);
             events.emit(EventKind::Course(Course::Resumed(Resumption {
                 resumed: started,
                 at_ms: resumed.at_ms,
@@ -120,7 +124,7 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
             events
         }
         None => {
-            let events = Events::new(clock.clone(), reporters);
+            let events = Events::new(clock.clone(), reporters).keeping(objects);
             events.emit(EventKind::RunStarted(RunStarted {
                 run,
                 started,

@@ -165,6 +165,7 @@ impl<'a> Sequence<'a> {
             return;
         }
         self.number = info.number;
+        context.step = info.number;
         self.started(info);
         let result = if context.cancel.is_cancelled() {
             Err(Trouble::Cancelled)

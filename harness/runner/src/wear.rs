@@ -143,6 +143,7 @@ impl Wear {
             erases: scenario.values().sum(),
             pages: runs(&scenario),
             most: most(&self.total),
+            budget: self.budget,
         }));
         let Some(path) = &self.ledger else {
             return;

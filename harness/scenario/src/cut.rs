@@ -4,6 +4,7 @@
 //! boot, which erases a page of the application core's flash. Several points in a row are joined by `+`: the second is in
 //! the boot that follows the first interruption, and so on. Names have no character that a shell minds.
 
+use hil_bootloader::{DeviceId, Operation, OperationKind};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
@@ -102,6 +103,37 @@ impl Class {
             Self::Line => Method::ConsoleLine,
             Self::Percent | Self::Frame => Method::UploadProgress,
             Self::Time => Method::Time,
+        }
+    }
+}
+
+impl Class {
+    /// The class of an operation of a bootloader model. What is simulated in RAM counts as the application core's, whose RAM it
+    /// is.
+    #[must_use]
+    pub const fn of(operation: &Operation) -> Self {
+        let memory = match operation.device {
+            DeviceId::AppFlash | DeviceId::RamFlash => Memory::App,
+            DeviceId::NetFlash => Memory::Net,
+            DeviceId::External => Memory::External,
+        };
+        let work = match operation.kind {
+            OperationKind::Write => Work::Write,
+            OperationKind::Erase => Work::Erase,
+        };
+        Self::Operation(memory, work)
+    }
+}
+
+impl CutPoint {
+    /// The point before an operation, which is number `index` of its phase.
+    #[must_use]
+    pub const fn before(phase: Phase, index: u32, operation: &Operation) -> Self {
+        Self {
+            phase,
+            class: Class::of(operation),
+            index,
+            edge: Edge::Before,
         }
     }
 }
@@ -370,6 +402,30 @@ mod tests {
     ) {
         let error = text.parse::<CutList>().unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
+    }
+
+    #[rstest]
+    #[case::page(DeviceId::NetFlash, OperationKind::Erase, "boot.net-erase.7.before")]
+    #[case::words(DeviceId::AppFlash, OperationKind::Write, "boot.app-write.7.before")]
+    #[case::external(
+        DeviceId::External,
+        OperationKind::Write,
+        "boot.external-write.7.before"
+    )]
+    fn a_point_before_an_operation_is_named_after_it(
+        #[case] device: DeviceId,
+        #[case] kind: OperationKind,
+        #[case] name: &str,
+    ) {
+        let operation = Operation {
+            kind,
+            device,
+            offset: 0x8000,
+            length: 0x800,
+            torn: false,
+        };
+        let point = CutPoint::before(Phase::Boot, 7, &operation);
+        assert_eq!(point.to_string(), name);
     }
 
     #[test]

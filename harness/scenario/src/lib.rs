@@ -9,6 +9,7 @@ mod check;
 mod cut;
 mod document;
 mod expect;
+mod fault;
 mod firmware;
 mod library;
 mod locate;
@@ -37,6 +38,7 @@ pub use expect::{
     BootState, ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet, ExpectPlainText, ExpectSlot,
     ImageEntry, ImageFlags, Presence, SlotContents,
 };
+pub use fault::{FaultKind, FaultPlace, FaultWay, FaultWhen, TransportFault};
 pub use firmware::{
     FirmwareFile, FirmwareSet, KeyFiles, Layout, Memory, ProgramFile, Region, Release,
     ReleaseImage, UnknownRole,
@@ -55,7 +57,7 @@ pub use source::{FileError, Place};
 pub use step::{
     Answer, CutAt, Erase, EraseAnswer, Mark, MarkAnswer, PowerCut, Request, Step, Upload, UploadCut,
 };
-pub use sweep::{Bursts, Strategy, Sweep};
+pub use sweep::{Asked, Bursts, Strategy, Sweep};
 pub use units::Percent;
 pub use variant::{PlannedStep, Variant};
 pub use words::{Core, ImageRef, Slot, Stored, Transport};

@@ -1,6 +1,7 @@
 //! What every step can be asked: its name, what it does in words, what it needs.
 
 use crate::expect::{BootState, ExpectBoot, ExpectNet, ImageEntry, Presence, SlotContents};
+use crate::fault::TransportFault;
 use crate::needs::BoardFeature;
 use crate::refusal::{ExpectRefusal, Refusal};
 use crate::reset::{Button, ResetBy};
@@ -99,6 +100,29 @@ impl Step {
         }
     }
 
+    /// Whether it is about an update that waits in a slot of its own.
+    #[must_use]
+    pub fn needs_secondary(&self) -> bool {
+        let waits = |slot: Slot| matches!(slot, Slot::AppSecondary | Slot::NetSecondary);
+        match self {
+            Self::Upload(step) => !step.recovery,
+            Self::Mark(_) | Self::ExpectRefusal(_) | Self::ExpectUpdate(_) => true,
+            Self::Erase(step) => waits(step.slot),
+            Self::ExpectSlot(step) => waits(step.slot),
+            Self::ExpectImageState(step) => waits(step.slot),
+            Self::Program(_)
+            | Self::Reset(_)
+            | Self::PowerCycle(_)
+            | Self::PowerCut(_)
+            | Self::Sweep(_)
+            | Self::ExpectBoot(_)
+            | Self::ExpectPlainText(_)
+            | Self::ExpectConsole(_)
+            | Self::ExpectNet(_)
+            | Self::ExpectRadio(_) => false,
+        }
+    }
+
     /// The link that it names.
     #[must_use]
     pub const fn over(&self) -> Option<Transport> {
@@ -123,12 +147,45 @@ impl Step {
         }
     }
 
+    /// What goes wrong on its link.
+    #[must_use]
+    pub fn transport_faults(&self) -> &[TransportFault] {
+        match self {
+            Self::Upload(step) => &step.transport_faults,
+            Self::Mark(step) => &step.transport_faults,
+            Self::Reset(step) => &step.transport_faults,
+            Self::Program(_)
+            | Self::Erase(_)
+            | Self::PowerCycle(_)
+            | Self::PowerCut(_)
+            | Self::Sweep(_)
+            | Self::ExpectBoot(_)
+            | Self::ExpectSlot(_)
+            | Self::ExpectPlainText(_)
+            | Self::ExpectImageState(_)
+            | Self::ExpectConsole(_)
+            | Self::ExpectNet(_)
+            | Self::ExpectRadio(_)
+            | Self::ExpectRefusal(_)
+            | Self::ExpectUpdate(_) => &[],
+        }
+    }
+
     /// The images that it names, each with the key that names it (empty where the step itself does).
     pub(crate) fn images(&self) -> Vec<(&'static str, ImageRef)> {
         let app = |release: &str| ImageRef::new(release, Core::App);
         let net = |release: &str| ImageRef::new(release, Core::Net);
         match self {
-            Self::Upload(step) => vec![("image", step.image.clone())],
+            Self::Upload(step) => {
+                let announced = step
+                    .announces
+                    .iter()
+                    .map(|image| ("announces", image.clone()));
+                [("image", step.image.clone())]
+                    .into_iter()
+                    .chain(announced)
+                    .collect()
+            }
             Self::Mark(step) => vec![("image", step.image.clone())],
             Self::ExpectRefusal(step) => vec![("image", step.image.clone())],
             Self::ExpectUpdate(step) => vec![("image", step.image.clone())],
@@ -138,8 +195,12 @@ impl Step {
                 app.into_iter().chain(net).collect()
             }
             Self::Sweep(step) => {
-                let boots = step.boots.iter();
-                boots.map(|release| ("boots", app(release))).collect()
+                let boots = step.boots.iter().map(|release| ("boots", app(release)));
+                let during = step
+                    .mark()
+                    .into_iter()
+                    .map(|mark| ("during", mark.image.clone()));
+                boots.chain(during).collect()
             }
             Self::ExpectSlot(step) => match &step.contents {
                 SlotContents::Holds { image, .. } => vec![("holds", image.clone())],
@@ -230,6 +291,7 @@ impl fmt::Display for Step {
                     ResetBy::Pin => "reset with the pin",
                 })?;
                 holding(f, step.holding)?;
+                faults(f, &step.transport_faults)?;
                 refused(f, step.expect)
             }
             Self::PowerCycle(step) => {
@@ -360,6 +422,9 @@ fn upload(f: &mut fmt::Formatter<'_>, step: &Upload) -> fmt::Result {
     if step.recovery {
         f.write_str(" through serial recovery")?;
     }
+    if let Some(other) = &step.announces {
+        write!(f, " announced as {other}")?;
+    }
     if let Some(start) = step.starts_at {
         write!(f, " {start}")?;
     }
@@ -372,6 +437,9 @@ fn upload(f: &mut fmt::Formatter<'_>, step: &Upload) -> fmt::Result {
     if let Some(after) = step.gives_up_after {
         write!(f, ", give up after {}", humantime::format_duration(after))?;
     }
+    if let Some(after) = step.asks_again_after {
+        write!(f, ", ask again after {}", humantime::format_duration(after))?;
+    }
     if let Some(second) = &step.second_central {
         let how = match second.expect {
             Answer::Accepted => "gets in",
@@ -379,6 +447,7 @@ fn upload(f: &mut fmt::Formatter<'_>, step: &Upload) -> fmt::Result {
         };
         write!(f, ", a second central {how} at {}", second.at)?;
     }
+    faults(f, &step.transport_faults)?;
     refused(f, step.expect)
 }
 
@@ -387,10 +456,19 @@ fn mark(f: &mut fmt::Formatter<'_>, step: &Mark) -> fmt::Result {
         Request::Test => write!(f, "mark {} for a test", step.image)?,
         Request::Confirmed => write!(f, "confirm {}", step.image)?,
     }
+    faults(f, &step.transport_faults)?;
     match step.expect {
         MarkAnswer::Honest(answer) => refused(f, answer),
         MarkAnswer::Ignored => f.write_str(", which is taken and ignored"),
     }
+}
+
+fn faults(f: &mut fmt::Formatter<'_>, faults: &[TransportFault]) -> fmt::Result {
+    for (number, fault) in faults.iter().enumerate() {
+        let before = if number == 0 { ", while links" } else { " and" };
+        write!(f, "{before} {fault}")?;
+    }
+    Ok(())
 }
 
 fn refused(f: &mut fmt::Formatter<'_>, expected: Answer) -> fmt::Result {

@@ -3,6 +3,7 @@
 //! The step stands where a scenario would reset the board. It says which points are visited and what must be so after each;
 //! where they are in the flash of this firmware is found when it runs.
 
+use crate::step::Mark;
 use crate::units;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Unexpected, Visitor};
@@ -21,6 +22,8 @@ pub struct Sweep {
     /// The releases of which the application may run after an interruption and the start that follows it.
     #[serde(deserialize_with = "releases")]
     pub boots: Vec<String>,
+    /// What the application is asked for after the start, when that is what is interrupted and not the start itself.
+    pub during: Option<Asked>,
     /// So many points in the start that follows an interruption, which is then interrupted too.
     #[serde(default)]
     pub in_recovery: u32,
@@ -35,6 +38,22 @@ pub struct Sweep {
     /// How long one start may take.
     #[serde(default = "units::boot_within", deserialize_with = "units::duration")]
     pub within: Duration,
+}
+
+/// What an application is asked for.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Asked {
+    /// A test of an image, or that it be kept.
+    Mark(Mark),
+}
+
+impl Sweep {
+    /// The mark that is interrupted, when it is one.
+    #[must_use]
+    pub fn mark(&self) -> Option<&Mark> {
+        self.during.as_ref().map(|Asked::Mark(mark)| mark)
+    }
 }
 
 /// Which points of a sweep are visited.
@@ -150,7 +169,10 @@ impl<'de> Deserialize<'de> for Strategy {
 impl fmt::Display for Sweep {
     /// In words, for progress lines and reports.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("interrupt the next start ")?;
+        match self.mark() {
+            None => f.write_str("interrupt the next start ")?,
+            Some(mark) => write!(f, "interrupt the request for {} ", mark.image)?,
+        }
         match self.cuts {
             Strategy::Every => f.write_str("at every flash operation")?,
             Strategy::Sample(count) => write!(f, "at {count} of its flash operations")?,

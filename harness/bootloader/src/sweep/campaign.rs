@@ -40,6 +40,22 @@ impl<'a> Campaign<'a> {
         })
     }
 
+    /// The same for what an application does after a boot that nobody cuts.
+    ///
+    /// # Errors
+    /// As [`Sweep::plan_request`].
+    pub fn plan_request(
+        config: &'a Config,
+        keys: Keys,
+        flash: &SimFlash,
+        request: &Action,
+    ) -> Result<Self, PredictError> {
+        Ok(Self {
+            first: Sweep::plan_request(config, keys.clone(), flash, request)?,
+            board: Board::new(config, keys, SimFlash::new()),
+        })
+    }
+
     /// The boot that nobody cuts, and where it can be.
     #[must_use]
     pub fn first(&self) -> &Sweep<'a> {

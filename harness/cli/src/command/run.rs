@@ -9,8 +9,8 @@ use crate::library::{Library, is_named, mistakes_in_files, selected};
 use crate::{ask, inputs, progress, signals, sweeps};
 use hil_clock::{SharedClock, SystemClock};
 use hil_record::{
-    ConsoleLogs, InputFile, Journal, Manifest, Reporter, RunDirectory, RunRecord, Tool, Verdict,
-    read_journal,
+    Capture, ConsoleLogs, InputFile, Journal, Manifest, Objects, Reporter, RunDirectory, RunRecord,
+    Tool, Verdict, read_journal,
 };
 use hil_report::SummaryContext;
 use hil_rig::{Rig, RigFile, RigOptions, VirtualLauncher};
@@ -31,6 +31,10 @@ struct Meant {
     rig: RigFile,
     firmware: Vec<Arc<Firmware>>,
     inputs: Vec<InputFile>,
+    /// The bytes of those that the verdicts can be made from again.
+    kept: Vec<Vec<u8>>,
+    /// Where demo firmware was written that the run is made with.
+    _made: tempfile::TempDir,
     folder: RunFolder,
     schedule: Schedule,
     /// The run that goes on.
@@ -49,6 +53,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     let rig_name = rig.name().to_owned();
     let boards = FoundBoard::all(rig).map_err(|error| bench_error(&error))?;
     let folder = meant.folder.keep();
+    let objects = Arc::new(Objects::of_run(folder.path()));
+    inputs::keep(&meant.kept, &objects)
+        .map_err(|error| CliError::usage(format_args!("the evidence cannot be kept: {error}")))?;
     let started: Timestamp = clock.wall().try_into().map_err(|_| {
         CliError::bench("the clock shows no date that a report can carry")
             .with_help(Some("set the date of this machine"))
@@ -66,6 +73,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     let reporters: Vec<Box<dyn Reporter>> = vec![
         Box::new(journal),
         Box::new(ConsoleLogs::new(folder.clone())),
+        Box::new(Capture::new(&folder)),
         progress::reporter(),
     ];
     let ran = hil_runner::run(RunRequest {
@@ -74,12 +82,14 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
         tool: Tool {
             name: env!("CARGO_BIN_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: option_env!("DFU_HIL_COMMIT").map(str::to_owned),
         },
         rig: rig_name,
         boards,
         firmware: meant.firmware,
         inputs: meant.inputs,
         jobs: meant.jobs,
+        objects: Some(objects),
         schedule,
         reporters,
         clock,
@@ -129,10 +139,14 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
     if !library.scenarios.iter().any(may_be_wanted) {
         return Err(super::list::nothing_selected(filters));
     }
-    let mut sets = bench_files::sets(
-        &args.bench.firmware,
-        &folder.directory.path().join("firmware"),
-    )?;
+    // Its private keys have no place in the folder of the run; the files that are programmed and sent are in the
+    // evidence store.
+    let made = tempfile::tempdir().map_err(|error| {
+        CliError::usage(format_args!(
+            "no folder can be made for the demo firmware: {error}"
+        ))
+    })?;
+    let mut sets = bench_files::sets(&args.bench.firmware, made.path())?;
     let mut chosen = choose(&library.scenarios, &mut sets, wanted, |scenario| {
         is_named(&args.selection, scenario)
     })?;
@@ -175,7 +189,7 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
         .scenarios
         .iter()
         .filter(|scenario| files.contains(scenario.path().display().to_string().as_str()));
-    let inputs = inputs::of(ran, args.bench.rig.as_deref(), &firmware)?;
+    let (inputs, kept) = inputs::of(ran, args.bench.rig.as_deref(), &firmware)?;
     if let Some(unfinished) = &unfinished {
         unfinished.same(&inputs, &names(&chosen.jobs).collect::<Vec<_>>())?;
     }
@@ -184,6 +198,8 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
         jobs: chosen.jobs,
         rig,
         inputs,
+        kept,
+        _made: made,
         folder,
         schedule,
         unfinished,

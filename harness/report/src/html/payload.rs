@@ -5,7 +5,9 @@ use super::pack::pack;
 use crate::display::visible;
 use crate::story::{Kind, Log, Point, Stories, Story, Sweep};
 use crate::text::attempt;
-use hil_record::{CoreName, Evidence, FlashSnapshot, RunRecord, ScenarioRecord, StepRecord};
+use hil_record::{
+    BoardWear, CoreName, Evidence, FlashSnapshot, RunRecord, ScenarioRecord, StepRecord,
+};
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -75,6 +77,9 @@ struct Details<'a> {
     sweeps: Vec<SweepData<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     flash: Option<FlashSnapshot>,
+    /// Runs of pages that were erased: `[address, bytes, how often each]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    worn: Vec<[u64; 3]>,
     log: LogData<'a>,
 }
 
@@ -198,6 +203,7 @@ fn details<'a>(scenario: &'a ScenarioRecord, story: &'a Story) -> Details<'a> {
             .collect(),
         sweeps: story.sweeps.iter().map(sweep).collect(),
         flash: story.flash.as_ref().map(flash),
+        worn: story.wear.iter().flat_map(worn).collect(),
         log: log(&story.log),
     }
 }
@@ -226,6 +232,13 @@ fn evidence(evidence: &Evidence) -> [Cow<'_, str>; 3] {
             .as_deref()
             .map_or(Cow::Borrowed(""), visible),
     ]
+}
+
+fn worn(wear: &BoardWear) -> impl Iterator<Item = [u64; 3]> {
+    wear.pages.iter().map(|run| {
+        let size = u64::from(run.pages) * u64::from(run.page_size());
+        [run.address.into(), size, run.erases]
+    })
 }
 
 fn sweep(sweep: &Sweep) -> SweepData<'_> {

@@ -149,6 +149,11 @@ impl<'a> Building<'a> {
                     story.flash = Some(snapshot.clone());
                 }
             }
+            EventKind::Wear(wear) => {
+                if let Some(story) = self.story_on(&wear.board) {
+                    story.wear = Some(wear.clone());
+                }
+            }
             other => self.line(at, other),
         }
     }

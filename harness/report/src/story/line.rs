@@ -96,6 +96,16 @@ impl LogLine {
                     ),
                 ),
             ),
+            EventKind::TransportFault(fault) => (
+                Some(fault.board.as_str()),
+                line(
+                    Kind::Link,
+                    format!(
+                        "fault {} of the step over {}: {}: {} (seed {})",
+                        fault.number, fault.over, fault.what, fault.packet, fault.seed
+                    ),
+                ),
+            ),
             EventKind::LinkEnded { board, how, cause } => {
                 let how = match how {
                     LinkEnd::Closed => "closed",
@@ -187,6 +197,8 @@ impl LogLine {
             | EventKind::ScenarioFinished { .. }
             | EventKind::StepStarted { .. }
             | EventKind::StepFinished { .. }
+            | EventKind::Checked(_)
+            | EventKind::Done(_)
             | EventKind::Wear(_)
             | EventKind::Flash(_)
             | EventKind::UploadProgress { .. } => return None,

@@ -11,7 +11,7 @@ pub(crate) use build::stories;
 pub(crate) use heat::{Point, Sweep};
 pub(crate) use line::{Kind, LogLine};
 
-use hil_record::FlashSnapshot;
+use hil_record::{BoardWear, FlashSnapshot};
 
 /// What happened while one scenario ran.
 #[derive(Debug, Default)]
@@ -20,6 +20,7 @@ pub(crate) struct Story {
     pub(crate) uploads: Vec<Upload>,
     pub(crate) sweeps: Vec<Sweep>,
     pub(crate) flash: Option<FlashSnapshot>,
+    pub(crate) wear: Option<BoardWear>,
 }
 
 /// Lines in their order, at most so many: the first ones go when there are more.

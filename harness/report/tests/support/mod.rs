@@ -109,6 +109,7 @@ pub(crate) fn tried_again() -> Vec<Event> {
     let board = |name: &str| BoardInfo {
         name: name.to_owned(),
         description: "virtual nRF5340 DK".to_owned(),
+        identity: None,
     };
     let mut kinds = vec![EventKind::RunStarted(RunStarted {
         run: "20260802T101530Z-01".to_owned(),
@@ -116,6 +117,7 @@ pub(crate) fn tried_again() -> Vec<Event> {
         tool: Tool {
             name: "dfu-hil".to_owned(),
             version: "0.1.0".to_owned(),
+            commit: None,
         },
         rig: RigInfo {
             name: "rack".to_owned(),

@@ -9,7 +9,7 @@ mod operation;
 pub use operation::Operation;
 
 use crate::core::{Core, memory_name};
-use crate::file::RigFileError;
+use crate::file::{ChipId, RigFileError};
 use crate::image::ImageError;
 use crate::lease::Holder;
 use std::path::PathBuf;
@@ -238,6 +238,18 @@ pub enum RigError {
         board: String,
         /// FICR.INFO.PART.
         part: u32,
+    },
+    /// It is another board.
+    #[error(
+        "board `{board}` has the chip {found}, its rig file says {expected}: it is another board"
+    )]
+    OtherChip {
+        /// The board.
+        board: String,
+        /// FICR.INFO.DEVICEID.
+        found: ChipId,
+        /// What the rig file says.
+        expected: ChipId,
     },
     /// Flash holds something else than was programmed.
     #[error(

@@ -7,12 +7,14 @@ use super::bus::{Ahb, wait_for};
 use super::context::Context;
 use super::cortex::{AfterReset, DHCSR, DHCSR_S_HALT, halt, let_go, reset};
 use super::external;
-use super::network::{Release, hold_network_core, is_network_core_held, release_network_core};
+use super::network::{
+    self, Release, hold_network_core, is_network_core_held, release_network_core,
+};
 use super::qspi::ExternalFlash;
 use super::{Identity, nvmc};
 use crate::core::Core;
 use crate::error::RigError;
-use crate::file::Recover;
+use crate::file::{ChipId, Recover};
 use probe_rs::architecture::arm::memory::ArmMemoryInterface;
 use probe_rs::architecture::arm::{ArmDebugInterface, ArmError, FullyQualifiedApAddress};
 use std::fmt;
@@ -121,10 +123,17 @@ impl Link {
     }
 
     pub(super) fn identity(&mut self, context: &Context) -> Result<Identity, RigError> {
-        let [low, high, part, variant] = self.with(context, |interface| {
+        let [low, high, part, variant, family, revision] = self.with(context, |interface| {
             with_memory(context, interface, Core::App, |memory| {
-                let mut words = [0u32; 4];
-                let addresses = [FICR_DEVICE_ID, FICR_DEVICE_ID + 4, FICR_PART, FICR_VARIANT];
+                let mut words = [0u32; 6];
+                let addresses = [
+                    FICR_DEVICE_ID,
+                    FICR_DEVICE_ID + 4,
+                    FICR_PART,
+                    FICR_VARIANT,
+                    network::FICR_PART,
+                    network::FICR_PART_VARIANT,
+                ];
                 for (word, address) in words.iter_mut().zip(addresses) {
                     *word = memory.read_word_32(u64::from(address))?;
                 }
@@ -137,8 +146,17 @@ impl Link {
                 part,
             });
         }
+        let found = ChipId(u64::from(high) << 32 | u64::from(low));
+        if let Some(expected) = context.config.chip.filter(|expected| *expected != found) {
+            return Err(RigError::OtherChip {
+                board: context.board(),
+                found,
+                expected,
+            });
+        }
         Ok(Identity {
-            device_id: u64::from(high) << 32 | u64::from(low),
+            device_id: found.0,
+            revision: (family == network::PART_NRF53).then_some(revision),
             part,
             variant: variant
                 .to_be_bytes()

@@ -113,6 +113,17 @@ fn configured(
     done.and(restored)
 }
 
+/// What the controller is set to.
+pub(super) fn mode(bus: &mut dyn Bus, core: Core) -> Result<u32, ArmError> {
+    bus.read(core.nvmc() + CONFIG)
+}
+
+/// Sets the controller as firmware had it.
+pub(super) fn set_mode(bus: &mut dyn Bus, core: Core, mode: u32) -> Result<(), ArmError> {
+    bus.write(core.nvmc() + CONFIG, mode)?;
+    bus.flush()
+}
+
 /// Waits until the controller has ended what firmware has begun. The core stands.
 pub(super) fn wait_until_ready(bus: &mut dyn Bus, core: Core) -> Result<(), ArmError> {
     wait_ready(bus, core, ERASE_WITHIN, || {

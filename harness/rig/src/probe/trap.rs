@@ -150,7 +150,7 @@ impl Trap<'_> {
     /// The next halt: the core goes on if it stands, and is waited for.
     ///
     /// # Errors
-    /// Bench trouble: above all [`RigError::Access`] when the chip loses its power meanwhile, and
+    /// Bench trouble: above all [`RigError::Access`] or [`RigError::Attach`] when the chip loses its power meanwhile, and
     /// [`RigError::TrapDisturbed`] when something else than a watchpoint has halted it.
     pub fn next(&mut self, within: Duration) -> Result<Caught, RigError> {
         self.nth(self.number + 1, within)
@@ -209,7 +209,7 @@ impl Trap<'_> {
         self.resets += resets;
         self.stands = matches!(outcome, Outcome::Stands(_));
         Ok(match outcome {
-            Outcome::Stands(place) => Some(Caught::Halted(self.halted(place))),
+            Outcome::Stands(place) => Some(Caught::Halted(self.halted(&place))),
             Outcome::Missed(state) => {
                 Some(self.missed(clock.now().saturating_since(started), state))
             }
@@ -226,7 +226,7 @@ impl Trap<'_> {
         })
     }
 
-    fn halted(&self, place: Place) -> Halted {
+    fn halted(&self, place: &Place) -> Halted {
         let memory = match (&self.watch, self.core) {
             (Watch::ExternalTasks, _) => Memory::External,
             (_, Core::App) => Memory::App,

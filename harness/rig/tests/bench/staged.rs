@@ -37,20 +37,32 @@ impl Staged {
         Self::with(variant, VirtualDkOptions::default())
     }
 
+    /// A board whose flash takes its time.
+    pub(crate) fn at_pace_of_silicon(variant: Variant) -> Self {
+        let options = VirtualDkOptions::default();
+        Self::of(
+            variant,
+            "update/app_update.bin",
+            Speed::Factor(1.0),
+            options,
+        )
+    }
+
     /// With the update of the network core instead of the application's.
     pub(crate) fn for_network_core(variant: Variant) -> Self {
         Self::of(
             variant,
             "update/net_core_app_update.bin",
+            Speed::Instant,
             VirtualDkOptions::default(),
         )
     }
 
     pub(crate) fn with(variant: Variant, options: VirtualDkOptions) -> Self {
-        Self::of(variant, "update/app_update.bin", options)
+        Self::of(variant, "update/app_update.bin", Speed::Instant, options)
     }
 
-    fn of(variant: Variant, update: &str, options: VirtualDkOptions) -> Self {
+    fn of(variant: Variant, update: &str, speed: Speed, options: VirtualDkOptions) -> Self {
         let set = DemoSet::generate(variant);
         let folder = tempfile::tempdir().unwrap();
         set.write(folder.path()).unwrap();
@@ -98,10 +110,7 @@ impl Staged {
                 }
             }
         }
-        let options = VirtualDkOptions {
-            speed: Speed::Instant,
-            ..options
-        };
+        let options = VirtualDkOptions { speed, ..options };
         let dk = VirtualDk::start(options, Arc::new(StockFirmware)).unwrap();
         Self {
             dk,
@@ -127,7 +136,7 @@ impl Staged {
             external: match secondary.device {
                 DeviceId::External => {
                     let start = 0x1000_0000 + secondary.offset;
-                    vec![start..start + secondary.size]
+                    std::iter::once(start..start + secondary.size).collect()
                 }
                 _ => Vec::new(),
             },

@@ -1,8 +1,12 @@
 //! Stopping a board at a flash operation, through the watchpoints of the core that does it.
 
 use super::{Bench, trouble};
-use crate::trouble::Checked;
+use crate::link::{Link, Reply};
+use crate::radio::RadioLink;
+use crate::trouble::{Checked, Trouble};
+use hil_record::{ErrorKind, FailKind};
 use hil_rig::{Caught, Core, Missed, RigError, Route, Watch};
+use hil_scenario::Transport;
 use std::time::Duration;
 
 impl Bench {
@@ -44,6 +48,46 @@ impl Bench {
             .leave_halted()
             .map(Ok)
             .map_err(|error| trouble(&error))
+    }
+
+    /// Has an application that runs do something, and returns when the application core stands at the end of the route. What
+    /// it does instead, when it does not come there in time.
+    pub(crate) fn ask_and_stop(
+        &mut self,
+        route: &Route,
+        within: Duration,
+        over: Transport,
+        ask: impl FnOnce(&mut Link) -> Checked<Reply<()>>,
+    ) -> Checked<Result<(), Missed>> {
+        self.probe_event("stop", &in_words(route));
+        let (watch, number) = match route {
+            // Before whatever it does first.
+            Route::Start => (Watch::Modes, 1),
+            Route::Halt { watch, number, .. } => (watch.clone(), *number),
+        };
+        // Not by its own method: the probe is in use meanwhile.
+        let link = match over {
+            Transport::Uart => self.link.as_mut(),
+            Transport::Ble => self.radio.as_mut().map(RadioLink::link),
+        };
+        let link = link.ok_or_else(|| {
+            Trouble::error(
+                ErrorKind::Port,
+                format_args!("board `{}` has no SMP over {over}", self.name),
+            )
+        })?;
+        let mut trap = self.board.probe().trap(Core::App, watch);
+        trap.arm().map_err(|error| trouble(&error))?;
+        if let Reply::Refused(refused) = ask(link)? {
+            return Err(Trouble::fail(
+                FailKind::Refused,
+                format_args!("the board refused the request that is to be interrupted: {refused}"),
+            ));
+        }
+        match trap.nth(number, within).map_err(|error| trouble(&error))? {
+            Caught::Halted(_) => trap.leave_halted().map(Ok).map_err(|error| trouble(&error)),
+            Caught::Missed(missed) => Ok(Err(missed)),
+        }
     }
 
     /// Lets the board start, which is held at its first instruction, and counts how often a page of the application core's flash

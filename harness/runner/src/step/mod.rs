@@ -23,8 +23,11 @@ use crate::sweep;
 use crate::trouble::Checked;
 use hil_scenario::Step;
 
+pub(crate) use expect_boot::runs_in_state;
+pub(crate) use expect_image_state::judge as judge_image_list;
 pub(crate) use expect_image_state::numbers as slot_numbers;
 pub(crate) use expect_net::alive as expect_net_alive;
+pub(crate) use expect_refusal::judge_left;
 
 /// Carries a step out. What it saw is in the context's evidence, also when it ends early.
 pub(crate) fn run(context: &mut Context<'_>, step: &Step) -> Checked {

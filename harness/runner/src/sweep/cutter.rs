@@ -10,7 +10,7 @@ use super::trap::ByTrap;
 use crate::context::Context;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::{DeviceId, Operation, OperationKind};
-use hil_record::{Evidence, PowerAction};
+use hil_record::{ErrorKind, Evidence, PowerAction};
 use hil_scenario::{Core, CutPoint, Sweep};
 use std::time::Duration;
 
@@ -56,10 +56,16 @@ pub(super) trait Cutter {
     ) -> Checked;
 }
 
-/// The best way that there is for this board, which is held at its first instruction.
-pub(super) fn choose(context: &mut Context<'_>) -> Checked<Box<dyn Cutter>> {
-    if !context.orders.by_time && context.bench.can_be_stopped()? {
+/// The best way that there is for this board, which is held at its first instruction. A request cannot be met by the clock.
+pub(super) fn choose(context: &mut Context<'_>, request: bool) -> Checked<Box<dyn Cutter>> {
+    if (!context.orders.by_time || request) && context.bench.can_be_stopped()? {
         return Ok(Box::new(ByTrap::default()));
+    }
+    if request {
+        return Err(Trouble::error(
+            ErrorKind::Cut,
+            "the clock cannot stop a board in a request, which takes it less than a millisecond, and its core has no watchpoints",
+        ));
     }
     Ok(Box::new(ByTime::default()))
 }

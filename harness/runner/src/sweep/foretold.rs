@@ -8,19 +8,24 @@ use crate::firmware::Firmware;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::predict::{Action, Board, PredictError, Step};
 use hil_bootloader::sweep::{Campaign, Followed};
-use hil_bootloader::{Config, Cut, DeviceId, Keys, Operation, OperationKind, SimFlash};
+use hil_bootloader::{Config, Cut, DeviceId, Keys, Operation, SimFlash};
 use hil_record::ErrorKind;
-use hil_scenario::{Class, CutList, CutMemory, CutPoint, Edge, Phase, Work};
+use hil_scenario::{Class, CutList, CutPoint, Edge, Phase};
 use sha2::{Digest as _, Sha256};
 use std::cmp::Ordering;
+
+/// Operations that a board does, with their numbers among all that the model does.
+type Numbered = Vec<(u32, Operation)>;
 
 /// The start, as the model has it.
 pub(super) struct Foretold<'a> {
     campaign: Campaign<'a>,
     config: &'a Config,
     keys: Keys,
+    /// What is interrupted first.
+    phase: Phase,
     /// Operations that the board does, with their numbers among all that the model does.
-    operations: Vec<(u32, Operation)>,
+    operations: Numbered,
 }
 
 /// The flash after an interruption and the start that follows it.
@@ -32,7 +37,12 @@ pub(super) struct Outcome {
 }
 
 impl<'a> Foretold<'a> {
-    pub(super) fn new(firmware: &'a Firmware, flash: &SimFlash) -> Checked<Self> {
+    /// `request` is what an application is asked for after the start, when that is what is interrupted.
+    pub(super) fn new(
+        firmware: &'a Firmware,
+        flash: &SimFlash,
+        request: Option<&Action>,
+    ) -> Checked<Self> {
         let config = &firmware.set().bootloader;
         if config.images.is_empty() {
             return Err(Trouble::NotPossible(
@@ -41,15 +51,27 @@ impl<'a> Foretold<'a> {
             ));
         }
         let keys = firmware.bootloader_keys()?;
-        let campaign =
-            Campaign::plan(config, keys.clone(), flash).map_err(|error| not_modelled(&error))?;
+        let (phase, planned) = match request {
+            None => (Phase::Boot, Campaign::plan(config, keys.clone(), flash)),
+            Some(request) => (
+                Phase::Request,
+                Campaign::plan_request(config, keys.clone(), flash, request),
+            ),
+        };
+        let campaign = planned.map_err(|error| not_modelled(&error))?;
         let operations = on_board(campaign.first().operations());
         Ok(Self {
             campaign,
             config,
             keys,
+            phase,
             operations,
         })
+    }
+
+    /// Whether what is interrupted is a request and not a start.
+    pub(super) fn is_of_a_request(&self) -> bool {
+        self.phase == Phase::Request
     }
 
     /// The operations of the start, in order.
@@ -57,9 +79,15 @@ impl<'a> Foretold<'a> {
         self.operations.iter().map(|(_, operation)| operation)
     }
 
+    /// Whether the network core's flash is written.
+    pub(super) fn touches_network(&self) -> bool {
+        self.operations()
+            .any(|operation| operation.device == DeviceId::NetFlash)
+    }
+
     /// Their classes.
     pub(super) fn classes(&self) -> Vec<Class> {
-        self.operations().map(class_of).collect()
+        self.operations().map(Class::of).collect()
     }
 
     /// SHA-256 over the list of operations.
@@ -67,7 +95,7 @@ impl<'a> Foretold<'a> {
         let mut hash = Sha256::new();
         for operation in self.operations() {
             let place = (operation.offset, operation.length);
-            hash.update(format!("{} {place:x?}\n", class_of(operation)));
+            hash.update(format!("{} {place:x?}\n", Class::of(operation)));
         }
         hex::encode(hash.finalize())
     }
@@ -84,7 +112,7 @@ impl<'a> Foretold<'a> {
     /// The point before the operation with this index.
     pub(super) fn point(&self, index: usize) -> Option<CutPoint> {
         let (_, operation) = self.operations.get(index)?;
-        point_before(index, operation)
+        point_before(self.phase, index, operation)
     }
 
     /// Points in the start that follows these: one more, drawn from it. `None` when that start does nothing to flash.
@@ -102,7 +130,7 @@ impl<'a> Foretold<'a> {
         };
         let Some(point) = recovery
             .get(index)
-            .and_then(|(_, operation)| point_before(index, operation))
+            .and_then(|(_, operation)| point_before(Phase::Boot, index, operation))
         else {
             return Ok(None);
         };
@@ -179,7 +207,7 @@ impl<'a> Foretold<'a> {
                     same_devices(&at_cut, found)
                 })
             })
-            .filter_map(|(index, (_, operation))| point_before(index, operation))
+            .filter_map(|(index, (_, operation))| point_before(self.phase, index, operation))
             .collect()
     }
 
@@ -220,7 +248,7 @@ impl<'a> Foretold<'a> {
     }
 
     /// The points of a list as the model counts them, each with the operations of the start that it is in.
-    fn starts(&mut self, list: &CutList) -> Checked<Vec<(Cut, Vec<(u32, Operation)>)>> {
+    fn starts(&mut self, list: &CutList) -> Checked<Vec<(Cut, Numbered)>> {
         let mut starts = Vec::new();
         let mut cuts: Vec<Cut> = Vec::new();
         let mut operations = self.operations.clone();
@@ -233,7 +261,8 @@ impl<'a> Foretold<'a> {
                 operations =
                     followed.map_or_else(Vec::new, |followed| on_board(&followed.recovery));
             }
-            let cut = cut_at(point, &operations)?;
+            let phase = if number == 0 { self.phase } else { Phase::Boot };
+            let cut = cut_at(point, phase, &operations)?;
             cuts.push(cut);
             starts.push((cut, operations.clone()));
         }
@@ -241,8 +270,8 @@ impl<'a> Foretold<'a> {
     }
 }
 
-/// A point as the model counts, in a start that does these operations.
-fn cut_at(point: &CutPoint, operations: &[(u32, Operation)]) -> Checked<Cut> {
+/// A point as the model counts, in what does these operations.
+fn cut_at(point: &CutPoint, phase: Phase, operations: &[(u32, Operation)]) -> Checked<Cut> {
     let wrong = |why: String| {
         Err(
             Trouble::error(ErrorKind::Inconclusive, format_args!("plan drift: cut {point} {why}")).with_help(
@@ -251,21 +280,28 @@ fn cut_at(point: &CutPoint, operations: &[(u32, Operation)]) -> Checked<Cut> {
             ),
         )
     };
-    if point.phase != Phase::Boot {
-        return wrong(format!("is in an {} and not in a start", point.phase));
+    if point.phase != phase {
+        let here = match phase {
+            Phase::Boot => "a start",
+            Phase::Upload => "an upload",
+            Phase::Request => "a request",
+        };
+        return wrong(format!(
+            "is in another phase: what is interrupted there is {here}"
+        ));
     }
     let Some((number, operation)) = operations.get(point.index as usize) else {
         return wrong(format!(
-            "is behind the end: that start has {} operations",
+            "is behind the end: there are {} operations",
             operations.len()
         ));
     };
-    if class_of(operation) != point.class {
+    if Class::of(operation) != point.class {
         return wrong(format!(
             "is no {}: operation {} is {}",
             point.class,
             point.index,
-            class_of(operation)
+            Class::of(operation)
         ));
     }
     let (ops, torn) = match point.edge {
@@ -283,7 +319,7 @@ fn cut_at(point: &CutPoint, operations: &[(u32, Operation)]) -> Checked<Cut> {
 }
 
 /// Operations on flash that a board has, with their numbers among all.
-fn on_board(operations: &[Operation]) -> Vec<(u32, Operation)> {
+fn on_board(operations: &[Operation]) -> Numbered {
     (0..)
         .zip(operations)
         .filter(|(_, operation)| operation.device != DeviceId::RamFlash)
@@ -291,26 +327,9 @@ fn on_board(operations: &[Operation]) -> Vec<(u32, Operation)> {
         .collect()
 }
 
-fn point_before(index: usize, operation: &Operation) -> Option<CutPoint> {
-    Some(CutPoint {
-        phase: Phase::Boot,
-        class: class_of(operation),
-        index: u32::try_from(index).ok()?,
-        edge: Edge::Before,
-    })
-}
-
-pub(super) fn class_of(operation: &Operation) -> Class {
-    let memory = match operation.device {
-        DeviceId::AppFlash | DeviceId::RamFlash => CutMemory::App,
-        DeviceId::NetFlash => CutMemory::Net,
-        DeviceId::External => CutMemory::External,
-    };
-    let work = match operation.kind {
-        OperationKind::Write => Work::Write,
-        OperationKind::Erase => Work::Erase,
-    };
-    Class::Operation(memory, work)
+fn point_before(phase: Phase, index: usize, operation: &Operation) -> Option<CutPoint> {
+    let index = u32::try_from(index).ok()?;
+    Some(CutPoint::before(phase, index, operation))
 }
 
 /// Whether the memories of a board hold the same; what is simulated in RAM is none.

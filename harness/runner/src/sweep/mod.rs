@@ -13,6 +13,7 @@ mod cutter;
 mod foretold;
 mod orders;
 mod recovery;
+mod request;
 mod start;
 mod trap;
 
@@ -35,10 +36,17 @@ const MISSED: &str = "missed: the start was over before";
 
 /// Carries the step out.
 pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
-    let start = Start::take(context)?;
+    let mut start = Start::take(context)?;
     let history = context.stopped();
-    let foretold = Foretold::new(context.firmware, &start.flash)?;
-    let cutter = cutter::choose(context)?;
+    let foretold = Foretold::new(
+        context.firmware,
+        &start.flash,
+        request::action(step).as_ref(),
+    )?;
+    if !foretold.touches_network() {
+        start.without_network();
+    }
+    let cutter = cutter::choose(context, step.during.is_some())?;
     let mut sweeping = Sweeping {
         held: start.flash.clone(),
         start,
@@ -154,8 +162,17 @@ impl<'a> Sweeping<'a, '_> {
     fn dry_run(&mut self, context: &mut Context<'a>) -> Checked<bool> {
         self.cutter.dry_run(context, &self.foretold, self.step)?;
         let expected = self.foretold.uncut();
-        self.look(context, &expected)
-            .map_err(|trouble| told("without a cut", trouble))?;
+        if self.foretold.is_of_a_request() {
+            request::make(context, self.step)?;
+            // What runs is what ran before the request.
+            let allowed = std::mem::take(&mut self.boots);
+            let looked = self.look(context, &expected);
+            self.boots = allowed;
+            looked
+        } else {
+            self.look(context, &expected)
+        }
+        .map_err(|trouble| told("without a cut", trouble))?;
         self.cutter.after_dry_run(context, &self.foretold)
     }
 
@@ -229,8 +246,14 @@ impl<'a> Sweeping<'a, '_> {
 
     /// Visits a point, tells what came of it, and makes a failure as short as it can be. What it came to, in words.
     fn visit_and_tell(&mut self, context: &mut Context<'a>, list: &CutList) -> Checked<String> {
+        if context.cancel.is_cancelled() {
+            return Err(Trouble::Cancelled);
+        }
         let began = context.clock.now();
+        let seen = context.seen();
         let visited = self.visit(context, list);
+        // Each start has its own limit; how many there are is for who asked for them.
+        context.does_not_count(context.clock.now().saturating_since(began));
         if matches!(visited, Err(Trouble::Error(..) | Trouble::Cancelled)) {
             return visited.map_err(|trouble| told(&format!("at cut {list}"), trouble));
         }
@@ -250,6 +273,7 @@ impl<'a> Sweeping<'a, '_> {
         }));
         match visited {
             Ok(came_to) => {
+                context.unsee(seen);
                 *self.came_to.entry(came_to.clone()).or_default() += 1;
                 Ok(came_to)
             }

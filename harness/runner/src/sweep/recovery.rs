@@ -42,8 +42,12 @@ pub(super) fn look(
     (judged, Some(flash))
 }
 
-/// The release whose application runs; one of these, where there are any.
-fn boots(context: &mut Context<'_>, step: &Sweep, allowed: &[String]) -> Checked<String> {
+/// Waits until the board has booted; the release whose application runs, one of these, where there are any.
+pub(super) fn boots(
+    context: &mut Context<'_>,
+    step: &Sweep,
+    allowed: &[String],
+) -> Checked<String> {
     let deadline = context.deadline(step.within);
     let log = context.console(Core::App).clone();
     let mark = context.started_at(Core::App);

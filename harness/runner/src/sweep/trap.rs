@@ -6,12 +6,13 @@
 
 use super::cutter::{Aim, Cutter};
 use super::foretold::Foretold;
+use super::request;
 use crate::context::Context;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::{DeviceId, Operation, OperationKind};
 use hil_record::{ErrorKind, Evidence};
 use hil_rig::{Class, Memory, Planned, Route, route};
-use hil_scenario::{CutPoint, Sweep};
+use hil_scenario::{CutPoint, Phase, Request, Sweep};
 
 /// Pages of the application core's flash, in bytes.
 const PAGE: u32 = 0x1000;
@@ -38,6 +39,9 @@ impl Cutter for ByTrap {
         foretold: &Foretold<'_>,
         step: &Sweep,
     ) -> Checked {
+        if step.during.is_some() {
+            return request::running(context, step);
+        }
         let pages = erased_pages(foretold);
         context.started_by_probe();
         let within = context
@@ -52,6 +56,10 @@ impl Cutter for ByTrap {
         context: &mut Context<'_>,
         foretold: &Foretold<'_>,
     ) -> Checked<bool> {
+        if foretold.is_of_a_request() {
+            // It was carried out, and left what the model says.
+            return Ok(true);
+        }
         let foretold = erased_pages(foretold);
         if self.erasures != foretold {
             return Err(Trouble::error(
@@ -90,7 +98,17 @@ impl Cutter for ByTrap {
             )
             .with_help("choose a point before or after the operation")
         })?;
-        context.let_start_and_stop(&route, step.within, point)
+        match step.mark() {
+            Some(mark) if point.phase == Phase::Request => {
+                request::running(context, step)?;
+                let image = context.image(&mark.image)?;
+                let confirm = mark.request == Request::Confirmed;
+                context.ask_and_stop(mark.over, &route, step.within, point, |link| {
+                    link.mark_and_be_stopped(image.hash(), confirm)
+                })
+            }
+            Some(_) | None => context.let_start_and_stop(&route, step.within, point),
+        }
     }
 }
 

@@ -155,6 +155,7 @@ impl Run {
                 tool: Tool {
                     name: "dfu-hil".to_owned(),
                     version: "0.1.0".to_owned(),
+                    commit: None,
                 },
                 rig: RigInfo {
                     name: "left".to_owned(),
@@ -162,6 +163,7 @@ impl Run {
                         .map(|name| BoardInfo {
                             name: name.to_owned(),
                             description: self.board.to_owned(),
+                            identity: None,
                         })
                         .to_vec(),
                 },

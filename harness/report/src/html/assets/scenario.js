@@ -37,7 +37,7 @@ function scenarioPanel(scenario, found, kinds) {
     panel.append(make("h3", {}, "Cut points"), ...found.sweeps.map((sweep) => sweepMap(sweep, scenario.name.replace(/#.*/, ""))));
   }
   if (found.flash) {
-    panel.append(make("h3", {}, "Flash, against what was programmed"), flashMap(found.flash));
+    panel.append(make("h3", {}, "Flash, against what was programmed"), flashMap(found.flash, found.worn || []));
   }
   if (found.log.lines.length) {
     panel.append(make("h3", {}, "Log"), logView(found.log.lines, found.log.left_out, scenario.name, kinds));

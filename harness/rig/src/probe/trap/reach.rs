@@ -168,7 +168,7 @@ impl<'a> Trap<'a> {
     ///
     /// # Errors
     /// Bench trouble; [`RigError::BadRequest`] when the network core is held off.
-    pub fn network_start(&mut self, watch: Watch) -> Result<Trap<'a>, RigError> {
+    pub fn network_start(&mut self, watch: Watch) -> Result<Self, RigError> {
         self.probe.reset_and_halt(Core::Net)?;
         let mut trap = self.probe.trap(Core::Net, watch);
         trap.arm()?;

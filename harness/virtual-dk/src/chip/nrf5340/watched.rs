@@ -143,3 +143,114 @@ impl Chip {
         self.cpus[index(core)].access(Access::store(address, value));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chip::cpu::Run;
+    use crate::chip::emulator::Emulator;
+    use crate::chip::nrf5340::{ForceOffView, Gate, Power};
+    use rstest::rstest;
+
+    const DHCSR: u32 = 0xe000_edf0;
+    const DEMCR: u32 = 0xe000_edfc;
+    const DFSR: u32 = 0xe000_ed30;
+    const COMP0: u32 = 0xe000_1020;
+    const FUNCTION0: u32 = 0xe000_1028;
+    const TRCENA: u32 = 1 << 24;
+    const DWTTRAP: u32 = 1 << 2;
+    const CONFIG: u32 = 0x5003_9504;
+
+    fn write(chip: &mut Chip, address: u32, value: u32) {
+        chip.debug_write(
+            Core::App,
+            address,
+            &value.to_le_bytes(),
+            &mut Emulator::new(Core::App),
+        )
+        .unwrap();
+    }
+
+    fn read(chip: &mut Chip, address: u32) -> u32 {
+        let mut word = [0; 4];
+        chip.debug_read(Core::App, address, &mut word, &mut Emulator::new(Core::App))
+            .unwrap();
+        u32::from_le_bytes(word)
+    }
+
+    /// A chip whose application core runs, with a watchpoint on NVMC.CONFIG.
+    fn watched() -> Chip {
+        let mut chip = Chip::new("dk1", ForceOffView::Faithful);
+        let vectors = [0x2000_1000u32, 0x201].map(u32::to_le_bytes).concat();
+        chip.load(Core::App, 0, &vectors).unwrap();
+        chip.set_power(Power::On);
+        write(&mut chip, DHCSR, 0xa05f_0001);
+        write(&mut chip, DEMCR, TRCENA);
+        write(&mut chip, COMP0, CONFIG);
+        write(&mut chip, FUNCTION0, 0x815);
+        chip
+    }
+
+    #[test]
+    fn a_store_that_meets_a_watchpoint_has_happened_and_halts_the_firmware() {
+        let mut chip = watched();
+        let epoch = chip.epoch(Core::App);
+        for number in 0..Chip::mode_stores(Core::App) {
+            chip.store_mode(Core::App, number, NvmcMode::Erase);
+        }
+        assert_eq!(chip.gate(Core::App, epoch), Gate::Wait);
+        assert_eq!(read(&mut chip, CONFIG), 2);
+        assert_eq!(read(&mut chip, DFSR), DWTTRAP);
+        write(&mut chip, DHCSR, 0xa05f_0001);
+        assert_eq!(chip.gate(Core::App, epoch), Gate::Go);
+    }
+
+    // DDI 0553: DEMCR.TRCENA, DHCSR.C_DEBUGEN and the comparators are reset by a cold reset only.
+    #[rstest]
+    #[case::system_reset(|chip: &mut Chip| chip.system_reset(Core::App), true)]
+    #[case::watchdog(|chip: &mut Chip| chip.watchdog_reset(Core::App), true)]
+    #[case::power(|chip: &mut Chip| { chip.set_power(Power::Off); chip.set_power(Power::On) }, false)]
+    fn watchpoints_stay_through_a_reset_and_go_with_the_power(
+        #[case] event: fn(&mut Chip),
+        #[case] stays: bool,
+    ) {
+        let mut chip = watched();
+        event(&mut chip);
+        chip.store_mode(Core::App, 1, NvmcMode::Write);
+        let halted = chip.run_state(Core::App) == Run::Halted;
+        assert_eq!(halted, stays);
+    }
+
+    #[rstest]
+    #[case::without_halting_debug(DHCSR, 0xa05f_0000)]
+    #[case::without_trace_enabled(DEMCR, 0)]
+    fn a_core_that_is_not_debugged_passes_its_watchpoints(
+        #[case] register: u32,
+        #[case] value: u32,
+    ) {
+        let mut chip = watched();
+        write(&mut chip, register, value);
+        chip.store_mode(Core::App, 1, NvmcMode::Write);
+        assert_eq!(chip.run_state(Core::App), Run::Running);
+    }
+
+    #[test]
+    fn a_task_of_the_external_flash_can_be_read_from_its_registers() {
+        let mut chip = watched();
+        write(&mut chip, COMP0, 0x5002_b00c);
+        let task = QspiTask::Erase {
+            offset: 0x3_0000,
+            length: 0x1_0000,
+        };
+        chip.store_task_setup(task);
+        assert_eq!(chip.run_state(Core::App), Run::Running);
+        chip.store_task(task);
+        assert_eq!(chip.run_state(Core::App), Run::Halted);
+        assert_eq!(read(&mut chip, 0x5002_b51c), 0x3_0000);
+        assert_eq!(read(&mut chip, 0x5002_b520), 1);
+        const STATUS_READY: u32 = 1 << 3;
+        assert_eq!(read(&mut chip, 0x5002_b604) & STATUS_READY, 0);
+        chip.end_task();
+        assert_ne!(read(&mut chip, 0x5002_b604) & STATUS_READY, 0);
+    }
+}
