@@ -1,7 +1,5 @@
 //! `BOOT_VERSION_CMP_USE_BUILD_NUMBER`: whether builds of one version can be told apart by what compares versions.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
 mod common;
 
 use common::*;

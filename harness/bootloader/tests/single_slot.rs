@@ -1,7 +1,5 @@
 //! A bootloader with one slot: what it starts and what not, that it writes nothing, and where recovery puts what comes in.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
 mod common;
 
 use common::*;

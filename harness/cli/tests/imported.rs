@@ -234,7 +234,7 @@ fn an_imported_set_with_one_slot_is_updated_through_recovery_on_a_virtual_board(
     for told in [
         "PASS single-slot-recovery",
         "PASS single-slot-network-core",
-        "needs a bootloader in mode `swap-move`",
+        "needs a bootloader in mode `swap`",
     ] {
         assert!(ended.stderr.contains(told), "{told}: {}", ended.all());
     }

@@ -292,6 +292,16 @@ fn a_trap_that_is_dropped_lets_the_board_go_on() {
 }
 
 #[test]
+fn a_trap_whose_connection_is_lost_lets_the_board_go_on_over_another_one() {
+    let staged = Staged::new(Variant::SWAP_MOVE_SINGLE_CORE);
+    let probe = staged.probe();
+    let (trap, _) = in_the_middle(&staged, &probe);
+    probe.forget();
+    drop(trap);
+    staged.wait_for(&probe, staged.sweep().end());
+}
+
+#[test]
 fn power_that_fails_while_a_halt_is_waited_for_is_an_error_long_before_the_deadline() {
     let staged = Staged::new(Variant::SWAP_MOVE_SINGLE_CORE);
     let probe = staged.probe();

@@ -35,6 +35,10 @@ use std::time::Duration;
 
 /// A core that halts at its flash operations.
 ///
+/// Reading memory and flash through the same session leaves it alone. [`ProbeSession::reset`],
+/// [`run`](ProbeSession::run), [`reset_and_halt`](ProbeSession::reset_and_halt) and programming take it away: nothing of a
+/// debugger is left behind then, and the trap has to be [armed](Self::arm) again.
+///
 /// ```no_run
 /// # fn cut(probe: &hil_rig::ProbeSession) -> Result<(), hil_rig::RigError> {
 /// use hil_rig::{Caught, Core, Watch};
