@@ -188,9 +188,9 @@ pub(crate) fn read(db: &Connection, filter: &Filter) -> Result<Overview, Error> 
     let scenarios = scenarios(db, &attempts, &by_id)?;
     let boards = boards(&attempts, &by_id);
     Ok(Overview {
+        runs,
         scenarios,
         boards,
-        runs,
     })
 }
 

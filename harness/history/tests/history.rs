@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// A folder for a history.
 fn place() -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("the test makes it so");
     let path = folder.path().join("history.db");
     (folder, path)
 }

@@ -30,7 +30,9 @@ fn tool() -> Tool {
 fn start(planned: &[&str]) -> EventKind {
     EventKind::RunStarted(RunStarted {
         run: "20260802T101530Z-01".to_owned(),
-        started: "2026-08-02T10:15:30Z".parse().unwrap(),
+        started: "2026-08-02T10:15:30Z"
+            .parse()
+            .expect("the test makes it so"),
         tool: tool(),
         rig: rig(),
         firmware: Vec::new(),
@@ -88,7 +90,9 @@ fn again(scenario: &str, board: &str) -> EventKind {
 
 fn resumed(at_ms: u64, left: &[&str]) -> EventKind {
     EventKind::Course(Course::Resumed(Resumption {
-        resumed: "2026-08-02T11:00:00Z".parse().unwrap(),
+        resumed: "2026-08-02T11:00:00Z"
+            .parse()
+            .expect("the test makes it so"),
         at_ms,
         tool: tool(),
         rig: rig(),
@@ -102,7 +106,7 @@ fn no_probe() -> Outcome {
 
 /// Events every 100 ms.
 fn record(kinds: impl IntoIterator<Item = EventKind>) -> RunRecord {
-    RunRecord::from_events(&events(kinds)).unwrap()
+    RunRecord::from_events(&events(kinds)).expect("the test makes it so")
 }
 
 fn events(kinds: impl IntoIterator<Item = EventKind>) -> Vec<Event> {
@@ -261,7 +265,9 @@ fn shard(index: u32, names: &[&str], cut: &str) -> MergePart {
     let mut kinds = vec![start(names)];
     if let EventKind::RunStarted(start) = &mut kinds[0] {
         start.run = format!("shard-{index}");
-        start.started = format!("2026-08-02T10:{index}0:00Z").parse().unwrap();
+        start.started = format!("2026-08-02T10:{index}0:00Z")
+            .parse()
+            .expect("the test makes it so");
     }
     kinds.push(EventKind::Course(Course::Shard(Shard {
         index,

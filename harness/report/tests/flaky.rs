@@ -9,7 +9,7 @@ use std::path::Path;
 use support::tried_again;
 
 fn record() -> RunRecord {
-    RunRecord::from_events(&tried_again()).unwrap()
+    RunRecord::from_events(&tried_again()).expect("the test makes it so")
 }
 
 #[test]

@@ -281,7 +281,53 @@ mod tests {
         assert_eq!(queue.rest(), ["long"]);
     }
 
+    /// When the last of some boards has ended, all of which can take every job.
+    fn makespan(jobs: Vec<Turn<u64>>, boards: usize) -> u64 {
+        let mut queue = Queue::new(jobs, 0);
+        let mut free: Vec<u64> = vec![0; boards];
+        loop {
+            // The board that is free first takes the next.
+            let board = (0..boards).min_by_key(|&board| free[board]).unwrap_or(0);
+            match taken(&mut queue, "dk") {
+                Some(seconds) => {
+                    free[board] += seconds;
+                    queue.ended("dk", &Outcome::Pass);
+                }
+                None => return free.into_iter().max().unwrap_or(0),
+            }
+        }
+    }
+
+    #[test]
+    fn a_history_shortens_a_run() {
+        let jobs = |known: bool| {
+            let turn = |seconds: u64| {
+                let expected = known.then(|| Duration::from_secs(seconds));
+                Turn::first(seconds, vec!["dk".to_owned()], expected)
+            };
+            [1, 1, 1, 1, 4].map(turn).to_vec()
+        };
+        assert_eq!(makespan(jobs(false), 2), 6);
+        assert_eq!(makespan(jobs(true), 2), 4);
+    }
+
     proptest! {
+        /// No board is free while another still has most to do.
+        #[test]
+        fn boards_end_at_nearly_the_same_time(
+            jobs in prop::collection::vec(1u64..100, 1..40),
+            boards in 1usize..9,
+        ) {
+            let turns = jobs.iter().map(|&seconds| {
+                Turn::first(seconds, vec!["dk".to_owned()], Some(Duration::from_secs(seconds)))
+            });
+            let took = makespan(turns.collect(), boards);
+            let (all, count) = (jobs.iter().sum::<u64>(), boards as u64);
+            let longest = jobs.iter().copied().max().unwrap_or(0);
+            prop_assert!(took >= all.div_ceil(count).max(longest));
+            prop_assert!(took * count <= all + (count - 1) * longest);
+        }
+
         /// Whatever boards do, every job is run, never twice on one board, and no more often than allowed.
         #[test]
         fn every_job_has_its_turn_and_no_board_gets_one_twice(

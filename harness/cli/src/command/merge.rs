@@ -6,11 +6,13 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use hil_clock::SystemClock;
 use hil_record::{
-    ConsoleLogs, Journal, Manifest, ManifestError, MergePart, Reporter as _, RunDirectory,
-    RunRecord, read_journal,
+    Capture, ConsoleLogs, Journal, Manifest, ManifestError, MergePart, Objects, Reporter as _,
+    RunDirectory, RunRecord, read_journal,
 };
 use hil_report::SummaryContext;
 use hil_runner::error_chain;
+use std::fs;
+use std::path::Path;
 
 /// Merges, and tells what the whole came to, as the run would have.
 pub(crate) fn merge(args: &MergeArgs) -> Result<Exit, CliError> {
@@ -58,9 +60,16 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<Exit, CliError> {
     };
     let mut journal = Journal::create(&directory.journal()).map_err(cannot)?;
     let mut consoles = ConsoleLogs::new(directory.clone());
+    let mut capture = Capture::new(&directory);
     for event in &events {
         journal.append(event).map_err(cannot)?;
         consoles.on_event(event).map_err(cannot)?;
+        capture.on_event(event).map_err(cannot)?;
+    }
+    drop(capture);
+    let objects = Objects::of_run(directory.path());
+    for part in &args.runs {
+        copy_objects(part, &objects)?;
     }
     let record =
         RunRecord::from_events(&events).map_err(|error| CliError::usage(error_chain(&error)))?;
@@ -79,4 +88,39 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<Exit, CliError> {
     };
     print!("{}", hil_report::summary(&record, &context));
     Ok(super::run::exit_of(&record))
+}
+
+/// Takes over the bytes that the verdicts of a part are made again from, each held against its digest.
+fn copy_objects(part: &Path, whole: &Objects) -> Result<(), CliError> {
+    let cannot = |error: &dyn std::fmt::Display| {
+        CliError::usage(format_args!(
+            "the evidence of run `{}` cannot be taken over: {error}",
+            part.display()
+        ))
+        .with_help(Some(
+            "bring its folder back from where it was kept, or run again",
+        ))
+    };
+    let store = Objects::of_run(part);
+    let Ok(folders) = fs::read_dir(part.join(Objects::FOLDER)) else {
+        return Ok(());
+    };
+    for folder in folders {
+        let folder = folder.map_err(|error| cannot(&error))?;
+        for file in fs::read_dir(folder.path()).map_err(|error| cannot(&error))? {
+            let file = file.map_err(|error| cannot(&error))?;
+            let names = [folder.file_name(), file.file_name()].map(|name| name.into_string());
+            let [Ok(first), Ok(rest)] = names else {
+                continue;
+            };
+            // What is no object is nobody's evidence.
+            let Some(digest) = Objects::digest_at(&format!("{}/{first}/{rest}", Objects::FOLDER))
+            else {
+                continue;
+            };
+            let bytes = store.get(&digest).map_err(|error| cannot(&error))?;
+            whole.put(&bytes).map_err(|error| cannot(&error))?;
+        }
+    }
+    Ok(())
 }

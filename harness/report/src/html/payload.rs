@@ -99,6 +99,9 @@ struct Step<'a> {
     evidence: Vec<[Cow<'a, str>; 3]>,
 }
 
+/// A point as below, its name, and what is wrong with it.
+type BadPoint<'a> = (i32, u32, u8, Cow<'a, str>, Cow<'a, str>);
+
 /// A sweep. A point is `[place of its class or -1, number of its operation, 1 for the first of several in a row]`, followed by
 /// its name and what is wrong with it, when something is.
 #[derive(Serialize)]
@@ -112,7 +115,7 @@ struct SweepData<'a> {
     planned: Option<u32>,
     before: u32,
     points: Vec<(i32, u32, u8)>,
-    bad: Vec<(i32, u32, u8, Cow<'a, str>, Cow<'a, str>)>,
+    bad: Vec<BadPoint<'a>>,
 }
 
 #[derive(Serialize)]

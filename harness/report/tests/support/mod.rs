@@ -113,7 +113,9 @@ pub(crate) fn tried_again() -> Vec<Event> {
     };
     let mut kinds = vec![EventKind::RunStarted(RunStarted {
         run: "20260802T101530Z-01".to_owned(),
-        started: "2026-08-02T10:15:30Z".parse().unwrap(),
+        started: "2026-08-02T10:15:30Z"
+            .parse()
+            .expect("the test makes it so"),
         tool: Tool {
             name: "dfu-hil".to_owned(),
             version: "0.1.0".to_owned(),
@@ -170,19 +172,22 @@ pub(crate) fn tried_again() -> Vec<Event> {
 /// A history of two runs, the second of which is the first on another day.
 #[allow(dead_code, reason = "not all tests need it")]
 pub(crate) fn overview() -> Overview {
-    let folder = tempfile::tempdir().unwrap();
-    let mut history = History::open(&folder.path().join("history.db")).unwrap();
+    let folder = tempfile::tempdir().expect("the test makes it so");
+    let mut history =
+        History::open(&folder.path().join("history.db")).expect("the test makes it so");
     let events = hostile();
     let mut first = RunEntry::of(&record(&events), &events, "/bench/reports/runs/one");
-    history.add(&first).unwrap();
+    history.add(&first).expect("the test makes it so");
     first.run = "20260803T101530Z-01".to_owned();
     first.folder = "/elsewhere/two".to_owned();
     first.started_ms += 86_400_000;
     for result in &mut first.results {
         result.flaky = result.scenario == "good[uart]";
     }
-    history.add(&first).unwrap();
-    history.overview(&Filter::default()).unwrap()
+    history.add(&first).expect("the test makes it so");
+    history
+        .overview(&Filter::default())
+        .expect("the test makes it so")
 }
 
 /// [`tried_again`] with a sweep of 2,000 points in the attempt that passed.

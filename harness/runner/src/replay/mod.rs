@@ -125,7 +125,8 @@ pub fn replay(request: &ReplayRequest<'_>) -> Vec<ScenarioReplay> {
                 if let Some(open) = open.get_mut(made.scenario.as_str())
                     && merged
                 {
-                    open.leave_open("the run was put together of others: replay these");
+                    let why = "the run was put together of others: replay these";
+                    open.leave_open(&made.check, why);
                 } else if let Some(open) = open.get_mut(made.scenario.as_str()) {
                     open.check(&made.check, &boards, &mut inputs);
                 }
@@ -208,8 +209,10 @@ impl<'a> Open<'a> {
         step.judged.push(judged);
     }
 
-    fn leave_open(&mut self, why: &str) {
+    fn leave_open(&mut self, check: &'a Check, why: &str) {
         if let Some(step) = &mut self.step {
+            // It was looked at, in another run.
+            step.checks.push(check);
             step.judged.push(Judged::Open(why.to_owned()));
         }
     }
