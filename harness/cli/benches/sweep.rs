@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     ])?;
     let runs = fs::read_dir(folder.path().join("reports/runs"))?;
     for run in runs {
-        let journal = read_journal(&RunDirectory::at(&run?.path()).journal())?;
+        let journal = read_journal(&RunDirectory::at(run?.path()).journal())?;
         let points: Vec<u64> = journal
             .events
             .iter()

@@ -55,7 +55,7 @@ pub(crate) fn page(history: &History, path: &Path) -> Result<(), CliError> {
     };
     let overview = history.overview(&filter).map_err(|error| trouble(&error))?;
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let place = path.parent().unwrap_or(Path::new("."));
+    let place = path.parent().unwrap_or_else(|| Path::new("."));
     let text = hil_report::index(&overview, place);
     let page = place.join("index.html");
     // Of each program its own: two may end at once.

@@ -33,9 +33,9 @@ fn desk(defect: Option<&str>) -> Desk {
     let made = desk.run(&["demo-firmware", "fw"]);
     assert_eq!(made.code, Some(0), "{}", made.all());
     if let Some(defect) = defect {
-        let changes = serde_yaml::from_str(&format!("defect: {defect}")).unwrap();
+        let changes = serde_yaml::from_str(&format!("defect: {defect}")).expect("a map");
         let file = desk.path("fw/baseline/merged.hex");
-        support::mutation::rebuild_bootloader(&file, &changes).unwrap();
+        support::mutation::rebuild_bootloader(&file, &changes).expect("the set can be written");
     }
     desk.write("swap.yaml", SWEEP);
     desk
@@ -56,7 +56,7 @@ fn run(desk: &Desk, more: &[&str]) -> Ended {
 
 /// What the journal of a run has of its sweeps.
 fn sweeps(run: &Path) -> (Vec<SweepPlan>, Vec<SweepPoint>) {
-    let journal = read_journal(&RunDirectory::at(run).journal()).unwrap();
+    let journal = read_journal(&RunDirectory::at(run).journal()).expect("the run left a journal");
     let mut found = (Vec::new(), Vec::new());
     for event in journal.events {
         match event.kind {

@@ -109,7 +109,7 @@ fn copy_objects(part: &Path, whole: &Objects) -> Result<(), CliError> {
         let folder = folder.map_err(|error| cannot(&error))?;
         for file in fs::read_dir(folder.path()).map_err(|error| cannot(&error))? {
             let file = file.map_err(|error| cannot(&error))?;
-            let names = [folder.file_name(), file.file_name()].map(|name| name.into_string());
+            let names = [folder.file_name(), file.file_name()].map(std::ffi::OsString::into_string);
             let [Ok(first), Ok(rest)] = names else {
                 continue;
             };

@@ -150,7 +150,9 @@ impl Maker<'_> {
                 ..SmpModel::default()
             },
             bootloader: BootloaderSupport::Mcuboot(Config {
-                mode: app.built_for.unwrap_or(self.variant.bootloader().mode),
+                mode: app
+                    .built_for
+                    .unwrap_or_else(|| self.variant.bootloader().mode),
                 ..self.variant.bootloader()
             }),
         };
