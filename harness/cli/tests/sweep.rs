@@ -4,9 +4,11 @@
 mod support;
 
 use hil_record::{
-    ErrorKind, EventKind, Outcome, RunDirectory, SweepPlan, SweepPoint, Verdict, read_journal,
+    ErrorKind, EventKind, Evidence, Outcome, RunDirectory, RunRecord, SweepPlan, SweepPoint,
+    Verdict, read_journal,
 };
 use rstest::rstest;
+use std::fs;
 use std::path::Path;
 use support::boards::Boards;
 use support::{Desk, Ended};
@@ -68,6 +70,17 @@ fn sweeps(run: &Path) -> (Vec<SweepPlan>, Vec<SweepPoint>) {
     found
 }
 
+/// At how many points the power was cut, by the evidence of the sweep.
+fn cut_points(run: &Path) -> Option<String> {
+    let record = fs::read_to_string(RunDirectory::at(run).result()).expect("the run left a result");
+    let record: RunRecord = serde_json::from_str(&record).expect("the result is in order");
+    let steps = record.scenarios.iter().flat_map(|scenario| &scenario.steps);
+    steps
+        .flat_map(|step| &step.evidence)
+        .find(|evidence| evidence.what == Evidence::CUT_POINTS)
+        .map(|evidence| evidence.found.clone())
+}
+
 /// The rig of a board that somebody else runs and nobody can switch off.
 fn without_a_switch(desk: &Desk, boards: &Boards) {
     desk.write(
@@ -125,6 +138,9 @@ fn the_same_file_runs_by_whatever_the_rig_has(
         count("missed") + count("hit the start after it"),
     );
     assert_eq!(good + missed, 6, "{points:?}");
+    let hit = good + missed - count("missed");
+    let told = cut_points(&desk.runs()[0]);
+    assert_eq!(told, switch.then(|| hit.to_string()), "a reset is no cut");
     // The clock comes too late for some of them on a busy machine; never for all.
     assert!(good > 0 && (missed == 0 || !more.is_empty()), "{points:?}");
 }

@@ -380,6 +380,9 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// What evidence is called that says at how many points the power was cut: a whole number, which a sign-off counts.
+    pub const CUT_POINTS: &str = "cut points";
+
     /// Something that was seen and is recorded for the reader.
     #[must_use]
     pub fn seen(what: impl Into<String>, found: impl Into<String>) -> Self {

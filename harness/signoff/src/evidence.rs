@@ -235,7 +235,7 @@ fn other_verdicts(directory: &RunDirectory, record: &RunRecord) -> Option<String
 pub(crate) fn cut_points(scenario: &ScenarioRecord) -> u64 {
     let evidence = scenario.steps.iter().flat_map(|step| &step.evidence);
     evidence
-        .filter(|evidence| evidence.what == "cut points")
+        .filter(|evidence| evidence.what == hil_record::Evidence::CUT_POINTS)
         .filter_map(|evidence| evidence.found.parse::<u64>().ok())
         .sum()
 }

@@ -170,6 +170,8 @@ impl Context<'_> {
             if attempt == 1 {
                 self.bench.hears();
                 self.starting(StartedBy::Smp);
+            } else {
+                self.starting_again(StartedBy::Smp);
             }
             match self.bench.link(over)?.reset() {
                 Ok(Ok(reply)) => break reply,

@@ -30,16 +30,36 @@ impl Context<'_> {
 
     /// The board is about to be started by a step: what was printed until now is of the past.
     pub(super) fn starting(&mut self, by: StartedBy) {
-        self.start = Start {
+        let start = Start {
             at: self.clock.now(),
             app: self.console(Core::App).mark(),
             net: self.console(Core::Net).mark(),
         };
-        let app = self.start.app;
+        self.starting_from(by, start);
+    }
+
+    /// It has not started, and is asked again: the time counts from now. What it has printed since it was asked first still
+    /// counts, as its first lines may only just have come.
+    pub(super) fn starting_again(&mut self, by: StartedBy) {
+        self.history.pop();
+        self.tell(Done::NotStarted);
+        let start = Start {
+            at: self.clock.now(),
+            ..self.start
+        };
+        self.starting_from(by, start);
+    }
+
+    fn starting_from(&mut self, by: StartedBy, start: Start) {
+        self.start = start;
         let held = self.held;
         self.history.push(Event {
-            at: self.start.at,
-            what: What::Started { by, app, held },
+            at: start.at,
+            what: What::Started {
+                by,
+                app: start.app,
+                held,
+            },
         });
         self.tell(Done::Started {
             by: match by {
@@ -48,8 +68,8 @@ impl Context<'_> {
                 StartedBy::Probe => StartCause::Probe,
                 StartedBy::Power => StartCause::Power,
             },
-            app_line: app.line(),
-            net_line: self.start.net.line(),
+            app_line: start.app.line(),
+            net_line: start.net.line(),
             held,
         });
     }

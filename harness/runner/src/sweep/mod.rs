@@ -144,6 +144,10 @@ impl<'a> Sweeping<'a, '_> {
             context.see(Evidence::seen(came_to.as_str(), format!("{count} times")));
         }
         let missed = self.came_to.get(MISSED).copied().unwrap_or_default();
+        if context.bench.has_power_switch() {
+            let hit = self.visited - missed;
+            context.see(Evidence::seen(Evidence::CUT_POINTS, hit.to_string()));
+        }
         if self.visited > 0 && missed == self.visited {
             return Err(Trouble::error(
                 ErrorKind::Cut,
