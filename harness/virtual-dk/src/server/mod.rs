@@ -8,6 +8,7 @@ mod board;
 mod core_bus;
 mod hex;
 mod options;
+mod pins;
 mod ports;
 mod power;
 mod probe;
@@ -23,6 +24,7 @@ pub use options::{
     Accelerators, Cuts, ParseSpeedError, ParseWordError, Preload, Speed, StartError, Supply,
     VirtualDkOptions,
 };
+pub use pins::{DebugHeader, DebugPins};
 #[doc(hidden)]
 pub use remote::RemoteProbe;
 pub use serve::{Contents, ServeError, ServeOptions, serve, serve_with};
