@@ -17,7 +17,7 @@ pub use chip::{Button, ExternalPart, ExternalWear, FlashWear, ForceOffView, Powe
 pub use server::RemoteProbe;
 pub use server::{
     Accelerators, BleEndpoint, Contents, Cuts, DebugHeader, DebugPins, Endpoints, LoadError,
-    ParseSpeedError, ParseWordError, Preload, ServeError, ServeOptions, Speed, StartError, Supply,
-    UartEndpoints, VirtualDk, VirtualDkOptions, serve, serve_with,
+    ParseSpeedError, ParseWordError, Preload, Sampling, ServeError, ServeOptions, Speed,
+    StartError, Supply, UartEndpoints, VirtualDk, VirtualDkOptions, serve, serve_with,
 };
 pub use virtual_radio::{LinkOptions, Phy, RadioOptions, Timing};

@@ -3,14 +3,14 @@ use proptest::prelude::*;
 use rstest::rstest;
 use std::sync::Arc;
 use virtual_dk::firmware::StockFirmware;
-use virtual_dk::{Power, VirtualDk, VirtualDkOptions};
+use virtual_dk::{Power, Sampling, VirtualDk, VirtualDkOptions};
 
 fn board() -> VirtualDk {
     VirtualDk::start(VirtualDkOptions::default(), Arc::new(StockFirmware)).unwrap()
 }
 
 fn probe(board: &VirtualDk) -> CmsisDap {
-    CmsisDap::new(board.debug_header().plug_in(), "42")
+    CmsisDap::new(board.debug_header().plug_in(Sampling::AtEdge), "42")
 }
 
 /// As a host does it: SWD, the line reset, and DPIDR.

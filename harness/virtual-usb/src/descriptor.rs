@@ -195,14 +195,17 @@ impl Configuration {
     }
 }
 
-/// The device descriptor of a high-speed device that says its class by interface association.
+/// The device descriptor of a high-speed device that says its class by interface association. Only one of USB 2.1 is asked for a
+/// binary object store.
 #[must_use]
-pub fn device(identity: &Identity, [manufacturer, product, serial]: [u8; 3]) -> Vec<u8> {
-    let mut bytes = vec![18, kind::DEVICE, 0x10, 0x02, 0xef, 0x02, 0x01, 64];
+pub fn device(identity: &Identity, strings: [u8; 3], has_bos: bool) -> Vec<u8> {
+    let minor = if has_bos { 0x10 } else { 0x00 };
+    let mut bytes = vec![18, kind::DEVICE, minor, 0x02, 0xef, 0x02, 0x01, 64];
     for number in [identity.vendor, identity.product, identity.version] {
         bytes.extend(number.to_le_bytes());
     }
-    bytes.extend([manufacturer, product, serial, 1]);
+    bytes.extend(strings);
+    bytes.push(1);
     bytes
 }
 

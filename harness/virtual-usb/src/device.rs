@@ -104,7 +104,8 @@ impl Device {
         let indexes = [&identity.manufacturer, &identity.name, &identity.serial]
             .map(|text| strings.index(text));
         Builder {
-            descriptor: descriptor::device(identity, indexes),
+            identity: identity.clone(),
+            indexes,
             strings,
             configuration: Configuration::default(),
             winusb: None,
@@ -245,7 +246,9 @@ impl Device {
 
 /// A device that is being put together. Endpoints are numbered in the order of what is added.
 pub struct Builder {
-    descriptor: Vec<u8>,
+    identity: Identity,
+    /// Of the strings in the device descriptor.
+    indexes: [u8; 3],
     strings: Strings,
     configuration: Configuration,
     winusb: Option<Vec<u8>>,
@@ -315,7 +318,7 @@ impl Builder {
     #[must_use]
     pub fn build(self) -> Device {
         Device {
-            descriptor: self.descriptor,
+            descriptor: descriptor::device(&self.identity, self.indexes, self.winusb.is_some()),
             configuration: self.configuration.descriptor(),
             strings: self.strings,
             winusb: self.winusb,

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use virtual_dk::{DebugHeader, VirtualDk};
+use virtual_dk::{DebugHeader, Sampling, VirtualDk};
 
 /// Bytes that a serial port keeps for a host that is slow.
 const SERIAL_ROOM: usize = 64 << 10;
@@ -146,7 +146,6 @@ impl UsbDk {
 
     /// On the thread it works on: what runs flash algorithms stays where it was made.
     fn device(&self, ports: Vec<(TTYPort, Open)>) -> Device {
-        let pins = self.header.plug_in();
         let mut device = Device::builder(&self.kind.identity(&self.serial));
         for (number, (uart, open)) in ports.into_iter().enumerate() {
             device = device.serial_port(
@@ -157,14 +156,13 @@ impl UsbDk {
         }
         let pipe = Pipe::new(Framing::Messages, PROBE_ROOM);
         match self.kind {
-            ProbeKind::JLink => device.probe(
-                "BULK interface",
-                jlink::CLASS,
-                false,
-                pipe,
-                Box::new(JLink::new(pins)),
-            ),
+            ProbeKind::JLink => {
+                let pins = self.header.plug_in(Sampling::AfterEdge);
+                let probe = Box::new(JLink::new(pins));
+                device.probe("BULK interface", jlink::CLASS, false, pipe, probe)
+            }
             ProbeKind::CmsisDap => {
+                let pins = self.header.plug_in(Sampling::AtEdge);
                 let probe = CmsisDap::new(pins, &self.serial);
                 device.probe("CMSIS-DAP v2", dap::CLASS, true, pipe, Box::new(probe))
             }

@@ -62,7 +62,7 @@ pub struct JLink {
 }
 
 impl JLink {
-    /// A probe on these pins.
+    /// A probe on these pins, which have to be [sampled after the edge](virtual_dk::Sampling::AfterEdge).
     #[must_use]
     pub const fn new(pins: DebugPins) -> Self {
         Self {
@@ -232,14 +232,14 @@ mod tests {
     use rstest::rstest;
     use std::sync::Arc;
     use virtual_dk::firmware::StockFirmware;
-    use virtual_dk::{Power, VirtualDk, VirtualDkOptions};
+    use virtual_dk::{Power, Sampling, VirtualDk, VirtualDkOptions};
 
     fn board() -> VirtualDk {
         VirtualDk::start(VirtualDkOptions::default(), Arc::new(StockFirmware)).unwrap()
     }
 
     fn probe(board: &VirtualDk) -> JLink {
-        JLink::new(board.debug_header().plug_in())
+        JLink::new(board.debug_header().plug_in(Sampling::AfterEdge))
     }
 
     /// An HW_JTAG3 of cycles as probe-rs makes it.
@@ -288,7 +288,7 @@ mod tests {
         let mut cycles = vec![Some(true); 56];
         cycles.extend([Some(false); 2]);
         cycles.extend((0..8).map(|bit| Some(0xa5u8 >> bit & 1 == 1)));
-        let at = cycles.len() + 1;
+        let at = cycles.len();
         cycles.extend([None; 38]);
         let answer = probe.receive(&io(&cycles)).remove(0);
         assert_eq!(answer.len(), cycles.len().div_ceil(8) + 1);

@@ -24,11 +24,12 @@ impl DebugHeader {
 
     /// Connects a probe.
     #[must_use]
-    pub fn plug_in(&self) -> DebugPins {
+    pub fn plug_in(&self, sampling: Sampling) -> DebugPins {
         DebugPins {
             board: Arc::clone(&self.board),
             wire: SwdWire::new(),
             port: DebugPort::new(),
+            sampling,
             listening: false,
         }
     }
@@ -42,11 +43,22 @@ impl fmt::Debug for DebugHeader {
     }
 }
 
+/// When in a clock cycle a probe looks at SWDIO.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sampling {
+    /// At the edge on which the target changes it: the turnaround cycle is seen.
+    AtEdge,
+    /// After that edge: everything comes a cycle earlier, and the first bit of the acknowledgement in the turnaround. A J-Link does
+    /// this (probe-rs `probe-rs/src/architecture/arm/traits/polyfill.rs`, `parse_swd_response`).
+    AfterEdge,
+}
+
 /// The pins, as one probe has them. Stays on the thread it was made on, as what runs flash algorithms does.
 pub struct DebugPins {
     board: Arc<Board>,
     wire: SwdWire,
     port: DebugPort,
+    sampling: Sampling,
     /// The host has let go of SWDIO: the turnaround is over.
     listening: bool,
 }
@@ -59,6 +71,7 @@ impl DebugPins {
             board,
             wire,
             port,
+            sampling,
             listening,
         } = self;
         board.with_chip(|chip| {
@@ -70,7 +83,7 @@ impl DebugPins {
                     bit
                 }
                 // The turnaround: nobody drives.
-                None if !*listening => {
+                None if !*listening && *sampling == Sampling::AtEdge => {
                     *listening = true;
                     true
                 }
@@ -106,7 +119,8 @@ impl fmt::Debug for DebugPins {
 #[cfg(test)]
 mod tests {
     use crate::firmware::StockFirmware;
-    use crate::{DebugPins, Power, VirtualDk, VirtualDkOptions};
+    use crate::{DebugPins, Power, Sampling, VirtualDk, VirtualDkOptions};
+    use rstest::rstest;
     use std::sync::Arc;
 
     fn board() -> VirtualDk {
@@ -117,8 +131,8 @@ mod tests {
         (0..count).map(move |bit| Some(bits >> bit & 1 == 1))
     }
 
-    /// A line reset and the read of DPIDR: acknowledgement and data.
-    fn identify(pins: &mut DebugPins) -> (u64, u64) {
+    /// A line reset and the read of DPIDR: acknowledgement and data, which begin at bit `at` of the answer.
+    fn identify(pins: &mut DebugPins, at: usize) -> (u64, u64) {
         pins.clock(out(u64::MAX, 56).chain(out(0, 2)));
         pins.clock(out(0xa5, 8));
         let seen = pins.clock((0..37).map(|_| None));
@@ -127,24 +141,25 @@ mod tests {
                 .rev()
                 .fold(0, |number, &bit| number << 1 | u64::from(bit))
         };
-        assert!(seen[0], "nobody drives the turnaround");
-        (number(&seen[1..4]), number(&seen[4..36]))
+        (number(&seen[at..at + 3]), number(&seen[at + 3..at + 35]))
     }
 
-    #[test]
-    fn a_probe_reads_dpidr_through_the_pins_with_its_turnaround() {
+    #[rstest]
+    #[case::at_the_edge(Sampling::AtEdge, 1)]
+    #[case::after_the_edge(Sampling::AfterEdge, 0)]
+    fn a_probe_reads_dpidr_through_the_pins(#[case] sampling: Sampling, #[case] turnaround: usize) {
         let board = board();
-        let mut pins = board.debug_header().plug_in();
-        assert_eq!(identify(&mut pins), (0b001, 0x6ba0_2477));
+        let mut pins = board.debug_header().plug_in(sampling);
+        assert_eq!(identify(&mut pins, turnaround), (0b001, 0x6ba0_2477));
         assert_eq!(pins.vtref(), 3000);
     }
 
     #[test]
     fn without_power_the_wire_stays_high_and_vtref_is_gone() {
         let board = board();
-        let mut pins = board.debug_header().plug_in();
+        let mut pins = board.debug_header().plug_in(Sampling::AtEdge);
         board.set_power(Power::Off);
-        assert_eq!(identify(&mut pins), (0b111, 0xffff_ffff));
+        assert_eq!(identify(&mut pins, 1), (0b111, 0xffff_ffff));
         assert_eq!(pins.vtref(), 0);
     }
 }
