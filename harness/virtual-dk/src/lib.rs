@@ -18,6 +18,6 @@ pub use server::RemoteProbe;
 pub use server::{
     Accelerators, BleEndpoint, Contents, Cuts, DebugHeader, DebugPins, Endpoints, LoadError,
     ParseSpeedError, ParseWordError, Preload, Sampling, ServeError, ServeOptions, Speed,
-    StartError, Supply, UartEndpoints, VirtualDk, VirtualDkOptions, serve, serve_with,
+    StartError, Supply, UartEndpoints, VirtualDk, VirtualDkOptions, Wire, serve, serve_with,
 };
 pub use virtual_radio::{LinkOptions, Phy, RadioOptions, Timing};

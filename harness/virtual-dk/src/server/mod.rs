@@ -24,7 +24,7 @@ pub use options::{
     Accelerators, Cuts, ParseSpeedError, ParseWordError, Preload, Speed, StartError, Supply,
     VirtualDkOptions,
 };
-pub use pins::{DebugHeader, DebugPins, Sampling};
+pub use pins::{DebugHeader, DebugPins, Sampling, Wire};
 #[doc(hidden)]
 pub use remote::RemoteProbe;
 pub use serve::{Contents, ServeError, ServeOptions, serve, serve_with};

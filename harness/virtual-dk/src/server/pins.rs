@@ -5,7 +5,7 @@
 //! another probe is connected.
 
 use super::board::Board;
-use crate::chip::{DebugPort, Power, SwdWire};
+use crate::chip::{Chip, DebugPort, Power, SwdWire};
 use std::fmt;
 use std::sync::Arc;
 
@@ -64,9 +64,8 @@ pub struct DebugPins {
 }
 
 impl DebugPins {
-    /// One clock cycle for each of `cycles`: `Some` is what the host drives, `None` is a cycle in which it listens. What was on
-    /// the wire in each of them.
-    pub fn clock(&mut self, cycles: impl IntoIterator<Item = Option<bool>>) -> Vec<bool> {
+    /// Does something on the wire in one go: nobody else touches the board meanwhile.
+    pub fn with<R>(&mut self, action: impl FnOnce(&mut Wire<'_>) -> R) -> R {
         let Self {
             board,
             wire,
@@ -75,19 +74,26 @@ impl DebugPins {
             listening,
         } = self;
         board.with_chip(|chip| {
-            let one = |cycle: Option<bool>| match cycle {
+            action(&mut Wire {
+                chip,
+                wire,
+                port,
+                sampling: *sampling,
+                listening,
+            })
+        })
+    }
+
+    /// One clock cycle for each of `cycles`: `Some` is what the host drives, `None` is a cycle in which it listens. What was on
+    /// the wire in each of them.
+    pub fn clock(&mut self, cycles: impl IntoIterator<Item = Option<bool>>) -> Vec<bool> {
+        self.with(|wire| {
+            let one = |cycle| match cycle {
                 Some(bit) => {
-                    // What the target still had to say, nobody hears any more.
-                    wire.write(port, chip, u32::from(bit), 1);
-                    *listening = false;
+                    wire.drive(u64::from(bit), 1);
                     bit
                 }
-                // The turnaround: nobody drives.
-                None if !*listening && *sampling == Sampling::AtEdge => {
-                    *listening = true;
-                    true
-                }
-                None => wire.read(1) == 1,
+                None => wire.listen(1) == 1,
             };
             cycles.into_iter().map(one).collect()
         })
@@ -105,6 +111,46 @@ impl DebugPins {
             Power::On => 3000,
             Power::Off => 0,
         })
+    }
+}
+
+/// The wire, while a probe is at it.
+pub struct Wire<'a> {
+    chip: &'a mut Chip,
+    wire: &'a mut SwdWire,
+    port: &'a mut DebugPort,
+    sampling: Sampling,
+    listening: &'a mut bool,
+}
+
+impl Wire<'_> {
+    /// Drives the low `count` bits (at most 64) of `bits`, least significant first.
+    pub fn drive(&mut self, bits: u64, count: u32) {
+        // What the target still had to say, nobody hears any more.
+        *self.listening = false;
+        let low = count.min(32);
+        self.wire.write(self.port, self.chip, bits as u32, low);
+        if count > low {
+            let high = (bits >> 32) as u32;
+            self.wire.write(self.port, self.chip, high, count - low);
+        }
+    }
+
+    /// Listens for `count` cycles (at most 64). A wire that nobody drives is high.
+    pub fn listen(&mut self, count: u32) -> u64 {
+        let turnaround =
+            u32::from(!*self.listening && self.sampling == Sampling::AtEdge && count > 0);
+        *self.listening |= count > 0;
+        let heard = (turnaround..count.min(64)).fold(0, |bits, cycle| {
+            bits | u64::from(self.wire.read(1)) << cycle
+        });
+        heard | u64::from(turnaround)
+    }
+}
+
+impl fmt::Debug for Wire<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire").finish_non_exhaustive()
     }
 }
 

@@ -6,7 +6,7 @@
 mod swd;
 
 use crate::device::Function;
-use swd::{Ack, Swd};
+use swd::{Ack, Line};
 use virtual_dk::DebugPins;
 
 /// The class, subclass and protocol of its interface.
@@ -41,9 +41,14 @@ mod command {
 /// The probe.
 #[derive(Debug)]
 pub struct CmsisDap {
-    swd: Swd,
+    pins: DebugPins,
     serial: String,
     connected: bool,
+    is_reset: bool,
+    /// Cycles after each transfer.
+    idle: u8,
+    /// For reads that are compared.
+    mask: u32,
 }
 
 impl CmsisDap {
@@ -51,9 +56,12 @@ impl CmsisDap {
     #[must_use]
     pub fn new(pins: DebugPins, serial: &str) -> Self {
         Self {
-            swd: Swd::new(pins),
+            pins,
             serial: serial.to_owned(),
             connected: false,
+            is_reset: false,
+            idle: 0,
+            mask: u32::MAX,
         }
     }
 
@@ -88,7 +96,7 @@ impl CmsisDap {
                 vec![OK]
             }
             command::TRANSFER_CONFIGURE => {
-                self.swd.set_idle(parameters.byte()?);
+                self.idle = parameters.byte()?;
                 vec![OK]
             }
             command::TRANSFER => self.transfers(parameters)?,
@@ -96,7 +104,7 @@ impl CmsisDap {
             command::WRITE_ABORT => {
                 parameters.byte()?;
                 let value = parameters.word()?;
-                vec![match self.swd.transfer(0, value) {
+                vec![match self.line(|line| line.transfer(0, value)) {
                     Ok(_) => OK,
                     Err(_) => ERROR,
                 }]
@@ -105,12 +113,12 @@ impl CmsisDap {
             command::DELAY => vec![OK],
             // 0: there is no sequence of the device's own.
             command::RESET_TARGET => vec![OK, 0],
-            command::SWJ_PINS => self.pins(parameters)?,
+            command::SWJ_PINS => self.swj_pins(parameters)?,
             command::SWJ_CLOCK => vec![if parameters.word()? == 0 { ERROR } else { OK }],
             command::SWJ_SEQUENCE => {
                 let count = sequence_length(parameters.byte()?, 256);
                 let bits = parameters.take(count.div_ceil(8))?;
-                self.swd.out(bits, count);
+                self.drive(bits, count);
                 vec![OK]
             }
             command::SWD_SEQUENCE => self.sequences(parameters)?,
@@ -143,57 +151,25 @@ impl CmsisDap {
         answer
     }
 
+    /// Does something on the wire in one go.
+    fn line<R>(&mut self, action: impl FnOnce(&mut Line<'_, '_>) -> R) -> R {
+        let idle = self.idle;
+        self.pins.with(|wire| action(&mut Line { wire, idle }))
+    }
+
+    /// Drives the first `count` bits of `bytes`, least significant first.
+    fn drive(&mut self, bytes: &[u8], count: usize) {
+        let bit = |at: usize| Some(bytes[at / 8] >> (at % 8) & 1 == 1);
+        self.pins.clock((0..count).map(bit));
+    }
+
     /// DAP_Transfer: single registers, until one is refused.
     fn transfers(&mut self, parameters: &mut Parameters<'_>) -> Option<Vec<u8>> {
-        const VALUE_MATCH: u8 = 1 << 4;
-        const MATCH_MASK: u8 = 1 << 5;
-        const MISMATCH: u8 = 1 << 4;
         parameters.byte()?;
-        let count = parameters.byte()?;
-        let (mut done, mut last, mut data) = (0, Ack::Ok as u8, Vec::new());
-        let mut wrote = false;
-        for _ in 0..count {
-            let request = parameters.byte()?;
-            let is_read = request & swd::READ != 0;
-            let value = if !is_read || request & VALUE_MATCH != 0 {
-                parameters.word()?
-            } else {
-                0
-            };
-            let result = if is_read {
-                self.swd.read(request)
-            } else if request & MATCH_MASK != 0 {
-                self.swd.mask = value;
-                Ok(0)
-            } else {
-                wrote = true;
-                self.swd.transfer(request, value)
-            };
-            done += 1;
-            match result {
-                Ok(read) if request & VALUE_MATCH != 0 && is_read => {
-                    if read & self.swd.mask != value {
-                        last |= MISMATCH;
-                        break;
-                    }
-                }
-                Ok(read) if is_read => data.extend(read.to_le_bytes()),
-                Ok(_) => {}
-                Err(ack) => {
-                    last = ack as u8;
-                    break;
-                }
-            }
-        }
-        // Whether the last write went well is known with the next access only.
-        if wrote
-            && last == Ack::Ok as u8
-            && let Err(ack) = self.swd.read_buffer()
-        {
-            last = ack as u8;
-        }
-        let mut answer = vec![done, last];
-        answer.extend(data);
+        let requests = parameters.requests()?;
+        let mut mask = self.mask;
+        let answer = self.line(|line| transfers(line, &mut mask, &requests));
+        self.mask = mask;
         Some(answer)
     }
 
@@ -202,48 +178,36 @@ impl CmsisDap {
         parameters.byte()?;
         let count = parameters.half()?;
         let request = parameters.byte()?;
-        let (mut done, mut last, mut data) = (0u16, Ack::Ok as u8, Vec::new());
-        for _ in 0..count {
-            let result = if request & swd::READ != 0 {
-                self.swd.read(request)
-            } else {
-                let value = parameters.word()?;
-                self.swd.transfer(request, value)
-            };
-            match result {
-                Ok(value) => {
-                    done += 1;
-                    if request & swd::READ != 0 {
-                        data.extend(value.to_le_bytes());
-                    }
-                }
-                Err(ack) => {
-                    last = ack as u8;
-                    break;
-                }
-            }
-        }
-        if request & swd::READ == 0
-            && last == Ack::Ok as u8
-            && let Err(ack) = self.swd.read_buffer()
-        {
-            last = ack as u8;
-        }
+        let (done, data, end) = if request & swd::READ != 0 {
+            let (values, end) = self.line(|line| line.read_block(request, count));
+            let data = values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect();
+            (values.len() as u16, data, end)
+        } else {
+            let values = (0..count)
+                .map(|_| parameters.word())
+                .collect::<Option<Vec<_>>>()?;
+            let (done, end) = self.line(|line| write_block(line, request, &values));
+            (done, Vec::new(), end)
+        };
         let mut answer = done.to_le_bytes().to_vec();
-        answer.push(last);
-        answer.extend(data);
+        answer.push(end.err().unwrap_or(Ack::Ok) as u8);
+        answer.extend::<Vec<u8>>(data);
         Some(answer)
     }
 
     /// DAP_SWJ_Pins: nRESET is the only one that is not moved by transfers.
-    fn pins(&mut self, parameters: &mut Parameters<'_>) -> Option<Vec<u8>> {
+    fn swj_pins(&mut self, parameters: &mut Parameters<'_>) -> Option<Vec<u8>> {
         const RESET: u8 = 1 << 7;
         let (output, select) = (parameters.byte()?, parameters.byte()?);
         parameters.word()?;
         if select & RESET != 0 {
-            self.swd.set_reset(output & RESET == 0);
+            self.is_reset = output & RESET == 0;
+            self.pins.set_reset(self.is_reset);
         }
-        Some(vec![if self.swd.is_reset() { 0 } else { RESET }])
+        Some(vec![if self.is_reset { 0 } else { RESET }])
     }
 
     /// DAP_SWD_Sequence: bits out and bits in, turnaround included.
@@ -254,14 +218,83 @@ impl CmsisDap {
             let info = parameters.byte()?;
             let count = sequence_length(info & 0x3f, 64);
             if info & INPUT != 0 {
-                answer.extend(self.swd.input(count));
+                let heard = self.pins.with(|wire| wire.listen(count as u32));
+                answer.extend(&heard.to_le_bytes()[..count.div_ceil(8)]);
             } else {
                 let bits = parameters.take(count.div_ceil(8))?;
-                self.swd.out(bits, count);
+                self.drive(bits, count);
             }
         }
         Some(answer)
     }
+}
+
+/// A request of DAP_Transfer with what follows it.
+struct Request {
+    bits: u8,
+    value: u32,
+}
+
+impl Request {
+    const VALUE_MATCH: u8 = 1 << 4;
+    const MATCH_MASK: u8 = 1 << 5;
+
+    const fn is_read(&self) -> bool {
+        self.bits & swd::READ != 0
+    }
+}
+
+/// Answers DAP_Transfer: how many were done, how the last one ended, and what was read.
+fn transfers(line: &mut Line<'_, '_>, mask: &mut u32, requests: &[Request]) -> Vec<u8> {
+    const MISMATCH: u8 = 1 << 4;
+    let (mut last, mut data) = (Ack::Ok as u8, Vec::new());
+    let (mut done, mut wrote) = (0, false);
+    for request in requests {
+        done += 1;
+        let result = if request.is_read() {
+            line.read(request.bits)
+        } else if request.bits & Request::MATCH_MASK != 0 {
+            *mask = request.value;
+            Ok(0)
+        } else {
+            wrote = true;
+            line.transfer(request.bits, request.value)
+        };
+        match result {
+            Ok(read) if request.is_read() && request.bits & Request::VALUE_MATCH != 0 => {
+                if read & *mask != request.value {
+                    last |= MISMATCH;
+                    break;
+                }
+            }
+            Ok(read) if request.is_read() => data.extend(read.to_le_bytes()),
+            Ok(_) => {}
+            Err(ack) => {
+                last = ack as u8;
+                break;
+            }
+        }
+    }
+    // Whether the last write went well is known with the next access only.
+    if wrote
+        && last == Ack::Ok as u8
+        && let Err(ack) = line.read_buffer()
+    {
+        last = ack as u8;
+    }
+    let mut answer = vec![done, last];
+    answer.extend(data);
+    answer
+}
+
+/// Writes a register with each of `values`; how many were taken.
+fn write_block(line: &mut Line<'_, '_>, request: u8, values: &[u32]) -> (u16, Result<(), Ack>) {
+    for (done, value) in (0..).zip(values) {
+        if let Err(ack) = line.transfer(request, *value) {
+            return (done, Err(ack));
+        }
+    }
+    (values.len() as u16, line.read_buffer().map(drop))
 }
 
 /// A count of which 0 means the most.
@@ -291,6 +324,23 @@ impl<'a> Parameters<'a> {
 
     fn byte(&mut self) -> Option<u8> {
         self.take(1).map(|bytes| bytes[0])
+    }
+
+    /// Those of DAP_Transfer, behind their count.
+    fn requests(&mut self) -> Option<Vec<Request>> {
+        let count = self.byte()?;
+        let mut requests = Vec::new();
+        for _ in 0..count {
+            let mut request = Request {
+                bits: self.byte()?,
+                value: 0,
+            };
+            if !request.is_read() || request.bits & Request::VALUE_MATCH != 0 {
+                request.value = self.word()?;
+            }
+            requests.push(request);
+        }
+        Some(requests)
     }
 
     fn half(&mut self) -> Option<u16> {
