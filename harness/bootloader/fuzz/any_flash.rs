@@ -121,6 +121,7 @@ fn build(source: &mut Source<'_>) -> (Config, [u32; 2]) {
         Mode::SwapOffset,
         Mode::SwapScratch,
         Mode::OverwriteOnly,
+        Mode::SingleSlot,
     ]);
     let sector = source.pick(&[512, 1024, 4096]);
     let mut ends = [0_u32; 2];
@@ -155,6 +156,11 @@ fn build(source: &mut Source<'_>) -> (Config, [u32; 2]) {
         });
     }
     let signature = source.pick(&[Signature::None, Signature::None, Signature::EcdsaP256]);
+    if mode == Mode::SingleSlot {
+        for slots in &mut images {
+            *slots = ImageSlots::single(slots.primary);
+        }
+    }
     let mut config = Config::new(mode, signature, images[0]);
     config.images = images;
     config.encryption = source.pick(&[Encryption::None, Encryption::Ec256]);

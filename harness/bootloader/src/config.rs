@@ -1,8 +1,11 @@
 //! What a bootloader was built with: everything of MCUboot's configuration that changes what it does to flash.
 
-use hil_image::{DecryptionKey, PublicKey};
+use std::cmp::Ordering;
+
+use hil_image::{DecryptionKey, ImageVersion, PublicKey};
 use serde::{Deserialize, Serialize};
 
+use crate::defect::Defect;
 use crate::flash::{Area, DeviceId};
 pub use crate::line::Line;
 use crate::recovery::SerialRecovery;
@@ -31,6 +34,10 @@ pub struct Config {
     /// What a candidate must not be older in.
     #[serde(default)]
     pub downgrade_prevention: DowngradePrevention,
+    /// Whether versions are compared with their build numbers (`BOOT_VERSION_CMP_USE_BUILD_NUMBER`): by downgrade prevention
+    /// and by dependencies.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub compare_build_number: bool,
     /// Whether the primary slot is validated at every boot (`BOOT_VALIDATE_SLOT0`).
     #[serde(default = "yes")]
     pub validate_primary: bool,
@@ -75,6 +82,9 @@ pub struct Config {
     /// Its recovery server, in builds that have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial_recovery: Option<SerialRecovery>,
+    /// A mistake that it was given on purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub defect: Option<Defect>,
 }
 
 impl Config {
@@ -88,6 +98,7 @@ impl Config {
             content_key: ContentKeySize::Aes128,
             save_enctlv: false,
             downgrade_prevention: DowngradePrevention::None,
+            compare_build_number: false,
             validate_primary: true,
             max_sectors: default_max_sectors(),
             write_size: default_write_size(),
@@ -102,6 +113,7 @@ impl Config {
             images: vec![image],
             scratch: None,
             serial_recovery: None,
+            defect: None,
         }
     }
 
@@ -110,6 +122,22 @@ impl Config {
     pub fn with_images(mut self, images: Vec<ImageSlots>) -> Self {
         self.images = images;
         self
+    }
+
+    /// The order of two versions as the build compares them (`boot_compare_version`).
+    pub(crate) fn compare_versions(&self, one: &ImageVersion, other: &ImageVersion) -> Ordering {
+        let numbers = one.cmp_ignoring_build(other);
+        if self.compare_build_number {
+            numbers.then(one.build.cmp(&other.build))
+        } else {
+            numbers
+        }
+    }
+
+    /// Whether an image has a slot of its own where updates wait.
+    #[must_use]
+    pub fn has_secondary(&self) -> bool {
+        self.mode != Mode::SingleSlot
     }
 
     pub(crate) fn encrypts(&self) -> bool {
@@ -128,6 +156,7 @@ impl Config {
             Mode::SwapMove => room(primary, sectors + sector).min(room(secondary, sectors)),
             Mode::SwapOffset => room(primary, sectors).min(room(secondary, sectors + sector)),
             Mode::SwapScratch => room(primary.min(secondary), trailer),
+            Mode::SingleSlot => room(primary, trailer),
             // Magic, image_ok, copy_done and swap_info.
             Mode::OverwriteOnly => room(primary.min(secondary), 16 + 3 * self.max_align),
         }
@@ -207,6 +236,9 @@ pub enum Mode {
     /// The update is copied over the primary; there is no way back. The fast kind: only the sectors that the image
     /// needs are touched.
     OverwriteOnly,
+    /// There is one slot (`SINGLE_APPLICATION_SLOT`): an update comes in through serial recovery, over what runs. The
+    /// secondary slot of such a build is the primary one.
+    SingleSlot,
 }
 
 impl std::fmt::Display for Mode {
@@ -216,6 +248,7 @@ impl std::fmt::Display for Mode {
             Self::SwapOffset => "swap-offset",
             Self::SwapScratch => "swap-scratch",
             Self::OverwriteOnly => "overwrite-only",
+            Self::SingleSlot => "single-slot",
         })
     }
 }
@@ -363,6 +396,15 @@ pub struct ImageSlots {
 }
 
 impl ImageSlots {
+    /// The one slot of a build that has no other.
+    #[must_use]
+    pub const fn single(slot: Area) -> Self {
+        Self {
+            primary: slot,
+            secondary: slot,
+        }
+    }
+
     /// The slots of the network core's image where both cores are updated at once: the primary is simulated in RAM, as large
     /// as the secondary.
     #[must_use]

@@ -140,6 +140,7 @@ impl Loader<'_> {
     pub(crate) fn max_image_size(&mut self, area: FlashArea) -> Step<u32> {
         let ends_at_trailer = match self.mode() {
             Mode::OverwriteOnly => false,
+            Mode::SingleSlot => true,
             Mode::SwapScratch => !self.line().leaves_room_in_scratch(),
             Mode::SwapMove | Mode::SwapOffset => self.line().largest_image_ends_at_trailer(),
         };
@@ -148,12 +149,12 @@ impl Loader<'_> {
                 return Err(Stop::Assert("the trailer fits the slot".to_owned()));
             };
             return Ok(match self.mode() {
-                Mode::SwapScratch => status,
+                Mode::SwapScratch | Mode::SingleSlot => status,
                 _ => self.io.sector_start(status),
             });
         }
         match self.mode() {
-            Mode::OverwriteOnly => Ok(self.io.config.swap_info_offset(area)),
+            Mode::OverwriteOnly | Mode::SingleSlot => Ok(self.io.config.swap_info_offset(area)),
             Mode::SwapMove => Ok(self.max_size_with_spare_sector(PRIMARY)),
             Mode::SwapOffset => Ok(self.max_size_with_spare_sector(SECONDARY)),
             Mode::SwapScratch => self.max_size_with_scratch(),

@@ -105,7 +105,7 @@ impl Loader<'_> {
                 PRIMARY
             };
             let found = other.headers[from].version();
-            if found.cmp_ignoring_build(&needed) == Ordering::Less {
+            if self.io.config.compare_versions(&found, &needed) == Ordering::Less {
                 let image = self.image_mut();
                 image.swap_type = match image.swap_type {
                     SwapType::Test | SwapType::Perm => SwapType::None,

@@ -3,8 +3,6 @@
 //! Source: mcuboot `boot/bootutil/include/bootutil/image.h`, `boot_check_header_valid` in
 //! `boot/bootutil/src/bootutil_loader.c`.
 
-use std::cmp::Ordering;
-
 use hil_image::{IMAGE_MAGIC, ImageFlags, ImageVersion};
 
 use crate::config::{AddressCheck, Config, Encryption};
@@ -90,11 +88,6 @@ impl Header {
     /// `BOOT_TLV_OFF`: where the TLV areas start. Wraps as C's arithmetic does: not every header was checked.
     pub(crate) fn tlv_offset(&self) -> u32 {
         u32::from(self.header_size).wrapping_add(self.image_size)
-    }
-
-    /// `boot_compare_version`: without build numbers, as builds have it unless told otherwise.
-    pub(crate) fn compare_version(&self, other: &Self) -> Ordering {
-        self.version().cmp_ignoring_build(&other.version())
     }
 
     /// `boot_check_header_valid`: why the loader refuses this header in this slot, `None` when it does not.

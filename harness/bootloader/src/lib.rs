@@ -2,7 +2,7 @@
 //!
 //! [`boot`] does to a [`Flash`] exactly what MCUboot's C code does: the same operations in the same order, so that the
 //! power can fail before or in each of them and the next boot goes on from the bytes alone. All four update modes are
-//! here; [`golden`] replays recordings of the real MCUboot and finds every difference. [`b0n`] and [`pcd`] are the same
+//! here, and the build with one slot; [`golden`] replays recordings of the real MCUboot and finds every difference. [`b0n`] and [`pcd`] are the same
 //! for the network core, and [`predict`] puts both on a board in memory and explains each decision.
 //!
 //! The virtual DK boots with this model, and the runner computes with it the flash that a real DK must end up with. It
@@ -12,6 +12,7 @@ mod address;
 pub mod b0n;
 mod config;
 mod copy;
+mod defect;
 mod dependencies;
 mod encrypt;
 mod flash;
@@ -32,6 +33,7 @@ mod progress;
 mod recall;
 mod recovery;
 mod sim;
+mod single;
 mod state;
 mod swap_move;
 mod swap_offset;
@@ -45,6 +47,7 @@ pub use config::{
     AddressCheck, B0nBuild, Config, ContentKeySize, DowngradePrevention, Encryption, ImageSlots,
     Keys, Line, Mode, NetworkCore, NetworkSlot, Signature,
 };
+pub use defect::Defect;
 pub use flash::{Area, DeviceId, Flash, FlashError};
 pub use loader::{boot, boot_recalling, boot_with_network};
 pub use log::{Level, LogLine};

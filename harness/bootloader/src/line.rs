@@ -9,6 +9,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Mode;
+
 /// Whose MCUboot. The lines of the SDK stand in the order of their releases.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -316,6 +318,27 @@ impl Line {
     }
 }
 
+/// The recovery server.
+impl Line {
+    /// Whether a list takes for cipher text what is flagged as encrypted in this slot. What came in through serial recovery was
+    /// decrypted where it lies, so it is not listed then: SDK 2.5 does so with any slot (mcuboot#1753), SDK 2.6 where the
+    /// primary slot is the secondary one too (mcuboot#1864).
+    #[must_use]
+    pub fn lists_as_cipher_text(self, mode: Mode, is_secondary: bool) -> bool {
+        match self {
+            Self::Nordic23 | Self::Nordic24 => false,
+            Self::Nordic25 => true,
+            Self::Nordic26 => is_secondary || mode == Mode::SingleSlot,
+            _ => is_secondary,
+        }
+    }
+
+    /// Whether an upload erases the last sectors also of a slot that has no trailer.
+    pub(crate) fn erases_trailer_of_single_slot(self) -> bool {
+        self <= Self::Nordic30
+    }
+}
+
 /// Console lines.
 impl Line {
     /// Whether the line of the swap type, those of an overwrite and that of downgrade prevention name the image.
@@ -346,6 +369,11 @@ impl Line {
     /// Whether the version of the started image is told.
     pub(crate) fn tells_version(self) -> bool {
         self > Self::Nordic29
+    }
+
+    /// Whether a single-slot build tells that an image is larger than the slot.
+    pub(crate) fn tells_image_larger_than_slot(self) -> bool {
+        self > Self::Nordic30
     }
 
     /// Whether it is told that an address cannot be read.

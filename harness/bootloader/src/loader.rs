@@ -127,6 +127,9 @@ impl Loader<'_> {
             let line = self.line();
             return Ok(Err(format!("MCUboot of {line} has no swap-using-offset")));
         }
+        if self.mode() == Mode::SingleSlot {
+            return self.run_single();
+        }
         let several = self.images.len() > 1;
         let mut progress = Progress::new(self.io.config);
         let mut has_upgrade = false;
@@ -209,7 +212,9 @@ impl Loader<'_> {
         let compatible = match mode {
             Mode::SwapMove => self.slots_compatible_move(),
             Mode::SwapOffset => self.slots_compatible_offset(),
-            Mode::SwapScratch | Mode::OverwriteOnly => self.slots_compatible_scratch()?,
+            Mode::SwapScratch | Mode::OverwriteOnly | Mode::SingleSlot => {
+                self.slots_compatible_scratch()?
+            }
         };
         if !compatible {
             self.decided("no update", "its slots do not fit each other");
@@ -435,7 +440,9 @@ impl Loader<'_> {
         match self.mode() {
             Mode::SwapMove => self.swap_by_moving(progress, copy_size)?,
             Mode::SwapOffset => self.swap_by_offset(progress, copy_size)?,
-            Mode::SwapScratch | Mode::OverwriteOnly => self.swap_by_scratch(progress, copy_size)?,
+            Mode::SwapScratch | Mode::OverwriteOnly | Mode::SingleSlot => {
+                self.swap_by_scratch(progress, copy_size)?;
+            }
         }
         if self.io.config.validate_primary && self.status_fails > 0 {
             let fails = self.status_fails;
@@ -477,7 +484,8 @@ impl Loader<'_> {
             DowngradePrevention::None => return Ok(false),
             DowngradePrevention::Version => {
                 let (old, new) = (self.header(PRIMARY), self.header(SECONDARY));
-                if new.compare_version(&old) != Ordering::Less {
+                let config = self.io.config;
+                if config.compare_versions(&new.version(), &old.version()) != Ordering::Less {
                     return Ok(false);
                 }
                 format!("its version {} is below {}", new.version(), old.version())

@@ -37,6 +37,9 @@ pub enum MarkError {
     /// There is no such image.
     #[error("bootloader has no image {0}")]
     NoImage(usize),
+    /// There is one slot, and nothing waits in it.
+    #[error("bootloader has no secondary slot")]
+    NoSecondary,
 }
 
 /// `boot_set_pending_multi`: asks for the image in the secondary slot at the next boot. A request that already stands
@@ -50,6 +53,9 @@ pub fn set_pending(
     image: usize,
     pending: Pending,
 ) -> Result<(), MarkError> {
+    if !config.has_secondary() {
+        return Err(MarkError::NoSecondary);
+    }
     let area = slots(config, image)?.secondary_area(image);
     let bad = MarkError::BadMagic {
         image,
@@ -135,6 +141,9 @@ pub fn swap_type(
     image: usize,
 ) -> Result<SwapType, MarkError> {
     let slots = slots(config, image)?;
+    if !config.has_secondary() {
+        return Ok(SwapType::None);
+    }
     with_io(config, flash, |io| {
         Ok(Ok(io
             .decide_swap_type(

@@ -4,6 +4,7 @@
 //! Source: `boot_copy_image` in mcuboot `boot/bootutil/src/loader.c`, with `MCUBOOT_OVERWRITE_ONLY_FAST`.
 
 use crate::copy::Copy;
+use crate::defect::Defect;
 use crate::encrypt::KeyLoad;
 use crate::io::{EraseOrder, OrAssert, Step, Stop};
 use crate::state::{Loader, PRIMARY, Progress, SECONDARY};
@@ -23,6 +24,9 @@ impl Loader<'_> {
         self.io.info(format!(
             "Image{which} upgrade secondary slot -> primary slot"
         ));
+        if self.io.config.defect == Some(Defect::RequestErasedFirst) {
+            self.erase_request()?;
+        }
         self.io.info("Erasing the primary slot");
         let copied = self.erase_for(size)?;
         self.erase_primary_trailer()?;
@@ -61,18 +65,31 @@ impl Loader<'_> {
         {
             return Err(Stop::Assert(format!("the network core is updated: {why}")));
         }
+        if self.io.config.defect == Some(Defect::RequestErasedFirst) {
+            return self.erase_update_header();
+        }
         self.forget_request()
     }
 
     /// Erases the first and the last sector of the secondary slot: header and trailer.
     pub(crate) fn forget_request(&mut self) -> Step<()> {
+        self.erase_update_header()?;
+        self.erase_request()
+    }
+
+    fn erase_update_header(&mut self) -> Step<()> {
+        let secondary = self.area(SECONDARY);
+        let sector = self.sector_size();
+        self.io
+            .scramble(secondary, 0, sector, EraseOrder::Forwards)?
+            .or_assert("the secondary header is erased")
+    }
+
+    fn erase_request(&mut self) -> Step<()> {
         let secondary = self.area(SECONDARY);
         let sector = self.sector_size();
         let last =
             self.sector_offset(SECONDARY, self.image().sectors[SECONDARY].wrapping_sub(1))?;
-        self.io
-            .scramble(secondary, 0, sector, EraseOrder::Forwards)?
-            .or_assert("the secondary header is erased")?;
         self.io
             .scramble(secondary, last, sector, EraseOrder::Forwards)?
             .or_assert("the secondary trailer is erased")

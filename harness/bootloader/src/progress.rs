@@ -44,7 +44,7 @@ impl Loader<'_> {
                 Mode::SwapMove => self.read_header_move(slot, progress)?,
                 Mode::SwapOffset => self.read_header_offset(slot, progress)?,
                 Mode::SwapScratch => self.read_header_scratch(slot, progress)?,
-                Mode::OverwriteOnly => {
+                Mode::OverwriteOnly | Mode::SingleSlot => {
                     let place = HeaderPlace {
                         area: self.area(slot),
                         offset: 0,
@@ -75,7 +75,9 @@ impl Loader<'_> {
     pub(crate) fn read_progress(&mut self, progress: &mut Progress) -> Step<bool> {
         progress.source = match self.mode() {
             Mode::SwapScratch => self.status_source_scratch()?,
-            Mode::SwapMove | Mode::SwapOffset | Mode::OverwriteOnly => self.status_source()?,
+            Mode::SwapMove | Mode::SwapOffset | Mode::OverwriteOnly | Mode::SingleSlot => {
+                self.status_source()?
+            }
         };
         let area = match progress.source {
             Source::None => return Ok(true),
@@ -87,7 +89,7 @@ impl Loader<'_> {
         };
         let read = match self.mode() {
             Mode::SwapScratch => self.read_status_words_scratch(area, status, progress)?,
-            Mode::SwapMove | Mode::SwapOffset | Mode::OverwriteOnly => {
+            Mode::SwapMove | Mode::SwapOffset | Mode::OverwriteOnly | Mode::SingleSlot => {
                 self.read_status_words(area, status, progress)?
             }
         };

@@ -31,6 +31,10 @@ pub struct SerialRecovery {
     /// The network core can be updated, also where it has no slots of its own: what is sent to image number 3 goes into a
     /// slot in RAM and from there, through b0n, to the network core (`NRF53_RECOVERY_NETWORK_CORE`).
     pub network_core: bool,
+    /// The number of the network core's image (`MCUBOOT_NETWORK_CORE_IMAGE_NUMBER`): an upload that is handed over goes to twice
+    /// that, and one. Where nobody assigned it, it is -1, and nothing is ever handed over.
+    #[serde(skip_serializing_if = "is_network_image")]
+    pub network_image: i32,
     /// Sectors are erased as they are needed, and not the whole slot at the first chunk (`BOOT_ERASE_PROGRESSIVELY`).
     pub progressive_erase: bool,
     /// The list has flags, and images can be marked (`BOOT_SERIAL_IMG_GRP_IMAGE_STATE`).
@@ -77,6 +81,13 @@ const NETWORK_SLOT: Area = Area {
 /// (`NET_CORE_VIRTUAL_PRIMARY_SLOT` in sdk-nrf `modules/mcuboot/hooks/nrf53_hooks.c`).
 const NETWORK_UPLOAD: u32 = 3;
 
+/// The network core's image in every build that assigns one.
+const NETWORK_IMAGE: i32 = 1;
+
+fn is_network_image(number: &i32) -> bool {
+    *number == NETWORK_IMAGE
+}
+
 /// Whether an upload through serial recovery has b0n copy it to the network core.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum HandOver {
@@ -93,6 +104,7 @@ impl SerialRecovery {
     #[must_use]
     pub fn target(&self, config: &Config, number: u32) -> Option<(Area, bool)> {
         let slot = if self.direct_upload {
+            // 0 is the default, and means 1.
             number.saturating_sub(1)
         } else if config.images.len() == 1 {
             // A build for one image does not look at the number.
@@ -106,6 +118,7 @@ impl SerialRecovery {
         let slots = config.images.get(usize::try_from(slot / 2).ok()?)?;
         Some(match slot % 2 {
             0 => (slots.primary, false),
+            _ if !config.has_secondary() => return None,
             _ => (slots.secondary, true),
         })
     }
@@ -120,7 +133,8 @@ impl SerialRecovery {
     #[must_use]
     pub fn hands_over(&self, config: &Config, number: u32) -> bool {
         // The hook compares the number that was sent, so other numbers for the same slot do not count.
-        self.direct_upload && self.reaches_network_core(config) && number == NETWORK_UPLOAD
+        let hooked = i64::from(self.network_image) * 2 + 1;
+        self.direct_upload && self.reaches_network_core(config) && hooked == i64::from(number)
     }
 }
 
@@ -168,11 +182,13 @@ impl Config {
     }
 
     /// Where the sector begins in which the trailer of a slot does, in bytes from the start of the slot: the one that a
-    /// recovery server erases last.
+    /// recovery server erases last. None where it does not, as there is no trailer (`BOOT_IMAGE_HAS_STATUS_FIELDS` in mcuboot
+    /// `boot/boot_serial/src/boot_serial.c`).
     #[must_use]
-    pub fn trailer_sector(&self, slot: Area) -> u32 {
+    pub fn trailer_sector(&self, slot: Area) -> Option<u32> {
         let sector = self.sector_size.max(1);
-        slot.size.saturating_sub(self.trailer_size()) / sector * sector
+        let start = slot.size.saturating_sub(self.trailer_size()) / sector * sector;
+        (self.has_secondary() || self.line.erases_trailer_of_single_slot()).then_some(start)
     }
 }
 
@@ -186,6 +202,7 @@ impl Default for SerialRecovery {
             wait_ms: 0,
             direct_upload: false,
             network_core: false,
+            network_image: NETWORK_IMAGE,
             progressive_erase: true,
             image_state: false,
             slot_info: false,

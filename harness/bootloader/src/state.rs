@@ -149,7 +149,7 @@ impl Progress {
 fn first_op(mode: Mode) -> Op {
     match mode {
         Mode::SwapOffset => Op::Swap,
-        Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly => Op::Move,
+        Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly | Mode::SingleSlot => Op::Move,
     }
 }
 

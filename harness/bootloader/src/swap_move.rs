@@ -4,6 +4,7 @@
 
 use crate::config::Mode;
 use crate::copy::Copy;
+use crate::defect::Defect;
 use crate::io::{EraseOrder, OrAssert, Step};
 use crate::outcome::SwapType;
 use crate::progress::HeaderPlace;
@@ -118,17 +119,45 @@ impl Loader<'_> {
             self.io
                 .erase_trailer(area)?
                 .or_assert("the secondary trailer is erased")?;
+            let magic_first = self.has(Defect::RevertMagicFirst);
+            if magic_first {
+                self.io
+                    .write_magic(area)?
+                    .or_assert("the magic is written")?;
+            }
             self.io
                 .write_image_ok(area)?
                 .or_assert("image_ok is written")?;
             self.io
                 .write_swap_size(area, progress.swap_size)?
                 .or_assert("swap_size is written")?;
-            self.io
-                .write_magic(area)?
-                .or_assert("the magic is written")?;
+            if !magic_first {
+                self.io
+                    .write_magic(area)?
+                    .or_assert("the magic is written")?;
+            }
         }
         Ok(())
+    }
+
+    fn has(&self, defect: Defect) -> bool {
+        self.io.config.defect == Some(defect)
+    }
+
+    /// Writes the status word of a step before it, where the bootloader has that mistake.
+    fn record_before(&mut self, progress: &Progress) -> Step<()> {
+        if self.has(Defect::StatusBeforeCopy) {
+            self.record_step(progress)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the status word of a step that was done.
+    fn record_after(&mut self, progress: &Progress) -> Step<()> {
+        if self.has(Defect::StatusBeforeCopy) {
+            return Ok(());
+        }
+        self.record_step(progress)
     }
 
     /// Sector `index - 1` of the primary goes to `index`.
@@ -148,6 +177,7 @@ impl Loader<'_> {
                 .or_assert("the secondary trailer is erased")?;
         }
         let size = self.sector_size();
+        self.record_before(progress)?;
         self.io
             .erase(primary, to, size, EraseOrder::Forwards)?
             .or_assert("a primary sector is erased")?;
@@ -160,7 +190,7 @@ impl Loader<'_> {
             shift: 0,
         };
         self.copy(copy)?.or_assert("a primary sector is moved")?;
-        self.record_step(progress)?;
+        self.record_after(progress)?;
         progress.index = progress.index.wrapping_add(1);
         Ok(())
     }
@@ -173,6 +203,7 @@ impl Loader<'_> {
         let secondary_offset = self.sector_offset(SECONDARY, index - 1)?;
         let size = self.sector_size();
         if progress.state == 1 {
+            self.record_before(progress)?;
             self.io
                 .erase(primary, primary_offset, size, EraseOrder::Forwards)?
                 .or_assert("a primary sector is erased")?;
@@ -186,10 +217,11 @@ impl Loader<'_> {
             };
             self.copy(copy)?
                 .or_assert("a sector is copied to the primary")?;
-            self.record_step(progress)?;
+            self.record_after(progress)?;
             progress.state = 2;
         }
         if progress.state == 2 {
+            self.record_before(progress)?;
             self.io
                 .erase(secondary, secondary_offset, size, EraseOrder::Forwards)?
                 .or_assert("a secondary sector is erased")?;
@@ -203,7 +235,7 @@ impl Loader<'_> {
             };
             self.copy(copy)?
                 .or_assert("a sector is copied to the secondary")?;
-            self.record_step(progress)?;
+            self.record_after(progress)?;
             progress.index = progress.index.wrapping_add(1);
             progress.state = 1;
         }

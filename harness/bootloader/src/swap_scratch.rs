@@ -46,7 +46,7 @@ impl Loader<'_> {
         let [primary, secondary] = self.image().sectors;
         let scratch = match self.mode() {
             Mode::SwapScratch => Some(self.scratch()?.size()),
-            Mode::SwapMove | Mode::SwapOffset | Mode::OverwriteOnly => None,
+            Mode::SwapMove | Mode::SwapOffset | Mode::OverwriteOnly | Mode::SingleSlot => None,
         };
         let (mut sizes, mut ends, mut slot_size) = ([0_u32; 2], [0_u32; 2], 0);
         let mut smaller = None;

@@ -4,6 +4,10 @@
 //! share their pages. Each cut is then one boot from such a moment, by an [`Explorer`]; several can explore one [`Sweep`]
 //! on as many threads.
 
+mod campaign;
+
+pub use campaign::{Campaign, Followed, minimise};
+
 use crate::config::{Config, Keys};
 use crate::flash::DeviceId;
 use crate::predict::{Action, Board, PredictError, Step};
@@ -55,6 +59,38 @@ impl<'a> Sweep<'a> {
         let moments = moments
             .map(|flash| flash.without_device(DeviceId::RamFlash))
             .collect();
+        Ok(Self {
+            config,
+            keys,
+            operations,
+            moments,
+            clean,
+            end,
+        })
+    }
+
+    /// Boots once from `flash` without a cut, and has the application that runs then do something, which is what is to be
+    /// cut.
+    ///
+    /// # Errors
+    /// The model cannot boot from this flash, or the application cannot do that.
+    pub fn plan_request(
+        config: &'a Config,
+        keys: Keys,
+        flash: &SimFlash,
+        request: &Action,
+    ) -> Result<Self, PredictError> {
+        let mut board = Board::new(config, keys.clone(), SimFlash::new());
+        board.load(flash.clone());
+        board.apply(&Action::Reset)?;
+        let mut booted = board.take_flash().without_device(DeviceId::RamFlash);
+        booted.start_trace();
+        booted.keep_moments();
+        board.load(booted);
+        let clean = board.apply(request)?;
+        let mut end = board.take_flash();
+        let operations = end.take_trace();
+        let moments = end.take_moments();
         Ok(Self {
             config,
             keys,

@@ -142,7 +142,7 @@ impl Config {
     pub(crate) fn states_per_sector(&self) -> u32 {
         match self.mode {
             Mode::SwapOffset => 2,
-            Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly => 3,
+            Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly | Mode::SingleSlot => 3,
         }
     }
 

@@ -174,7 +174,8 @@ impl Loader<'_> {
             };
         }
         let primary = self.header(PRIMARY);
-        let older = header.compare_version(&primary) == Ordering::Less && !primary.is_erased();
+        let order = config.compare_versions(&header.version(), &primary.version());
+        let older = order == Ordering::Less && !primary.is_erased();
         Ok(older.then(|| {
             format!(
                 "its version {} is below {}",
@@ -210,7 +211,7 @@ impl Loader<'_> {
     }
 
     /// `boot_check_image`: loads the content key of an encrypted candidate, then validates.
-    fn check_image(
+    pub(crate) fn check_image(
         &mut self,
         slot: usize,
         area: FlashArea,

@@ -44,7 +44,7 @@ fn different(forecast: &Forecast<'_>, flash: &SimFlash) -> Mismatch {
 fn upload_start(config: &Config) -> u32 {
     match config.mode {
         Mode::SwapOffset => config.sector_size,
-        Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly => 0,
+        Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly | Mode::SingleSlot => 0,
     }
 }
 
@@ -99,6 +99,39 @@ fn an_update_ends_in_the_flash_that_is_forecast(
     board.apply(&Action::Reset).unwrap();
     forecast.boot(Some(1..=1)).unwrap();
     assert_eq!(same(&forecast, &board), Match::default());
+}
+
+/// Zephyr from 3.5 on looks first whether the running image is there to stay, which after an overwrite it always is; before,
+/// it wrote `image_ok` all the same.
+#[rstest]
+#[case::a_server_that_looks_first(None, &["the server had nothing to write to confirm the image"])]
+#[case::a_server_that_writes(Some(Mark::Confirmed), &[])]
+fn a_confirmation_with_nothing_to_confirm_may_be_written_or_not(
+    #[case] written: Option<Mark>,
+    #[case] assumed: &[&str],
+) {
+    let config = config(Mode::OverwriteOnly);
+    let update = image(2, 12000);
+    let (mut board, mut forecast) = updated(&config, &update);
+    board.apply(&Action::Reset).unwrap();
+    forecast.boot(Some(1..=1)).unwrap();
+    forecast.mark(&hash(&update), Request::Confirm).unwrap();
+    if let Some(mark) = written {
+        board.apply(&Action::Mark { image: 0, mark }).unwrap();
+    }
+    assert_eq!(same(&forecast, &board).assumed, assumed);
+}
+
+/// While the image is on trial the confirmation must be there.
+#[test]
+fn a_confirmation_of_an_image_on_trial_must_be_written() {
+    let config = config(Mode::SwapMove);
+    let update = image(2, 12000);
+    let (mut board, mut forecast) = updated(&config, &update);
+    board.apply(&Action::Reset).unwrap();
+    forecast.boot(Some(1..=1)).unwrap();
+    forecast.mark(&hash(&update), Request::Confirm).unwrap();
+    different(&forecast, &board.flash());
 }
 
 /// What was swapped out lies where the next upload does not erase it when the server erases as it goes on.

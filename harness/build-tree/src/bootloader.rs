@@ -7,8 +7,8 @@ use crate::finding::Finding;
 use crate::kconfig::Kconfig;
 use crate::partitions::shortened;
 use hil_bootloader::{
-    AddressCheck, Area, Config, ContentKeySize, DeviceId, DowngradePrevention, Encryption,
-    ImageSlots, Mode, NetworkCore, RecoveryButton, SerialRecovery, Signature,
+    AddressCheck, Area, B0nBuild, Config, ContentKeySize, DeviceId, DowngradePrevention,
+    Encryption, ImageSlots, Mode, NetworkCore, RecoveryButton, SerialRecovery, Signature,
 };
 
 /// How a build has MCUboot update.
@@ -28,7 +28,7 @@ const MODES: [(&str, Result<Mode, &str>); 8] = [
     ("CONFIG_BOOT_SWAP_USING_OFFSET", Ok(Mode::SwapOffset)),
     ("CONFIG_BOOT_SWAP_USING_SCRATCH", Ok(Mode::SwapScratch)),
     ("CONFIG_BOOT_UPGRADE_ONLY", Ok(Mode::OverwriteOnly)),
-    ("CONFIG_SINGLE_APPLICATION_SLOT", Err("a single slot")),
+    ("CONFIG_SINGLE_APPLICATION_SLOT", Ok(Mode::SingleSlot)),
     ("CONFIG_BOOT_DIRECT_XIP", Err("direct execution in place")),
     ("CONFIG_BOOT_RAM_LOAD", Err("loading into RAM")),
     ("CONFIG_BOOT_FIRMWARE_LOADER", Err("a firmware loader")),
@@ -40,6 +40,7 @@ pub fn bootloader(
     file: &str,
     application: &Kconfig,
     sysbuild: &Kconfig,
+    b0n: &Kconfig,
 ) -> Result<Bootloader, Finding> {
     let mode = mode(options, file)?;
     let signature = signature(options, file)?;
@@ -60,15 +61,23 @@ pub fn bootloader(
         },
         save_enctlv: options.is_on("CONFIG_BOOT_SWAP_SAVE_ENCTLV"),
         downgrade_prevention: downgrade_prevention(options),
+        compare_build_number: options.is_on("CONFIG_BOOT_VERSION_CMP_USE_BUILD_NUMBER"),
         validate_primary: options.is_on("CONFIG_BOOT_VALIDATE_SLOT0"),
         max_sectors: options
             .number("CONFIG_BOOT_MAX_IMG_SECTORS")
             .unwrap_or(base.max_sectors),
         address_check: address_check(options, images),
         network_core: match (simultaneous, updates_network) {
+            // Nothing waits for a boot; recovery has a way of its own to the network core.
+            _ if mode == Mode::SingleSlot => NetworkCore::None,
             (true, _) => NetworkCore::PcdSimultaneous,
             (false, true) => NetworkCore::Pcd,
             (false, false) => NetworkCore::None,
+        },
+        network_version_check: options.is_on("CONFIG_PCD_READ_NETCORE_APP_VERSION"),
+        b0n: B0nBuild {
+            version_command: b0n.is_on("CONFIG_PCD_READ_NETCORE_APP_VERSION"),
+            ..B0nBuild::default()
         },
         serial_recovery: serial_recovery(options),
         ..base
@@ -102,7 +111,7 @@ fn mode(options: &Kconfig, file: &str) -> Result<Mode, Finding> {
             file,
             format_args!("{option}=y: MCUboot with {what}"),
         )
-        .expected("a mode with two slots: swap-move, swap-offset, swap-scratch or overwrite-only")
+        .expected("swap-move, swap-offset, swap-scratch, overwrite-only or a single slot")
         .help("there is no model of this mode: choose one of CONFIG_BOOT_SWAP_USING_MOVE, CONFIG_BOOT_SWAP_USING_OFFSET, CONFIG_BOOT_UPGRADE_ONLY (sysbuild: SB_CONFIG_MCUBOOT_MODE_…)")),
         None => Err(Finding::error(file, "has no update mode")
             .expected("one of CONFIG_BOOT_SWAP_USING_MOVE, CONFIG_BOOT_SWAP_USING_OFFSET, CONFIG_BOOT_SWAP_USING_SCRATCH, CONFIG_BOOT_UPGRADE_ONLY")
@@ -151,15 +160,23 @@ fn encryption(options: &Kconfig, signature: Signature) -> Encryption {
     } else if on("CONFIG_BOOT_ENCRYPT_EC256") {
         Encryption::Ec256
     } else if on("CONFIG_BOOT_ENCRYPT_X25519") {
-        Encryption::X25519
+        x25519(options)
     } else if on("CONFIG_BOOT_ENCRYPT_IMAGE") {
         match signature {
             Signature::Rsa2048 | Signature::Rsa3072 => Encryption::Rsa2048,
-            Signature::Ed25519 => Encryption::X25519,
+            Signature::Ed25519 => x25519(options),
             Signature::EcdsaP256 | Signature::None => Encryption::Ec256,
         }
     } else {
         Encryption::None
+    }
+}
+
+fn x25519(options: &Kconfig) -> Encryption {
+    if options.is_on("CONFIG_BOOT_HMAC_SHA512") {
+        Encryption::X25519Sha512
+    } else {
+        Encryption::X25519
     }
 }
 
@@ -184,6 +201,10 @@ fn serial_recovery(options: &Kconfig) -> Option<SerialRecovery> {
         wait_ms: wait_ms.unwrap_or(0),
         direct_upload: on("CONFIG_MCUBOOT_SERIAL_DIRECT_IMAGE_UPLOAD"),
         network_core: on("CONFIG_NRF53_RECOVERY_NETWORK_CORE"),
+        network_image: options
+            .text("CONFIG_MCUBOOT_NETWORK_CORE_IMAGE_NUMBER")
+            .and_then(|number| number.parse().ok())
+            .unwrap_or_else(|| SerialRecovery::default().network_image),
         progressive_erase: on("CONFIG_BOOT_ERASE_PROGRESSIVELY"),
         image_state: on("CONFIG_BOOT_SERIAL_IMG_GRP_IMAGE_STATE"),
         slot_info: on("CONFIG_BOOT_SERIAL_IMG_GRP_SLOT_INFO"),
@@ -226,7 +247,11 @@ fn downgrade_prevention(options: &Kconfig) -> DowngradePrevention {
 }
 
 /// Options of which a difference between two builds changes what the bootloader does.
-const COMPARED: [&str; 24] = [
+const COMPARED: [&str; 28] = [
+    "CONFIG_SINGLE_APPLICATION_SLOT",
+    "CONFIG_BOOT_HMAC_SHA512",
+    "CONFIG_PCD_READ_NETCORE_APP_VERSION",
+    "CONFIG_MCUBOOT_CHECK_HEADER_LOAD_ADDRESS",
     "CONFIG_BOOT_SWAP_USING_MOVE",
     "CONFIG_BOOT_SWAP_USING_OFFSET",
     "CONFIG_BOOT_SWAP_USING_SCRATCH",
@@ -276,6 +301,7 @@ mod tests {
             &Kconfig::parse(text),
             "build/mcuboot/zephyr/.config",
             &Kconfig::parse("CONFIG_NRF53_UPGRADE_NETWORK_CORE=y"),
+            &Kconfig::default(),
             &Kconfig::default(),
         )
     }
@@ -339,10 +365,39 @@ mod tests {
     }
 
     #[test]
+    fn one_slot_has_nothing_that_waits_and_a_recovery_that_reaches_both_cores() {
+        let options = "CONFIG_SINGLE_APPLICATION_SLOT=y\nCONFIG_BOOT_SIGNATURE_TYPE_ECDSA_P256=y\nCONFIG_MCUBOOT_SERIAL=y\n\
+                       CONFIG_BOOT_SERIAL_UART=y\nCONFIG_MCUBOOT_SERIAL_DIRECT_IMAGE_UPLOAD=y\nCONFIG_PCD_APP=y\n\
+                       CONFIG_NRF53_RECOVERY_NETWORK_CORE=y\nCONFIG_MCUBOOT_NETWORK_CORE_IMAGE_NUMBER=-1\n";
+        let config = read(options).unwrap().config;
+        assert_eq!(config.mode, Mode::SingleSlot);
+        assert_eq!(config.network_core, NetworkCore::None);
+        let recovery = config.serial_recovery.unwrap();
+        assert!(recovery.network_core);
+        assert_eq!(recovery.network_image, -1);
+    }
+
+    #[rstest]
+    #[case::build_numbers("CONFIG_BOOT_VERSION_CMP_USE_BUILD_NUMBER=y", |config: &Config| config.compare_build_number)]
+    #[case::network_versions("CONFIG_PCD_READ_NETCORE_APP_VERSION=y", |config: &Config| config.network_version_check)]
+    #[case::long_hmac(
+        "CONFIG_BOOT_ENCRYPT_X25519=y\nCONFIG_BOOT_HMAC_SHA512=y",
+        |config: &Config| config.encryption == Encryption::X25519Sha512
+    )]
+    fn an_option_that_changes_what_is_compared_is_read(
+        #[case] option: &str,
+        #[case] read_in: fn(&Config) -> bool,
+    ) {
+        let base = "CONFIG_BOOT_UPGRADE_ONLY=y\nCONFIG_BOOT_SIGNATURE_TYPE_ED25519=y\n";
+        assert!(!read_in(&read(base).unwrap().config));
+        assert!(read_in(&read(&format!("{base}{option}\n")).unwrap().config));
+    }
+
+    #[test]
     fn modes_without_a_model_are_named() {
         insta::assert_snapshot!(read("CONFIG_BOOT_DIRECT_XIP=y").unwrap_err(), @r"
         error: build/mcuboot/zephyr/.config: CONFIG_BOOT_DIRECT_XIP=y: MCUboot with direct execution in place
-          expected: a mode with two slots: swap-move, swap-offset, swap-scratch or overwrite-only
+          expected: swap-move, swap-offset, swap-scratch, overwrite-only or a single slot
           help: there is no model of this mode: choose one of CONFIG_BOOT_SWAP_USING_MOVE, CONFIG_BOOT_SWAP_USING_OFFSET, CONFIG_BOOT_UPGRADE_ONLY (sysbuild: SB_CONFIG_MCUBOOT_MODE_…)
         ");
         insta::assert_snapshot!(read("CONFIG_X=y").unwrap_err(), @r"

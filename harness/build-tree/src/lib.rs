@@ -23,6 +23,7 @@ mod multi_image;
 mod package;
 mod partitions;
 mod tree;
+mod unmodelled;
 
 pub use bootloader::{Bootloader, bootloader};
 pub use check::{CheckError, CheckedImage, Report, check};

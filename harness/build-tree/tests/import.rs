@@ -7,9 +7,9 @@
 
 mod trees;
 
-use hil_bootloader::Line;
+use hil_bootloader::{Line, Mode};
 use hil_build_tree::{BuildTree, Finding, ImportOptions, Report, Severity, check, import};
-use hil_scenario::FirmwareSet;
+use hil_scenario::{FirmwareSet, Slot};
 use rstest::rstest;
 use std::path::{Path, PathBuf};
 use trees::{Build, EC_WRONG, ENC, Sdk, Update, write_files};
@@ -187,6 +187,85 @@ fn every_release_that_is_named_can_be_programmed_and_sent() {
         !told.iter().any(|told| told.contains("`2.3.0`")),
         "{told:?}"
     );
+}
+
+#[rstest]
+#[case::child_images(Sdk::V2_5, 1)]
+#[case::sysbuild(Sdk::V2_7, 1)]
+#[case::nobody_numbered_the_network_core(Sdk::V3_0, -1)]
+fn a_build_of_one_slot_becomes_a_set_without_mistakes(
+    #[case] sdk: Sdk,
+    #[case] network_image: i32,
+) {
+    let baseline = Build::new(sdk, Update::SingleSlot);
+    let desk = Desk::new(&baseline, &baseline.successor());
+    assert_eq!(desk.told(), "");
+    let set = desk.set();
+    assert_eq!(set.bootloader.mode, Mode::SingleSlot);
+    let slots = set.bootloader.images[0];
+    assert_eq!(slots.primary, slots.secondary);
+    let recovery = set.bootloader.serial_recovery.unwrap();
+    assert!(recovery.network_core);
+    assert_eq!(recovery.network_image, network_image);
+    for image in desk.check().images {
+        assert_eq!(image.verdict.to_string(), "accepted", "{}", image.role);
+    }
+}
+
+/// There was a slot for updates before: nothing of MCUboot's goes there, so it is none.
+#[test]
+fn a_build_of_one_slot_leaves_another_partition_alone() {
+    let baseline = Build::new(Sdk::V2_7, Update::Swap);
+    let desk = Desk::new(&baseline, &baseline.successor());
+    for tree in ["old", "new"] {
+        let path = desk.path(tree).join("mcuboot/zephyr/.config");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let single = text
+            .replace("# CONFIG_SINGLE_APPLICATION_SLOT is not set", "")
+            .replace(
+                "CONFIG_BOOT_SWAP_USING_MOVE=y",
+                "CONFIG_SINGLE_APPLICATION_SLOT=y",
+            );
+        std::fs::write(path, single).unwrap();
+    }
+    assert_eq!(desk.told(), "");
+    assert_eq!(desk.set().layout.slot(Slot::AppSecondary), None);
+}
+
+#[rstest]
+#[case::child_images(Sdk::V2_5)]
+#[case::sysbuild(Sdk::V2_9)]
+fn mcuboot_as_a_second_stage_is_told_and_counts_as_one_bootloader(#[case] sdk: Sdk) {
+    let baseline = Build {
+        second_stage: true,
+        ..Build::new(sdk, Update::Swap)
+    };
+    let desk = Desk::new(&baseline, &baseline.successor());
+    insta::assert_snapshot!("second_stage", desk.told());
+    let bootloader = desk.set().layout.region("app.bootloader").unwrap();
+    assert_eq!((bootloader.address, bootloader.size), (0, 0x3_0000));
+}
+
+#[test]
+fn what_b0n_was_built_with_is_read_where_its_options_are() {
+    let desk = Desk::without(Sdk::V2_7, Update::Swap, &[]);
+    std::fs::create_dir_all(desk.path("old/b0n/zephyr")).unwrap();
+    let options = "CONFIG_PCD_READ_NETCORE_APP_VERSION=y\n";
+    std::fs::write(desk.path("old/b0n/zephyr/.config"), options).unwrap();
+    desk.import().unwrap();
+    assert!(desk.set().bootloader.b0n.version_command);
+    assert!(!desk.set().bootloader.network_version_check);
+}
+
+#[test]
+fn sectors_that_are_counted_when_mcuboot_is_compiled_are_those_of_the_largest_slot() {
+    let desk = Desk::without(Sdk::V3_0, Update::Swap, &[]);
+    let path = desk.path("old/mcuboot/zephyr/.config");
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    text.push_str("CONFIG_BOOT_MAX_IMG_SECTORS_AUTO=y\n");
+    std::fs::write(path, text).unwrap();
+    desk.import().unwrap();
+    assert_eq!(desk.set().bootloader.max_sectors, 64);
 }
 
 /// With images by the real imgtool.

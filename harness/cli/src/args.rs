@@ -1,13 +1,17 @@
 //! What was typed. The only file that knows clap; what it means is worked out in [`command`](crate::command).
 
+pub(crate) mod rig;
+
 use crate::command::FlashFile;
 use crate::exit::Exit;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hil_bootloader::predict::Mark;
+use hil_scenario::{CutList, Strategy};
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 use virtual_dk::demo::Variant;
 use virtual_dk::model::UndescribedApplication;
 use virtual_dk::{Cuts, Phy, Speed, Supply, Timing};
@@ -27,6 +31,10 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Make the reports of a run again, from its folder
     Report(ReportArgs),
+    /// Make one run of the parts that --shard made
+    Merge(MergeArgs),
+    /// Tell what came of all runs: verdicts, trends, what is flaky
+    History(HistoryArgs),
     /// List the scenarios, without a board
     List(ListArgs),
     /// Check scenario, rig and firmware files, without a board
@@ -39,6 +47,9 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Make the verdicts of a run again from its evidence, without a board
     Replay(ReplayArgs),
+    /// Look at the bench: what is plugged in, whether it is as its rig file says, who uses it
+    #[command(subcommand)]
+    Rig(rig::RigCommand),
     /// Look into MCUboot image files
     #[command(subcommand)]
     Image(ImageCommand),
@@ -89,6 +100,8 @@ pub(crate) struct RunArgs {
     pub(crate) selection: SelectionArgs,
     #[command(flatten)]
     pub(crate) bench: BenchArgs,
+    #[command(flatten)]
+    pub(crate) course: CourseArgs,
     /// Where the run's folder is made: journal, report.html, the same for machines, and console logs
     #[arg(
         long,
@@ -100,6 +113,101 @@ pub(crate) struct RunArgs {
     /// Print result.json on standard output, and nothing else there
     #[arg(long, help_heading = "Output options")]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) sweeps: SweepOptions,
+}
+
+/// What `dfu-hil run` does with scenarios that interrupt a start at many points.
+#[derive(Args, Debug)]
+pub(crate) struct SweepOptions {
+    /// Only this cut point, or these in a row, such as boot.app-erase.37.before
+    #[arg(long, value_name = "ID", help_heading = "Sweep options")]
+    pub(crate) cut: Option<CutList>,
+    /// Which points sweeps visit: every, sample:N or bisect [default: as the scenario says]
+    #[arg(
+        long,
+        value_name = "STRATEGY",
+        conflicts_with = "cut",
+        help_heading = "Sweep options"
+    )]
+    pub(crate) sweep: Option<Strategy>,
+    /// What sampling begins with: the same number gives the same points [default: as the scenario says]
+    #[arg(long, value_name = "N", help_heading = "Sweep options")]
+    pub(crate) seed: Option<u64>,
+    /// Stop boards by the clock, also where they could be stopped at flash operations
+    #[arg(long, help_heading = "Sweep options")]
+    pub(crate) by_time: bool,
+    /// Make N parts of each sweep, for as many boards at a time
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "cut",
+        help_heading = "Sweep options"
+    )]
+    pub(crate) split: Option<NonZeroUsize>,
+    /// Leave out points that an earlier run has visited and found good; RUN is its folder
+    #[arg(long, value_name = "RUN", help_heading = "Sweep options")]
+    pub(crate) skip_visited: Option<PathBuf>,
+}
+
+/// How a run goes about its scenarios.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Course options")]
+pub(crate) struct CourseArgs {
+    /// How many more turns a scenario gets, each on another board, when the bench failed. Verdicts on the firmware stand; a pass
+    /// on retry is reported as flaky
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) retries: u32,
+    /// End the run after this time, such as 6h or 90min, and report what was done: nothing begins that would not be ready,
+    /// what still runs is stopped
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) deadline: Option<Duration>,
+    /// Run only part I of N, cut so that all take about as long; `dfu-hil merge` makes one run of them. All parts need the same
+    /// scenarios and the same history
+    #[arg(long, value_name = "I/N", conflicts_with = "resume")]
+    pub(crate) shard: Option<ShardArg>,
+    /// Go on with a run that was stopped or killed: its id or its folder. Give the same scenarios, rig and firmware
+    #[arg(long, value_name = "RUN")]
+    pub(crate) resume: Option<PathBuf>,
+    /// History that says how long scenarios take: the longest have their turn first [default: history.db in the folder of
+    /// --reports]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) durations: Option<PathBuf>,
+}
+
+/// A part of all scenarios, as it is typed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct ShardArg {
+    pub(crate) index: u32,
+    pub(crate) count: u32,
+}
+
+impl FromStr for ShardArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let numbers = text
+            .split_once('/')
+            .and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
+        match numbers {
+            Some((index, count)) if (1..=count).contains(&index) => Ok(Self { index, count }),
+            Some((index, count)) => Err(format!(
+                "there is no part {index} of {count}: parts are counted from 1"
+            )),
+            None => Err(format!("`{text}` is no part, such as 2/4")),
+        }
+    }
+}
+
+/// `dfu-hil merge`.
+#[derive(Args, Debug)]
+pub(crate) struct MergeArgs {
+    /// Folders of the runs: all parts of a run that was cut with --shard
+    #[arg(value_name = "RUN", required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Where the folder of the whole is made
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    pub(crate) reports: PathBuf,
 }
 
 /// `dfu-hil report`.
@@ -114,6 +222,48 @@ pub(crate) struct ReportArgs {
     /// Write it to FILE instead of printing it
     #[arg(long, value_name = "FILE", requires = "format")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// `dfu-hil history`.
+#[derive(Args, Debug)]
+pub(crate) struct HistoryArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<HistoryCommand>,
+    /// The history; the page over all runs, index.html, lies beside it
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "reports/history.db",
+        global = true
+    )]
+    pub(crate) history: PathBuf,
+    /// Only scenarios whose name contains TEXT, each with its results
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) scenario: Option<String>,
+    /// Only this board: its name, or RIG/NAME
+    #[arg(long, value_name = "BOARD")]
+    pub(crate) board: Option<String>,
+    /// How many runs, the latest
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) last: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `dfu-hil history …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum HistoryCommand {
+    /// Add runs that were made elsewhere, or before there was a history
+    Add(HistoryAddArgs),
+}
+
+/// `dfu-hil history add`.
+#[derive(Args, Debug)]
+pub(crate) struct HistoryAddArgs {
+    /// Folders of runs, such as reports/runs/20260802T101530Z-01
+    #[arg(value_name = "RUN", required = true)]
+    pub(crate) runs: Vec<PathBuf>,
 }
 
 /// The reports that can be made.
@@ -227,6 +377,10 @@ pub(crate) struct ReplayArgs {
     /// Folder of the run
     #[arg(value_name = "RUN")]
     pub(crate) run: PathBuf,
+    /// Private key (PEM) that images are encrypted for: it is never in the evidence, and without it what a bootloader
+    /// decrypted is compared by its hash only
+    #[arg(long, value_name = "PEM")]
+    pub(crate) decryption_key: Option<PathBuf>,
 }
 
 /// `dfu-hil image …`.
@@ -577,6 +731,19 @@ fn demo_variants() -> impl TypedValueParser<Value = Variant> {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("1/1", Ok((1, 1)))]
+    #[case("3/4", Ok((3, 4)))]
+    #[case("0/4", Err("there is no part 0 of 4: parts are counted from 1"))]
+    #[case("5/4", Err("there is no part 5 of 4: parts are counted from 1"))]
+    #[case("half", Err("`half` is no part, such as 2/4"))]
+    fn a_part_as_it_is_typed(#[case] text: &str, #[case] expected: Result<(u32, u32), &str>) {
+        let part: Result<ShardArg, String> = text.parse();
+        let part = part.map(|part| (part.index, part.count));
+        assert_eq!(part, expected.map_err(str::to_owned));
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -2,22 +2,24 @@
 
 use crate::bench_files;
 use crate::error::CliError;
-use hil_record::{InputFile, InputRole};
+use hil_record::{InputFile, InputRole, Objects};
 use hil_runner::Firmware;
 use hil_scenario::Scenario;
 use sha2::{Digest as _, Sha256};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 /// The versions of all libraries in this program.
 const LOCK_FILE: &[u8] = include_bytes!("../../../Cargo.lock");
 
-/// All inputs: what a person could have changed between two runs of the same name.
+/// All inputs: what a person could have changed between two runs of the same name; and the bytes of those that verdicts
+/// are made from. A rig file is not among these: what it says of a bench is nobody else's business.
 pub(crate) fn of<'a>(
     scenarios: impl IntoIterator<Item = &'a Scenario>,
     rig: Option<&Path>,
     firmware: &[Arc<Firmware>],
-) -> Result<Vec<InputFile>, CliError> {
+) -> Result<(Vec<InputFile>, Vec<Vec<u8>>), CliError> {
     let (rig, text) = bench_files::rig_text(rig)?;
     let mut inputs = vec![
         input(
@@ -31,22 +33,47 @@ pub(crate) fn of<'a>(
             &Sha256::digest(text),
         ),
     ];
+    let mut kept = Vec::new();
     for scenario in scenarios {
         let name = scenario.path().display().to_string();
+        kept.push(scenario.text().as_bytes().to_vec());
         inputs.push(input(InputRole::Scenario, &name, &scenario.digest()));
     }
-    for set in firmware.iter().map(|firmware| firmware.set()) {
+    for firmware in firmware {
+        let set = firmware.set();
         let digest = set.digest_hex();
+        let mut own = |role, name: String, bytes: &[u8]| {
+            let mut file = input(role, &name, &Sha256::digest(bytes));
+            file.set = Some(digest.clone());
+            inputs.push(file);
+            kept.push(bytes.to_vec());
+        };
+        let name = set.path.file_name().unwrap_or_default();
+        own(
+            InputRole::FirmwareSet,
+            name.to_string_lossy().into_owned(),
+            set.text.as_bytes(),
+        );
+        if let Some(key) = firmware.signing_key() {
+            own(InputRole::PublicKey, "signing".to_owned(), key.as_bytes());
+        }
         for file in set.files() {
-            let mut firmware = input(InputRole::Firmware, file.name(), file.digest());
-            firmware.set = Some(digest.clone());
+            let mut listed = input(InputRole::Firmware, file.name(), file.digest());
+            listed.set = Some(digest.clone());
             // One file may play several roles.
-            if !inputs.contains(&firmware) {
-                inputs.push(firmware);
+            if !inputs.contains(&listed) {
+                inputs.push(listed);
+                kept.push(file.contents().to_vec());
             }
         }
     }
-    Ok(inputs)
+    Ok((inputs, kept))
+}
+
+/// Puts the bytes of inputs into the evidence store of a run.
+pub(crate) fn keep(kept: &[Vec<u8>], objects: &Objects) -> io::Result<()> {
+    kept.iter()
+        .try_for_each(|bytes| objects.put(bytes).map(drop))
 }
 
 fn input(role: InputRole, name: &str, sha256: &[u8]) -> InputFile {

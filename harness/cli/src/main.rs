@@ -8,12 +8,15 @@ mod args;
 mod ask;
 mod bench_files;
 mod command;
+mod course;
 mod error;
 mod exit;
+mod history;
 mod inputs;
 mod library;
 mod progress;
 mod signals;
+mod sweeps;
 
 use crate::args::Cli;
 use clap::Parser;

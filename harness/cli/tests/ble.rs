@@ -314,7 +314,7 @@ fn two_hundred_disconnects_leave_the_right_bytes_and_nothing_else() {
                 Ok(_) => break,
                 Err(ClientError::Transport(TransportError::Lost { .. })) => disconnects += 1,
                 // A reset between a request and its answer, which the client waited for before the link was missed.
-                Err(ClientError::Upload(error)) => panic!("upload {uploads}: {error}"),
+                Err(ClientError::Upload { source, .. }) => panic!("upload {uploads}: {source}"),
                 Err(error) => panic!("upload {uploads}: {error:?}"),
             }
         }

@@ -425,12 +425,12 @@ fn a_summary_of_a_sweep_names_the_cuts_that_end_otherwise() {
     uninterrupted: boots 1.0.0+0
        101 x boots 1.0.0+0
     6 cuts end in another flash:
-      cut 4: boots 1.0.0+0
-      cut 5: boots 1.0.0+0
-      cut 6: boots 1.0.0+0
-      cut 7: boots 1.0.0+0
-      cut 8: boots 1.0.0+0
-      cut 9: boots 1.0.0+0
+      cut 4 (boot.app-erase.4.before): boots 1.0.0+0
+      cut 5 (boot.app-write.5.before): boots 1.0.0+0
+      cut 6 (boot.app-write.6.before): boots 1.0.0+0
+      cut 7 (boot.app-write.7.before): boots 1.0.0+0
+      cut 8 (boot.app-write.8.before): boots 1.0.0+0
+      cut 9 (boot.app-erase.9.before): boots 1.0.0+0
     ");
 }
 

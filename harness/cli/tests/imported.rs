@@ -201,6 +201,71 @@ fn an_imported_set_with_an_external_slot_is_updated_on_a_virtual_board() {
     assert_eq!(ended.code, Some(0), "{}", ended.all());
 }
 
+/// What published builds for this chip are, of an SDK whose bootloader does not name images on the console and of later ones.
+#[rstest]
+#[case::sdk_2_3(Sdk::V2_3)]
+#[case::sdk_2_7(Sdk::V2_7)]
+#[case::sdk_3_0(Sdk::V3_0)]
+fn an_imported_set_of_both_cores_is_updated_at_once_on_a_virtual_board(#[case] sdk: Sdk) {
+    let (desk, ended) = imported(sdk, Update::Simultaneous, &[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    let scenario = library().join("both-simultaneous.yaml");
+    let ended = run(&desk, &scenario.to_string_lossy());
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    let passed = "PASS both-simultaneous[overwrite-only]";
+    assert!(ended.stderr.contains(passed), "{}", ended.all());
+}
+
+#[test]
+fn an_imported_set_with_one_slot_is_updated_through_recovery_on_a_virtual_board() {
+    let (desk, ended) = imported(Sdk::V2_7, Update::SingleSlot, &[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    fs::create_dir(desk.path("mine")).expect("the folder is ours");
+    for name in [
+        "single-slot-recovery",
+        "single-slot-network-core",
+        "app-update",
+    ] {
+        let name = format!("{name}.yaml");
+        fs::copy(library().join(&name), desk.path("mine").join(&name)).expect("it is there");
+    }
+    let ended = run(&desk, "mine");
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    for told in [
+        "PASS single-slot-recovery",
+        "PASS single-slot-network-core",
+        "needs a bootloader in mode `swap`",
+    ] {
+        assert!(ended.stderr.contains(told), "{told}: {}", ended.all());
+    }
+}
+
+#[test]
+fn an_imported_set_with_mcuboot_behind_b0_is_updated_on_a_virtual_board() {
+    let desk = Desk::new(1, 20);
+    let baseline = Build {
+        second_stage: true,
+        ..Build::new(Sdk::V2_9, Update::Swap)
+    };
+    baseline.write(&desk.path("old/build"));
+    baseline.successor().write(&desk.path("new/build"));
+    let ended = desk.run(&[
+        "firmware",
+        "import",
+        "--baseline",
+        "old",
+        "--update",
+        "new",
+        "--out",
+        "set",
+    ]);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    assert!(ended.stderr.contains("second stage"), "{}", ended.all());
+    let scenario = library().join("app-update.yaml");
+    let ended = run(&desk, &scenario.to_string_lossy());
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+}
+
 /// The board cannot execute the real application; the rig file says what it does.
 #[test]
 fn a_rig_file_says_what_real_applications_do() {

@@ -105,15 +105,21 @@ fn only_the_demo_sets_that_are_needed_are_made() {
     let desk = desk(&[("modes", MODES)], &[]);
     let ended = run(&desk, &["run", "mine", "--json"], &[]);
     assert_eq!(ended.code, Some(0), "{}", ended.all());
-    let mut made: Vec<_> = fs::read_dir(desk.runs()[0].join("firmware"))
-        .expect("the run has its firmware")
-        .flatten()
-        .map(|entry| entry.file_name())
+    let mut made: Vec<_> = ended
+        .record()
+        .firmware
+        .into_iter()
+        .map(|set| set.name)
         .collect();
     made.sort();
-    assert_eq!(made, ["overwrite-rsa2048", "swap-move-ecdsa-ec256"]);
-    let listed: Vec<_> = ended.record().firmware;
-    assert_eq!(listed.len(), 2);
+    assert_eq!(
+        made,
+        ["demo-overwrite-rsa2048", "demo-swap-move-ecdsa-ec256"]
+    );
+    assert!(
+        !desk.runs()[0].join("firmware").exists(),
+        "its private keys stay out of the run"
+    );
 }
 
 #[test]

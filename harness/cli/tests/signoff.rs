@@ -125,8 +125,8 @@ fn a_release_is_signed_off_verified_and_refused_when_something_changes() {
     }
     let replayed = released.told(&desk.run(&["replay", &released.run()]), 0);
     insta::assert_snapshot!(replayed, @"
-     pass app-update[uart]
-    1 verdict made again from the journal; every file is as it was when the run ended
+     pass app-update[uart] (24 comparisons)
+    1 verdict made again from the journal, 24 comparisons from the evidence; every file is as it was when the run ended
     ");
 
     // Without a key it is judged only.

@@ -4,7 +4,7 @@ use crate::directory::RunDirectory;
 use crate::event::{CoreName, Event, EventKind};
 use crate::reporter::Reporter;
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 
 /// Writes the console logs of a run.
@@ -15,7 +15,8 @@ pub struct ConsoleLogs {
 }
 
 impl ConsoleLogs {
-    /// Logs into `directory`. A file is made when its core prints its first line.
+    /// Logs into `directory`. A file is made when its core prints its first line; where one is there, of the same run before it
+    /// was stopped, it grows.
     #[must_use]
     pub fn new(directory: RunDirectory) -> Self {
         Self {
@@ -35,9 +36,12 @@ impl Reporter for ConsoleLogs {
             EventKind::Console { board, core, text } => {
                 let file = match self.files.entry((board.clone(), *core)) {
                     std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-                    std::collections::btree_map::Entry::Vacant(entry) => {
-                        entry.insert(File::create(self.directory.console(board, *core))?)
-                    }
+                    std::collections::btree_map::Entry::Vacant(entry) => entry.insert(
+                        OpenOptions::new()
+                            .append(true)
+                            .create(true)
+                            .open(self.directory.console(board, *core))?,
+                    ),
                 };
                 writeln!(
                     file,

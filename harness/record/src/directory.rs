@@ -9,6 +9,8 @@
 //!   summary.md             the same for the page of a CI job
 //!   report.html            the same for people, with all logs
 //!   console/dk1-app.log    what each core printed
+//!   smp.pcapng             every SMP packet, for Wireshark
+//!   objects/9f/86d0…       pages of flash, images and files by SHA-256
 //!   manifest.json          the digests of all of these, and of what the run was made from
 //! ```
 
@@ -153,6 +155,12 @@ impl RunDirectory {
     #[must_use]
     pub fn html(&self) -> PathBuf {
         self.path.join("report.html")
+    }
+
+    /// The SMP packets of the run.
+    #[must_use]
+    pub fn capture(&self) -> PathBuf {
+        self.path.join("smp.pcapng")
     }
 
     /// The digests of all files of the run.

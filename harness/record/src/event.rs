@@ -3,8 +3,13 @@
 //! The runner produces them; the journal, the terminal and the reports only listen. An event says what is worth
 //! telling and nothing else: no channel, no handle, no key, no decrypted payload.
 
+use crate::course::Course;
 use crate::flash::FlashSnapshot;
+use crate::identity::BoardIdentity;
 use crate::outcome::Outcome;
+use crate::proof::{BoardDone, CheckMade};
+use crate::sweep::{SweepPlan, SweepPoint};
+use crate::transport_fault::TransportFault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
@@ -37,6 +42,8 @@ pub enum EventKind {
         /// Whether somebody stopped it before all scenarios had their turn.
         stopped: bool,
     },
+    /// The run is not simply one of all scenarios from their first to their last.
+    Course(Course),
     /// A scenario variant begins on a board.
     ScenarioStarted(ScenarioStarted),
     /// A scenario variant has ended, or was skipped without having begun.
@@ -81,6 +88,8 @@ pub enum EventKind {
     },
     /// An SMP packet went over a link.
     Smp(SmpPacket),
+    /// A packet met a fault that the scenario wants on the link.
+    TransportFault(TransportFault),
     /// A wireless link was made.
     LinkConnected(LinkConnected),
     /// A wireless link has ended.
@@ -123,8 +132,16 @@ pub enum EventKind {
     },
     /// What the flash of a board holds after a scenario.
     Flash(FlashSnapshot),
+    /// A step has compared something: what makes its verdict again.
+    Checked(CheckMade),
+    /// Something was done to a board that its flash follows from.
+    Done(BoardDone),
     /// What a scenario has worn of a board's flash.
     Wear(BoardWear),
+    /// A start of the board will be interrupted again and again.
+    SweepPlanned(SweepPlan),
+    /// It was, at one point.
+    SweepPoint(SweepPoint),
     /// How far an upload is; sent now and then, not for each packet.
     UploadProgress {
         /// Name of the board.
@@ -167,18 +184,24 @@ impl EventKind {
             Self::RunStarted(_)
             | Self::Inputs { .. }
             | Self::RunFinished { .. }
+            | Self::Course(_)
             | Self::ScenarioStarted(_)
             | Self::ScenarioFinished { .. }
             | Self::StepStarted { .. }
-            | Self::StepFinished { .. } => true,
+            | Self::StepFinished { .. }
+            | Self::SweepPlanned(_)
+            | Self::SweepPoint(_) => true,
             Self::Console { .. }
             | Self::Smp(_)
+            | Self::TransportFault(_)
             | Self::LinkConnected(_)
             | Self::LinkEnded { .. }
             | Self::Power { .. }
             | Self::Button { .. }
             | Self::Probe { .. }
             | Self::Flash(_)
+            | Self::Checked(_)
+            | Self::Done(_)
             | Self::Wear(_)
             | Self::UploadProgress { .. }
             | Self::Retry { .. }
@@ -212,6 +235,9 @@ pub struct Tool {
     pub name: String,
     /// Version.
     pub version: String,
+    /// The commit that its sources were at when it was built, as hex digits; none when it was built outside a repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
 }
 
 /// The bench of a run.
@@ -230,6 +256,19 @@ pub struct BoardInfo {
     pub name: String,
     /// What it is, in words for people, such as `virtual nRF5340 DK`: a report always says which.
     pub description: String,
+    /// What its chip says that it is, and its probe. Older journals have it in the description only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<BoardIdentity>,
+}
+
+impl BoardInfo {
+    /// Whether both are one board, under one name. Its probe may have been found in another place.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let chip = |board: &Self| board.identity.as_ref().map(|of| of.device_id.clone());
+        self.name == other.name
+            && self.description == other.description
+            && chip(self) == chip(other)
+    }
 }
 
 /// A firmware set of a run.
@@ -268,6 +307,10 @@ pub enum InputRole {
     Rig,
     /// A file that a firmware set programs or sends.
     Firmware,
+    /// The file of a firmware set.
+    FirmwareSet,
+    /// The public key that images of a firmware set are signed for.
+    PublicKey,
     /// The lock file that the tool was built with: which version of every library is in it.
     ToolLock,
 }
@@ -377,10 +420,13 @@ pub struct BoardWear {
     /// The page that was erased most often, in all that is known of the board.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub most: Option<WornPage>,
+    /// How often a page may have been erased for a further scenario to run on the board, where the rig file says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<u64>,
 }
 
 /// Neighbouring pages that were erased equally often.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct WornPages {
     /// The first one's address.
     pub address: u32,
@@ -390,8 +436,20 @@ pub struct WornPages {
     pub erases: u64,
 }
 
+impl WornPages {
+    /// Bytes of each page: 2 KiB in the network core's flash, 4 KiB in the application core's and in the external one.
+    #[must_use]
+    pub const fn page_size(&self) -> u32 {
+        if self.address >= 0x0100_0000 && self.address < 0x1000_0000 {
+            0x800
+        } else {
+            0x1000
+        }
+    }
+}
+
 /// A page and how often it was erased.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct WornPage {
     /// Its address.
     pub address: u32,
@@ -431,6 +489,12 @@ pub struct SmpPacket {
     pub length: u64,
     /// Its first bytes (at most [`Self::KEPT`]) as hex digits.
     pub hex: String,
+    /// The link: `uart` or `ble`. Older journals do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// All of it, for who listens; the journal does not have it.
+    #[serde(skip)]
+    whole: Whole,
     /// What it says, such as `image upload off=0 len=71680`.
     pub summary: String,
 }
@@ -453,10 +517,41 @@ impl SmpPacket {
             direction,
             length: packet.len() as u64,
             hex: hex::encode(&packet[..packet.len().min(Self::KEPT)]),
+            link: None,
+            whole: Whole(packet.to_vec()),
             summary: summary.into(),
         }
     }
+
+    /// The same over a link with this name.
+    #[must_use]
+    pub fn over(mut self, link: impl Into<String>) -> Self {
+        self.link = Some(link.into());
+        self
+    }
+
+    /// Its bytes: all of them while the run goes on, the first ones when it comes from a journal.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        if self.whole.0.is_empty() {
+            hex::decode(&self.hex).unwrap_or_default()
+        } else {
+            self.whole.0.clone()
+        }
+    }
 }
+
+/// The bytes of a packet. They make no difference between two packets: a journal does not have them.
+#[derive(Clone, Debug, Default)]
+struct Whole(Vec<u8>);
+
+impl PartialEq for Whole {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Whole {}
 
 /// What a wireless link is like, and what it took to make it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -1,7 +1,8 @@
 //! What the flash of a board holds after a scenario, against what was programmed: pages and their hashes, never a byte.
 //!
 //! A page may hold the plain text of an encrypted image, or a content key in a trailer. A SHA-256 of it tells neither, and
-//! tells whether two pages are the same.
+//! tells whether two pages are the same. The bytes of pages that hold no secret are in the [evidence
+//! store](crate::Objects) under these hashes; the others are marked as withheld.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,9 @@ pub struct ChangedPage {
     /// SHA-256 of what is there, as hex digits; none when it is blank.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
+    /// Its bytes may be secret, and are not in the evidence store.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withheld: bool,
 }
 
 impl MemorySnapshot {
@@ -112,6 +116,7 @@ impl MemorySnapshot {
                     address: at,
                     programmed: hash(before),
                     found: hash(after),
+                    withheld: false,
                 });
             }
         }

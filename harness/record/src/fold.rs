@@ -1,12 +1,15 @@
 //! Makes the record of a run by going once through its events.
 
+use crate::course::{Attempt, Course, Part, Resumption, Shard};
 use crate::event::{
-    Event, EventKind, Evidence, FirmwareInfo, InputFile, RunStarted, ScenarioStarted, StepInfo,
+    Event, EventKind, Evidence, FirmwareInfo, InputFile, RigInfo, RunStarted, ScenarioStarted,
+    StepInfo,
 };
 use crate::grid::Grid;
 use crate::outcome::{ErrorKind, Outcome, SkipKind, Verdict};
 use crate::run::{ConsoleLine, Ending, RunRecord, ScenarioRecord, StepRecord, Totals};
-use std::collections::{BTreeMap, VecDeque};
+use crate::wear::Worn;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How many console lines of a scenario that did not pass are kept.
 const CONSOLE_TAIL: usize = 60;
@@ -28,6 +31,10 @@ struct Folding {
     retries: u64,
     notes: Vec<String>,
     inputs: Vec<InputFile>,
+    shard: Option<Shard>,
+    resumed: Vec<Resumption>,
+    parts: Vec<Part>,
+    worn: Worn,
     scenarios: Vec<Open>,
     /// By board, the lines since its scenario began.
     console: BTreeMap<String, VecDeque<ConsoleLine>>,
@@ -41,6 +48,9 @@ struct Open {
     steps: Vec<OpenStep>,
     ended: Option<(u64, Option<String>, Outcome)>,
     console: Vec<ConsoleLine>,
+    /// It gets another turn, if there is time for it.
+    again: bool,
+    earlier: Vec<Attempt>,
 }
 
 struct OpenStep {
@@ -52,7 +62,8 @@ struct OpenStep {
 impl Folding {
     fn take(&mut self, event: &Event) {
         let at = event.at;
-        self.last_at = self.last_at.max(at);
+        let before = self.last_at;
+        self.last_at = before.max(at);
         match &event.kind {
             // A second start belongs to another run: it is not this record's.
             EventKind::RunStarted(_) => {}
@@ -68,13 +79,14 @@ impl Folding {
                 self.console.remove(&started.board);
                 let mut open = Open::new(&started.scenario);
                 open.started = Some((at, started.clone()));
-                self.scenarios.push(open);
+                self.start(open);
             }
             EventKind::ScenarioFinished {
                 scenario,
                 board,
                 outcome,
             } => self.finish_scenario(at, scenario, board.as_ref(), outcome),
+            EventKind::Course(course) => self.depart(before, course),
             EventKind::StepStarted { scenario, step } => {
                 if let Some(open) = self.running(scenario) {
                     open.steps.push(OpenStep {
@@ -119,19 +131,83 @@ impl Folding {
                     open.retries += 1;
                 }
             }
+            EventKind::Wear(wear) => self.worn.take(wear),
             EventKind::Note { board, text } => self.notes.push(match board {
                 Some(board) => format!("{board}: {text}"),
                 None => text.clone(),
             }),
             EventKind::Smp(_)
+            | EventKind::TransportFault(_)
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
             | EventKind::Power { .. }
             | EventKind::Button { .. }
             | EventKind::Probe { .. }
-            | EventKind::Wear(_)
+            | EventKind::SweepPlanned(_)
+            | EventKind::SweepPoint(_)
             | EventKind::Flash(_)
+            | EventKind::Checked(_)
+            | EventKind::Done(_)
             | EventKind::UploadProgress { .. } => {}
+        }
+    }
+
+    /// A scenario begins: in the place of an attempt before it, if there was one.
+    fn start(&mut self, mut open: Open) {
+        let before = self
+            .scenarios
+            .iter()
+            .rposition(|before| before.name == open.name && before.again);
+        match before {
+            Some(place) => {
+                let before = std::mem::replace(&mut self.scenarios[place], Open::new(""));
+                let ended = before.close(self.last_at, Ending::Killed, &self.console);
+                open.earlier = Attempt::from_record(ended);
+                self.scenarios[place] = open;
+            }
+            None => self.scenarios.push(open),
+        }
+    }
+
+    fn depart(&mut self, before: u64, course: &Course) {
+        match course {
+            Course::Again(again) => {
+                self.retries += 1;
+                let mut scenarios = self.scenarios.iter_mut().rev();
+                if let Some(open) = scenarios.find(|open| open.name == again.scenario) {
+                    open.again = true;
+                }
+            }
+            Course::Shard(shard) => self.shard = Some(shard.clone()),
+            Course::Part(part) => self.parts.push(part.clone()),
+            Course::Resumed(resumption) => self.resume(before, resumption),
+        }
+    }
+
+    /// What was running or had no turn when the run was stopped, `before`, has its turn now.
+    fn resume(&mut self, before: u64, resumption: &Resumption) {
+        let ending = self.ending.take().unwrap_or(Ending::Killed);
+        self.resumed.push(Resumption {
+            left: Vec::new(),
+            ..resumption.clone()
+        });
+        let left: BTreeSet<&str> = resumption.left.iter().map(String::as_str).collect();
+        let has_turn = |open: &Open| left.contains(open.name.as_str());
+        self.scenarios
+            .retain(|open| !(has_turn(open) && open.had_no_turn()));
+        for open in self.scenarios.iter_mut().filter(|open| has_turn(open)) {
+            match &open.ended {
+                None => {
+                    let cause = open.interrupted(ending);
+                    open.ended =
+                        Some((before, None, Outcome::error(ErrorKind::Interrupted, cause)));
+                    open.again = true;
+                }
+                Some((_, _, Outcome::Error { kind, .. })) => {
+                    open.again |= *kind == ErrorKind::Interrupted;
+                }
+                Some(_) => {}
+            }
         }
     }
 
@@ -164,8 +240,20 @@ impl Folding {
         }
     }
 
+    /// The bench with the boards that were found when the run went on.
+    fn rig(&self, start: &RunStarted) -> RigInfo {
+        let mut rig = start.rig.clone();
+        for board in self.resumed.iter().flat_map(|resumed| &resumed.rig.boards) {
+            if !rig.boards.iter().any(|known| known.is_same(board)) {
+                rig.boards.push(board.clone());
+            }
+        }
+        rig
+    }
+
     fn finish(mut self, start: &RunStarted) -> RunRecord {
         let ending = self.ending.unwrap_or(Ending::Killed);
+        let rig = self.rig(start);
         for planned in &start.planned {
             if !self.scenarios.iter().any(|open| open.name == *planned) {
                 self.scenarios.push(Open::new(planned));
@@ -181,6 +269,7 @@ impl Folding {
         let mut totals = Totals::default();
         for scenario in &scenarios {
             totals.count(scenario.outcome.verdict());
+            totals.flaky += u64::from(scenario.is_flaky());
         }
         RunRecord {
             format: RunRecord::FORMAT,
@@ -189,12 +278,16 @@ impl Folding {
             duration_ms: last_at,
             ending,
             tool: start.tool.clone(),
-            rig: start.rig.clone(),
+            rig,
             firmware: start.firmware.clone(),
             inputs: self.inputs,
+            shard: self.shard,
+            resumed: self.resumed,
+            parts: self.parts,
             totals,
             retries: self.retries,
             grids: Grid::all(&scenarios),
+            wear: self.worn.finish(),
             scenarios,
             notes: self.notes,
         }
@@ -220,6 +313,29 @@ impl Open {
             steps: Vec::new(),
             ended: None,
             console: Vec::new(),
+            again: false,
+            earlier: Vec::new(),
+        }
+    }
+
+    /// It never began, and a run that goes on can let it.
+    fn had_no_turn(&self) -> bool {
+        let kind = match &self.ended {
+            Some((_, _, Outcome::Skip { kind, .. })) => *kind,
+            Some(_) | None => return false,
+        };
+        self.started.is_none() && matches!(kind, SkipKind::NotReached | SkipKind::Blocked)
+    }
+
+    /// That the run ended in the middle of it.
+    fn interrupted(&self, ending: Ending) -> String {
+        let how = how(ending);
+        match self.steps.last() {
+            Some(step) => {
+                let (number, name) = (step.info.number, &step.info.name);
+                format!("the run {how} during step {number} `{name}`")
+            }
+            None => format!("the run {how} before its first step"),
         }
     }
 
@@ -235,10 +351,8 @@ impl Open {
         ending: Ending,
         console: &BTreeMap<String, VecDeque<ConsoleLine>>,
     ) -> ScenarioRecord {
-        let how = match ending {
-            Ending::Killed => "was killed",
-            Ending::Stopped | Ending::Complete => "ended",
-        };
+        let how = how(ending);
+        let interrupted = self.interrupted(ending);
         let step_cause = if self.ended.is_some() {
             "the scenario ended during this step".to_owned()
         } else {
@@ -248,11 +362,6 @@ impl Open {
         let (ended_at, board, outcome, tail) = match (self.ended, &self.started) {
             (Some((at, on, outcome)), _) => (at, on.or(board), outcome, self.console),
             (None, Some(_)) => {
-                let step = match self.steps.last() {
-                    Some(step) => format!("during step {} `{}`", step.info.number, step.info.name),
-                    None => "before its first step".to_owned(),
-                };
-                let cause = format!("the run {how} {step}");
                 let tail = board
                     .as_ref()
                     .and_then(|board| console.get(board))
@@ -261,7 +370,7 @@ impl Open {
                 (
                     last_at,
                     board,
-                    Outcome::error(ErrorKind::Interrupted, cause),
+                    Outcome::error(ErrorKind::Interrupted, interrupted),
                     tail,
                 )
             }
@@ -308,7 +417,16 @@ impl Open {
                 .map(|step| step.close(ended_at, &step_cause))
                 .collect(),
             console: tail,
+            earlier: self.earlier,
         }
+    }
+}
+
+/// How a run ended, in the middle of a sentence.
+const fn how(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Killed => "was killed",
+        Ending::Stopped | Ending::Complete => "ended",
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::event::Event;
 use crate::reporter::Reporter;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -39,12 +39,44 @@ impl Journal {
             .append(true)
             .create_new(true)
             .open(path)?;
+        // Where a file system has no locks, nobody is kept out.
+        drop(file.try_lock());
         let mut journal = Self {
             file,
             line: Vec::new(),
         };
         journal.write_line(&Header { journal: VERSION })?;
         Ok(journal)
+    }
+
+    /// Goes on with the journal of a run that was stopped or killed: what it says, and where more is written. A last line
+    /// that was cut off is taken away.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read or written, is no journal, or is damaged elsewhere than in its last line.
+    pub fn go_on(path: &Path) -> Result<(Self, JournalContents), JournalError> {
+        let write = |source| JournalError::Write {
+            path: path.to_owned(),
+            source,
+        };
+        let file = OpenOptions::new().append(true).open(path).map_err(write)?;
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(JournalError::InUse {
+                path: path.to_owned(),
+            });
+        }
+        let contents = read_journal(path)?;
+        if contents.truncated {
+            file.set_len(contents.whole)
+                .and_then(|()| file.sync_data())
+                .map_err(write)?;
+        }
+        let journal = Self {
+            file,
+            line: Vec::new(),
+        };
+        Ok((journal, contents))
     }
 
     /// Appends an event. When it is one that a report is rebuilt from, everything up to it is on disk when this
@@ -87,6 +119,8 @@ pub struct JournalContents {
     pub events: Vec<Event>,
     /// Whether its last line was cut off, as a kill or a power failure leaves it.
     pub truncated: bool,
+    /// The length of what could be read, in bytes.
+    pub whole: u64,
 }
 
 /// Why a journal could not be read.
@@ -100,6 +134,21 @@ pub enum JournalError {
         /// What the file system says.
         #[source]
         source: io::Error,
+    },
+    /// The file cannot be written.
+    #[error("journal `{path}` cannot be written")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the file system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Another program writes it.
+    #[error("journal `{path}` is being written: the run goes on")]
+    InUse {
+        /// The file.
+        path: PathBuf,
     },
     /// The first line is not a journal's.
     #[error("file `{path}` is no journal: its first line is not `{{\"journal\":{VERSION}}}`")]
@@ -138,11 +187,20 @@ pub enum JournalError {
 ///
 /// The file cannot be read, is no journal, or is damaged elsewhere than in its last line.
 pub fn read_journal(path: &Path) -> Result<JournalContents, JournalError> {
-    let path_of = || path.to_owned();
     let bytes = std::fs::read(path).map_err(|source| JournalError::Read {
-        path: path_of(),
+        path: path.to_owned(),
         source,
     })?;
+    parse_journal(path, &bytes)
+}
+
+/// The same from the bytes of a journal; `path` is only told.
+///
+/// # Errors
+///
+/// They are no journal, or are damaged elsewhere than in the last line.
+pub fn parse_journal(path: &Path, bytes: &[u8]) -> Result<JournalContents, JournalError> {
+    let path_of = || path.to_owned();
     // A line that does not end was being written.
     let whole = bytes
         .iter()
@@ -151,6 +209,7 @@ pub fn read_journal(path: &Path) -> Result<JournalContents, JournalError> {
     let mut contents = JournalContents {
         events: Vec::new(),
         truncated: whole < bytes.len(),
+        whole: 0,
     };
     // The end of the last line is not the beginning of another.
     let lines = bytes[..whole.saturating_sub(1)].split(|&byte| byte == b'\n');
@@ -158,7 +217,10 @@ pub fn read_journal(path: &Path) -> Result<JournalContents, JournalError> {
     for (number, line) in (1..).zip(lines) {
         if number == 1 {
             match serde_json::from_slice::<Header>(line) {
-                Ok(Header { journal: VERSION }) => continue,
+                Ok(Header { journal: VERSION }) => {
+                    contents.whole = line.len() as u64 + 1;
+                    continue;
+                }
                 Ok(_) | Err(_) => return Err(JournalError::NoJournal { path: path_of() }),
             }
         }
@@ -187,6 +249,7 @@ pub fn read_journal(path: &Path) -> Result<JournalContents, JournalError> {
             });
         }
         contents.events.push(event);
+        contents.whole += line.len() as u64 + 1;
     }
     Ok(contents)
 }
@@ -246,6 +309,29 @@ mod tests {
         std::fs::write(&path, bytes).unwrap();
         let contents = read_journal(&path).unwrap();
         assert_eq!((contents.events.len(), contents.truncated), (1, true));
+    }
+
+    #[test]
+    fn a_journal_that_was_cut_off_is_gone_on_with_behind_its_last_whole_line() {
+        let (_folder, path) = written(&[note(0, "kept"), note(1, "lost")]);
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
+        let (mut journal, before) = Journal::go_on(&path).unwrap();
+        assert_eq!(before.events, [note(0, "kept")]);
+        journal.append(&note(1, "more")).unwrap();
+        let contents = read_journal(&path).unwrap();
+        assert_eq!(contents.events, [note(0, "kept"), note(1, "more")]);
+        assert!(!contents.truncated);
+    }
+
+    #[test]
+    fn a_run_that_goes_on_cannot_be_gone_on_with_by_another() {
+        let (_folder, path) = written(&[note(0, "kept")]);
+        let (first, _) = Journal::go_on(&path).unwrap();
+        let error = Journal::go_on(&path).unwrap_err();
+        assert!(matches!(error, JournalError::InUse { .. }), "{error}");
+        drop(first);
+        Journal::go_on(&path).unwrap();
     }
 
     #[test]

@@ -5,19 +5,30 @@
 //! here knows who produces the events or how they are shown, and nothing here decides anything. Keys and decrypted
 //! payloads have no place in any of these types.
 
+mod capture;
 mod console_log;
+mod course;
 mod directory;
 mod event;
 mod flash;
 mod fold;
 mod grid;
+mod identity;
 mod journal;
 mod manifest;
+mod merge;
+mod objects;
 mod outcome;
+mod proof;
 mod reporter;
 mod run;
+mod sweep;
+mod transport_fault;
+mod wear;
 
+pub use capture::{Capture, DISSECTOR, Sink, packets_of};
 pub use console_log::ConsoleLogs;
+pub use course::{Again, Attempt, Course, Part, Resumption, Shard};
 pub use directory::{RunDirectory, RunDirectoryError};
 pub use event::{
     BoardInfo, BoardWear, CoreName, Direction, Event, EventKind, Evidence, FirmwareInfo, InputFile,
@@ -26,8 +37,18 @@ pub use event::{
 };
 pub use flash::{ChangedPage, FlashSnapshot, MemorySnapshot, PageRun, Partition};
 pub use grid::{Grid, GridCell};
-pub use journal::{Journal, JournalContents, JournalError, read_journal};
+pub use identity::BoardIdentity;
+pub use journal::{Journal, JournalContents, JournalError, parse_journal, read_journal};
 pub use manifest::{FileDigest, JournalPart, Manifest, ManifestError, Mismatch};
+pub use merge::{MergeError, MergePart, merge};
+pub use objects::{ObjectError, Objects};
 pub use outcome::{ErrorKind, FailKind, Outcome, SkipKind, Verdict};
+pub use proof::{
+    Answered, BoardDone, Check, CheckMade, Done, ListedImage, MeasuredImage, RegionShot, SentPart,
+    StartCause, StoredForm,
+};
 pub use reporter::Reporter;
 pub use run::{ConsoleLine, Ending, RecordError, RunRecord, ScenarioRecord, StepRecord, Totals};
+pub use sweep::{SweepPlan, SweepPoint};
+pub use transport_fault::TransportFault;
+pub use wear::WearRecord;

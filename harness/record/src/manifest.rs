@@ -4,12 +4,16 @@
 //! the run; a byte that changes later is found, and in the journal down to the step. By itself it protects from
 //! accidents and not from a person who rewrites both.
 
+use crate::course::Course;
 use crate::directory::RunDirectory;
-use crate::event::{Event, EventKind, InputFile, Tool};
+use crate::event::{Event, EventKind, InputFile, StepInfo, Tool};
+use crate::journal::read_journal;
+use crate::objects::Objects;
+use crate::proof::{BoardDone, Done};
 use crate::run::RunRecord;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -118,7 +122,7 @@ pub struct Mismatch {
     pub path: String,
     /// What is wrong with it, as a fragment such as `is missing`.
     pub what: String,
-    /// Where in the journal it is: the first part that has changed.
+    /// Where in the journal it is: the first part that has changed; of an object, the step that looked at it first.
     pub place: Option<String>,
 }
 
@@ -198,13 +202,22 @@ impl Manifest {
         if bytes.len() as u64 > MAX_MANIFEST {
             return Err(damaged(format!("it has more than {MAX_MANIFEST} bytes")));
         }
-        let manifest: Self =
-            serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        let manifest = Self::parse(&bytes).map_err(damaged)?;
+        Ok((manifest, Sha256::digest(&bytes).into()))
+    }
+
+    /// Reads the bytes of `manifest.json`.
+    ///
+    /// # Errors
+    ///
+    /// They are none; why not, in words.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let manifest: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         if manifest.manifest != VERSION {
-            return Err(damaged(format!(
+            return Err(format!(
                 "its version is {}, expected {VERSION}",
                 manifest.manifest
-            )));
+            ));
         }
         let stays = |file: &FileDigest| {
             !file.path.is_empty()
@@ -213,12 +226,12 @@ impl Manifest {
                     .all(|part| matches!(part, Component::Normal(_)))
         };
         if let Some(outside) = manifest.files.iter().find(|file| !stays(file)) {
-            return Err(damaged(format!(
+            return Err(format!(
                 "file `{}` does not lie in the folder of the run",
                 outside.path
-            )));
+            ));
         }
-        Ok((manifest, Sha256::digest(&bytes).into()))
+        Ok(manifest)
     }
 
     /// Every file that is not as it was when the manifest was written. Files that were added since are nobody's
@@ -254,7 +267,7 @@ impl Manifest {
                     .ok()
                     .and_then(|journal| self.changed_part(&journal))
             } else {
-                None
+                Objects::digest_at(&file.path).and_then(|digest| self.first_use(directory, &digest))
             };
             found.push(Mismatch {
                 path: file.path.clone(),
@@ -265,13 +278,58 @@ impl Manifest {
         found
     }
 
+    /// What an object of the evidence store is: which input, or what the first step that looked at it did.
+    fn first_use(&self, directory: &RunDirectory, digest: &str) -> Option<String> {
+        if let Some(input) = self.inputs.iter().find(|input| input.sha256 == digest) {
+            return Some(format!(
+                "it is `{}`, which the run was made from",
+                input.name
+            ));
+        }
+        let events = read_journal(&directory.journal()).ok()?.events;
+        let mut steps: BTreeMap<&str, &StepInfo> = BTreeMap::new();
+        for event in &events {
+            match &event.kind {
+                EventKind::StepStarted { scenario, step } => {
+                    steps.insert(scenario, step);
+                }
+                EventKind::Checked(made) if made.check.objects().contains(&digest) => {
+                    let name = steps
+                        .get(made.scenario.as_str())
+                        .map_or("", |step| step.name.as_str());
+                    return Some(format!(
+                        "in step {} `{name}` of scenario `{}`: {}",
+                        made.step,
+                        made.scenario,
+                        made.check.what()
+                    ));
+                }
+                EventKind::Done(BoardDone {
+                    board,
+                    what: Done::Sent { image, sha256, .. },
+                }) if sha256 == digest => {
+                    return Some(format!(
+                        "it is what was sent as `{image}` to board `{board}`"
+                    ));
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
     /// Where the journal differs first.
     fn changed_part(&self, journal: &[u8]) -> Option<String> {
         let mut lines = journal.split_inclusive(|&byte| byte == b'\n');
-        let mut from = 1;
+        let mut from: u64 = 1;
         for part in &self.journal {
             let mut hash = Sha256::new();
-            for line in (from..=part.to_line).filter_map(|_| lines.next()) {
+            let count = part.to_line.saturating_add(1).saturating_sub(from);
+            // The manifest may say any number: lines that are not there end it.
+            for line in lines
+                .by_ref()
+                .take(usize::try_from(count).unwrap_or(usize::MAX))
+            {
                 hash.update(line);
             }
             if hex::encode(hash.finalize()) != part.sha256 {
@@ -281,7 +339,7 @@ impl Manifest {
                     format!("in lines {from} to {}: {}", part.to_line, part.what)
                 });
             }
-            from = part.to_line + 1;
+            from = part.to_line.saturating_add(1);
         }
         None
     }
@@ -368,6 +426,10 @@ fn boundary(event: &EventKind) -> Option<String> {
         EventKind::ScenarioStarted(started) => {
             format!("up to the start of scenario `{}`", started.scenario)
         }
+        EventKind::Course(Course::Again(again)) => {
+            format!("scenario `{}` is tried again", again.scenario)
+        }
+        EventKind::Course(Course::Resumed(_)) => "up to where the run went on".to_owned(),
         EventKind::ScenarioFinished { scenario, .. } => {
             format!("up to the end of scenario `{scenario}`")
         }
@@ -385,7 +447,6 @@ fn boundary(event: &EventKind) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::StepInfo;
     use crate::journal::{Journal, read_journal};
     use crate::outcome::Outcome;
     use std::time::SystemTime;
@@ -472,6 +533,34 @@ mod tests {
     }
 
     #[test]
+    fn a_changed_object_is_named_with_what_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        let (directory, mut manifest) = run(root.path());
+        let objects = Objects::of_run(directory.path());
+        let digest = objects.put(b"scenario: app-update").unwrap();
+        manifest.inputs.push(InputFile {
+            role: crate::event::InputRole::Scenario,
+            name: "scenarios/app-update.yaml".to_owned(),
+            sha256: digest.clone(),
+            set: None,
+        });
+        let path = Objects::path_of(&digest).unwrap();
+        manifest.files.push(FileDigest {
+            path: path.clone(),
+            bytes: 20,
+            sha256: digest,
+        });
+        manifest.write(&directory).unwrap();
+        std::fs::write(directory.path().join(&path), "scenario: app-xpdate").unwrap();
+        assert_eq!(
+            found(&directory),
+            [format!(
+                "`{path}` has changed since the run ended, it is `scenarios/app-update.yaml`, which the run was made from"
+            )]
+        );
+    }
+
+    #[test]
     fn a_missing_and_a_longer_file_are_named() {
         let root = tempfile::tempdir().unwrap();
         let (directory, _) = run(root.path());
@@ -487,6 +576,20 @@ mod tests {
                 "`console/dk-app.log` has 14 bytes, the manifest says 8",
                 "`journal.jsonl` is missing"
             ]
+        );
+    }
+
+    #[test]
+    fn a_manifest_with_absurd_line_numbers_is_read_to_its_end() {
+        let root = tempfile::tempdir().unwrap();
+        let (directory, mut manifest) = run(root.path());
+        manifest.journal[0].to_line = u64::MAX;
+        manifest.files[1].sha256 = String::new();
+        manifest.write(&directory).unwrap();
+        let found = found(&directory);
+        assert!(
+            found[0].contains("in lines 1 to 18446744073709551615"),
+            "{found:?}"
         );
     }
 

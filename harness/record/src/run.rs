@@ -3,6 +3,7 @@
 //! The same function makes it at the end of a run and from the journal of a run that was killed. What was running
 //! then is an error of the bench, what had not begun is a skip; neither is ever a pass.
 
+use crate::course::{Attempt, Part, Resumption, Shard, bad_step};
 use crate::event::{
     CoreName, Event, EventKind, Evidence, FirmwareInfo, InputFile, RigInfo, StepInfo, Tool,
     one_or_more,
@@ -10,6 +11,7 @@ use crate::event::{
 use crate::fold::fold;
 use crate::grid::Grid;
 use crate::outcome::{Outcome, Verdict};
+use crate::wear::WearRecord;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,6 +40,15 @@ pub struct RunRecord {
     /// The files that it was made from. Older journals do not say it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<InputFile>,
+    /// Which part of all scenarios it has, where several runs share them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+    /// When it went on after it had been stopped or killed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resumed: Vec<Resumption>,
+    /// The runs that it was made of, where it was put together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
     /// How many scenario variants ended how.
     pub totals: Totals,
     /// How often something had to be tried again.
@@ -47,6 +58,9 @@ pub struct RunRecord {
     /// Updates from every release to every other one, where a scenario tried them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grids: Vec<Grid>,
+    /// How often pages of the boards' flash were erased, by board; none of boards that ran nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wear: Vec<WearRecord>,
     /// What a reader should know besides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -75,6 +89,14 @@ pub struct Totals {
     pub error: u64,
     /// Not run.
     pub skip: u64,
+    /// Of those that passed, how many did so only when they were tried again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub flaky: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Totals {
@@ -149,16 +171,23 @@ pub struct ScenarioRecord {
     /// The last console lines of its board, when it did not pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub console: Vec<ConsoleLine>,
+    /// The attempts before this one, in order: trouble of the bench, or the run was stopped during them. All else is of the
+    /// last attempt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Attempt>,
 }
 
 impl ScenarioRecord {
     /// The step at which it ended, when it did not pass.
     #[must_use]
     pub fn last_bad_step(&self) -> Option<&StepRecord> {
-        self.steps
-            .iter()
-            .rev()
-            .find(|step| matches!(step.outcome.verdict(), Verdict::Fail | Verdict::Error))
+        bad_step(&self.steps)
+    }
+
+    /// Whether it passed only when it was tried again, after trouble of the bench.
+    #[must_use]
+    pub fn is_flaky(&self) -> bool {
+        self.outcome == Outcome::Pass && self.earlier.iter().any(Attempt::is_bench_trouble)
     }
 }
 

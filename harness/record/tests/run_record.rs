@@ -58,12 +58,14 @@ fn sample() -> Vec<Event> {
             tool: Tool {
                 name: "dfu-hil".to_owned(),
                 version: "0.1.0".to_owned(),
+                commit: None,
             },
             rig: RigInfo {
                 name: "virtual".to_owned(),
                 boards: vec![BoardInfo {
                     name: "dk1".to_owned(),
                     description: "virtual nRF5340 DK".to_owned(),
+                    identity: None,
                 }],
             },
             firmware: vec![firmware("demo"), firmware("demo-external")],

@@ -8,7 +8,7 @@
 
 use crate::display::visible;
 use crate::junit::evidence_line;
-use hil_record::{RunRecord, ScenarioRecord, Verdict};
+use hil_record::{Attempt, RunRecord, ScenarioRecord, Verdict};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
@@ -49,6 +49,7 @@ struct Summary {
     skipped: u64,
     pending: u64,
     other: u64,
+    flaky: u64,
     start: i64,
     stop: i64,
     duration: u64,
@@ -78,11 +79,30 @@ struct Test {
     file_path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retries: Option<usize>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    flaky: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    retry_attempts: Vec<RetryAttempt>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     stdout: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     steps: Vec<Step>,
     #[serde(skip_serializing_if = "Map::is_empty")]
+    extra: Map<String, Value>,
+}
+
+/// An attempt before the last one, from 1.
+#[derive(Serialize)]
+struct RetryAttempt {
+    attempt: usize,
+    status: &'static str,
+    duration: u64,
+    start: i64,
+    stop: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
     extra: Map<String, Value>,
 }
 
@@ -139,6 +159,7 @@ pub fn ctrf(record: &RunRecord) -> String {
                 skipped: totals.skip,
                 pending: 0,
                 other: totals.error,
+                flaky: totals.flaky,
                 start,
                 stop: start.saturating_add_unsigned(record.duration_ms),
                 duration: record.duration_ms,
@@ -198,6 +219,12 @@ fn test(record: &RunRecord, scenario: &ScenarioRecord) -> Test {
         tags: scenario.requirements.clone(),
         file_path: scenario.file.clone(),
         device: scenario.board.clone(),
+        retries: Some(scenario.earlier.len()).filter(|number| *number > 0),
+        flaky: scenario.is_flaky(),
+        retry_attempts: (1..)
+            .zip(&scenario.earlier)
+            .map(|(number, one)| attempt(record, number, one))
+            .collect(),
         stdout: scenario
             .console
             .iter()
@@ -211,6 +238,28 @@ fn test(record: &RunRecord, scenario: &ScenarioRecord) -> Test {
                 status: status(step.outcome.verdict()),
             })
             .collect(),
+        extra,
+    }
+}
+
+fn attempt(record: &RunRecord, number: usize, one: &Attempt) -> RetryAttempt {
+    let run = record.started.as_millisecond();
+    let start = run.saturating_add_unsigned(one.started_ms);
+    let mut extra = Map::new();
+    if let Some(board) = &one.board {
+        extra.insert("device".to_owned(), board.clone().into());
+    }
+    if let Some(kind) = one.outcome.kind_word() {
+        extra.insert("kind".to_owned(), kind.into());
+    }
+    let cause = one.outcome.cause();
+    RetryAttempt {
+        attempt: number,
+        status: status(one.outcome.verdict()),
+        duration: one.duration_ms,
+        start,
+        stop: start.saturating_add_unsigned(one.duration_ms),
+        message: cause.map(|cause| visible(cause).into_owned()),
         extra,
     }
 }

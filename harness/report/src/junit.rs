@@ -1,11 +1,18 @@
 //! JUnit XML, as CI servers read it.
 //!
+//! What was tried again after trouble of the bench has its attempts as Maven Surefire writes them, which Jenkins shows and
+//! GitLab leaves aside: `flakyError` where it passed then, `rerunError` where it did not.
+//!
 //! One test suite for the run, one test case for each scenario variant: a failure of the firmware is a `failure`,
 //! trouble of the bench an `error`, and what was not run is `skipped` with its reason.
 
 use crate::text::firmware_sets;
-use hil_record::{Evidence, FirmwareInfo, Outcome, RunRecord, ScenarioRecord};
-use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
+use hil_record::{
+    Attempt, ConsoleLine, Evidence, FirmwareInfo, Outcome, RunRecord, ScenarioRecord, StepRecord,
+};
+use quick_junit::{
+    NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestRerun, TestSuite,
+};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -51,6 +58,7 @@ pub fn junit(record: &RunRecord) -> String {
         ("rig", record.rig.name.clone()),
         ("boards", boards.join(", ")),
         ("retries", record.retries.to_string()),
+        ("flaky", record.totals.flaky.to_string()),
     ] {
         suite.add_property(Property::new(name, value));
     }
@@ -105,47 +113,81 @@ fn test_case(record: &RunRecord, scenario: &ScenarioRecord) -> TestCase {
         case.add_property(Property::new("retries", scenario.retries.to_string()));
     }
     if !scenario.console.is_empty() {
-        let mut out = String::from("last console lines:\n");
-        for line in &scenario.console {
-            let _ = writeln!(
-                out,
-                "[{:>6}.{:03}] {} {}",
-                line.at_ms / 1000,
-                line.at_ms % 1000,
-                line.core,
-                line.text
-            );
-        }
-        case.set_system_out(out);
+        case.set_system_out(last_lines(&scenario.console));
     }
     case
 }
 
+fn last_lines(console: &[ConsoleLine]) -> String {
+    let mut out = String::from("last console lines:\n");
+    for line in console {
+        let _ = writeln!(
+            out,
+            "[{:>6}.{:03}] {} {}",
+            line.at_ms / 1000,
+            line.at_ms % 1000,
+            line.core,
+            line.text
+        );
+    }
+    out
+}
+
+/// An attempt before the last one.
+fn rerun(scenario: &ScenarioRecord, attempt: &Attempt) -> TestRerun {
+    let mut rerun = TestRerun::new(NonSuccessKind::Error);
+    let outcome = &attempt.outcome;
+    let mut text = description(outcome, attempt.last_bad_step(), &scenario.file);
+    if let Some(board) = &attempt.board {
+        let _ = write!(text, "\nboard {board}");
+    }
+    rerun
+        .set_message(outcome.cause().unwrap_or_default())
+        .set_type(outcome.kind_word().unwrap_or_default())
+        .set_time(Duration::from_millis(attempt.duration_ms))
+        .set_stack_trace(text);
+    if !attempt.console.is_empty() {
+        rerun.set_system_out(last_lines(&attempt.console));
+    }
+    rerun
+}
+
 fn status(scenario: &ScenarioRecord) -> TestCaseStatus {
     let mut status = match &scenario.outcome {
-        Outcome::Pass => return TestCaseStatus::success(),
+        Outcome::Pass => TestCaseStatus::success(),
         Outcome::Fail { .. } => TestCaseStatus::non_success(NonSuccessKind::Failure),
         Outcome::Error { .. } => TestCaseStatus::non_success(NonSuccessKind::Error),
         Outcome::Skip { .. } => TestCaseStatus::skipped(),
     };
-    status.set_message(scenario.outcome.cause().unwrap_or_default());
-    status.set_type(scenario.outcome.kind_word().unwrap_or_default());
-    if !matches!(scenario.outcome, Outcome::Skip { .. }) {
-        status.set_description(description(scenario));
+    if scenario.outcome != Outcome::Pass {
+        status.set_message(scenario.outcome.cause().unwrap_or_default());
+        status.set_type(scenario.outcome.kind_word().unwrap_or_default());
     }
+    if matches!(
+        scenario.outcome,
+        Outcome::Fail { .. } | Outcome::Error { .. }
+    ) {
+        status.set_description(description(
+            &scenario.outcome,
+            scenario.last_bad_step(),
+            &scenario.file,
+        ));
+    }
+    let troubles = scenario.earlier.iter().filter(|one| one.is_bench_trouble());
+    status.add_reruns(troubles.map(|attempt| rerun(scenario, attempt)));
     status
 }
 
 /// What somebody needs who reads only this.
-fn description(scenario: &ScenarioRecord) -> String {
-    let mut out = scenario.outcome.cause().unwrap_or_default().to_owned();
-    if let Some(help) = scenario.outcome.help() {
+fn description(outcome: &Outcome, step: Option<&StepRecord>, file: &str) -> String {
+    let mut out = outcome.cause().unwrap_or_default().to_owned();
+    if let Some(help) = outcome.help() {
         let _ = write!(out, "\nhelp: {help}");
     }
-    if let Some(step) = scenario.last_bad_step() {
+    if let Some(step) = step {
         let _ = write!(out, "\nstep {}: {}", step.step.number, step.step.text);
         if let Some(line) = step.step.line {
-            let _ = write!(out, " ({}:{line})", scenario.file);
+            let _ = write!(out, " ({file}:{line})");
         }
         for evidence in &step.evidence {
             let _ = write!(out, "\n  {}", evidence_line(evidence));

@@ -6,7 +6,7 @@
 use crate::display::visible;
 use crate::junit::evidence_line;
 use crate::requirements::matrix;
-use crate::text::{Took, count};
+use crate::text::{Took, attempt, count};
 use hil_record::{Ending, RunRecord, ScenarioRecord, Verdict};
 use std::fmt::Write as _;
 
@@ -51,6 +51,7 @@ pub fn markdown(record: &RunRecord) -> String {
     }
     bench(&mut out, record);
     bad(&mut out, record);
+    flaky(&mut out, record);
     skipped(&mut out, record);
     known_issues(&mut out, record);
     requirements(&mut out, record);
@@ -137,6 +138,28 @@ fn bad(out: &mut String, record: &RunRecord) {
         }
     }
     left_out(out, bad.len(), TOLD);
+    out.push('\n');
+}
+
+/// A pass on retry is a pass of the firmware, and says that the bench is not well.
+fn flaky(out: &mut String, record: &RunRecord) {
+    let flaky: Vec<_> = record
+        .scenarios
+        .iter()
+        .filter(|one| one.is_flaky())
+        .collect();
+    if flaky.is_empty() {
+        return;
+    }
+    out.push_str("### Passed only when tried again\n\n");
+    for scenario in flaky.iter().take(TOLD) {
+        let board = scenario.board.as_deref().unwrap_or_default();
+        let _ = writeln!(out, "- {}, then on {}", text(&scenario.name), text(board));
+        for earlier in &scenario.earlier {
+            let _ = writeln!(out, "  - {}", text(&attempt(earlier)));
+        }
+    }
+    left_out(out, flaky.len(), TOLD);
     out.push('\n');
 }
 

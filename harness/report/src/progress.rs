@@ -1,7 +1,7 @@
 //! Progress as plain lines, for logs and pipes.
 
 use crate::text::{Took, count, firmware_sets};
-use hil_record::{Event, EventKind, Reporter};
+use hil_record::{Course, Event, EventKind, Reporter, SweepPlan, SweepPoint};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -116,21 +116,69 @@ impl<W: Write + Send> Reporter for ProgressLines<W> {
                 out,
                 "      {board}: {what} again, attempt {attempt} of {limit}: {cause}"
             ),
+            EventKind::Course(Course::Again(again)) => {
+                self.ended = self.ended.saturating_sub(1);
+                writeln!(
+                    out,
+                    "      {}: {} again on another board, attempt {} of {}",
+                    again.board, again.scenario, again.attempt, again.limit
+                )
+            }
+            EventKind::Course(Course::Resumed(resumed)) => {
+                self.planned = resumed.left.len() as u64;
+                writeln!(
+                    out,
+                    "the run goes on: {} left",
+                    count(self.planned, "scenario", "scenarios")
+                )
+            }
             EventKind::Note { board, text } => match board {
                 Some(board) => writeln!(out, "      {board}: {text}"),
                 None => writeln!(out, "      {text}"),
             },
-            EventKind::RunFinished { stopped: false }
+            EventKind::SweepPlanned(plan) => {
+                writeln!(out, "      {}: {}", plan.scenario, sweep_in_words(plan))
+            }
+            EventKind::SweepPoint(SweepPoint {
+                scenario,
+                cut,
+                problem: Some(problem),
+                ..
+            }) => writeln!(out, "      {scenario}: cut {cut}: {problem}"),
+            EventKind::SweepPoint(_)
+            | EventKind::RunFinished { stopped: false }
+            | EventKind::Course(Course::Shard(_) | Course::Part(_))
             | EventKind::Console { .. }
             | EventKind::Smp(_)
+            | EventKind::TransportFault(_)
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
             | EventKind::Inputs { .. }
             | EventKind::Power { .. }
             | EventKind::Button { .. }
             | EventKind::Probe { .. }
+            | EventKind::Checked(_)
+            | EventKind::Done(_)
             | EventKind::Wear(_)
             | EventKind::Flash(_) => Ok(()),
         }
     }
+}
+
+/// `12 points of 176 flash operations (sample:12, seed 1), by power`.
+pub(crate) fn sweep_in_words(plan: &SweepPlan) -> String {
+    let operations: u32 = plan.operations.values().sum();
+    let points = match plan.points {
+        Some(1) => "1 point".to_owned(),
+        Some(points) => format!("{points} points"),
+        None => "points".to_owned(),
+    };
+    let before = match plan.visited_before {
+        0 => String::new(),
+        before => format!(", {before} of them visited before"),
+    };
+    format!(
+        "{points} of {operations} flash operations ({}, seed {}){before}; {}",
+        plan.strategy, plan.seed, plan.method
+    )
 }

@@ -2,7 +2,7 @@
 
 use crate::grid;
 use crate::junit::evidence_line;
-use crate::text::{Took, count, firmware_sets, shell_word};
+use crate::text::{Took, attempt, count, firmware_sets, shell_word};
 use hil_record::{Ending, RunRecord, ScenarioRecord, Verdict};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -24,6 +24,15 @@ pub fn summary(record: &RunRecord, context: &SummaryContext<'_>) -> String {
         for scenario in with_verdict(record, verdict) {
             describe(&mut out, record, scenario);
         }
+    }
+    for scenario in record.scenarios.iter().filter(|one| one.is_flaky()) {
+        let board = scenario.board.as_deref().unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "FLAKY {}, passed on {board} only when it was tried again",
+            scenario.name
+        );
+        attempts(&mut out, scenario);
     }
     skips(&mut out, record);
     if !out.is_empty() {
@@ -97,11 +106,19 @@ fn describe(out: &mut String, record: &RunRecord, scenario: &ScenarioRecord) {
         }
     }
     let _ = writeln!(out, "\n      {cause}");
+    attempts(out, scenario);
     for evidence in step.iter().flat_map(|step| &step.evidence) {
         let _ = writeln!(out, "        {}", evidence_line(evidence));
     }
     if let Some(help) = scenario.outcome.help() {
         let _ = writeln!(out, "      help: {help}");
+    }
+}
+
+/// What was tried before the last attempt.
+fn attempts(out: &mut String, scenario: &ScenarioRecord) {
+    for earlier in &scenario.earlier {
+        let _ = writeln!(out, "      before: {}", attempt(earlier));
     }
 }
 
@@ -161,6 +178,9 @@ fn totals(out: &mut String, record: &RunRecord) {
         parts => parts.join(", "),
     };
     let _ = write!(out, "{counted} in {}", Took(record.duration_ms));
+    if totals.flaky > 0 {
+        let _ = write!(out, ", {} flaky", totals.flaky);
+    }
     if record.retries > 0 {
         let _ = write!(out, ", with {}", count(record.retries, "retry", "retries"));
     }

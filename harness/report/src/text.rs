@@ -26,6 +26,13 @@ pub(crate) fn count(number: u64, one: &str, several: &str) -> String {
     }
 }
 
+/// An attempt that was followed by another: `error on dk1: the probe is silent`.
+pub(crate) fn attempt(one: &hil_record::Attempt) -> String {
+    let board = one.board.as_deref().unwrap_or("no board");
+    let cause = one.outcome.cause().unwrap_or_default();
+    format!("{} on {board}: {cause}", one.outcome.verdict())
+}
+
 /// What was under test: ``firmware set `demo` ``, or how many sets it was.
 #[must_use]
 pub fn firmware_sets(sets: &[FirmwareInfo]) -> String {

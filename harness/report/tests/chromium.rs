@@ -6,10 +6,10 @@
 
 mod support;
 
-use hil_report::html;
+use hil_report::{html, index};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{hostile, large, record};
+use support::{hostile, large, overview, record, swept};
 
 /// Chromium, and the Python that has playwright.
 fn browser() -> Option<(PathBuf, PathBuf)> {
@@ -53,9 +53,33 @@ fn a_report_is_read_filtered_and_printed_in_a_browser() {
     let page = folder.path().join("report.html");
     let events = hostile();
     std::fs::write(&page, html(&record(&events), &events)).unwrap();
-    let kept = std::env::var_os("DFU_HIL_SCREENSHOTS").map(PathBuf::from);
-    let shots = kept.unwrap_or_else(|| folder.path().join("shots"));
+    let shots = shots(folder.path());
     browse(["hostile", page.to_str().unwrap(), shots.to_str().unwrap()]);
+}
+
+/// Where screenshots go, and whether somebody keeps them.
+fn shots(folder: &Path) -> PathBuf {
+    let kept = std::env::var_os("DFU_HIL_SCREENSHOTS").map(PathBuf::from);
+    kept.unwrap_or_else(|| folder.join("shots"))
+}
+
+#[test]
+fn a_sweep_is_a_map_of_its_points_with_the_bad_ones_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("report.html");
+    let events = swept();
+    std::fs::write(&page, html(&record(&events), &events)).unwrap();
+    let shots = shots(folder.path());
+    browse(["sweep", page.to_str().unwrap(), shots.to_str().unwrap()]);
+}
+
+#[test]
+fn the_page_over_all_runs_is_read_without_scripts_and_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("index.html");
+    std::fs::write(&page, index(&overview(), Path::new("/bench/reports"))).unwrap();
+    let shots = shots(folder.path());
+    browse(["index", page.to_str().unwrap(), shots.to_str().unwrap()]);
 }
 
 #[test]

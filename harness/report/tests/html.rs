@@ -3,7 +3,7 @@
 
 mod support;
 
-use hil_record::{Grid, GridCell, Verdict};
+use hil_record::{BoardWear, Event, EventKind, Grid, GridCell, Verdict, WornPage, WornPages};
 use hil_report::html;
 use support::{hostile, large, record};
 
@@ -120,5 +120,55 @@ fn updates_from_release_to_release_are_a_table() {
     insta::assert_snapshot!(
         shown(section).replace('\n', " | "),
         @"Updates from release to release | version-matrix: a row for what was programmed, a column for what was sent | from | v1 | v&lt;2&gt; | v1 | - | updated | v&lt;2&gt; | FAIL | -"
+    );
+}
+
+#[test]
+fn the_wear_of_a_board_is_beside_it_with_its_budget_and_on_the_map_of_its_scenario() {
+    let mut events = hostile();
+    let (at, board) = events
+        .iter()
+        .enumerate()
+        .find_map(|(at, event)| match &event.kind {
+            EventKind::ScenarioFinished {
+                board: Some(board), ..
+            } => Some((at, board.clone())),
+            _ => None,
+        })
+        .expect("a scenario ends on a board");
+    let wear = BoardWear {
+        board: board.clone(),
+        complete: true,
+        erases: 12,
+        pages: vec![WornPages {
+            address: 0xC000,
+            pages: 4,
+            erases: 3,
+        }],
+        most: Some(WornPage {
+            address: 0xC000,
+            erases: 7990,
+        }),
+        budget: Some(8000),
+    };
+    events.insert(
+        at,
+        Event {
+            kind: EventKind::Wear(wear),
+            ..events[at]
+        },
+    );
+    let record = record(&events);
+    assert_eq!(record.wear.len(), 1);
+    let page = shown(&html(&record, &events));
+    let (_, boards) = page.split_once("most worn page").expect("it has a column");
+    let (_, row) = boards.split_once(&board).expect("the board has a row");
+    let row: Vec<&str> = row.lines().skip(4).take(2).collect();
+    assert_eq!(
+        row,
+        [
+            "12",
+            "0x0000c000: 7990 erases of 8000 that its rig file allows"
+        ]
     );
 }

@@ -11,6 +11,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Who holds a lease, as far as the lease file says.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -24,6 +25,9 @@ pub struct Holder {
     pub since: Option<String>,
     /// The rig and board under which it uses the probe.
     pub rig: Option<String>,
+    /// What for, where it is no run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 impl fmt::Display for Holder {
@@ -41,9 +45,16 @@ impl fmt::Display for Holder {
         if let Some(since) = &self.since {
             write!(f, " since {since}")?;
         }
+        if let Some(reason) = &self.reason {
+            write!(f, " ({reason})")?;
+        }
         Ok(())
     }
 }
+
+/// How often a lease is tried, and the time in between: who only looks at it has it for less than that.
+const TRIES: u32 = 3;
+const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 
 /// The right to use a board; given back when dropped, or when the process ends.
 #[derive(Debug)]
@@ -75,7 +86,19 @@ impl Lease {
         serial: &str,
         clock: &dyn Clock,
     ) -> Result<Self, RigError> {
-        let path = folder.join(format!("{}.lease", file_name(serial)));
+        Self::take_for(folder, board, rig, serial, clock, None)
+    }
+
+    /// The same, for a reason that is told to others.
+    pub(crate) fn take_for(
+        folder: &Path,
+        board: &str,
+        rig: &str,
+        serial: &str,
+        clock: &dyn Clock,
+        reason: Option<String>,
+    ) -> Result<Self, RigError> {
+        let path = path(folder, serial);
         let error = |source| RigError::Lease {
             board: board.to_owned(),
             path: path.clone(),
@@ -93,7 +116,15 @@ impl Lease {
             other => other,
         }
         .map_err(error)?;
-        match file.try_lock() {
+        let mut locked = file.try_lock();
+        for _ in 1..TRIES {
+            if !matches!(locked, Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            clock.sleep(BETWEEN_TRIES);
+            locked = file.try_lock();
+        }
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
@@ -101,7 +132,7 @@ impl Lease {
                 let _ = file.read_to_string(&mut text);
                 return Err(RigError::BoardInUse {
                     board: board.to_owned(),
-                    holder: serde_json::from_str(&text).unwrap_or_default(),
+                    holder: Box::new(serde_json::from_str(&text).unwrap_or_default()),
                 });
             }
             Err(TryLockError::Error(source)) => return Err(error(source)),
@@ -113,6 +144,7 @@ impl Lease {
                 .ok()
                 .map(|at| format!("{at:.0}")),
             rig: Some(format!("{rig}/{board}")),
+            reason,
         };
         let text = serde_json::to_string(&holder).unwrap_or_default();
         // The lock is the lease; when the file belongs to another user, its text stays as it is.
@@ -122,6 +154,43 @@ impl Lease {
             .and_then(|_| file.write_all(text.as_bytes()));
         Ok(Self(file))
     }
+
+    /// Who holds the lease of the board with this probe, if anybody does. Looking takes a shared lock for a moment, which
+    /// [`take`](Self::take) outlasts.
+    pub(crate) fn holder(
+        folder: &Path,
+        board: &str,
+        serial: &str,
+    ) -> Result<Option<Holder>, RigError> {
+        let path = path(folder, serial);
+        let error = |source| RigError::Lease {
+            board: board.to_owned(),
+            path: path.clone(),
+            source,
+        };
+        let mut file = match File::open(&path) {
+            Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(error)?,
+        };
+        match file.try_lock_shared() {
+            Ok(()) => {
+                // What fails to be unlocked is unlocked by closing.
+                let _ = file.unlock();
+                Ok(None)
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                let _ = file.read_to_string(&mut text);
+                Ok(Some(serde_json::from_str(&text).unwrap_or_default()))
+            }
+            Err(TryLockError::Error(source)) => Err(error(source)),
+        }
+    }
+}
+
+/// The file of the lease of the board with this probe.
+pub(crate) fn path(folder: &Path, serial: &str) -> PathBuf {
+    folder.join(format!("{}.lease", file_name(serial)))
 }
 
 fn open(path: &Path, writable: bool) -> std::io::Result<File> {

@@ -12,6 +12,7 @@ mod core;
 mod error;
 mod file;
 mod image;
+pub mod inventory;
 mod launcher;
 mod lease;
 mod power;
@@ -25,9 +26,9 @@ pub use crate::button::{Button, ButtonKind};
 pub use crate::core::Core;
 pub use error::{Operation, Purpose, RigError, Source};
 pub use file::{
-    AdapterSpec, BleSpec, BluetoothSpec, BoardKind, BoardSpec, ButtonSpec, Cuts, ExternalFlash,
-    LinkSpec, PowerSpec, Ppk2Mode, ProbeSelector, ProbeSpec, RealSpec, Recover, RigFile,
-    RigFileError, ScpiPlace, ScpiWords, Supply, TornSpec, UartPortSpec, UartSpec, UsbHub,
+    AdapterSpec, BleSpec, BluetoothSpec, BoardKind, BoardSpec, ButtonSpec, ChipId, Cuts,
+    ExternalFlash, LinkSpec, PowerSpec, Ppk2Mode, ProbeSelector, ProbeSpec, RealSpec, Recover,
+    RigFile, RigFileError, ScpiPlace, ScpiWords, Supply, TornSpec, UartPortSpec, UartSpec, UsbHub,
     UsbSwitch, VirtualSpec, WearSpec,
 };
 pub use image::{FlashImage, ImageError, ImageFormat};
@@ -38,7 +39,9 @@ pub use power::{
     ProbeSight, Sighting, Switched,
 };
 pub use probe::{
-    Identity, ProbeSession, ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Rest,
+    Afterwards, Caught, Class, CoreState, Edge, Halted, Identity, Memory, Missed, Planned,
+    ProbeSession, ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Reached, Rest, Route,
+    Tear, Trap, Watch, route,
 };
 pub use rig::{Board, Rig, RigOptions};
 pub use uart::UartEndpoint;

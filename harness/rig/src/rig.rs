@@ -5,9 +5,9 @@ use crate::button::{self, Button};
 use crate::core::Core;
 use crate::error::{Purpose, RigError};
 use crate::file::{
-    BleSpec, BoardKind, BoardSpec, ButtonSpec, Cuts, ExternalFlash, PowerSpec, ProbeSelector,
-    ProbeSpec, RealSpec, Recover, RigFile, ScpiPlace, ScpiWords, UartPortSpec, UartSpec, UsbSwitch,
-    WearSpec,
+    BleSpec, BoardKind, BoardSpec, ButtonSpec, ChipId, Cuts, ExternalFlash, PowerSpec,
+    ProbeSelector, ProbeSpec, RealSpec, Recover, RigFile, ScpiPlace, ScpiWords, UartPortSpec,
+    UartSpec, UsbSwitch, WearSpec,
 };
 use crate::launcher::{Offer, VirtualEndpoints, VirtualLauncher, VirtualProcess};
 use crate::lease::{self, Lease};
@@ -175,6 +175,12 @@ impl Board {
     #[must_use]
     pub fn probe(&self) -> &ProbeSession {
         &self.probe
+    }
+
+    /// The chip that it has, where the rig file says it.
+    #[must_use]
+    pub fn chip(&self) -> Option<ChipId> {
+        self.probe.expected_chip()
     }
 
     /// The board's power switch; can be given to other threads.
@@ -447,6 +453,7 @@ fn as_real(name: &str, endpoints: VirtualEndpoints, cuts: Cuts) -> Result<RealSp
         })
     };
     Ok(RealSpec {
+        chip: None,
         probe: ProbeSpec {
             selector,
             speed_khz: None,
@@ -501,6 +508,7 @@ impl Board {
             board: name.clone(),
             selector: real.probe.selector.clone(),
             speed_khz: real.probe.speed_khz,
+            chip: real.chip,
             recover: spec.recover,
             external_flash: spec.external_flash,
             clock: options.clock.clone(),

@@ -289,7 +289,7 @@ fn the_rig_files_of_the_project_are_right() {
 #[test]
 fn an_unknown_key_is_shown_with_the_known_ones_and_the_nearest() {
     insta::assert_snapshot!(mistake("rig: bench\nboards:\n  - name: left\n    virtaul: {}\n"), @r#"
-    rigs/bench.yaml:4:5: boards[0]: unknown field `virtaul`, expected one of `name`, `description`, `recover`, `external-flash`, `virtual`, `probe`, `uart`, `ble`, `power`, `cuts`, `buttons`
+    rigs/bench.yaml:4:5: boards[0]: unknown field `virtaul`, expected one of `name`, `description`, `recover`, `external-flash`, `virtual`, `probe`, `chip`, `uart`, `ble`, `power`, `cuts`, `buttons`
     help: did you mean `virtual`?
     "#);
 }
@@ -353,7 +353,7 @@ fn a_board_is_either_virtual_or_real() {
     "#
     );
     insta::assert_snapshot!(mistake("rig: b\nboards:\n  - name: left\n    virtual: {}\n    power: manual\n"), @r#"
-    rigs/bench.yaml:3:11: boards[0]: found `uart`, `ble`, `power` or `buttons` beside `virtual`, expected none of them
+    rigs/bench.yaml:3:11: boards[0]: found `uart`, `ble`, `power`, `chip` or `buttons` beside `virtual`, expected none of them
     help: a virtual board says its own endpoints when it starts
     "#);
 }

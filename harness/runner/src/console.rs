@@ -21,6 +21,18 @@ pub(crate) struct Line {
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Mark(usize);
 
+impl Mark {
+    /// How many lines there are before it.
+    pub(crate) const fn line(self) -> u64 {
+        self.0 as u64
+    }
+
+    /// The place behind so many lines.
+    pub(crate) const fn behind(lines: u64) -> Self {
+        Self(lines as usize)
+    }
+}
+
 /// How a wait for a line ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Waited {

@@ -1,20 +1,28 @@
 //! What a step has to work with: one board, the firmware set, the time that is left, and a place for evidence.
 
-use crate::bench::{Bench, rig_core};
+use crate::bench::{Bench, core_name, rig_core};
 use crate::cancel::{CancelToken, POLL};
 use crate::console::{ConsoleLog, Line, Mark, Waited};
-use crate::events::Events;
+use crate::events::{Events, sha256};
 use crate::firmware::{EXTERNAL_WINDOW, Firmware, Region};
 use crate::history::{Event, StartedBy, What};
 use crate::holding::{Expected, Form, Mismatch};
 use crate::link::{Link, Reply};
+use crate::plan::Job;
+use crate::proof;
 use crate::step::slot_numbers;
+use crate::sweep::SweepOrders;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::DeviceId;
+use hil_bootloader::predict::{Request, Sent};
 use hil_clock::{Instant, SharedClock};
 use hil_image::{Image, network};
-use hil_record::{ErrorKind, EventKind, Evidence, PowerAction};
-use hil_scenario::{Button, Core, ImageRef, Slot, Transport, Variant};
+use hil_record::{
+    BoardDone, Check, CheckMade, Done, ErrorKind, EventKind, Evidence, FailKind, PowerAction,
+    RegionShot, SentPart, StartCause, StoredForm,
+};
+use hil_rig::{FlashImage, Route};
+use hil_scenario::{Button, Core, CutList, CutPoint, ImageRef, Slot, Transport};
 use hil_smp::message::ImageState;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -52,6 +60,10 @@ pub(crate) struct Context<'a> {
     pub(crate) events: Events,
     /// Name of the variant.
     pub(crate) scenario: String,
+    /// What is wanted of its sweep.
+    pub(crate) orders: SweepOrders,
+    /// Number of the step that runs.
+    pub(crate) step: u32,
     /// Whether the events tell what the flash holds at the end.
     pub(crate) flash_told: bool,
     transport: Transport,
@@ -129,13 +141,14 @@ impl Programmed {
 }
 
 impl<'a> Context<'a> {
-    /// A context for one variant.
+    /// A context for the variant of a job.
     pub(crate) fn new(
         bench: &'a mut Bench,
         firmware: &'a Firmware,
-        variant: &Variant,
+        job: &Job,
         limit: Duration,
     ) -> Self {
+        let variant = &job.variant;
         let clock = bench.clock.clone();
         let now = clock.now();
         let start = Start {
@@ -148,6 +161,8 @@ impl<'a> Context<'a> {
             cancel: bench.cancel.clone(),
             events: bench.events.clone(),
             scenario: variant.name.clone(),
+            orders: job.sweep.clone(),
+            step: 0,
             flash_told: false,
             transport: variant.transport,
             limit: now + limit,
@@ -166,6 +181,64 @@ impl<'a> Context<'a> {
     /// Records something that was seen.
     pub(crate) fn see(&mut self, evidence: Evidence) {
         self.evidence.push(evidence);
+    }
+
+    /// Tells what a step has compared, for whoever makes its verdict again.
+    pub(crate) fn checked(&self, check: Check) {
+        self.events.emit(EventKind::Checked(CheckMade {
+            board: self.bench.name.clone(),
+            scenario: self.scenario.clone(),
+            step: self.step,
+            check,
+        }));
+    }
+
+    /// What was read from a region, with the pages that hold no secret in the evidence store.
+    pub(crate) fn shot(&self, region: Region, found: &[u8]) -> RegionShot {
+        let blank;
+        let before = match &self.programmed {
+            Some(programmed) => programmed.flash(region),
+            None => {
+                blank = vec![0xFF; found.len()];
+                &blank
+            }
+        };
+        let damaged: Vec<_> = self
+            .sent
+            .iter()
+            .filter_map(|role| self.firmware.image(role).ok())
+            .collect();
+        let sent: Vec<&[u8]> = self
+            .firmware
+            .sent_bytes()
+            .chain(damaged.iter().map(|image| image.bytes()))
+            .collect();
+        let secrets = self.firmware.secrets();
+        let keep = |bytes: &[u8]| self.events.keep(bytes);
+        proof::shot(region, before, found, secrets, &sent, keep, sha256)
+    }
+
+    /// Tells what was done to the board, for whoever makes the prediction of its flash again.
+    fn tell(&self, what: Done) {
+        self.events.emit(EventKind::Done(BoardDone {
+            board: self.bench.name.clone(),
+            what,
+        }));
+    }
+
+    /// How much was seen so far in this step.
+    pub(crate) fn seen(&self) -> usize {
+        self.evidence.len()
+    }
+
+    /// Forgets what was seen since then: what is the same for each of hundreds of points tells nobody anything.
+    pub(crate) fn unsee(&mut self, seen: usize) {
+        self.evidence.truncate(seen);
+    }
+
+    /// Time that does not count for the scenario's limit.
+    pub(crate) fn does_not_count(&mut self, took: Duration) {
+        self.limit = self.limit + took;
     }
 
     /// What was seen since this was last asked.
@@ -224,6 +297,17 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Tells that the lines of a console since the board was last started were looked through for a text.
+    pub(crate) fn tell_console(&self, core: Core, text: &str, absent: bool) {
+        self.checked(Check::Console {
+            core: core_name(core),
+            text: text.to_owned(),
+            absent,
+            from: self.started_at(core).line(),
+            to: self.console(core).mark().line(),
+        });
+    }
+
     /// When the board was last started by a step.
     pub(crate) const fn start_time(&self) -> Instant {
         self.start.at
@@ -233,7 +317,7 @@ impl<'a> Context<'a> {
     /// because the serial ports came back after the power did.
     pub(crate) fn line_missing(&self, sentence: impl std::fmt::Display) -> Trouble {
         if !self.bench.is_deaf() {
-            return Trouble::fail(hil_record::FailKind::Console, sentence);
+            return Trouble::fail(FailKind::Console, sentence);
         }
         Trouble::error(
             ErrorKind::Port,
@@ -300,15 +384,74 @@ impl<'a> Context<'a> {
         };
         let app = self.start.app;
         let held = self.held;
-        self.done(What::Started { by, app, held });
+        self.history.push(Event {
+            at: self.start.at,
+            what: What::Started { by, app, held },
+        });
+        self.tell(Done::Started {
+            by: match by {
+                StartedBy::Program => StartCause::Program,
+                StartedBy::Smp => StartCause::Smp,
+                StartedBy::Probe => StartCause::Probe,
+                StartedBy::Power => StartCause::Power,
+            },
+            app_line: app.line(),
+            net_line: self.start.net.line(),
+            held,
+        });
     }
 
     /// Notes what was done to the board, or seen of it.
     pub(crate) fn done(&mut self, what: What) {
+        let told = self.in_words(&what);
+        self.tell(told);
         self.history.push(Event {
             at: self.clock.now(),
             what,
         });
+    }
+
+    /// The same for the journal.
+    fn in_words(&self, what: &What) -> Done {
+        let sent = |number: u32, image: &LoadedImage, sent: Sent, recovery: bool| Done::Sent {
+            image: image.role().to_string(),
+            sha256: if self.firmware.secrets().gives_away(image.bytes()) {
+                sha256(image.bytes())
+            } else {
+                self.events.keep(image.bytes())
+            },
+            number,
+            recovery,
+            part: match sent {
+                Sent::Whole => SentPart::Whole,
+                Sent::Part { acknowledged } => SentPart::Acknowledged(acknowledged),
+            },
+        };
+        match what {
+            // Told where the start is.
+            What::Started { .. } | What::Answered => Done::Answered,
+            What::ListedConfirmed => Done::ListedConfirmed,
+            What::Uploaded {
+                number,
+                image,
+                sent: part,
+            } => sent(*number, image, *part, false),
+            What::Recovered {
+                number,
+                image,
+                sent: part,
+            } => sent(*number, image, *part, true),
+            What::Marked { hash, request } => Done::Marked {
+                hash: hex::encode(hash),
+                confirm: *request == Request::Confirm,
+            },
+            What::Erased { slot } => Done::Erased {
+                slot: slot.word().to_owned(),
+            },
+            What::Stopped { app } => Done::Stopped {
+                app_line: app.line(),
+            },
+        }
     }
 
     /// What was done to the board since it was programmed.
@@ -355,8 +498,15 @@ impl<'a> Context<'a> {
         }
         let external = self.firmware.external_partitions();
         let used = self.firmware.external_size();
-        self.programmed = Some(self.bench.contents_of(release, image, used)?);
+        let programmed = self.bench.contents_of(release, image, used)?;
+        let done = Done::Programmed {
+            release: release.to_owned(),
+            app_uicr: sha256(&programmed.app_uicr),
+            net_uicr: sha256(&programmed.net_uicr),
+        };
+        self.programmed = Some(programmed);
         self.history.clear();
+        self.tell(done);
         self.starting(StartedBy::Program);
         let report = self.bench.program(image, &external)?;
         self.see(Evidence::seen("programmed", report));
@@ -384,13 +534,45 @@ impl<'a> Context<'a> {
         self.bench.read_uicr(core)
     }
 
-    /// Compares a slot with an image. The network core's slot holds the payload only: the firmware as b0n has it.
+    /// Compares a slot with an image, and tells it as a check.
     pub(crate) fn slot_holds(
         &mut self,
         slot: Slot,
         image: &LoadedImage,
         form: Form,
     ) -> Checked<Result<(), Mismatch>> {
+        let (found, bytes) = self.look_into_slot(slot, image, form)?;
+        self.tell_slot(slot, image, form, &bytes)?;
+        Ok(found)
+    }
+
+    /// Tells that a slot, of which these bytes were read, was compared with an image.
+    pub(crate) fn tell_slot(
+        &self,
+        slot: Slot,
+        image: &LoadedImage,
+        form: Form,
+        bytes: &[u8],
+    ) -> Checked {
+        self.checked(Check::SlotHolds {
+            slot: slot.word().to_owned(),
+            image: image.role().to_string(),
+            form: match form {
+                Form::AsSent => StoredForm::AsSent,
+                Form::Plain => StoredForm::Plain,
+            },
+            found: self.shot(self.firmware.slot(slot)?, bytes),
+        });
+        Ok(())
+    }
+
+    /// Compares a slot with an image; what came of it, and the bytes of the slot.
+    pub(crate) fn look_into_slot(
+        &mut self,
+        slot: Slot,
+        image: &LoadedImage,
+        form: Form,
+    ) -> Checked<(Result<(), Mismatch>, Vec<u8>)> {
         let region = self.firmware.slot(slot)?;
         if form == Form::Plain && image.is_encrypted() && image.plain().is_none() {
             return Err(Trouble::error(
@@ -401,37 +583,27 @@ impl<'a> Context<'a> {
                 ),
             ));
         }
-        let parsed = Image::parse(image.bytes()).map_err(|error| {
-            Trouble::error(
-                ErrorKind::File,
-                format_args!("image {} is damaged: {error}", image.label()),
-            )
-        })?;
         let bytes = self.read(region)?;
-        let expected = match slot {
-            Slot::NetPrimary => Expected::payload_only(parsed, image.plain_copy()),
-            Slot::AppPrimary | Slot::AppSecondary | Slot::NetSecondary => {
-                Expected::new(parsed, image.plain_copy(), form)
-            }
-        };
-        let found = expected.compare(&bytes);
-        // With swap-offset an upload lies one sector up in the slot, and only what was swapped out at its start.
-        let sector = self.firmware.set().bootloader.sector_size as usize;
-        match (self.firmware.lies_one_sector_up(slot), bytes.get(sector..)) {
-            (true, Some(behind)) if found.is_err() => Ok(expected
-                .compare(behind)
-                .map_err(|mismatch| mismatch.nearer(found.err()))),
-            _ => Ok(found),
-        }
+        let found = compare_slot(self.firmware, slot, image, form, &bytes)?;
+        Ok((found, bytes))
     }
 
     /// The firmware version that the network core's flash says in its `fw_info`; the inner error says why none.
-    pub(crate) fn network_version(&mut self) -> Checked<Result<u32, String>> {
+    /// With the bytes that it was found in.
+    pub(crate) fn network_version(&mut self) -> Checked<(Result<u32, String>, Vec<u8>)> {
         let region = self.firmware.slot(Slot::NetPrimary)?;
         let bytes = self.read(region)?;
-        Ok(network::FirmwareInfo::find(&bytes)
+        let version = network::FirmwareInfo::find(&bytes)
             .map(|info| info.version)
-            .map_err(|error| error.to_string()))
+            .map_err(|error| error.to_string());
+        Ok((version, bytes))
+    }
+
+    /// Tells the image list that a step has looked at.
+    pub(crate) fn tell_list(&self, list: &ImageState) {
+        self.checked(Check::ImageList {
+            list: proof::listed(list),
+        });
     }
 
     // Starting and stopping the board.
@@ -461,6 +633,106 @@ impl<'a> Context<'a> {
         if let Some(proof) = proof {
             self.see(Evidence::seen("power loss proven by", proof));
         }
+    }
+
+    /// Resets the chip and holds it at its first instruction.
+    pub(crate) fn hold(&mut self) -> Checked {
+        self.bench.hold().map(drop)
+    }
+
+    /// The board was stopped, to be started again and again from the flash that it has now. What the history has until then.
+    pub(crate) fn stopped(&mut self) -> usize {
+        let app = self.console(Core::App).mark();
+        self.done(What::Stopped { app });
+        self.history.len()
+    }
+
+    /// Makes pages of flash hold these bytes, and holds the chip at its first instruction.
+    pub(crate) fn restore(&mut self, image: &FlashImage) -> Checked {
+        self.bench.restore(image)
+    }
+
+    /// Lets a chip start that is held at its first instruction.
+    pub(crate) fn let_go(&mut self) -> Checked {
+        self.started_by_probe();
+        self.bench.let_go()
+    }
+
+    /// The chip, held at its first instruction, is about to be let go through the probe.
+    pub(crate) fn started_by_probe(&mut self) {
+        self.bench.hears();
+        self.starting(StartedBy::Probe);
+    }
+
+    /// Lets a chip start that is held at its first instruction, and returns when it stands at the end of the route.
+    pub(crate) fn let_start_and_stop(
+        &mut self,
+        route: &Route,
+        within: Duration,
+        point: &CutPoint,
+    ) -> Checked {
+        self.started_by_probe();
+        let within = self.deadline(within).saturating_since(self.clock.now());
+        match self.bench.start_and_stop(route, within)? {
+            Ok(()) => Ok(()),
+            Err(missed) => Err(Trouble::error(
+                ErrorKind::Inconclusive,
+                format_args!(
+                    "plan drift: the board does not come to {point}: {missed}; {}",
+                    self.last_line(Core::App)
+                ),
+            )
+            .with_help(
+                "does `bootloader` in the firmware set say how the bootloader was built? A bootloader that does other flash \
+                 operations has other points",
+            )),
+        }
+    }
+
+    /// Has the application that runs do something, and returns when it stands at the end of the route.
+    pub(crate) fn ask_and_stop(
+        &mut self,
+        over: Option<Transport>,
+        route: &Route,
+        within: Duration,
+        point: &CutPoint,
+        ask: impl FnOnce(&mut Link) -> Checked<Reply<()>>,
+    ) -> Checked {
+        let over = over.unwrap_or(self.transport);
+        let deadline = self.deadline(within);
+        self.connect(over, deadline)?;
+        let within = deadline.saturating_since(self.clock.now());
+        match self.bench.ask_and_stop(route, within, over, ask)? {
+            Ok(()) => Ok(()),
+            Err(missed) => Err(Trouble::error(
+                ErrorKind::Inconclusive,
+                format_args!("plan drift: the board does not come to {point}: {missed}"),
+            )),
+        }
+    }
+
+    /// What interrupts the board, in words.
+    pub(crate) fn interruption(&self) -> &'static str {
+        if self.bench.has_power_switch() {
+            "interrupted by taking its power away"
+        } else {
+            "interrupted by a reset through the probe, which is no loss of power"
+        }
+    }
+
+    /// The command that visits this point again.
+    pub(crate) fn repeat_command(&self, cut: &CutList) -> String {
+        format!(
+            "{} --filter '{}' --cut {cut}",
+            self.orders.command,
+            self.scenario.split('#').next().unwrap_or_default()
+        )
+    }
+
+    /// Forgets what was done to the board since the history had so many events: its flash has been put back.
+    pub(crate) fn forget_since(&mut self, events: usize) {
+        self.tell(Done::PutBack);
+        self.history.truncate(events);
     }
 
     /// Resets the chip through the probe.
@@ -493,16 +765,24 @@ impl<'a> Context<'a> {
                 self.starting(StartedBy::Smp);
             }
             match self.bench.link(over)?.reset() {
-                Ok(reply) => break reply,
+                Ok(Ok(reply)) => break reply,
+                // On a link that works, a board that is silent has not done what it must.
+                Ok(Err(cause)) if !self.bench.faults.is_armed() => {
+                    return Err(Trouble::fail(FailKind::Protocol, cause));
+                }
+                Ok(Err(cause)) => {
+                    if self.boots_without_an_answer(&cause)? {
+                        break Reply::Done(());
+                    }
+                    if attempt >= LINK_ATTEMPTS {
+                        return Err(Trouble::fail(FailKind::Protocol, cause));
+                    }
+                    self.see(Evidence::seen("reset", format!("asked again: {cause}")));
+                    attempt += 1;
+                }
                 Err(Trouble::Lost(cause)) => {
                     self.lost(&cause);
-                    // The answer takes two connection events, and the reset ends the link: it may not have made it.
-                    // Asked again only when the board has not reset.
-                    let boots = |line: &str| BOOT_BANNERS.iter().any(|text| line.contains(text));
-                    let deadline = self.deadline(BOOT_BEGINS_WITHIN);
-                    if let Some(line) = self.wait_for_line(Core::App, deadline, boots)? {
-                        let seen = format!("no answer, but `{}`: {cause}", line.text);
-                        self.see(Evidence::seen("reset", seen));
+                    if self.boots_without_an_answer(&cause)? {
                         break Reply::Done(());
                     }
                     attempt = self.again(attempt, cause)?;
@@ -514,9 +794,23 @@ impl<'a> Context<'a> {
             // It goes on running.
             self.start = before;
             self.history.pop();
+            self.tell(Done::NotStarted);
             self.done(What::Answered);
         }
         Ok(reply)
+    }
+
+    /// Whether the board has done a reset whose answer did not come: over a wireless link the answer takes two connection
+    /// events, and the reset ends the link. A board is asked again only when it has not reset.
+    fn boots_without_an_answer(&mut self, cause: &str) -> Checked<bool> {
+        let boots = |line: &str| BOOT_BANNERS.iter().any(|text| line.contains(text));
+        let deadline = self.deadline(BOOT_BEGINS_WITHIN);
+        let Some(line) = self.wait_for_line(Core::App, deadline, boots)? else {
+            return Ok(false);
+        };
+        let seen = format!("no answer, but `{}`: {cause}", line.text);
+        self.see(Evidence::seen("reset", seen));
+        Ok(true)
     }
 
     // SMP.
@@ -652,5 +946,36 @@ impl<'a> Context<'a> {
             .as_ref()
             .filter(|(broken_off, _)| broken_off == role)
             .map(|(_, offset)| *offset)
+    }
+}
+
+/// Compares the bytes of a slot with an image. The network core's slot holds the payload only: the firmware as b0n has it.
+pub(crate) fn compare_slot(
+    firmware: &Firmware,
+    slot: Slot,
+    image: &LoadedImage,
+    form: Form,
+    bytes: &[u8],
+) -> Checked<Result<(), Mismatch>> {
+    let parsed = Image::parse(image.bytes()).map_err(|error| {
+        Trouble::error(
+            ErrorKind::File,
+            format_args!("image {} is damaged: {error}", image.label()),
+        )
+    })?;
+    let expected = match slot {
+        Slot::NetPrimary => Expected::payload_only(parsed, image.plain_copy()),
+        Slot::AppPrimary | Slot::AppSecondary | Slot::NetSecondary => {
+            Expected::new(parsed, image.plain_copy(), form)
+        }
+    };
+    let found = expected.compare(bytes);
+    // With swap-offset an upload lies one sector up in the slot, and only what was swapped out at its start.
+    let sector = firmware.set().bootloader.sector_size as usize;
+    match (firmware.lies_one_sector_up(slot), bytes.get(sector..)) {
+        (true, Some(behind)) if found.is_err() => Ok(expected
+            .compare(behind)
+            .map_err(|mismatch| mismatch.nearer(found.err()))),
+        _ => Ok(found),
     }
 }

@@ -35,6 +35,16 @@ impl DamagedImages {
     }
 }
 
+impl DamagedImages {
+    /// Keeps a damaged image that was made elsewhere.
+    pub(crate) fn put(&self, role: &ImageRef, image: LoadedImage) -> Arc<LoadedImage> {
+        let image = Arc::new(image);
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.insert(role.clone(), Ok(Arc::clone(&image)));
+        image
+    }
+}
+
 fn make(
     role: &ImageRef,
     whole: &LoadedImage,

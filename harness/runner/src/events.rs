@@ -1,7 +1,8 @@
 //! The one stream of events: everything that happens on any board, in one order.
 
 use hil_clock::{Instant, SharedClock};
-use hil_record::{CoreName, Event, EventKind, Reporter};
+use hil_image::HashAlgorithm;
+use hil_record::{CoreName, Event, EventKind, Objects, Reporter};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,10 +20,13 @@ pub struct ReporterFailure {
 pub(crate) struct Events {
     clock: SharedClock,
     stream: Arc<Mutex<Stream>>,
+    objects: Option<Arc<Objects>>,
 }
 
 struct Stream {
     start: Instant,
+    /// What happened before `start`, in milliseconds.
+    offset: u64,
     next: u64,
     reporters: Vec<Box<dyn Reporter>>,
     failures: Vec<ReporterFailure>,
@@ -31,16 +35,57 @@ struct Stream {
 impl Events {
     /// A stream that starts now.
     pub(crate) fn new(clock: SharedClock, reporters: Vec<Box<dyn Reporter>>) -> Self {
+        Self::behind(clock, reporters, 0, 0)
+    }
+
+    /// A stream that goes on behind `events` events, `at` milliseconds after its start.
+    pub(crate) fn behind(
+        clock: SharedClock,
+        reporters: Vec<Box<dyn Reporter>>,
+        events: u64,
+        at: u64,
+    ) -> Self {
         let start = clock.now();
         Self {
             clock,
             stream: Arc::new(Mutex::new(Stream {
                 start,
-                next: 0,
+                offset: at,
+                next: events,
                 reporters,
                 failures: Vec::new(),
             })),
+            objects: None,
         }
+    }
+
+    /// The same stream with a store beside it for what is too long to be told.
+    #[must_use]
+    pub(crate) fn keeping(mut self, objects: Option<Arc<Objects>>) -> Self {
+        self.objects = objects;
+        self
+    }
+
+    /// Keeps bytes that are no secret in the evidence store; their SHA-256 as hex digits. A store that cannot be written
+    /// is told as a reporter that gave up: the run goes on, and what it leaves is not complete.
+    pub(crate) fn keep(&self, bytes: &[u8]) -> String {
+        if let Some(objects) = &self.objects
+            && let Err(error) = objects.put(bytes)
+        {
+            let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+            let store = "evidence store";
+            if !stream
+                .failures
+                .iter()
+                .any(|failure| failure.reporter == store)
+            {
+                stream.failures.push(ReporterFailure {
+                    reporter: store.to_owned(),
+                    error,
+                });
+            }
+        }
+        sha256(bytes)
     }
 
     /// Puts an event behind all that came before it, and returns when every reporter has it.
@@ -50,7 +95,9 @@ impl Events {
         let at = self.clock.now().saturating_since(stream.start);
         let event = Event {
             seq: stream.next,
-            at: u64::try_from(at.as_millis()).unwrap_or(u64::MAX),
+            at: u64::try_from(at.as_millis())
+                .unwrap_or(u64::MAX)
+                .saturating_add(stream.offset),
             kind,
         };
         stream.next += 1;
@@ -94,6 +141,11 @@ impl Events {
         stream.reporters.clear();
         std::mem::take(&mut stream.failures)
     }
+}
+
+/// SHA-256 as hex digits.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex::encode(HashAlgorithm::Sha256.digest(bytes).as_bytes())
 }
 
 #[cfg(test)]

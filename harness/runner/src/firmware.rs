@@ -1,6 +1,7 @@
 //! The firmware set as the steps need it: images with their hash and plain payload, regions of flash, what to program.
 
 use crate::damaged::DamagedImages;
+use crate::proof::Secrets;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::{Area, DeviceId, Keys, Mode, Signature};
 use hil_image::{DamageError, DecryptionKey, Image, PrivateKey, PublicKey};
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use zeroize::Zeroizing;
 
 /// Why a firmware set that was read cannot be used. The command line or a file is wrong, not the bench.
@@ -85,6 +86,7 @@ pub struct Firmware {
     /// The same, read.
     decryption: Option<DecryptionKey>,
     damaged: DamagedImages,
+    secrets: OnceLock<Secrets>,
 }
 
 /// An image of the firmware set.
@@ -95,6 +97,8 @@ pub(crate) struct LoadedImage {
     version: String,
     encrypted: bool,
     plain: Option<Zeroizing<Vec<u8>>>,
+    /// The key that its payload is encrypted with.
+    content_key: Option<Zeroizing<Vec<u8>>>,
 }
 
 /// Where the application core sees the external flash (nRF5340 product specification, memory map).
@@ -122,6 +126,29 @@ impl Region {
             address: memory.start(),
             size: memory.size(),
         }
+    }
+
+    /// An area of the bootloader model, which counts from the start of the memory.
+    pub(crate) const fn of_area(area: Area) -> Self {
+        let (core, start) = match area.device {
+            DeviceId::NetFlash => (Core::Net, Self::whole_flash(Core::Net).address),
+            DeviceId::External => (Core::App, EXTERNAL_WINDOW),
+            DeviceId::AppFlash | DeviceId::RamFlash => {
+                (Core::App, Self::whole_flash(Core::App).address)
+            }
+        };
+        Self {
+            core,
+            address: start + area.offset,
+            size: area.size,
+        }
+    }
+
+    /// Whether a byte lies in both.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        self.device() == other.device()
+            && self.address < other.address.saturating_add(other.size)
+            && other.address < self.address.saturating_add(self.size)
     }
 
     /// The device that it lies in, as the bootloader model names it.
@@ -202,13 +229,14 @@ impl LoadedImage {
     fn load(role: ImageRef, bytes: &[u8], key: Option<&DecryptionKey>) -> Option<Self> {
         let image = Image::parse(bytes).ok()?;
         let encrypted = image.encryption().is_some();
-        let plain = key.filter(|_| encrypted).and_then(|key| {
+        let opened = key.filter(|_| encrypted).and_then(|key| {
             let tlv = image.tlvs().find(|tlv| key.opens(tlv.kind))?;
             let content_key = key.unwrap_content_key(tlv.kind, tlv.value).ok()?;
-            Some(Zeroizing::new(
-                image.plain_payload(Some(&content_key)).into_owned(),
-            ))
+            let plain = image.plain_payload(Some(&content_key)).into_owned();
+            let content_key = content_key.expose().to_vec();
+            Some((Zeroizing::new(plain), Zeroizing::new(content_key)))
         });
+        let (plain, content_key) = opened.unzip();
         Some(Self {
             role,
             hash: image
@@ -218,6 +246,7 @@ impl LoadedImage {
             version: image.header().version.to_string(),
             encrypted,
             plain,
+            content_key,
             bytes: bytes.to_vec(),
         })
     }
@@ -238,6 +267,7 @@ impl LoadedImage {
             version,
             encrypted: self.encrypted,
             plain: self.plain.clone(),
+            content_key: self.content_key.clone(),
         }
     }
 
@@ -249,6 +279,11 @@ impl LoadedImage {
     /// The value of its hash TLV: what image lists and requests name it by.
     pub(crate) fn hash(&self) -> &[u8] {
         &self.hash
+    }
+
+    /// The role that it plays.
+    pub(crate) const fn role(&self) -> &ImageRef {
+        &self.role
     }
 
     /// Which core it is for.
@@ -264,6 +299,11 @@ impl LoadedImage {
     /// The payload in clear, where it is encrypted and the firmware set has the key.
     pub(crate) fn plain(&self) -> Option<&[u8]> {
         self.plain.as_ref().map(|plain| plain.as_slice())
+    }
+
+    /// The key that its payload is encrypted with, where the firmware set can open it.
+    pub(crate) fn content_key(&self) -> Option<&[u8]> {
+        self.content_key.as_ref().map(|key| key.as_slice())
     }
 
     /// The payload in clear of an encrypted image, as what is compared takes it.
@@ -356,6 +396,7 @@ impl Firmware {
             encryption,
             decryption: key,
             damaged: DamagedImages::default(),
+            secrets: OnceLock::new(),
         })
     }
 
@@ -437,6 +478,12 @@ impl Firmware {
         })
     }
 
+    /// PEM of the public key that its images are signed for.
+    #[must_use]
+    pub fn signing_key(&self) -> Option<&str> {
+        self.signing.as_deref()
+    }
+
     /// The set.
     #[must_use]
     pub fn set(&self) -> &FirmwareSet {
@@ -467,6 +514,31 @@ impl Firmware {
                     format_args!("image `{role}` cannot be made: {error}"),
                 )
             }),
+        }
+    }
+
+    /// An image as a run has sent it. A damaged one is kept as that, for it may take a key that is not here to make it
+    /// again; any other must be the set's own.
+    pub(crate) fn recalled(
+        &self,
+        role: &ImageRef,
+        bytes: Vec<u8>,
+    ) -> Result<Arc<LoadedImage>, String> {
+        let name = &self.set.name;
+        let whole = self
+            .images
+            .get(&role.whole())
+            .ok_or_else(|| format!("firmware set `{name}` has no image `{role}`"))?;
+        if role.damage.is_some() {
+            let made = whole.damaged(role.clone(), bytes);
+            return Ok(self.damaged.put(role, made));
+        }
+        if whole.bytes() == bytes {
+            Ok(Arc::clone(whole))
+        } else {
+            Err(format!(
+                "what was sent as `{role}` is not what firmware set `{name}` has"
+            ))
         }
     }
 
@@ -512,6 +584,14 @@ impl Firmware {
         })
     }
 
+    /// The slots from which firmware runs.
+    pub(crate) fn primary_slots(&self) -> Vec<Region> {
+        [Slot::AppPrimary, Slot::NetPrimary]
+            .iter()
+            .filter_map(|slot| self.region(slot.word()))
+            .collect()
+    }
+
     /// Whether something of the set runs on the network core.
     pub(crate) fn has_network_core(&self) -> bool {
         self.set.layout.slot(Slot::NetPrimary).is_some()
@@ -543,6 +623,16 @@ impl Firmware {
     pub(crate) fn external_size(&self) -> u32 {
         let last = self.external_partitions().pop();
         last.map_or(0, |region| region.address - EXTERNAL_WINDOW + region.size)
+    }
+
+    /// The external flash up to the end of its last partition, where it has one.
+    pub(crate) fn external_flash(&self) -> Option<Region> {
+        let size = self.external_size();
+        (size > 0).then_some(Region {
+            core: Core::App,
+            address: EXTERNAL_WINDOW,
+            size,
+        })
     }
 
     /// Flash that no update may touch: everything but the slots, the scratch areas and the bootloaders, which have a
@@ -640,7 +730,37 @@ impl Firmware {
         programmed.chain(sent).collect()
     }
 
-    fn region(&self, name: &str) -> Option<Region> {
+    /// Whether an image of the set is encrypted, so that what a board makes of it is a secret.
+    pub(crate) fn has_secrets(&self) -> bool {
+        self.encryption.is_some() || self.images.values().any(|image| image.is_encrypted())
+    }
+
+    /// The plain payloads and content keys of its encrypted images, where it can open them.
+    pub(crate) fn opened(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.images
+            .values()
+            .filter_map(|image| Some((image.plain()?, image.content_key()?)))
+    }
+
+    /// Whether it can open every encrypted image that it has.
+    pub(crate) fn opens_all(&self) -> bool {
+        self.images
+            .values()
+            .all(|image| !image.is_encrypted() || image.plain().is_some())
+    }
+
+    /// What of a board's memories must not be written down.
+    pub(crate) fn secrets(&self) -> &Secrets {
+        self.secrets.get_or_init(|| Secrets::of(self))
+    }
+
+    /// All images as they are sent.
+    pub(crate) fn sent_bytes(&self) -> impl Iterator<Item = &[u8]> {
+        self.images.values().map(|image| image.bytes())
+    }
+
+    /// A partition by its name.
+    pub(crate) fn region(&self, name: &str) -> Option<Region> {
         let region = self.set.layout.region(name)?;
         let (core, base) = match region.memory {
             Memory::App => (Core::App, 0),

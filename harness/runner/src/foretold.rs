@@ -140,7 +140,7 @@ fn left(firmware: &Firmware, slot: &[u8], image: &LoadedImage) -> Leaves {
 fn image_start(bootloader: &Config) -> u32 {
     match bootloader.mode {
         Mode::SwapOffset => bootloader.sector_size,
-        Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly => 0,
+        Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly | Mode::SingleSlot => 0,
     }
 }
 

@@ -76,6 +76,8 @@ pub(crate) enum What {
     Marked { hash: Vec<u8>, request: Request },
     /// Its application erased a slot.
     Erased { slot: Slot },
+    /// It was stopped; what it printed from here to the next start is of starts that were undone.
+    Stopped { app: Mark },
 }
 
 /// Whether the board can be expected to have come to rest.
@@ -139,7 +141,9 @@ impl<'a> Run<'a> {
             (None, StartedBy::Smp) => self.at + RESET_IS_OVER,
             (None, StartedBy::Program | StartedBy::Probe | StartedBy::Power) => self.at,
         };
-        if self.ended || self.events.iter().any(|event| event.at >= after) {
+        let witness =
+            |event: &Event| event.at >= after && !matches!(event.what, What::Stopped { .. });
+        if self.ended || self.events.iter().any(witness) {
             Rest::Settled
         } else {
             Rest::Unknown
@@ -176,8 +180,14 @@ pub(crate) fn forecast<'a>(
     let mut late_lines = false;
     for (number, (index, by, app, stayed)) in starts.iter().enumerate() {
         let next = starts.get(number + 1);
-        let lines = console.between(*app, next.map(|(_, _, app, _)| *app));
         let until = next.map_or(events.len(), |(index, ..)| *index);
+        let stopped = events[*index..until]
+            .iter()
+            .find_map(|event| match event.what {
+                What::Stopped { app } => Some(app),
+                _ => None,
+            });
+        let lines = console.between(*app, stopped.or_else(|| next.map(|(_, _, app, _)| *app)));
         let run = Run::new(
             *by,
             events[*index].at,
@@ -227,7 +237,10 @@ fn replay(
             booted += times;
         }
         if !told && run.by == StartedBy::Smp && event.at < run.at + RESET_IS_OVER {
-            if !matches!(event.what, What::Answered | What::ListedConfirmed) {
+            if !matches!(
+                event.what,
+                What::Answered | What::ListedConfirmed | What::Stopped { .. }
+            ) {
                 forecast.give_up(
                     "a request came so soon after an SMP reset that the board may have carried it out before",
                 );
@@ -235,7 +248,7 @@ fn replay(
             continue;
         }
         match &event.what {
-            What::Started { .. } | What::Answered => {}
+            What::Started { .. } | What::Stopped { .. } | What::Answered => {}
             What::ListedConfirmed => forecast.listed_confirmed()?,
             What::Uploaded {
                 number,

@@ -5,7 +5,7 @@ use crate::events::Events;
 use crate::trouble::{Checked, Trouble, error_chain};
 use hil_clock::{Instant, SharedClock};
 use hil_record::{ErrorKind, EventKind, FailKind, SmpPacket};
-use hil_smp::message::{ImageState, ReadImageState, Reset};
+use hil_smp::message::{ImageState, ReadImageState, Reset, WriteImageState};
 use hil_smp::{
     Capabilities, Client, ClientError, Direction, Header, Patience, Refused, Trace, Traced,
     Transport, TransportError, UploadError, UploadOptions, UploadOutcome, UploadProgress,
@@ -16,6 +16,10 @@ use std::time::Duration;
 /// How long one request for the image list waits while the board may be booting. We chose it: short enough that the
 /// answer of a board that has just come up is not waited for much longer than it takes.
 const LIST_TIMEOUT: Duration = Duration::from_millis(1000);
+
+/// How long a request is waited for that the board is stopped in. We chose it: a board that is not answers within
+/// milliseconds.
+const STOPPED_WITHIN: Duration = Duration::from_millis(300);
 
 /// What a board answers to a request that it may refuse.
 pub(crate) enum Reply<T> {
@@ -36,6 +40,8 @@ pub(crate) enum Uploaded {
     },
     /// The board answered with an error.
     Refused(Refused),
+    /// The board has all of it, and says that it is not what was announced.
+    Mismatched,
     /// The first chunk was not answered, and the client does not ask again.
     GaveUp,
 }
@@ -48,10 +54,10 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// A client over `transport`.
+    /// A client over `transport`, which is this link of a board.
     pub(crate) fn new(
         transport: impl Transport + Send + 'static,
-        board: &str,
+        (board, link): (&str, &'static str),
         clock: &SharedClock,
         cancel: &CancelToken,
         events: &Events,
@@ -64,12 +70,8 @@ impl Link {
                 Direction::Received => hil_record::Direction::FromBoard,
             };
             let summary = summary(trace.packet);
-            events.emit(EventKind::Smp(SmpPacket::new(
-                board.as_str(),
-                direction,
-                trace.packet,
-                summary,
-            )));
+            let packet = SmpPacket::new(board.as_str(), direction, trace.packet, summary);
+            events.emit(EventKind::Smp(packet.over(link)));
         });
         let stoppable = Stoppable {
             inner: traced,
@@ -115,16 +117,37 @@ impl Link {
         self.reply(marked)
     }
 
+    /// Requests a test of an image, or confirms it, once, and does not wait for the answer of a board that is stopped on the
+    /// way. A refusal is told.
+    pub(crate) fn mark_and_be_stopped(&mut self, hash: &[u8], confirm: bool) -> Checked<Reply<()>> {
+        let patience = Patience {
+            timeout: STOPPED_WITHIN,
+            attempts: 1,
+        };
+        let command = WriteImageState {
+            hash: Some(hash.to_vec()),
+            confirm: Some(confirm),
+        };
+        match self.client.call_with(&command, patience) {
+            Ok(_) | Err(ClientError::Timeout { .. }) => Ok(Reply::Done(())),
+            Err(error) => self.reply(Err(error)),
+        }
+    }
+
     /// Erases a slot, counted over all images.
     pub(crate) fn erase(&mut self, slot: u32) -> Checked<Reply<()>> {
         let erased = self.client.erase(Some(slot));
         self.reply(erased)
     }
 
-    /// Has the board reset itself, which it does a moment after its answer.
-    pub(crate) fn reset(&mut self) -> Checked<Reply<()>> {
-        let reset = self.client.reset(Reset::default());
-        self.reply(reset)
+    /// Has the board reset itself, which it does a moment after its answer. The inner error says that no answer came.
+    pub(crate) fn reset(&mut self) -> Checked<Result<Reply<()>, String>> {
+        match self.client.reset(Reset::default()) {
+            Err(error @ ClientError::Timeout { .. }) if !self.cancel.is_cancelled() => {
+                Ok(Err(error_chain(&error)))
+            }
+            reset => self.reply(reset).map(Ok),
+        }
     }
 
     /// Uploads a file. `progress` may stop it. With one attempt for the first chunk the client may give up.
@@ -135,13 +158,19 @@ impl Link {
         progress: &mut dyn FnMut(UploadProgress) -> ControlFlow<()>,
     ) -> Checked<Uploaded> {
         let gives_up = options.first_attempts == 1;
+        let mixed_up = options.announced_sha.is_some();
         match self.client.upload(file, options, progress) {
             Ok(outcome) => Ok(Uploaded::Complete(outcome)),
             Err(_) if self.cancel.is_cancelled() => Err(Trouble::Cancelled),
             Err(ClientError::Stopped { offset, .. }) => Ok(Uploaded::Stopped { offset }),
-            Err(ClientError::Upload(UploadError::Stuck { offset: 0, .. })) if gives_up => {
-                Ok(Uploaded::GaveUp)
-            }
+            Err(ClientError::Upload {
+                source: UploadError::Stuck { offset: 0, .. },
+                ..
+            }) if gives_up => Ok(Uploaded::GaveUp),
+            Err(ClientError::Upload {
+                source: UploadError::Mismatch { .. },
+                ..
+            }) if mixed_up => Ok(Uploaded::Mismatched),
             Err(error) => match error.refused() {
                 Some(refused) => Ok(Uploaded::Refused(refused.clone())),
                 None => Err(self.trouble(&error)),
@@ -180,9 +209,10 @@ impl Link {
                     None => trouble,
                 }
             }
-            ClientError::Upload(UploadError::Mismatch { .. }) => {
-                Trouble::fail(FailKind::SlotContents, error_chain(error))
-            }
+            ClientError::Upload {
+                source: UploadError::Mismatch { .. },
+                ..
+            } => Trouble::fail(FailKind::SlotContents, error_chain(error)),
             error => Trouble::fail(FailKind::Protocol, error_chain(error)),
         }
     }

@@ -36,6 +36,13 @@ impl TellTales {
         Self { blocks }
     }
 
+    /// The blocks of a content key, which is as secret as what it opens.
+    pub(crate) fn of_key(key: &[u8]) -> Self {
+        Self {
+            blocks: key.as_chunks::<BLOCK>().0.iter().copied().collect(),
+        }
+    }
+
     /// How many blocks there are to look for.
     pub(crate) fn len(&self) -> usize {
         self.blocks.len()
@@ -86,6 +93,15 @@ mod tests {
         let mut flash = vec![0xFF; 256];
         flash[100..116].copy_from_slice(&payload()[16..32]);
         assert_eq!(tell_tales.offsets(&flash).collect::<Vec<_>>(), [100]);
+    }
+
+    #[test]
+    fn a_content_key_is_found_at_any_word() {
+        let key: Vec<u8> = (100..132).collect();
+        let tell_tales = TellTales::of_key(&key);
+        let mut trailer = vec![0xFF; 96];
+        trailer[36..52].copy_from_slice(&key[16..]);
+        assert_eq!(tell_tales.offsets(&trailer).collect::<Vec<_>>(), [36]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::bench::FoundBoard;
 use crate::firmware::Firmware;
+use crate::sweep::SweepOrders;
 use hil_bootloader::Config;
 use hil_scenario::{BoardFeature, Capabilities, Scenario, StandingCheck, Transport, Variant};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,8 @@ pub struct Job {
     pub waived: BTreeMap<StandingCheck, String>,
     /// The firmware that it may run with.
     pub firmware: Choice,
+    /// What is wanted of its sweep, where it has one.
+    pub sweep: SweepOrders,
 }
 
 /// The firmware that a job may run with.
@@ -51,6 +54,7 @@ impl Job {
             known_issue: scenario.known_issue.as_ref().map(ToString::to_string),
             waived: scenario.waived.clone(),
             firmware,
+            sweep: SweepOrders::default(),
         }
     }
 }
@@ -65,7 +69,7 @@ pub(crate) struct Plan {
 }
 
 /// A job, its firmware, and the boards that can run it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Runnable {
     pub(crate) job: Job,
     pub(crate) firmware: Arc<Firmware>,

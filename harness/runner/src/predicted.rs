@@ -5,13 +5,13 @@
 //! them; so are assumptions, such as that the application confirmed itself.
 
 use crate::context::{Context, POLL_FLASH};
-use crate::firmware::{EXTERNAL_WINDOW, Region, memory_name};
+use crate::firmware::{EXTERNAL_WINDOW, Firmware, Region, memory_name};
 use crate::history::{self, Rest};
-use crate::snapshot;
 use crate::trouble::{Checked, Trouble};
+use crate::{snapshot, standing};
 use hil_bootloader::predict::{Comparison, Match, Mismatch, PredictError};
 use hil_bootloader::{Area, DeviceId};
-use hil_record::{ErrorKind, Evidence, FailKind};
+use hil_record::{Check, ErrorKind, Evidence, FailKind};
 use hil_scenario::{Core, StandingCheck};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,7 +32,10 @@ pub(crate) fn run(context: &mut Context<'_>, waived: &BTreeMap<StandingCheck, St
     };
     let programmed =
         history::flash_of(&programmed.app, &programmed.net, &programmed.external).counting_erases();
-    let except = left_out(context, waived);
+    let except: Vec<Area> = left_out(context.firmware, waived)
+        .iter()
+        .map(Region::area)
+        .collect();
     let deadline = context.deadline(SETTLES_WITHIN);
     // A second look, in case the first met the board in the middle of something.
     let mut looks = 0;
@@ -50,6 +53,7 @@ pub(crate) fn run(context: &mut Context<'_>, waived: &BTreeMap<StandingCheck, St
         )
         .map_err(|error| not_modelled(&error))?;
         looks += 1;
+        let app_line = context.console(Core::App).mark().line();
         match forecast.compare(&found, &except) {
             Comparison::NotKnown(reason) => {
                 snapshot::tell(context, &app, &net, &external);
@@ -57,6 +61,7 @@ pub(crate) fn run(context: &mut Context<'_>, waived: &BTreeMap<StandingCheck, St
             }
             Comparison::Same(matched) => {
                 snapshot::tell(context, &app, &net, &external);
+                tell_check(context, waived, app_line, &app, &net, &external);
                 tell(context, &matched, &except);
                 context.bench.wear.predicted(&matched.erases);
                 return Ok(());
@@ -68,26 +73,56 @@ pub(crate) fn run(context: &mut Context<'_>, waived: &BTreeMap<StandingCheck, St
             }
             Comparison::Different(mismatch) => {
                 snapshot::tell(context, &app, &net, &external);
+                tell_check(context, waived, app_line, &app, &net, &external);
                 return Err(different(context, &mismatch));
             }
         }
     }
 }
 
+/// Tells what was compared, for whoever makes the prediction again.
+fn tell_check(
+    context: &Context<'_>,
+    waived: &BTreeMap<StandingCheck, String>,
+    app_line: u64,
+    app: &[u8],
+    net: &[u8],
+    external: &[u8],
+) {
+    let mut found = vec![
+        context.shot(Region::whole_flash(Core::App), app),
+        context.shot(Region::whole_flash(Core::Net), net),
+    ];
+    if let Some(region) = context.firmware.external_flash() {
+        found.push(context.shot(region, external));
+    }
+    context.checked(Check::Predicted {
+        waived: waived
+            .keys()
+            .map(|check| standing::name(*check).to_owned())
+            .collect(),
+        app_line,
+        found,
+    });
+}
+
 /// Areas that other checks are about which the scenario waives.
-fn left_out(context: &Context<'_>, waived: &BTreeMap<StandingCheck, String>) -> Vec<Area> {
+pub(crate) fn left_out(
+    firmware: &Firmware,
+    waived: &BTreeMap<StandingCheck, String>,
+) -> Vec<Region> {
     let mut regions = Vec::new();
     if waived.contains_key(&StandingCheck::BootloaderUnchanged) {
         regions.extend(
             Core::ALL
                 .iter()
-                .filter_map(|core| context.firmware.bootloader(*core)),
+                .filter_map(|core| firmware.bootloader(*core)),
         );
     }
     if waived.contains_key(&StandingCheck::OtherPartitionsUnchanged) {
-        regions.extend(context.firmware.untouchable());
+        regions.extend(firmware.untouchable());
     }
-    regions.iter().map(Region::area).collect()
+    regions
 }
 
 fn tell(context: &mut Context<'_>, matched: &Match, except: &[Area]) {

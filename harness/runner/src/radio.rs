@@ -5,6 +5,7 @@
 
 use crate::cancel::CancelToken;
 use crate::events::Events;
+use crate::faults;
 use crate::fuse::{Fuse, Fused};
 use crate::link::Link;
 use crate::trouble::{Checked, Trouble, error_chain};
@@ -12,7 +13,8 @@ use hil_ble::{BleError, BleLink, ConnectWatch, LinkParameters};
 use hil_clock::{Instant, SharedClock};
 use hil_record::{ErrorKind, EventKind, LinkConnected, LinkEnd};
 use hil_rig::{Board, RigError, Seat};
-use hil_smp::{Client, ClientError};
+use hil_scenario::Transport;
+use hil_smp::{Client, ClientError, FaultSwitch, Faulty};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -42,6 +44,7 @@ impl RadioLink {
         clock: &SharedClock,
         cancel: &CancelToken,
         events: &Events,
+        faults: &FaultSwitch,
     ) -> Option<Self> {
         let radio = board.radio()?;
         let ble = radio.link();
@@ -55,14 +58,17 @@ impl RadioLink {
                 );
             }
         };
-        let transport = Fused::new(ble.transport(Box::new(damaged)), fuse.clone());
+        let told = faults::sink(events, board.name(), Transport::Ble);
+        let transport = ble.transport(Box::new(damaged));
+        let transport = Faulty::new(transport, clock.clone(), faults.clone(), told);
+        let transport = Fused::new(transport, fuse.clone());
         Some(Self {
             board: board.name().to_owned(),
             clock: clock.clone(),
             cancel: cancel.clone(),
             events: events.clone(),
             second: radio.second_link(),
-            link: Link::new(transport, board.name(), clock, cancel, events),
+            link: Link::new(transport, (board.name(), "ble"), clock, cancel, events),
             ble,
             fuse,
             seat: None,

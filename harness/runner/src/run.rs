@@ -1,17 +1,21 @@
 //! A run: jobs from one queue, one worker thread for each board, one stream of events.
 
 use crate::bench::{Bench, BenchError, FoundBoard};
-use crate::cancel::CancelToken;
+use crate::cancel::{CancelToken, POLL};
 use crate::events::{Events, ReporterFailure};
 use crate::firmware::Firmware;
 use crate::plan::{Job, Plan, Runnable};
+use crate::queue::{After, Next, Queue, Turn};
 use crate::scenario::{self, Condition};
-use hil_clock::SharedClock;
+use crate::schedule::Schedule;
+use hil_clock::{Instant, SharedClock};
 use hil_record::{
-    EventKind, InputFile, Outcome, Reporter, RigInfo, RunStarted, SkipKind, Tool, Verdict,
+    Again, Course, EventKind, InputFile, Objects, Outcome, Reporter, Resumption, RigInfo,
+    RunStarted, SkipKind, Tool, Verdict,
 };
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The longest that one scenario may take. We chose it: far more than any scenario needs on silicon, and short enough
@@ -36,6 +40,10 @@ pub struct RunRequest {
     pub inputs: Vec<InputFile>,
     /// What runs, in order, each with its firmware.
     pub jobs: Vec<Job>,
+    /// Where evidence goes that is too long for an event: pages of flash, images as they were sent.
+    pub objects: Option<Arc<Objects>>,
+    /// In which order, how often and how long.
+    pub schedule: Schedule,
     /// Who listens.
     pub reporters: Vec<Box<dyn Reporter>>,
     /// The time.
@@ -68,7 +76,10 @@ impl RunEnd {
 
 /// What the workers share.
 struct Shared<'a> {
-    queue: Mutex<Vec<Runnable>>,
+    queue: Mutex<Queue<Runnable>>,
+    clock: &'a SharedClock,
+    /// When the run must end.
+    deadline: Option<Instant>,
     end: Mutex<RunEnd>,
     events: &'a Events,
     cancel: &'a CancelToken,
@@ -89,27 +100,55 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
         firmware,
         inputs,
         jobs,
+        objects,
+        schedule,
         reporters,
         clock,
         cancel,
     } = request;
-    let events = Events::new(clock.clone(), reporters);
-    let planned = jobs.iter().map(|job| job.variant.name.clone()).collect();
-    events.emit(EventKind::RunStarted(RunStarted {
-        run,
-        started,
-        tool,
-        rig: RigInfo {
-            name: rig,
-            boards: boards.iter().map(FoundBoard::info).collect(),
-        },
-        firmware: firmware.iter().map(|firmware| firmware.info()).collect(),
-        planned,
-    }));
-    events.emit(EventKind::Inputs { files: inputs });
+    let info = RigInfo {
+        name: rig,
+        boards: boards.iter().map(FoundBoard::info).collect(),
+    };
+    let events = match schedule.resumed {
+        Some(resumed) => {
+            let events = Events::behind(clock.clone(), reporters, resumed.events, resumed.at_ms)
+                .keeping(objects);
+            events.emit(EventKind::Course(Course::Resumed(Resumption {
+                resumed: started,
+                at_ms: resumed.at_ms,
+                tool,
+                rig: info,
+                left: jobs.iter().map(|job| job.variant.name.clone()).collect(),
+            })));
+            events
+        }
+        None => {
+            let events = Events::new(clock.clone(), reporters).keeping(objects);
+            events.emit(EventKind::RunStarted(RunStarted {
+                run,
+                started,
+                tool,
+                rig: info,
+                firmware: firmware.iter().map(|firmware| firmware.info()).collect(),
+                planned: jobs.iter().map(|job| job.variant.name.clone()).collect(),
+            }));
+            events.emit(EventKind::Inputs { files: inputs });
+            if let Some(shard) = schedule.shard {
+                events.emit(EventKind::Course(Course::Shard(shard)));
+            }
+            events
+        }
+    };
     let plan = Plan::new(jobs, &boards);
+    let turns = plan.runnable.into_iter().map(|runnable| {
+        let expected = schedule.expected.get(&runnable.job.variant.name).copied();
+        Turn::first(runnable.clone(), runnable.boards, expected)
+    });
     let shared = Shared {
-        queue: Mutex::new(plan.runnable),
+        queue: Mutex::new(Queue::new(turns.collect(), schedule.retries)),
+        clock: &clock,
+        deadline: schedule.deadline.map(|deadline| clock.now() + deadline),
         end: Mutex::new(RunEnd::default()),
         events: &events,
         cancel: &cancel,
@@ -121,11 +160,19 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
         .into_iter()
         .map(|board| board.open(&clock, &cancel, &events))
         .collect();
+    let mut stopped = false;
     let problem = match opened {
         Ok(benches) => {
             let broken = work(&shared, benches);
-            let left = if cancel.is_cancelled() {
+            let left = if shared.time_is_up() {
+                let reason = "the time for the run was up before its turn";
+                Outcome::skip(SkipKind::NotReached, reason)
+            } else if cancel.is_cancelled() {
                 Outcome::skip(SkipKind::NotReached, "the run was stopped before its turn")
+            } else if broken.is_empty() {
+                stopped = shared.queue().has_rest();
+                let reason = "the time for the run would have been up before its end";
+                Outcome::skip(SkipKind::NotReached, reason)
             } else {
                 Outcome::skip(SkipKind::Blocked, broken.join("; "))
             };
@@ -138,7 +185,7 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
             Some(error)
         }
     };
-    let stopped = cancel.is_cancelled();
+    stopped |= cancel.is_cancelled();
     events.emit(EventKind::RunFinished { stopped });
     let mut end = shared
         .end
@@ -154,18 +201,43 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
 
 /// One worker for each board until the queue has nothing for any of them. Why boards were given up, if any were.
 fn work(shared: &Shared<'_>, benches: Vec<Bench>) -> Vec<String> {
+    let over = CancelToken::new();
     std::thread::scope(|scope| {
+        if let Some(deadline) = shared.deadline {
+            let over = &over;
+            scope.spawn(move || {
+                // Ends early when the work is done.
+                if over.sleep_until(shared.clock, deadline) {
+                    shared.events.note(
+                        None,
+                        "the time for the run is up: what runs is stopped, what waits is skipped",
+                    );
+                    shared.cancel.cancel();
+                }
+            });
+        }
         let workers: Vec<_> = benches
             .into_iter()
-            .map(|mut bench| scope.spawn(move || shared.worker(&mut bench)))
+            .map(|mut bench| {
+                scope.spawn(move || {
+                    let name = bench.name.clone();
+                    let broken = catch_unwind(AssertUnwindSafe(|| shared.worker(&mut bench)))
+                        .unwrap_or_else(|_| Some("a worker of the harness panicked".to_owned()));
+                    // Nobody waits for what it was at.
+                    shared.queue().gone(&name);
+                    broken
+                })
+            })
             .collect();
-        workers
+        let broken = workers
             .into_iter()
             .filter_map(|worker| match worker.join() {
                 Ok(broken) => broken,
                 Err(_) => Some("a worker of the harness panicked".to_owned()),
             })
-            .collect()
+            .collect();
+        over.cancel();
+        broken
     })
 }
 
@@ -173,8 +245,20 @@ impl Shared<'_> {
     /// Runs what the board can run; why it was given up, if it was.
     fn worker(&self, bench: &mut Bench) -> Option<String> {
         while !self.cancel.is_cancelled() {
-            let Runnable { job, firmware, .. } = self.next_for(&bench.name)?;
+            let left = self
+                .deadline
+                .map(|deadline| deadline.saturating_since(self.clock.now()));
+            let next = self.queue().next(&bench.name, left);
+            let Runnable { job, firmware, .. } = match next {
+                Next::Run(runnable) => runnable,
+                Next::Wait => {
+                    self.cancel.sleep_until(self.clock, self.clock.now() + POLL);
+                    continue;
+                }
+                Next::Nothing => return None,
+            };
             let (outcome, condition) = scenario::run(bench, &firmware, &job, SCENARIO_LIMIT);
+            self.ended(&bench.name, &job, &outcome);
             self.record(&job, outcome);
             if let Condition::Broken { cause } = condition {
                 return Some(format!("board `{}` was given up: {cause}", bench.name));
@@ -183,12 +267,27 @@ impl Shared<'_> {
         None
     }
 
-    fn next_for(&self, board: &str) -> Option<Runnable> {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = queue
-            .iter()
-            .position(|runnable| runnable.boards.iter().any(|name| name == board))?;
-        Some(queue.remove(index))
+    /// A board has ended a job. That it gets another turn is told before any board can take it.
+    fn ended(&self, board: &str, job: &Job, outcome: &Outcome) {
+        let mut queue = self.queue();
+        if let After::Again { attempt, limit } = queue.ended(board, outcome) {
+            self.events.emit(EventKind::Course(Course::Again(Again {
+                scenario: job.variant.name.clone(),
+                board: board.to_owned(),
+                attempt,
+                limit,
+            })));
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue<Runnable>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the run must have ended by now.
+    fn time_is_up(&self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| self.clock.now() >= deadline)
     }
 
     fn record(&self, job: &Job, outcome: Outcome) {
@@ -206,7 +305,7 @@ impl Shared<'_> {
     }
 
     fn skip_rest(&self, outcome: &Outcome) {
-        let rest = std::mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner));
+        let rest = self.queue().rest();
         for runnable in rest {
             self.skip(runnable.job, outcome.clone());
         }

@@ -45,12 +45,9 @@ pub(crate) fn run(
     let ran = catch_unwind(AssertUnwindSafe(|| {
         // Waiting for others is not part of the scenario's time.
         match bench.reserve(&job.variant.transports(), limit) {
-            Ok(()) => Sequence::new(&events, job).run(&mut Context::new(
-                bench,
-                firmware,
-                &job.variant,
-                limit,
-            )),
+            Ok(()) => {
+                Sequence::new(&events, job).run(&mut Context::new(bench, firmware, job, limit))
+            }
             Err(trouble) => trouble.into_outcome(),
         }
     }));
@@ -168,6 +165,7 @@ impl<'a> Sequence<'a> {
             return;
         }
         self.number = info.number;
+        context.step = info.number;
         self.started(info);
         let result = if context.cancel.is_cancelled() {
             Err(Trouble::Cancelled)

@@ -1,21 +1,16 @@
 //! Tells what the flash of a board holds at the end of a scenario, against what was programmed.
 //!
 //! The bytes are those that the standing check *flash as predicted* has read anyhow; where a scenario failed before that, or
-//! waives it, they are read once more. Only addresses and hashes of pages are told: a page may hold what is secret.
+//! waives it, they are read once more. Only addresses and hashes of pages are told: a page may hold what is secret. Those
+//! that do not are in the evidence store.
 
 use crate::context::Context;
 use crate::firmware::{EXTERNAL_WINDOW, Region, memory_name};
+use crate::proof::page_size;
 use crate::trouble::Checked;
 use hil_bootloader::DeviceId;
 use hil_record::{EventKind, FlashSnapshot, MemorySnapshot, Outcome};
 use hil_scenario::Core;
-
-/// Pages of the application core's flash and sectors of the MX25R64, in bytes (nRF5340 product specification, NVMC;
-/// MX25R6435F data sheet, sector erase).
-const PAGE: u32 = 4096;
-
-/// Pages of the network core's flash, in bytes (nRF5340 product specification, NVMC).
-const NET_PAGE: u32 = 2048;
 
 /// Tells what is there when no check has: whoever looks into a failure must not need a second run. Not after trouble of the
 /// bench, which would only go on; and what cannot be read now changes no verdict.
@@ -45,22 +40,23 @@ pub(crate) fn tell(context: &mut Context<'_>, app: &[u8], net: &[u8], external: 
     let memories = [
         (
             DeviceId::AppFlash,
-            Region::whole_flash(Core::App).address,
-            PAGE,
+            Region::whole_flash(Core::App),
             programmed.app.as_slice(),
             app,
         ),
         (
             DeviceId::NetFlash,
-            Region::whole_flash(Core::Net).address,
-            NET_PAGE,
+            Region::whole_flash(Core::Net),
             programmed.net.as_slice(),
             net,
         ),
         (
             DeviceId::External,
-            EXTERNAL_WINDOW,
-            PAGE,
+            Region {
+                core: Core::App,
+                address: EXTERNAL_WINDOW,
+                size: context.firmware.external_size(),
+            },
             programmed.external.as_slice(),
             external,
         ),
@@ -68,15 +64,18 @@ pub(crate) fn tell(context: &mut Context<'_>, app: &[u8], net: &[u8], external: 
     let memories = memories
         .into_iter()
         .filter(|(.., found)| !found.is_empty())
-        .map(|(device, address, page, programmed, found)| {
-            MemorySnapshot::compare(
+        .map(|(device, region, programmed, found)| {
+            let mut memory = MemorySnapshot::compare(
                 memory_name(device),
-                address,
-                page,
+                region.address,
+                page_size(device),
                 context.firmware.partitions(device),
                 programmed,
                 found,
-            )
+            );
+            // The same pages, with those that are no secret in the evidence store.
+            memory.changed = context.shot(region, found).changed;
+            memory
         })
         .collect();
     context.flash_told = true;

@@ -2,13 +2,15 @@
 //!
 //! Each is left out only where the scenario file waives it with a reason; that is recorded as a skip, never as a pass.
 
+use crate::bench::core_name;
 use crate::context::{Context, LoadedImage};
+use crate::events::sha256;
 use crate::firmware::Region;
 use crate::plaintext::TellTales;
 use crate::predicted;
 use crate::step::expect_net_alive;
 use crate::trouble::{Checked, Trouble};
-use hil_record::{ErrorKind, Evidence, FailKind};
+use hil_record::{Check, ErrorKind, Evidence, FailKind, RegionShot};
 use hil_scenario::{Core, Slot, StandingCheck};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -87,6 +89,11 @@ fn uicr_unchanged(context: &mut Context<'_>, core: Core) -> Checked {
         return Ok(());
     };
     let now = context.read_uicr(core)?;
+    context.checked(Check::UicrUnchanged {
+        core: core_name(core),
+        programmed: sha256(&before),
+        found: sha256(&now),
+    });
     match before
         .iter()
         .zip(&now)
@@ -119,6 +126,10 @@ fn unchanged(context: &mut Context<'_>, region: Region, what: &str) -> Checked {
         return Ok(());
     };
     let now = context.read(region)?;
+    context.checked(Check::Unchanged {
+        what: what.to_owned(),
+        found: context.shot(region, &now),
+    });
     let differs = |(before, now): (&u8, &u8)| before != now;
     let Some(first) = before.iter().zip(&now).position(differs) else {
         return Ok(());
@@ -152,14 +163,18 @@ fn no_plain_text(context: &mut Context<'_>) -> Checked {
         let looked_for = plain_text_only_in(context, &image, &[slot])?;
         context.see(Evidence::seen(
             "plain text outside the primary slot",
-            format!("none of {looked_for} blocks of {}", image.label()),
+            format!(
+                "none of {looked_for} blocks of {}, and not its content key",
+                image.label()
+            ),
         ));
     }
     Ok(())
 }
 
 /// Looks for the plain payload of `image` in the flash of both cores and in the partitions of the external flash, outside
-/// `slots`; how many blocks it looked for.
+/// `slots`; how many blocks it looked for. And for its content key outside the primary slots, in whose trailers MCUboot leaves
+/// it for good (mcuboot `boot/bootutil/src/bootutil_misc.c`, `boot_write_enc_key`).
 pub(crate) fn plain_text_only_in(
     context: &mut Context<'_>,
     image: &Arc<LoadedImage>,
@@ -184,22 +199,48 @@ pub(crate) fn plain_text_only_in(
         .iter()
         .filter_map(|slot| context.firmware.slot(*slot).ok())
         .collect();
+    let key = image.content_key().map(TellTales::of_key);
+    let primary = context.firmware.primary_slots();
     let mut regions: Vec<Region> = Core::ALL.map(Region::whole_flash).to_vec();
     regions.extend(context.firmware.external_partitions());
+    let mut shots = Vec::new();
     for whole in regions {
         let core = whole.core;
         let bytes = context.read(whole)?;
-        let stray: Vec<u32> = tell_tales
-            .offsets(&bytes)
-            .filter_map(|offset| u32::try_from(offset).ok())
-            .map(|offset| whole.address + offset)
-            .filter(|address| {
-                !allowed
-                    .iter()
-                    .any(|region| region.core == core && region.contains(*address))
-            })
-            .collect();
+        shots.push(context.shot(whole, &bytes));
+        let outside = |blocks: &TellTales, allowed: &[Region]| -> Vec<u32> {
+            blocks
+                .offsets(&bytes)
+                .filter_map(|offset| u32::try_from(offset).ok())
+                .map(|offset| whole.address + offset)
+                .filter(|address| {
+                    !allowed
+                        .iter()
+                        .any(|region| region.core == core && region.contains(*address))
+                })
+                .collect()
+        };
+        let keys = key
+            .as_ref()
+            .map(|key| outside(key, &primary))
+            .unwrap_or_default();
+        let stray = outside(&tell_tales, &allowed);
+        if let Some(first) = keys.first() {
+            let count = (stray.len() + keys.len()) as u64;
+            tell_plain_text(context, image, slots, tell_tales.len(), count, shots);
+            return Err(Trouble::fail(
+                FailKind::PlainText,
+                format_args!(
+                    "the content key of the encrypted image ({}) lies at {first:#010x} of the {}, in {}",
+                    image.label(),
+                    whole.memory(),
+                    context.firmware.place(core, *first),
+                ),
+            ));
+        }
         if let Some(first) = stray.first() {
+            let stray_blocks = stray.len() as u64;
+            tell_plain_text(context, image, slots, tell_tales.len(), stray_blocks, shots);
             return Err(Trouble::fail(
                 FailKind::PlainText,
                 format_args!(
@@ -213,12 +254,32 @@ pub(crate) fn plain_text_only_in(
             ));
         }
     }
+    tell_plain_text(context, image, slots, tell_tales.len(), 0, shots);
     Ok(tell_tales.len())
+}
+
+fn tell_plain_text(
+    context: &Context<'_>,
+    image: &LoadedImage,
+    slots: &[Slot],
+    blocks: usize,
+    stray: u64,
+    found: Vec<RegionShot>,
+) {
+    context.checked(Check::NoPlainText {
+        image: image.role().to_string(),
+        only_in: slots.iter().map(|slot| slot.word().to_owned()).collect(),
+        blocks: blocks as u64,
+        stray,
+        found,
+    });
 }
 
 fn both_cores_alive(context: &mut Context<'_>) -> Checked {
     let deadline = context.deadline(ALIVE_WITHIN);
-    if context.image_list(deadline)?.is_none() {
+    let answered = context.image_list(deadline)?.is_some();
+    context.checked(Check::Answers { answered });
+    if !answered {
         return Err(Trouble::fail(
             FailKind::StandingCheck,
             format_args!(

@@ -55,6 +55,17 @@ impl Trouble {
         }
     }
 
+    /// Adds a part to its sentence.
+    pub(crate) fn adding(self, part: &str) -> Self {
+        let more = |sentence: String| format!("{sentence}; {part}");
+        match self {
+            Self::Fail(kind, sentence) => Self::Fail(kind, more(sentence)),
+            Self::Error(kind, sentence, help) => Self::Error(kind, more(sentence), help),
+            Self::Lost(sentence) => Self::Lost(more(sentence)),
+            Self::NotPossible(_) | Self::Cancelled => self,
+        }
+    }
+
     /// The verdict that it leads to.
     pub(crate) fn into_outcome(self) -> Outcome {
         match self {

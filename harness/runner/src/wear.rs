@@ -85,8 +85,21 @@ impl Wear {
         }
     }
 
+    /// These pages were put back to what they were, while the firmware was followed all the time.
+    pub(crate) fn restored(&mut self, pages: &[u32]) {
+        for page in pages {
+            *self.scenario.entry(*page).or_default() += 1;
+        }
+    }
+
     /// Bootloaders and applications erased these sectors since the board was programmed.
     pub(crate) fn predicted(&mut self, erases: &Erases) {
+        self.firmware_did(erases);
+        self.complete = true;
+    }
+
+    /// They erased these as well, which the prediction at the end does not know.
+    pub(crate) fn firmware_did(&mut self, erases: &Erases) {
         for (&(device, offset), &count) in erases {
             let start = match device {
                 DeviceId::AppFlash => 0,
@@ -97,7 +110,6 @@ impl Wear {
             };
             *self.scenario.entry(start + offset).or_default() += u64::from(count);
         }
-        self.complete = true;
     }
 
     /// Why no scenario may run on the board any more, if none may.
@@ -131,6 +143,7 @@ impl Wear {
             erases: scenario.values().sum(),
             pages: runs(&scenario),
             most: most(&self.total),
+            budget: self.budget,
         }));
         let Some(path) = &self.ledger else {
             return;

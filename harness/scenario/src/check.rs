@@ -1,9 +1,11 @@
 //! Checks scenarios against a firmware set and boards, without any board.
 
 use crate::expect::SlotContents;
+use crate::fault::{FaultPlace, FaultWhen};
 use crate::firmware::{FirmwareSet, UnknownRole};
 use crate::locate::{NodePath, Part, Segment, locate};
 use crate::needs::{Capabilities, Unmet};
+use crate::reset::ResetBy;
 use crate::scenario::{Scenario, step_path};
 use crate::source::FileError;
 use crate::step::{Answer, Step};
@@ -110,12 +112,74 @@ pub fn check_steps(
         if let Some((key, problem)) = impossible(step, firmware) {
             say(key, problem);
         }
+        let is_sweep = |step: &Step| matches!(step, Step::Sweep(_));
+        let before = variant
+            .steps
+            .iter()
+            .take_while(|other| other.number < planned.number);
+        if is_sweep(step)
+            && let Some(first) = before.into_iter().find(|other| is_sweep(&other.step))
+        {
+            say(
+                "",
+                Problem {
+                    advice: Some("put it into a scenario of its own".to_owned()),
+                    ..Problem::new(format!(
+                        "a scenario has one `sweep`, as the name of a cut point does not say which: step {} is one already",
+                        first.number
+                    ))
+                },
+            );
+        }
     }
     errors
 }
 
+/// Faults of a link that have no packet to happen to.
+fn faultless(step: &Step) -> Option<(&'static str, Problem)> {
+    let faults = step.transport_faults();
+    let problem = match step {
+        Step::Reset(reset) if reset.by != ResetBy::Smp && !faults.is_empty() => {
+            Problem::new("only a reset over SMP has packets on a link".to_owned())
+        }
+        Step::Upload(_) => faults
+            .iter()
+            .find(|fault| {
+                matches!(
+                    fault.when,
+                    FaultWhen::At {
+                        place: FaultPlace::Only,
+                        ..
+                    }
+                )
+            })
+            .map(|fault| Problem {
+                advice: Some("add `at: first`, `at: 50%`, `at: last` or `chance: 5%`".to_owned()),
+                ..Problem::new(format!(
+                    "an upload has many chunks, and `{fault}` does not say which"
+                ))
+            })?,
+        step => faults
+            .iter()
+            .find(|fault| match fault.when {
+                FaultWhen::At { place, .. } => place != FaultPlace::Only,
+                FaultWhen::Chance(_) => false,
+            })
+            .map(|fault| {
+                Problem::new(format!(
+                    "`{fault}`: only an upload has chunks, `{}` has one request",
+                    step.name()
+                ))
+            })?,
+    };
+    Some(("transport_faults", problem))
+}
+
 /// What can never be, whatever the firmware does.
 fn impossible(step: &Step, firmware: &FirmwareSet) -> Option<(&'static str, Problem)> {
+    if let Some(problem) = faultless(step) {
+        return Some(problem);
+    }
     match step {
         Step::ExpectSlot(step) => match &step.contents {
             SlotContents::Holds {
@@ -146,6 +210,14 @@ fn impossible(step: &Step, firmware: &FirmwareSet) -> Option<(&'static str, Prob
                 ),
             ))
         }
+        Step::Upload(step)
+            if step.asks_again_after.is_some() && step.gives_up_after.is_some() =>
+        {
+            Some((
+                "asks_again_after",
+                Problem::new("a client asks again or gives up, not both".to_owned()),
+            ))
+        }
         Step::Upload(step) if step.link_lost.is_some() && step.power_cut.is_some() => Some((
             "link_lost",
             Problem::new(
@@ -162,7 +234,7 @@ fn impossible(step: &Step, firmware: &FirmwareSet) -> Option<(&'static str, Prob
                 Mode::SwapOffset => secondary
                     .size
                     .saturating_sub(firmware.bootloader.sector_size),
-                Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly => secondary.size,
+                Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly | Mode::SingleSlot => secondary.size,
             };
             (length as u64 > u64::from(room)).then(|| {
                 (

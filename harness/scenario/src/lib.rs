@@ -6,8 +6,10 @@
 
 mod bounded;
 mod check;
+mod cut;
 mod document;
 mod expect;
+mod fault;
 mod firmware;
 mod library;
 mod locate;
@@ -21,17 +23,22 @@ mod scenario;
 mod source;
 mod step;
 mod step_info;
+mod sweep;
 mod units;
 mod variant;
 mod words;
 
 pub use bounded::{MAX_YAML_BYTES, MAX_YAML_DEPTH, MAX_YAML_NODES, bounded_yaml};
 pub use check::{CheckReport, SkippedVariant, check, check_steps};
+pub use cut::{
+    Class, CutList, CutPoint, Edge, Memory as CutMemory, Method, ParseCutError, Phase, Work,
+};
 pub use document::{At, YamlDocument};
 pub use expect::{
     BootState, ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet, ExpectPlainText, ExpectSlot,
     ImageEntry, ImageFlags, Presence, SlotContents,
 };
+pub use fault::{FaultKind, FaultPlace, FaultWay, FaultWhen, TransportFault};
 pub use firmware::{
     FirmwareFile, FirmwareSet, KeyFiles, Layout, Memory, ProgramFile, Region, Release,
     ReleaseImage, UnknownRole,
@@ -50,6 +57,7 @@ pub use source::{FileError, Place};
 pub use step::{
     Answer, CutAt, Erase, EraseAnswer, Mark, MarkAnswer, PowerCut, Request, Step, Upload, UploadCut,
 };
+pub use sweep::{Asked, Bursts, Strategy, Sweep};
 pub use units::Percent;
 pub use variant::{PlannedStep, Variant};
 pub use words::{Core, ImageRef, Slot, Stored, Transport};

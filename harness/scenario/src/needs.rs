@@ -2,8 +2,8 @@
 
 use crate::words::Transport;
 use hil_bootloader::{
-    Config, DeviceId, DowngradePrevention, Encryption, Line, Mode, NetworkCore, SerialRecovery,
-    Signature,
+    AddressCheck, Config, DeviceId, DowngradePrevention, Encryption, Line, Mode, NetworkCore,
+    SerialRecovery, Signature,
 };
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{IntoDeserializer, SeqAccess, Visitor};
@@ -34,6 +34,8 @@ pub struct BootloaderNeeds {
     pub encryption: Option<Encryption>,
     /// What an update must not be older in.
     pub downgrade_prevention: Option<DowngradePrevention>,
+    /// What a candidate must have been linked for.
+    pub address_check: Option<AddressCheck>,
     /// What it does with a network core image.
     pub network_core: Option<NetworkCore>,
     /// Where updates of the network core wait that have a slot of their own.
@@ -48,6 +50,8 @@ pub struct BootloaderNeeds {
     pub recovery_button: Option<bool>,
     /// Whether that can update the network core, or must not.
     pub recovery_network_core: Option<bool>,
+    /// Whether that takes images for the network core and does nothing with them, or must not.
+    pub recovery_ignores_network_core: Option<bool>,
     /// Whether a secondary slot is in the external flash, or none may be.
     pub external_secondary: Option<bool>,
     /// Whether `BOOT_MAX_IMG_SECTORS` is as many as its slots have, or must be less.
@@ -115,6 +119,8 @@ pub enum ModeNeed {
     SwapScratch,
     /// The update is copied over the primary.
     OverwriteOnly,
+    /// There is one slot, and updates come in through serial recovery.
+    SingleSlot,
 }
 
 impl ModeNeed {
@@ -125,6 +131,7 @@ impl ModeNeed {
             Self::SwapOffset => matches!(mode, Mode::SwapOffset),
             Self::SwapScratch => matches!(mode, Mode::SwapScratch),
             Self::OverwriteOnly => matches!(mode, Mode::OverwriteOnly),
+            Self::SingleSlot => matches!(mode, Mode::SingleSlot),
         }
     }
 
@@ -135,6 +142,7 @@ impl ModeNeed {
             Self::SwapOffset => "swap-offset",
             Self::SwapScratch => "swap-scratch",
             Self::OverwriteOnly => "overwrite-only",
+            Self::SingleSlot => "single-slot",
         }
     }
 }
@@ -281,6 +289,12 @@ impl BootloaderNeeds {
         );
         differs(
             &mut unmet,
+            "check of addresses",
+            self.address_check.as_ref(),
+            &has.address_check,
+        );
+        differs(
+            &mut unmet,
             "network core update",
             self.network_core.as_ref(),
             &has.network_core,
@@ -304,6 +318,7 @@ impl BootloaderNeeds {
             .any(|slots| slots.secondary.device == DeviceId::External);
         let recovery = has.serial_recovery.as_ref();
         let reaches = |build: &SerialRecovery| build.reaches_network_core(has);
+        let assigned = |build: &SerialRecovery| build.network_image >= 0;
         for (needed, has, what) in [
             (self.serial_recovery, recovery.is_some(), "serial recovery"),
             (
@@ -313,8 +328,13 @@ impl BootloaderNeeds {
             ),
             (
                 self.recovery_network_core,
-                recovery.is_some_and(reaches),
+                recovery.is_some_and(|build| reaches(build) && assigned(build)),
                 "serial recovery of the network core",
+            ),
+            (
+                self.recovery_ignores_network_core,
+                recovery.is_some_and(|build| reaches(build) && !assigned(build)),
+                "serial recovery that takes images for the network core and does nothing with them",
             ),
             (
                 self.network_version_check,

@@ -1,5 +1,6 @@
 //! Starting a board anew, and what a hand does meanwhile: `reset` and `power_cycle`.
 
+use crate::fault::TransportFault;
 use crate::step::Answer;
 use crate::units;
 use serde::de::value::MapAccessDeserializer;
@@ -19,6 +20,8 @@ pub struct Reset {
     pub hold_for: Duration,
     /// Whether the board has to do it. Only an SMP server can refuse.
     pub expect: Answer,
+    /// What goes wrong on the link meanwhile.
+    pub transport_faults: Vec<TransportFault>,
 }
 
 impl Reset {
@@ -30,6 +33,7 @@ impl Reset {
             holding: None,
             hold_for: units::hold_for(),
             expect: Answer::Accepted,
+            transport_faults: Vec::new(),
         }
     }
 }
@@ -85,6 +89,8 @@ struct Fields {
     hold_for: Duration,
     #[serde(default)]
     expect: Answer,
+    #[serde(default)]
+    transport_faults: Vec<TransportFault>,
 }
 
 impl<'de> Deserialize<'de> for Reset {
@@ -114,6 +120,7 @@ impl<'de> Deserialize<'de> for Reset {
                     holding: fields.holding,
                     hold_for: fields.hold_for,
                     expect: fields.expect,
+                    transport_faults: fields.transport_faults,
                 })
             }
         }

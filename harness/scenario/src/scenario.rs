@@ -209,6 +209,12 @@ impl Scenario {
         &self.source.path
     }
 
+    /// The file's text, as it was when it was read.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.source.text
+    }
+
     /// SHA-256 of the file's text, as it was when it was read.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {

@@ -6,9 +6,11 @@
 use crate::expect::{
     ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet, ExpectPlainText, ExpectSlot,
 };
+use crate::fault::TransportFault;
 use crate::radio::{ExpectRadio, LinkLoss, SecondCentral, StartsAt};
 use crate::refusal::{ExpectRefusal, ExpectUpdate, RefusalCode};
 use crate::reset::{PowerCycle, Reset};
+use crate::sweep::Sweep;
 use crate::units::{self, Percent};
 use crate::words::{Core, ImageRef, Slot, Transport};
 use serde::Deserialize;
@@ -34,6 +36,8 @@ pub enum Step {
     PowerCycle(PowerCycle),
     /// Takes the power away at a console line, and gives it back.
     PowerCut(PowerCut),
+    /// Interrupts the next start at many points, each time from the same flash, and checks what comes of each.
+    Sweep(Sweep),
     /// The board boots these releases.
     ExpectBoot(ExpectBoot),
     /// The bytes in a slot, read through the probe.
@@ -72,6 +76,9 @@ pub struct Upload {
     /// Whether the board has to take it.
     #[serde(default)]
     pub expect: Answer,
+    /// The image whose SHA-256 the client announces instead of the sent one's own. The board must say in the end that the two
+    /// are not the same; with `starts_at: end` that it has the announced one already.
+    pub announces: Option<ImageRef>,
     /// Where the board must take the upload up; 0 means from the start. Not given: anywhere.
     pub starts_at: Option<StartsAt>,
     /// Cuts the power when this much has been sent. The step then ends with the power back on; the upload is
@@ -82,8 +89,15 @@ pub struct Upload {
     /// The client waits no longer than this for the answer to its first chunk, and gives up. The upload is not finished.
     #[serde(default, deserialize_with = "units::some_duration")]
     pub gives_up_after: Option<Duration>,
+    /// The client waits so long for the answer to its first chunk before it sends it again, and no longer than that for
+    /// any other one. 40 s and 5 s when not given.
+    #[serde(default, deserialize_with = "units::some_duration")]
+    pub asks_again_after: Option<Duration>,
     /// Another central wants the board at this moment. The upload goes on.
     pub second_central: Option<SecondCentral>,
+    /// What goes wrong on the link meanwhile.
+    #[serde(default)]
+    pub transport_faults: Vec<TransportFault>,
     /// How long it may take.
     #[serde(default = "units::upload_within", deserialize_with = "units::duration")]
     pub within: Duration,
@@ -95,15 +109,18 @@ impl Upload {
     pub fn new(image: ImageRef) -> Self {
         Self {
             gives_up_after: None,
+            asks_again_after: None,
             image,
             over: None,
             to: None,
             recovery: false,
             expect: Answer::Accepted,
+            announces: None,
             starts_at: None,
             power_cut: None,
             link_lost: None,
             second_central: None,
+            transport_faults: Vec::new(),
             within: units::upload_within(),
         }
     }
@@ -147,6 +164,9 @@ pub struct Mark {
     /// Whether the board has to take the request.
     #[serde(default)]
     pub expect: MarkAnswer,
+    /// What goes wrong on the link meanwhile.
+    #[serde(default)]
+    pub transport_faults: Vec<TransportFault>,
 }
 
 /// What the board makes of a [`Mark`].

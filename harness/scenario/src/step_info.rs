@@ -1,6 +1,7 @@
 //! What every step can be asked: its name, what it does in words, what it needs.
 
 use crate::expect::{BootState, ExpectBoot, ExpectNet, ImageEntry, Presence, SlotContents};
+use crate::fault::TransportFault;
 use crate::needs::BoardFeature;
 use crate::refusal::{ExpectRefusal, Refusal};
 use crate::reset::{Button, ResetBy};
@@ -10,7 +11,7 @@ use std::fmt;
 
 impl Step {
     /// The names of all steps, as files say them.
-    pub const NAMES: [&str; 16] = [
+    pub const NAMES: [&str; 17] = [
         "program",
         "upload",
         "mark",
@@ -18,6 +19,7 @@ impl Step {
         "reset",
         "power_cycle",
         "power_cut",
+        "sweep",
         "expect_boot",
         "expect_slot",
         "expect_plain_text",
@@ -40,6 +42,7 @@ impl Step {
             Self::Reset(_) => "reset",
             Self::PowerCycle(_) => "power_cycle",
             Self::PowerCut(_) => "power_cut",
+            Self::Sweep(_) => "sweep",
             Self::ExpectBoot(_) => "expect_boot",
             Self::ExpectSlot(_) => "expect_slot",
             Self::ExpectPlainText(_) => "expect_plain_text",
@@ -84,6 +87,8 @@ impl Step {
             | Self::Upload(_)
             | Self::Mark(_)
             | Self::Erase(_)
+            // Where there is no power switch, a reset through the probe interrupts.
+            | Self::Sweep(_)
             | Self::ExpectBoot(_)
             | Self::ExpectSlot(_)
             | Self::ExpectPlainText(_)
@@ -92,6 +97,29 @@ impl Step {
             | Self::ExpectRadio(_)
             | Self::ExpectRefusal(_)
             | Self::ExpectUpdate(_) => Vec::new(),
+        }
+    }
+
+    /// Whether it is about an update that waits in a slot of its own.
+    #[must_use]
+    pub fn needs_secondary(&self) -> bool {
+        let waits = |slot: Slot| matches!(slot, Slot::AppSecondary | Slot::NetSecondary);
+        match self {
+            Self::Upload(step) => !step.recovery,
+            Self::Mark(_) | Self::ExpectRefusal(_) | Self::ExpectUpdate(_) => true,
+            Self::Erase(step) => waits(step.slot),
+            Self::ExpectSlot(step) => waits(step.slot),
+            Self::ExpectImageState(step) => waits(step.slot),
+            Self::Program(_)
+            | Self::Reset(_)
+            | Self::PowerCycle(_)
+            | Self::PowerCut(_)
+            | Self::Sweep(_)
+            | Self::ExpectBoot(_)
+            | Self::ExpectPlainText(_)
+            | Self::ExpectConsole(_)
+            | Self::ExpectNet(_)
+            | Self::ExpectRadio(_) => false,
         }
     }
 
@@ -109,6 +137,7 @@ impl Step {
             | Self::Reset(_)
             | Self::PowerCycle(_)
             | Self::PowerCut(_)
+            | Self::Sweep(_)
             | Self::ExpectBoot(_)
             | Self::ExpectSlot(_)
             | Self::ExpectPlainText(_)
@@ -118,12 +147,45 @@ impl Step {
         }
     }
 
+    /// What goes wrong on its link.
+    #[must_use]
+    pub fn transport_faults(&self) -> &[TransportFault] {
+        match self {
+            Self::Upload(step) => &step.transport_faults,
+            Self::Mark(step) => &step.transport_faults,
+            Self::Reset(step) => &step.transport_faults,
+            Self::Program(_)
+            | Self::Erase(_)
+            | Self::PowerCycle(_)
+            | Self::PowerCut(_)
+            | Self::Sweep(_)
+            | Self::ExpectBoot(_)
+            | Self::ExpectSlot(_)
+            | Self::ExpectPlainText(_)
+            | Self::ExpectImageState(_)
+            | Self::ExpectConsole(_)
+            | Self::ExpectNet(_)
+            | Self::ExpectRadio(_)
+            | Self::ExpectRefusal(_)
+            | Self::ExpectUpdate(_) => &[],
+        }
+    }
+
     /// The images that it names, each with the key that names it (empty where the step itself does).
     pub(crate) fn images(&self) -> Vec<(&'static str, ImageRef)> {
         let app = |release: &str| ImageRef::new(release, Core::App);
         let net = |release: &str| ImageRef::new(release, Core::Net);
         match self {
-            Self::Upload(step) => vec![("image", step.image.clone())],
+            Self::Upload(step) => {
+                let announced = step
+                    .announces
+                    .iter()
+                    .map(|image| ("announces", image.clone()));
+                [("image", step.image.clone())]
+                    .into_iter()
+                    .chain(announced)
+                    .collect()
+            }
             Self::Mark(step) => vec![("image", step.image.clone())],
             Self::ExpectRefusal(step) => vec![("image", step.image.clone())],
             Self::ExpectUpdate(step) => vec![("image", step.image.clone())],
@@ -131,6 +193,14 @@ impl Step {
                 let app = step.app.as_deref().map(|release| ("app", app(release)));
                 let net = step.net.as_deref().map(|release| ("net", net(release)));
                 app.into_iter().chain(net).collect()
+            }
+            Self::Sweep(step) => {
+                let boots = step.boots.iter().map(|release| ("boots", app(release)));
+                let during = step
+                    .mark()
+                    .into_iter()
+                    .map(|mark| ("during", mark.image.clone()));
+                boots.chain(during).collect()
             }
             Self::ExpectSlot(step) => match &step.contents {
                 SlotContents::Holds { image, .. } => vec![("holds", image.clone())],
@@ -174,6 +244,7 @@ impl Step {
             | Self::Reset(_)
             | Self::PowerCycle(_)
             | Self::PowerCut(_)
+            | Self::Sweep(_)
             | Self::ExpectBoot(_)
             | Self::ExpectConsole(_)
             | Self::ExpectNet(_)
@@ -220,6 +291,7 @@ impl fmt::Display for Step {
                     ResetBy::Pin => "reset with the pin",
                 })?;
                 holding(f, step.holding)?;
+                faults(f, &step.transport_faults)?;
                 refused(f, step.expect)
             }
             Self::PowerCycle(step) => {
@@ -237,6 +309,7 @@ impl fmt::Display for Step {
                 }
                 write!(f, "after `{}`", step.at.console)
             }
+            Self::Sweep(step) => step.fmt(f),
             Self::ExpectBoot(step) => {
                 f.write_str("boots")?;
                 if let Some(app) = &step.app {
@@ -349,6 +422,9 @@ fn upload(f: &mut fmt::Formatter<'_>, step: &Upload) -> fmt::Result {
     if step.recovery {
         f.write_str(" through serial recovery")?;
     }
+    if let Some(other) = &step.announces {
+        write!(f, " announced as {other}")?;
+    }
     if let Some(start) = step.starts_at {
         write!(f, " {start}")?;
     }
@@ -361,6 +437,9 @@ fn upload(f: &mut fmt::Formatter<'_>, step: &Upload) -> fmt::Result {
     if let Some(after) = step.gives_up_after {
         write!(f, ", give up after {}", humantime::format_duration(after))?;
     }
+    if let Some(after) = step.asks_again_after {
+        write!(f, ", ask again after {}", humantime::format_duration(after))?;
+    }
     if let Some(second) = &step.second_central {
         let how = match second.expect {
             Answer::Accepted => "gets in",
@@ -368,6 +447,7 @@ fn upload(f: &mut fmt::Formatter<'_>, step: &Upload) -> fmt::Result {
         };
         write!(f, ", a second central {how} at {}", second.at)?;
     }
+    faults(f, &step.transport_faults)?;
     refused(f, step.expect)
 }
 
@@ -376,10 +456,19 @@ fn mark(f: &mut fmt::Formatter<'_>, step: &Mark) -> fmt::Result {
         Request::Test => write!(f, "mark {} for a test", step.image)?,
         Request::Confirmed => write!(f, "confirm {}", step.image)?,
     }
+    faults(f, &step.transport_faults)?;
     match step.expect {
         MarkAnswer::Honest(answer) => refused(f, answer),
         MarkAnswer::Ignored => f.write_str(", which is taken and ignored"),
     }
+}
+
+fn faults(f: &mut fmt::Formatter<'_>, faults: &[TransportFault]) -> fmt::Result {
+    for (number, fault) in faults.iter().enumerate() {
+        let before = if number == 0 { ", while links" } else { " and" };
+        write!(f, "{before} {fault}")?;
+    }
+    Ok(())
 }
 
 fn refused(f: &mut fmt::Formatter<'_>, expected: Answer) -> fmt::Result {

@@ -1,6 +1,6 @@
 //! A scenario with one combination of its matrix, and whether a board can run it.
 
-use crate::needs::{BoardFeature, Capabilities, Needs, Unmet, uses_external_flash};
+use crate::needs::{BoardFeature, Capabilities, ModeNeed, Needs, Unmet, uses_external_flash};
 use crate::reset::{Reset, ResetBy};
 use crate::step::Step;
 use crate::words::{ImageRef, Transport};
@@ -36,6 +36,7 @@ impl Variant {
     #[must_use]
     pub fn unmet_by(&self, bootloader: &Config) -> Option<Unmet> {
         let mut unmet = self.needs.bootloader.unmet_by(bootloader);
+        unmet.extend(self.no_secondary(bootloader));
         if self.needs.board.contains(&BoardFeature::ExternalFlash)
             && !uses_external_flash(bootloader)
         {
@@ -50,6 +51,7 @@ impl Variant {
     #[must_use]
     pub fn unmet(&self, has: &Capabilities<'_>) -> Option<Unmet> {
         let mut unmet = self.needs.bootloader.unmet_by(has.bootloader);
+        unmet.extend(self.no_secondary(has.bootloader));
         for (feature, because) in self.features() {
             if !has.features.contains(&feature) {
                 unmet.push(match because {
@@ -89,7 +91,12 @@ impl Variant {
         unmet.extend(
             self.steps
                 .iter()
-                .filter_map(|planned| self.not_wireless(planned)),
+                .filter_map(|planned| self.not_wireless(planned))
+                .chain(
+                    self.steps
+                        .iter()
+                        .filter_map(|planned| self.meaningless(planned)),
+                ),
         );
         Unmet::of(unmet)
     }
@@ -111,6 +118,24 @@ impl Variant {
             .collect()
     }
 
+    /// The first step that wants an update to wait in a slot, where the bootloader has none for it. A scenario that asks for
+    /// such a bootloader is about that.
+    fn no_secondary(&self, bootloader: &Config) -> Option<String> {
+        if bootloader.has_secondary() || self.needs.bootloader.mode == Some(ModeNeed::SingleSlot) {
+            return None;
+        }
+        let step = self
+            .steps
+            .iter()
+            .find(|planned| planned.step.needs_secondary())?;
+        Some(format!(
+            "needs a bootloader with a secondary slot (step {} `{}`), this one is `{}`",
+            step.number,
+            step.step.name(),
+            bootloader.mode
+        ))
+    }
+
     /// What a step asks of a link that has no wire.
     fn not_wireless(&self, planned: &PlannedStep) -> Option<String> {
         let Step::Upload(upload) = &planned.step else {
@@ -128,6 +153,18 @@ impl Variant {
                 planned.number
             )
         })
+    }
+
+    /// A fault that the link of its step cannot have.
+    fn meaningless(&self, planned: &PlannedStep) -> Option<String> {
+        let over = self.link_of(&planned.step)?;
+        let mut faults = planned.step.transport_faults().iter();
+        let (fault, why) = faults.find_map(|fault| Some((fault, fault.not_over(over)?)))?;
+        Some(format!(
+            "cannot {fault} over `{over}` (step {} `{}`): {why}",
+            planned.number,
+            planned.step.name()
+        ))
     }
 
     /// The images that its steps name, each with the first step that does.
@@ -168,6 +205,7 @@ impl Variant {
             | Step::Program(_)
             | Step::PowerCycle(_)
             | Step::PowerCut(_)
+            | Step::Sweep(_)
             | Step::ExpectSlot(_)
             | Step::ExpectPlainText(_)
             | Step::ExpectConsole(_)

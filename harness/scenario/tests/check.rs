@@ -205,3 +205,42 @@ fn a_board_that_lacks_something_gives_the_reason(
     let report = check(&[scenario], &set, std::slice::from_ref(&bare));
     assert_eq!(report.skips.len(), usize::from(reason.is_some()));
 }
+
+#[rstest]
+#[case::no_place(
+    "  - upload: { image: update.app, transport_faults: [{ drop: request }] }",
+    "an upload has many chunks, and `drop the request` does not say which"
+)]
+#[case::no_chunks(
+    "  - mark: { image: update.app, as: test, transport_faults: [{ drop: answer, at: last }] }",
+    "`drop the answer to the last chunk`: only an upload has chunks, `mark` has one request"
+)]
+#[case::no_packets(
+    "  - reset: { by: probe, transport_faults: [{ drop: request }] }",
+    "only a reset over SMP has packets on a link"
+)]
+#[case::both(
+    "  - upload: { image: update.app, asks_again_after: 5s, gives_up_after: 5s }",
+    "a client asks again or gives up, not both"
+)]
+fn a_fault_needs_a_packet_to_happen_to(#[case] steps: &str, #[case] message: &str) {
+    let found = mistakes(steps);
+    assert!(found.contains(message), "{found}");
+}
+
+#[test]
+fn a_wrong_bit_over_the_air_is_skipped_with_the_reason() {
+    let set = SetFolder::new().load().unwrap();
+    let text = "scenario: sample\nsummary: A sample.\nmatrix: { transport: [ble] }\nsteps:\n  \
+        - upload: { image: update.app, transport_faults: [{ corrupt: request, at: last }] }\n";
+    let scenario = Scenario::parse("sample.yaml", text).unwrap();
+    let board = Capabilities {
+        board: "dk".to_owned(),
+        bootloader: &set.bootloader,
+        features: BTreeSet::new(),
+        transports: BTreeSet::from([Transport::Ble]),
+    };
+    let report = check(&[scenario], &set, &[board]);
+    assert_eq!(report.errors, []);
+    insta::assert_snapshot!(report.skips[0].reasons[0], @"cannot corrupt the last chunk over `ble` (step 1 `upload`): the radio drops a packet whose bits are wrong, so nobody ever gets one");
+}

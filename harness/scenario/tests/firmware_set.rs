@@ -167,7 +167,7 @@ fn unknown_bootloader_setting() {
       |
     8 |   mode: swap_move
       |         ^^^^^^^^^
-      = allowed: swap-move, swap-offset, swap-scratch, overwrite-only
+      = allowed: swap-move, swap-offset, swap-scratch, overwrite-only, single-slot
       = help: did you mean `swap-move`?
     ");
     insta::assert_snapshot!(SetFolder::new().with("network-core", "network_core").mistake(), @r"
@@ -175,7 +175,7 @@ fn unknown_bootloader_setting() {
        |
     12 |   network_core: pcd
        |   ^^^^^^^^^^^^
-       = allowed: mode, signature, encryption, content-key, save-enctlv, downgrade-prevention, validate-primary, max-sectors, write-size, sector-size, max-align, line, address-check, network-core, network-slot, network-version-check, b0n, images, scratch, serial-recovery
+       = allowed: mode, signature, encryption, content-key, save-enctlv, downgrade-prevention, compare-build-number, validate-primary, max-sectors, write-size, sector-size, max-align, line, address-check, network-core, network-slot, network-version-check, b0n, images, scratch, serial-recovery, defect
        = help: did you mean `network-core`?
     ");
 }

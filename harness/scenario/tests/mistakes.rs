@@ -30,7 +30,7 @@ fn unknown_key_of_a_step() {
       |
     5 |   - upload: { image: update.app, ovr: uart }
       |                                  ^^^
-      = allowed: image, over, to, recovery, expect, starts_at, power_cut, link_lost, gives_up_after, second_central, within
+      = allowed: image, over, to, recovery, expect, announces, starts_at, power_cut, link_lost, gives_up_after, asks_again_after, second_central, transport_faults, within
       = help: did you mean `over`?
     ");
 }
@@ -42,7 +42,7 @@ fn unknown_step() {
       |
     5 |   - uplaod: { image: update.app }
       |     ^^^^^^
-      = allowed: program, upload, mark, erase, reset, power_cycle, power_cut, expect_boot, expect_slot, expect_plain_text, expect_image_state, expect_console, expect_net, expect_radio, expect_refusal, expect_update
+      = allowed: program, upload, mark, erase, reset, power_cycle, power_cut, sweep, expect_boot, expect_slot, expect_plain_text, expect_image_state, expect_console, expect_net, expect_radio, expect_refusal, expect_update
       = help: did you mean `upload`?
     ");
 }
@@ -275,7 +275,7 @@ fn bad_needs() {
       |
     3 | needs: { bootloader: { mode: swop } }
       |                              ^^^^
-      = allowed: swap, swap-move, swap-offset, swap-scratch, overwrite-only
+      = allowed: swap, swap-move, swap-offset, swap-scratch, overwrite-only, single-slot
       = help: did you mean `swap`?
     ");
     insta::assert_snapshot!(mistake("needs: { board: [powr] }\nsteps: [{ program: baseline }]"), @r"

@@ -4,8 +4,8 @@
 
 use crate::digest::Sha256;
 use hil_record::{
-    Ending, InputRole, JournalError, Manifest, ManifestError, Outcome, RecordError, RunDirectory,
-    RunRecord, ScenarioRecord, SkipKind, Verdict, read_journal,
+    Attempt, Ending, InputRole, JournalError, Manifest, ManifestError, Outcome, RecordError,
+    RunDirectory, RunRecord, ScenarioRecord, SkipKind, Verdict, read_journal,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -171,6 +171,12 @@ fn contradiction(scenario: &ScenarioRecord) -> Option<String> {
     if !scenario.steps.iter().any(|step| step.step.line.is_none()) {
         return Some(format!(
             "scenario `{name}` passed, but no standing check followed it"
+        ));
+    }
+    let judged = |attempt: &Attempt| !matches!(attempt.outcome, Outcome::Error { .. });
+    if scenario.earlier.iter().any(judged) {
+        return Some(format!(
+            "scenario `{name}` passed, but was tried again after a verdict on the firmware"
         ));
     }
     let bad = scenario.steps.iter().find(|step| match &step.outcome {

@@ -146,6 +146,32 @@ fn a_pass_on_retry_is_refused() {
     ");
 }
 
+/// A run whose first scenario was tried on another board before.
+fn flaky(before: Outcome) -> Run {
+    let mut run = Run::default();
+    run.scenarios[0].before = Some(before);
+    run
+}
+
+#[test]
+fn a_pass_on_another_board_after_trouble_of_the_bench_is_refused() {
+    let trouble = Outcome::error(ErrorKind::Probe, "the probe is silent");
+    insta::assert_snapshot!(refusals(&terms(), &[flaky(trouble)]), @"
+    refused (retry): scenario `app-update[uart]` passed in `20260803T101530Z-01` on `dk-1` only after an attempt on `dk-2` in which the bench failed: the probe is silent
+       help: find out what had to be tried again (`journal.jsonl`, events `retry`), and run again
+    ");
+}
+
+#[test]
+fn a_pass_after_a_verdict_on_the_firmware_is_no_evidence() {
+    let fail = Outcome::fail(FailKind::WrongImage, "runs 1.0.0");
+    let said = refusals(&terms(), &[flaky(fail)]);
+    assert!(
+        said.contains("was tried again after a verdict on the firmware"),
+        "{said}"
+    );
+}
+
 #[test]
 fn a_pass_on_retry_that_is_waived_is_a_warning() {
     let mut terms = terms();

@@ -40,7 +40,7 @@ pub mod cbor;
 mod client;
 mod code;
 mod exchange;
-mod faulty;
+mod fault;
 pub mod frame;
 mod header;
 pub mod message;
@@ -53,7 +53,10 @@ pub use cbor::{CborError, Lengths, Map};
 pub use client::{Client, ClientError, ClientOptions};
 pub use code::{GroupCode, ManagementCode, Refused, image_code};
 pub use exchange::{Exchange, ExchangeEvent, Patience};
-pub use faulty::{FaultPlan, FaultRates, Faulty};
+pub use fault::{
+    ConsoleWire, Fault, FaultEvent, FaultKind, FaultLog, FaultPlan, FaultSink, FaultSwitch, Faulty,
+    Injected, Place, When, Wire, WireTransport, WritesWire,
+};
 pub use header::{Group, HEADER_LEN, Header, HeaderError, Op, RawHeader, Version};
 pub use traced::{Direction, Trace, Traced};
 pub use transport::{Capabilities, Transport, TransportError};

@@ -41,7 +41,7 @@ fn upload(client: &mut Client<VirtualLink>, file: &[u8]) -> Result<UploadOutcome
 /// The client's upload failed with this.
 fn upload_error(result: Result<UploadOutcome, ClientError>) -> UploadError {
     match result {
-        Err(ClientError::Upload(error)) => error,
+        Err(ClientError::Upload { source, .. }) => source,
         other => panic!("{other:?}"),
     }
 }

@@ -5,7 +5,7 @@ use super::link::{BleLink, Open};
 use crate::protocol::Request;
 use hil_clock::Instant;
 use hil_smp::ble::{DEFAULT_BUF_SIZE, FragmentError, Reassembler, fragments};
-use hil_smp::{Capabilities, Transport, TransportError};
+use hil_smp::{Capabilities, Transport, TransportError, Wire, WireTransport, WritesWire};
 use serde_bytes::ByteBuf;
 use std::time::Duration;
 
@@ -106,14 +106,18 @@ impl BleTransport {
         }
     }
 
-    fn hand_over(&self, packet: &[u8]) -> Result<(), BleError> {
+    fn hand_over(&self, packet: &[u8], pieces: Option<Vec<Vec<u8>>>) -> Result<(), BleError> {
         let open = self.link.0.current()?;
         let clock = &self.link.0.worker.clock;
-        let mut request = Some(Request::Write {
-            link: open.number,
-            fragments: fragments(packet, open.parameters.mtu)
+        let fragments = match pieces {
+            Some(pieces) => pieces.into_iter().map(ByteBuf::from).collect(),
+            None => fragments(packet, open.parameters.mtu)
                 .map(ByteBuf::from)
                 .collect(),
+        };
+        let mut request = Some(Request::Write {
+            link: open.number,
+            fragments,
         });
         let deadline = clock.now() + WRITE_WITHIN;
         let sent = open.process.shared.wait(clock, deadline, |state| {
@@ -163,7 +167,8 @@ impl Transport for BleTransport {
     }
 
     fn send(&mut self, packet: &[u8]) -> Result<(), TransportError> {
-        self.hand_over(packet).map_err(|error| self.error(error))
+        self.hand_over(packet, None)
+            .map_err(|error| self.error(error))
     }
 
     fn recv(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, TransportError> {
@@ -174,6 +179,18 @@ impl Transport for BleTransport {
             None => Err(BleError::NotConnected),
         };
         received.map_err(|error| self.error(error))
+    }
+}
+
+impl WireTransport for BleTransport {
+    fn wire(&self) -> Result<Box<dyn Wire>, TransportError> {
+        let open = self.link.0.current().map_err(|error| self.error(error))?;
+        Ok(Box::new(WritesWire::new(open.parameters.mtu)))
+    }
+
+    fn send_pieces(&mut self, packet: &[u8], pieces: Vec<Vec<u8>>) -> Result<(), TransportError> {
+        self.hand_over(packet, Some(pieces))
+            .map_err(|error| self.error(error))
     }
 }
 

@@ -296,6 +296,7 @@ fn model_config(recorded: &RecordedConfig, layout: &Layout) -> Result<Config, St
             "security-counter" => DowngradePrevention::SecurityCounter,
             other => return Err(unknown("downgrade prevention", other)),
         },
+        compare_build_number: false,
         validate_primary: recorded.validate_primary,
         max_sectors: recorded.max_sectors,
         write_size: recorded.write_size,
@@ -310,5 +311,6 @@ fn model_config(recorded: &RecordedConfig, layout: &Layout) -> Result<Config, St
         images,
         scratch: layout.slots.get("scratch").and_then(SlotPlace::area),
         serial_recovery: None,
+        defect: None,
     })
 }

@@ -44,6 +44,18 @@ pub enum Request {
     Confirm,
 }
 
+/// What is assumed of an application whose upload lies in the first sector of a slot that is not for it.
+const UNAWARE: &str = "the application was built for another mode than swap-offset";
+
+/// A file and where in a slot an application puts it.
+#[derive(Clone, Copy)]
+struct Placed<'a> {
+    slot: Area,
+    file: &'a [u8],
+    /// In bytes from the start of the slot.
+    start: u32,
+}
+
 impl Forecast<'_> {
     /// The application may have confirmed itself, in whatever state it was.
     ///
@@ -104,6 +116,10 @@ impl Forecast<'_> {
     /// # Errors
     /// The slot does not lie in the device.
     pub fn upload(&mut self, image: usize, file: &[u8], sent: Sent) -> Result<(), PredictError> {
+        if !self.config.has_secondary() {
+            self.give_up("an application took an image where there is no slot for it");
+            return Ok(());
+        }
         // A server with one image ignores the number.
         let image = if self.config.images.len() == 1 {
             0
@@ -115,8 +131,11 @@ impl Forecast<'_> {
             return Ok(());
         };
         let length = u32::try_from(file.len()).unwrap_or(u32::MAX);
-        let start = self.upload_start();
-        if length > slot.size.saturating_sub(start) {
+        let starts = self.upload_starts();
+        if starts
+            .iter()
+            .any(|start| length > slot.size.saturating_sub(*start))
+        {
             self.give_up("an image was taken that is larger than its slot");
             return Ok(());
         }
@@ -137,16 +156,25 @@ impl Forecast<'_> {
         };
         self.each(|forecast, state, next| {
             let mut uploaded = Vec::new();
-            for trailer in &trailers {
-                uploaded.extend(forecast.uploaded(&state, slot, file, sent, *trailer)?);
+            for (start, unaware) in starts.iter().zip([false, true]) {
+                for trailer in &trailers {
+                    let mut states =
+                        forecast.uploaded(&state, slot, file, sent, *trailer, *start)?;
+                    if unaware {
+                        for state in &mut states {
+                            state.assumed.push(UNAWARE.to_owned());
+                        }
+                    }
+                    uploaded.extend(states);
+                }
             }
             for mut state in uploaded {
                 state.story.push(words.clone());
                 next.add(state);
             }
-            if sent == Sent::Whole
-                && contents(&state.flash, slot)[start as usize..].starts_with(file)
-            {
+            let holds =
+                |start: &u32| contents(&state.flash, slot)[*start as usize..].starts_with(file);
+            if sent == Sent::Whole && starts.iter().any(holds) {
                 let mut same = state;
                 same.assumed
                     .push("the server found the image in its slot and wrote nothing".to_owned());
@@ -164,23 +192,24 @@ impl Forecast<'_> {
         file: &[u8],
         sent: Sent,
         trailer: u32,
+        start: u32,
     ) -> Result<Vec<State>, PredictError> {
-        let mut states = self.uploaded_behind(state, slot, file, sent, trailer, 0)?;
-        let start = self.upload_start();
+        let upload = Placed { slot, file, start };
+        let mut states = self.uploaded_behind(state, upload, sent, trailer, 0)?;
         if start > 0 && !is_erased(&state.flash, slot, start) {
             // A server that erases as it goes on begins where the image does.
-            states.extend(self.uploaded_behind(state, slot, file, sent, trailer, start)?);
+            states.extend(self.uploaded_behind(state, upload, sent, trailer, start)?);
         }
         Ok(states)
     }
 
     /// Where in a secondary slot an application puts an image (zephyr `subsys/dfu/boot/mcuboot.c`,
     /// `boot_get_image_start_offset`): for swap-using-offset in the second sector. It does not take one while the slot
-    /// holds the way back.
-    fn upload_start(&self) -> u32 {
+    /// holds the way back. One that was built for another mode puts it into the first sector all the same.
+    fn upload_starts(&self) -> Vec<u32> {
         match self.config.mode {
-            Mode::SwapOffset => self.config.sector_size,
-            Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly => 0,
+            Mode::SwapOffset => vec![self.config.sector_size, 0],
+            Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly | Mode::SingleSlot => vec![0],
         }
     }
 
@@ -188,14 +217,12 @@ impl Forecast<'_> {
     fn uploaded_behind(
         &mut self,
         state: &State,
-        slot: Area,
-        file: &[u8],
+        Placed { slot, file, start }: Placed<'_>,
         sent: Sent,
         trailer: u32,
         erased_from: u32,
     ) -> Result<Vec<State>, PredictError> {
         let sector = self.config.sector_size.max(1);
-        let start = self.upload_start();
         let length = file.len() as u32;
         let image_end = (start + length.max(1))
             .next_multiple_of(sector)
@@ -251,12 +278,12 @@ impl Forecast<'_> {
     /// The model cannot read the trailers.
     pub fn mark(&mut self, hash: &[u8], request: Request) -> Result<(), PredictError> {
         let images = self.config.images.clone();
-        let upload_start = self.upload_start() as usize;
+        let upload_starts = self.upload_starts();
         self.each(|forecast, state, next| {
             // What was swapped out lies at the start of the slot.
-            let start = match forecast.on_trial(&state)? {
-                true => 0,
-                false => upload_start,
+            let starts = match forecast.on_trial(&state)? {
+                true => vec![0],
+                false => upload_starts.clone(),
             };
             let holds = |area: Area, start: usize| {
                 Image::parse(&contents(&state.flash, area)[start..]).is_ok_and(|image| {
@@ -268,7 +295,10 @@ impl Forecast<'_> {
             let found = images.iter().enumerate().find_map(|(image, slots)| {
                 if holds(slots.primary, 0) {
                     Some((image, true))
-                } else if holds(slots.secondary, start) {
+                } else if starts
+                    .iter()
+                    .any(|start| holds(slots.secondary, *start as usize))
+                {
                     Some((image, false))
                 } else {
                     None
@@ -283,6 +313,13 @@ impl Forecast<'_> {
                 (Some((image, false)), Request::Test) => Some((image, Mark::Test)),
                 (Some((_, true)), Request::Test) | (None, _) => None,
             };
+            if kind == Some((0, Mark::Confirmed)) && !forecast.on_trial(&marked)? {
+                // Asked for what will happen anyway: servers from Zephyr 3.5 on write nothing, older ones `image_ok`.
+                let mut same = marked.clone();
+                same.assumed
+                    .push("the server had nothing to write to confirm the image".to_owned());
+                next.add(same);
+            }
             if let Some((image, kind)) = kind {
                 // A board that did what the model refuses differs from it; that is for the comparison to find.
                 match forecast.apply(&mut marked, &mark(image, kind)) {

@@ -83,6 +83,14 @@ impl<'a> Forecast<'a> {
         self.unknown.as_deref()
     }
 
+    /// What an area of a device may hold: once for each flash that the board may hold.
+    pub fn contents(&self, area: Area) -> impl Iterator<Item = Vec<u8>> + '_ {
+        self.states.iter().map(move |state| {
+            let (start, size) = (area.offset as usize, area.size as usize);
+            state.flash.bytes_at(area.device, start, size)
+        })
+    }
+
     /// Nobody can say what flash holds from here on.
     pub fn give_up(&mut self, reason: impl Into<String>) {
         self.unknown.get_or_insert_with(|| reason.into());

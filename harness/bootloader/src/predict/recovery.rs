@@ -48,8 +48,15 @@ impl Forecast<'_> {
                 let flags: ImageFlags = image.header().flags;
                 flags.is_encrypted()
             });
+        let sent_file = file.to_vec();
         let mut file = file.to_vec();
         let known = !decrypted || plain.is_some_and(|plain| put_plain(&mut file, plain).is_some());
+        if let Sent::Part { acknowledged } = sent
+            && !is_secondary
+            && length <= area.size
+        {
+            return self.recovered_in_part(&build, area, &sent_file, acknowledged);
+        }
         if sent != Sent::Whole || !known || length > area.size {
             self.give_up("what recovery makes of such an upload is not modelled");
             return Ok(());
@@ -61,7 +68,7 @@ impl Forecast<'_> {
         let sector = self.config.sector_size.max(1);
         let (image_end, trailer) = if build.progressive_erase {
             let image_end = length.max(1).next_multiple_of(sector).min(area.size);
-            (image_end, Some(self.config.trailer_sector(area)))
+            (image_end, self.config.trailer_sector(area))
         } else {
             (area.size, None)
         };
@@ -83,6 +90,50 @@ impl Forecast<'_> {
 }
 
 impl Forecast<'_> {
+    /// An upload into a primary slot that ended before it was complete: nothing is decrypted, and no trailer is erased. What
+    /// was acknowledged is in flash; of what came behind it some may be.
+    fn recovered_in_part(
+        &mut self,
+        build: &SerialRecovery,
+        area: Area,
+        file: &[u8],
+        acknowledged: u32,
+    ) -> Result<(), PredictError> {
+        let sector = self.config.sector_size.max(1);
+        let length = file.len() as u32;
+        let surely = acknowledged.min(length);
+        let image_end = length.max(1).next_multiple_of(sector).min(area.size);
+        let known_end = surely.next_multiple_of(sector).min(area.size);
+        self.each(|forecast, mut state, next| {
+            let before = state.flash.clone();
+            let erased = if build.progressive_erase {
+                known_end
+            } else {
+                area.size
+            };
+            if erased > 0 {
+                forecast.apply(&mut state, &erase(area, 0, erased))?;
+            }
+            forecast.apply(&mut state, &program(area, 0, &file[..surely as usize]))?;
+            let open = surely as usize..image_end as usize;
+            let old = before.bytes_at(area.device, area.offset as usize + open.start, open.len());
+            let mut least = file[open.start..].to_vec();
+            least.resize(open.len(), ERASED);
+            state.unsure.push(Unsure {
+                device: area.device,
+                offset: area.offset + surely,
+                old,
+                least,
+                cause: Cause::Upload,
+            });
+            state.story.push(format!(
+                "{acknowledged} of {length} bytes taken by the recovery server"
+            ));
+            next.add(state);
+            Ok(())
+        })
+    }
+
     /// What goes into RAM is gone with the next start, but for what b0n copies from there meanwhile. It takes as long as it
     /// takes, so until the board is known to have waited for it, the network core's flash may hold any part of it.
     fn recovered_in_ram(

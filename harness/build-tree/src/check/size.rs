@@ -24,6 +24,8 @@ pub(super) fn check(
     // An image for the network core is copied from the secondary slot, not swapped with the primary one.
     let primary = match role.core {
         Core::App => set.layout.slot(Slot::AppPrimary)?,
+        // Where there is one slot it goes through RAM, which every image for that core fits.
+        Core::Net if !set.bootloader.has_secondary() => return None,
         Core::Net => secondary,
     };
     let room = Room::of(&set.bootloader, primary, secondary);
@@ -52,7 +54,14 @@ fn waiting_slot(set: &FirmwareSet, core: Core) -> Option<(Region, &'static str)>
             .slot(Slot::NetSecondary)
             .map(|slot| (slot, "net.secondary")),
     };
-    own.or_else(|| Some((set.layout.slot(Slot::AppSecondary)?, "app.secondary")))
+    own.or_else(|| {
+        let slot = if set.bootloader.has_secondary() {
+            Slot::AppSecondary
+        } else {
+            Slot::AppPrimary
+        };
+        Some((set.layout.slot(slot)?, slot.word()))
+    })
 }
 
 /// The largest image, and how it comes about.
@@ -85,6 +94,10 @@ impl Room {
                 limit: behind(primary.min(secondary), trailer),
                 why: format!("the trailer takes {trailer:#x} bytes"),
             },
+            Mode::SingleSlot => Self {
+                limit: behind(primary, trailer),
+                why: format!("the trailer, which is never written, takes {trailer:#x} bytes"),
+            },
             Mode::OverwriteOnly => Self {
                 limit: behind(primary.min(secondary), OVERWRITE_TRAILER),
                 why: format!("the trailer takes {OVERWRITE_TRAILER:#x} bytes"),
@@ -98,7 +111,7 @@ fn trailer_size(config: &Config) -> u64 {
         Mode::SwapMove => SwapMode::Move,
         Mode::SwapOffset => SwapMode::Offset,
         Mode::SwapScratch => SwapMode::Scratch,
-        Mode::OverwriteOnly => SwapMode::Overwrite,
+        Mode::OverwriteOnly | Mode::SingleSlot => SwapMode::Overwrite,
     };
     let size = match config.content_key {
         ContentKeySize::Aes128 => AesKeySize::Aes128,

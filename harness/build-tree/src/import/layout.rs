@@ -3,6 +3,7 @@
 use crate::finding::Finding;
 use crate::partitions::{Partition, Partitions};
 use crate::tree::BuildTree;
+use hil_bootloader::Mode;
 
 /// A partition with its name in the set.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -23,13 +24,20 @@ pub(super) struct Layout {
 }
 
 impl Layout {
+    /// How many sectors the largest slot has.
+    pub(super) fn most_sectors(&self, sector: u32) -> u32 {
+        let slots = ["app.primary", "app.secondary", "net.secondary"];
+        let sizes = slots.iter().filter_map(|name| Some(self.get(name)?.size));
+        sizes.max().unwrap_or(0).div_ceil(sector.max(1))
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.name == name)
     }
 }
 
 /// Reads the layout; an error when a slot of the application is missing or in no flash.
-pub(super) fn layout(tree: &BuildTree) -> Result<Layout, Finding> {
+pub(super) fn layout(tree: &BuildTree, mode: Option<Mode>) -> Result<Layout, Finding> {
     let file = tree.shown(&tree.partitions_file);
     let Some(table) = &tree.partitions else {
         return Err(
@@ -45,7 +53,12 @@ pub(super) fn layout(tree: &BuildTree) -> Result<Layout, Finding> {
                 .help("name it in `pm_static.yml`")
         })
     };
-    let (primary, secondary) = (need("mcuboot_primary")?, need("mcuboot_secondary")?);
+    let primary = need("mcuboot_primary")?;
+    // A build of one slot may still have room for another: nothing of MCUboot's goes there.
+    let secondary = match mode {
+        Some(Mode::SingleSlot) => None,
+        _ => Some(need("mcuboot_secondary")?),
+    };
     let mut layout = Layout::default();
     let bootloader = Partition {
         address: 0,
@@ -60,7 +73,7 @@ pub(super) fn layout(tree: &BuildTree) -> Result<Layout, Finding> {
     for (name, partition) in [
         ("app.bootloader", Some(bootloader)),
         ("app.primary", Some(primary)),
-        ("app.secondary", Some(secondary)),
+        ("app.secondary", secondary),
         ("app.scratch", table.get("mcuboot_scratch")),
         ("net.secondary", table.get("mcuboot_secondary_1")),
         ("app.settings", settings(table)),

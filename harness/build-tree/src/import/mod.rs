@@ -14,6 +14,7 @@ use crate::hex_file::HexFile;
 use crate::keys::to_pem;
 use crate::line::line;
 use crate::tree::{BuildTree, Output};
+use crate::unmodelled::unmodelled;
 use hil_bootloader::{Encryption, Signature};
 use hil_image::Image;
 use hil_scenario::Core;
@@ -94,7 +95,8 @@ pub fn import(
     let loader = loader_of(baseline, &mut findings)
         .map_err(|finding| findings.push(finding))
         .ok();
-    let layout = layout::layout(baseline)
+    let mode = loader.as_ref().map(|loader| loader.config.mode);
+    let layout = layout::layout(baseline, mode)
         .map_err(|finding| findings.push(finding))
         .ok();
     if !baseline.program.iter().any(|(core, _)| *core == Core::App) {
@@ -122,9 +124,15 @@ pub fn import(
     let essential = findings.iter().any(|finding| {
         finding.severity == crate::Severity::Error && is_essential(finding, baseline, update)
     });
-    let (Some(loader), Some(layout), false) = (loader, layout, essential) else {
+    let (Some(mut loader), Some(layout), false) = (loader, layout, essential) else {
         return Err(findings);
     };
+    if let Some(options) = &baseline.mcuboot_options
+        && options.is_on("CONFIG_BOOT_MAX_IMG_SECTORS_AUTO")
+    {
+        // Computed from the slots when MCUboot is compiled.
+        loader.config.max_sectors = layout.most_sectors(loader.config.sector_size);
+    }
     findings.extend(compare::compare(baseline, update));
     for (name, tree) in &options.releases {
         findings.extend(compare::compare(baseline, tree));
@@ -307,10 +315,12 @@ fn loader_of(tree: &BuildTree, findings: &mut Vec<Finding>) -> Result<Bootloader
                 &file,
                 &tree.application_options,
                 &tree.sysbuild_options,
+                &tree.b0n_options,
             )?;
             let (line, finding) = line(tree, loader.config.mode);
             loader.config.line = line;
             findings.extend(finding);
+            findings.extend(unmodelled(tree));
             Ok(loader)
         }
         None => Err(Finding::error(

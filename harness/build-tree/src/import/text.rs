@@ -46,6 +46,9 @@ pub(super) fn render(
         "  downgrade-prevention: {}",
         word(&config.downgrade_prevention)
     ));
+    if config.compare_build_number {
+        line(format_args!("  compare-build-number: true"));
+    }
     line(format_args!(
         "  validate-primary: {}",
         config.validate_primary
@@ -60,6 +63,12 @@ pub(super) fn render(
         "  network-core: {}",
         word(&config.network_core)
     ));
+    if config.network_version_check {
+        line(format_args!("  network-version-check: true"));
+    }
+    if config.b0n.version_command {
+        line(format_args!("  b0n: {{ version-command: true }}"));
+    }
     line(format_args!("  line: {}", word(&config.line)));
     line(format_args!("  max-sectors: {}", config.max_sectors));
     if let Some(recovery) = &config.serial_recovery {

@@ -64,7 +64,15 @@ pub(super) fn recognise(path: &Path) -> Result<BuildTree, TreeError> {
     };
     let mcuboot_options =
         Some(options(&folder, "mcuboot/zephyr/.config")?).filter(|options| !options.is_empty());
+    let b0n_options = match (system, &network) {
+        (BuildSystem::Sysbuild, _) => options(&folder, "b0n/zephyr/.config")?,
+        (BuildSystem::ChildImages, Some(network)) => {
+            options(&folder, &format!("{network}/b0n/zephyr/.config"))?
+        }
+        (BuildSystem::ChildImages, None) => Kconfig::default(),
+    };
     let mut tree = BuildTree {
+        b0n_options,
         sdk: None,
         board: None,
         partitions: None,

@@ -44,14 +44,19 @@ fn partitions(tree: &BuildTree) -> Option<Finding> {
                 .help("set SB_CONFIG_PARTITION_MANAGER=y; builds whose partitions are in devicetree (from SDK 3.3 on) have no such table, so describe them in a `pm_static.yml` beside the build folder"),
         ),
         Some(table) => {
+            let single = tree
+                .mcuboot_options
+                .as_ref()
+                .is_some_and(|options| options.is_on("CONFIG_SINGLE_APPLICATION_SLOT"));
             let lacking: Vec<_> = ["mcuboot_primary", "mcuboot_secondary"]
                 .into_iter()
+                .filter(|name| !single || *name == "mcuboot_primary")
                 .filter(|name| table.get(name).is_none())
                 .collect();
             (!lacking.is_empty()).then(|| {
                 Finding::error(file, format_args!("has no partition {}", lacking.join(" and no ")))
                     .expected("both slots of the application")
-                    .help("MCUboot without a secondary slot (CONFIG_SINGLE_APPLICATION_SLOT) cannot update over SMP; in `pm_static.yml` name `mcuboot_primary` and `mcuboot_secondary`")
+                    .help("name `mcuboot_primary` and `mcuboot_secondary` in `pm_static.yml`; MCUboot does without the second only with CONFIG_SINGLE_APPLICATION_SLOT=y")
             })
         }
     }

@@ -126,6 +126,8 @@ pub struct BuildTree {
     pub sysbuild_options: Kconfig,
     /// MCUboot's options, where they are there.
     pub mcuboot_options: Option<Kconfig>,
+    /// b0n's options; empty where they are not there.
+    pub(crate) b0n_options: Kconfig,
     /// What MCUboot's headers say of where it is from.
     pub(crate) mcuboot_origin: Origin,
     /// Partitions of the application core's domain.

@@ -88,11 +88,36 @@ fn binaries(build: &Build, files: &mut Files) {
     put(
         merged,
         // The SDK signs the `.hex` files in a run of their own.
-        hex(&[
-            (0, build.mcuboot()),
-            (build.primary(), build.sign(&payload, false, 4)),
-        ]),
+        hex(&if build.second_stage {
+            vec![
+                (0, build.b0()),
+                (options::S0 + 0x200, build.mcuboot()),
+                (build.primary(), build.sign(&payload, false, 4)),
+            ]
+        } else {
+            vec![
+                (0, build.mcuboot()),
+                (build.primary(), build.sign(&payload, false, 4)),
+            ]
+        }),
     );
+    if build.second_stage {
+        // MCUboot for either place, to be sent as an update of itself.
+        let names = if sysbuild {
+            [
+                "signed_by_mcuboot_and_b0_mcuboot.bin",
+                "signed_by_mcuboot_and_b0_s1_image.bin",
+            ]
+        } else {
+            [
+                "zephyr/signed_by_mcuboot_and_b0_s0_image_update.bin",
+                "zephyr/signed_by_mcuboot_and_b0_s1_image_update.bin",
+            ]
+        };
+        for name in names {
+            put(name, build.sign(&build.mcuboot(), false, 5));
+        }
+    }
     let mut images = vec![(
         if sysbuild {
             "app.bin"

@@ -67,6 +67,8 @@ pub(crate) enum Update {
     SwapEncrypted,
     /// Overwrite-only, RSA-2048, two images with secondary slots in external flash.
     Simultaneous,
+    /// One slot, ECDSA P-256: updates of both cores come in through serial recovery.
+    SingleSlot,
 }
 
 /// Keys of the image corpus: they protect nothing.
@@ -94,6 +96,8 @@ pub(crate) struct Build {
     pub(crate) network: bool,
     /// Whether the network core image has what b0n wants.
     pub(crate) network_metadata: bool,
+    /// Whether b0 starts MCUboot from one of two places.
+    pub(crate) second_stage: bool,
     /// imgtool, when it signs.
     pub(crate) imgtool: Option<PathBuf>,
 }
@@ -107,12 +111,13 @@ impl Build {
             seed: 1,
             key: match update {
                 Update::Simultaneous => RSA,
-                Update::Swap | Update::SwapEncrypted => EC,
+                Update::Swap | Update::SwapEncrypted | Update::SingleSlot => EC,
             },
             application_size: 20_000,
             linked_to: None,
             network: true,
             network_metadata: true,
+            second_stage: false,
             imgtool: None,
         }
     }
@@ -129,15 +134,16 @@ impl Build {
     /// Where the primary slot starts.
     pub(crate) fn primary(&self) -> u32 {
         match self.update {
+            _ if self.second_stage => 0x3_0000,
             Update::Simultaneous => 0x1_0000,
-            Update::Swap | Update::SwapEncrypted => 0xC000,
+            Update::Swap | Update::SwapEncrypted | Update::SingleSlot => 0xC000,
         }
     }
 
     pub(crate) fn slot_size(&self) -> u32 {
         match self.update {
             Update::Simultaneous => 0xE_0000,
-            Update::Swap | Update::SwapEncrypted => 0x4_0000,
+            Update::Swap | Update::SwapEncrypted | Update::SingleSlot => 0x4_0000,
         }
     }
 
@@ -178,6 +184,15 @@ impl Build {
         let key = self.key().public().to_der();
         bytes[0x6123..0x6123 + key.len()].copy_from_slice(&key);
         bytes
+    }
+
+    /// What starts MCUboot where that is the second stage.
+    fn b0(&self) -> Vec<u8> {
+        let loader = Self {
+            seed: 0,
+            ..self.clone()
+        };
+        loader.code(5, 0, 0x2000_8000, 0x6000)
     }
 
     fn b0n(&self) -> Vec<u8> {

@@ -50,6 +50,11 @@ pub(super) fn sysbuild(build: &Build) -> String {
     set(
         &mut text,
         &[
+            ("SB_CONFIG_SECURE_BOOT_APPCORE", build.second_stage),
+            (
+                "SB_CONFIG_MCUBOOT_MODE_SINGLE_APP",
+                build.update == Update::SingleSlot,
+            ),
             ("SB_CONFIG_BOOTLOADER_MCUBOOT", true),
             ("SB_CONFIG_SECURE_BOOT_NETCORE", build.network),
             ("SB_CONFIG_NETCORE_APP_UPDATE", build.network),
@@ -72,6 +77,7 @@ pub(super) fn sysbuild(build: &Build) -> String {
 pub(super) fn mcuboot(build: &Build) -> String {
     let simultaneous = build.update == Update::Simultaneous;
     let encrypted = build.update == Update::SwapEncrypted;
+    let single = build.update == Update::SingleSlot;
     // The name of the option changed when encryption became one choice.
     let (old, new) = match build.sdk {
         Sdk::V2_3 | Sdk::V2_5 => (encrypted, false),
@@ -82,7 +88,14 @@ pub(super) fn mcuboot(build: &Build) -> String {
         &mut text,
         &[
             ("CONFIG_BOOT_UPGRADE_ONLY", simultaneous),
-            ("CONFIG_BOOT_SWAP_USING_MOVE", !simultaneous),
+            ("CONFIG_BOOT_SWAP_USING_MOVE", !simultaneous && !single),
+            ("CONFIG_SINGLE_APPLICATION_SLOT", single),
+            ("CONFIG_MCUBOOT_SERIAL", single),
+            ("CONFIG_BOOT_SERIAL_UART", single),
+            ("CONFIG_BOOT_SERIAL_ENTRANCE_GPIO", single),
+            ("CONFIG_BOOT_SERIAL_NO_APPLICATION", single),
+            ("CONFIG_MCUBOOT_SERIAL_DIRECT_IMAGE_UPLOAD", single),
+            ("CONFIG_NRF53_RECOVERY_NETWORK_CORE", single),
             ("CONFIG_BOOT_PREFER_SWAP_MOVE", true),
             ("CONFIG_BOOT_SIGNATURE_TYPE_RSA", simultaneous),
             ("CONFIG_BOOT_SIGNATURE_TYPE_ECDSA_P256", !simultaneous),
@@ -96,6 +109,13 @@ pub(super) fn mcuboot(build: &Build) -> String {
         ],
     );
     let (images, sectors) = if simultaneous { (2, 2048) } else { (1, 128) };
+    let images = images + i32::from(build.second_stage);
+    if build.second_stage {
+        text.push_str("CONFIG_MCUBOOT_MCUBOOT_IMAGE_NUMBER=1\n");
+    }
+    if single && build.sdk >= Sdk::V3_0 {
+        text.push_str("CONFIG_MCUBOOT_NETWORK_CORE_IMAGE_NUMBER=-1\n");
+    }
     write!(
         text,
         "CONFIG_UPDATEABLE_IMAGE_NUMBER={images}\nCONFIG_BOOT_MAX_IMG_SECTORS={sectors}\n\
@@ -113,7 +133,7 @@ pub(super) fn key_source(build: &Build) -> String {
     let key = build.key().public();
     let name = match build.update {
         Update::Simultaneous => "rsa",
-        Update::Swap | Update::SwapEncrypted => "ecdsa",
+        Update::Swap | Update::SwapEncrypted | Update::SingleSlot => "ecdsa",
     };
     let bytes: Vec<_> = key
         .to_der()
@@ -140,10 +160,25 @@ fn entry(text: &mut String, name: &str, address: u32, size: u32, region: &str) {
     .unwrap();
 }
 
+/// Where the first place of MCUboot begins that is the second stage.
+pub(super) const S0: u32 = 0x8000;
+
 pub(super) fn partitions(build: &Build) -> String {
     let mut text = String::new();
     let (primary, size) = (build.primary(), build.slot_size());
-    entry(&mut text, "mcuboot", 0, primary, "flash_primary");
+    if build.second_stage {
+        for (name, address, size) in [
+            ("b0", 0, S0),
+            ("b0_container", 0, S0),
+            ("s0", S0, 0x1_4000),
+            ("s1", S0 + 0x1_4000, 0x1_4000),
+            ("mcuboot", S0 + 0x200, 0x1_3E00),
+        ] {
+            entry(&mut text, name, address, size, "flash_primary");
+        }
+    } else {
+        entry(&mut text, "mcuboot", 0, primary, "flash_primary");
+    }
     entry(&mut text, "mcuboot_pad", primary, 0x200, "flash_primary");
     entry(
         &mut text,
@@ -193,14 +228,16 @@ pub(super) fn partitions(build: &Build) -> String {
                 "flash_primary",
             );
         }
-        Update::Swap | Update::SwapEncrypted => {
-            entry(
-                &mut text,
-                "mcuboot_secondary",
-                primary + size,
-                size,
-                "flash_primary",
-            );
+        Update::Swap | Update::SwapEncrypted | Update::SingleSlot => {
+            if build.update != Update::SingleSlot {
+                entry(
+                    &mut text,
+                    "mcuboot_secondary",
+                    primary + size,
+                    size,
+                    "flash_primary",
+                );
+            }
             entry(
                 &mut text,
                 "settings_storage",

@@ -5,11 +5,14 @@ mod bootloader;
 mod check;
 mod demo_firmware;
 mod firmware;
+mod history;
 mod image;
 mod list;
+mod merge;
 mod opaque;
 mod replay;
 mod report;
+mod rig;
 mod run;
 mod signoff;
 mod verify;
@@ -26,12 +29,15 @@ pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Report(args) => report::report(&args),
+        Command::Merge(args) => merge::merge(&args),
+        Command::History(args) => history::history(&args),
         Command::List(args) => list::list(&args),
         Command::Check(args) => check::check(&args),
         Command::Signoff(args) => signoff::signoff(&args),
         Command::Countersign(args) => signoff::countersign(&args),
         Command::Verify(args) => verify::verify(&args),
         Command::Replay(args) => replay::replay(&args),
+        Command::Rig(command) => rig::dispatch(&command),
         Command::Image(ImageCommand::Inspect(args)) => image::inspect(&args),
         Command::Firmware(FirmwareCommand::Import(args)) => firmware::import(&args),
         Command::Firmware(FirmwareCommand::Check(args)) => firmware::check(&args),

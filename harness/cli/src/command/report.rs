@@ -50,7 +50,7 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Exit, CliError> {
 }
 
 /// The record of a run and its events, which may be gone.
-fn read(run: &RunDirectory) -> Result<(RunRecord, Vec<Event>), CliError> {
+pub(super) fn read(run: &RunDirectory) -> Result<(RunRecord, Vec<Event>), CliError> {
     if run.journal().exists() {
         let contents = read_journal(&run.journal()).map_err(|error| {
             CliError::usage(error_chain(&error))

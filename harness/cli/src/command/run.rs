@@ -2,23 +2,26 @@
 
 use crate::args::RunArgs;
 use crate::bench_files;
+use crate::course::{Unfinished, cut, expected, folder_of};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::library::{Library, is_named, mistakes_in_files, selected};
-use crate::{ask, inputs, progress, signals};
+use crate::{ask, inputs, progress, signals, sweeps};
 use hil_clock::{SharedClock, SystemClock};
 use hil_record::{
-    ConsoleLogs, InputFile, Journal, Manifest, Reporter, RunDirectory, RunRecord, Tool, Verdict,
-    read_journal,
+    Capture, ConsoleLogs, InputFile, Journal, Manifest, Objects, Reporter, RunDirectory, RunRecord,
+    Tool, Verdict, read_journal,
 };
 use hil_report::SummaryContext;
 use hil_rig::{Rig, RigFile, RigOptions, VirtualLauncher};
 use hil_runner::{
-    BenchError, CancelToken, Firmware, FoundBoard, Job, RunRequest, choose, error_chain,
+    BenchError, CancelToken, Chosen, Firmware, FoundBoard, Job, RunRequest, Schedule, choose,
+    error_chain,
 };
 use hil_scenario::Scenario;
+use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,7 +31,14 @@ struct Meant {
     rig: RigFile,
     firmware: Vec<Arc<Firmware>>,
     inputs: Vec<InputFile>,
+    /// The bytes of those that the verdicts can be made from again.
+    kept: Vec<Vec<u8>>,
+    /// Where demo firmware was written that the run is made with.
+    _made: tempfile::TempDir,
     folder: RunFolder,
+    schedule: Schedule,
+    /// The run that goes on.
+    unfinished: Option<Unfinished>,
 }
 
 /// Runs what was asked for.
@@ -43,24 +53,44 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     let rig_name = rig.name().to_owned();
     let boards = FoundBoard::all(rig).map_err(|error| bench_error(&error))?;
     let folder = meant.folder.keep();
-    let reporters = reporters(&folder)
-        .map_err(|error| CliError::usage(format_args!("the journal cannot be made: {error}")))?;
-    let started = clock.wall().try_into().map_err(|_| {
+    let objects = Arc::new(Objects::of_run(folder.path()));
+    inputs::keep(&meant.kept, &objects)
+        .map_err(|error| CliError::usage(format_args!("the evidence cannot be kept: {error}")))?;
+    let started: Timestamp = clock.wall().try_into().map_err(|_| {
         CliError::bench("the clock shows no date that a report can carry")
             .with_help(Some("set the date of this machine"))
     })?;
+    let mut schedule = meant.schedule;
+    let journal = match meant.unfinished {
+        Some(unfinished) => {
+            schedule.resumed = Some(unfinished.goes_on(started));
+            unfinished.journal
+        }
+        None => Journal::create(&folder.journal()).map_err(|error| {
+            CliError::usage(format_args!("the journal cannot be made: {error}"))
+        })?,
+    };
+    let reporters: Vec<Box<dyn Reporter>> = vec![
+        Box::new(journal),
+        Box::new(ConsoleLogs::new(folder.clone())),
+        Box::new(Capture::new(&folder)),
+        progress::reporter(),
+    ];
     let ran = hil_runner::run(RunRequest {
         run: folder.id().to_owned(),
         started,
         tool: Tool {
             name: env!("CARGO_BIN_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: option_env!("DFU_HIL_COMMIT").map(str::to_owned),
         },
         rig: rig_name,
         boards,
         firmware: meant.firmware,
         inputs: meant.inputs,
         jobs: meant.jobs,
+        objects: Some(objects),
+        schedule,
         reporters,
         clock,
         cancel,
@@ -87,7 +117,21 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
     let library = Library::load(&args.selection)?;
     let rig = bench_files::rig_file(args.bench.rig.as_deref())?;
     let filters = &args.selection.filter;
-    let wanted = |name: &str| selected(filters, name);
+    let (folder, unfinished) = match &args.course.resume {
+        Some(run) => {
+            let directory = RunDirectory::at(folder_of(run, &args.reports));
+            let unfinished = Unfinished::open(&directory.journal())?;
+            (RunFolder::of(directory), Some(unfinished))
+        }
+        None => {
+            let folder = RunFolder::create(&args.reports.join("runs"), &**clock)?;
+            (folder, None)
+        }
+    };
+    let wanted = |name: &str| {
+        let left = |unfinished: &Unfinished| unfinished.has_left(name);
+        selected(filters, name) && unfinished.as_ref().is_none_or(left)
+    };
     let may_be_wanted = |scenario: &Scenario| {
         let mut variants = scenario.variants().iter();
         scenario.asks_for_releases() || variants.any(|variant| wanted(&variant.name))
@@ -95,12 +139,15 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
     if !library.scenarios.iter().any(may_be_wanted) {
         return Err(super::list::nothing_selected(filters));
     }
-    let folder = RunFolder::create(&args.reports.join("runs"), &**clock)?;
-    let mut sets = bench_files::sets(
-        &args.bench.firmware,
-        &folder.directory.path().join("firmware"),
-    )?;
-    let chosen = choose(&library.scenarios, &mut sets, wanted, |scenario| {
+    // Its private keys have no place in the folder of the run; the files that are programmed and sent are in the
+    // evidence store.
+    let made = tempfile::tempdir().map_err(|error| {
+        CliError::usage(format_args!(
+            "no folder can be made for the demo firmware: {error}"
+        ))
+    })?;
+    let mut sets = bench_files::sets(&args.bench.firmware, made.path())?;
+    let mut chosen = choose(&library.scenarios, &mut sets, wanted, |scenario| {
         is_named(&args.selection, scenario)
     })?;
     if !chosen.mistakes.is_empty() {
@@ -109,22 +156,76 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
     if chosen.jobs.is_empty() {
         return Err(super::list::nothing_selected(filters));
     }
+    let before = unfinished
+        .iter()
+        .flat_map(|unfinished| &unfinished.contents.events);
+    chosen.jobs = sweeps::order(chosen.jobs, &args.sweeps, &command_line(args), before)?;
+    if let Some(unfinished) = &unfinished {
+        chosen
+            .jobs
+            .retain(|job| unfinished.left.contains(&job.variant.name));
+    }
+    let mut schedule = Schedule {
+        retries: args.course.retries,
+        deadline: args.course.deadline,
+        ..schedule(args, &rig, &chosen)
+    };
+    if let Some(part) = args.course.shard {
+        let names: Vec<&str> = names(&chosen.jobs).collect();
+        let (own, shard) = cut(&names, &schedule.expected, part);
+        if own.is_empty() {
+            return Err(CliError::nothing_ran(format_args!(
+                "part {} of {} is empty: there are only {} scenarios",
+                part.index, part.count, shard.variants
+            ))
+            .with_help(Some("cut into fewer parts")));
+        }
+        chosen.jobs.retain(|job| own.contains(&job.variant.name));
+        schedule.shard = Some(shard);
+    }
     let firmware = bench_files::under_test(&sets, &chosen);
-    let ran = library.scenarios.iter().filter(|scenario| {
-        let mut variants = scenario.variants().iter();
-        variants.any(|variant| wanted(&variant.name))
-    });
-    let inputs = inputs::of(ran, args.bench.rig.as_deref(), &firmware)?;
+    let files: BTreeSet<&str> = chosen.jobs.iter().map(|job| job.file.as_str()).collect();
+    let ran = library
+        .scenarios
+        .iter()
+        .filter(|scenario| files.contains(scenario.path().display().to_string().as_str()));
+    let (inputs, kept) = inputs::of(ran, args.bench.rig.as_deref(), &firmware)?;
+    if let Some(unfinished) = &unfinished {
+        unfinished.same(&inputs, &names(&chosen.jobs).collect::<Vec<_>>())?;
+    }
     Ok(Meant {
         firmware,
         jobs: chosen.jobs,
         rig,
         inputs,
+        kept,
+        _made: made,
         folder,
+        schedule,
+        unfinished,
     })
 }
 
-fn open(file: &RigFile, firmware: &[PathBuf], clock: &SharedClock) -> Result<Rig, CliError> {
+fn names(jobs: &[Job]) -> impl Iterator<Item = &str> {
+    jobs.iter().map(|job| job.variant.name.as_str())
+}
+
+/// How long everything will probably take.
+fn schedule(args: &RunArgs, rig: &RigFile, chosen: &Chosen) -> Schedule {
+    let beside = crate::history::beside(&args.reports);
+    let history = args.course.durations.as_ref().unwrap_or(&beside);
+    Schedule {
+        expected: expected(history, &rig.name, names(&chosen.jobs)),
+        ..Schedule::default()
+    }
+}
+
+/// Opens a rig with this program as its virtual boards.
+pub(super) fn open(
+    file: &RigFile,
+    firmware: &[PathBuf],
+    clock: &SharedClock,
+) -> Result<Rig, CliError> {
     let program = std::env::current_exe().map_err(|error| {
         CliError::bench(format_args!("this program cannot find itself: {error}"))
     })?;
@@ -141,14 +242,6 @@ fn bench_error(error: &BenchError) -> CliError {
     CliError::bench(error_chain(error)).with_help(error.help())
 }
 
-fn reporters(folder: &RunDirectory) -> io::Result<Vec<Box<dyn Reporter>>> {
-    Ok(vec![
-        Box::new(Journal::create(&folder.journal())?),
-        Box::new(ConsoleLogs::new(folder.clone())),
-        progress::reporter(),
-    ])
-}
-
 /// Makes the record from the journal, so that what is reported is what was written down; writes it for machines and
 /// shows it to people.
 fn report(folder: &RunDirectory, args: &RunArgs) -> Result<RunRecord, CliError> {
@@ -162,6 +255,9 @@ fn report(folder: &RunDirectory, args: &RunArgs) -> Result<RunRecord, CliError> 
     Manifest::of(folder, &record)
         .and_then(|manifest| manifest.write(folder))
         .map_err(|error| CliError::bench(error_chain(&error)).with_help(error.help()))?;
+    if let Err(error) = crate::history::remember(&args.reports, folder, &record, &contents.events) {
+        eprintln!("warning: the run is not in the history: {error}");
+    }
     if args.json {
         print!("{}", hil_report::json(&record));
     } else {
@@ -199,7 +295,7 @@ fn command_line(args: &RunArgs) -> String {
 }
 
 /// A failure of the firmware wins over trouble of the bench; see [`Exit::Failed`].
-fn exit_of(record: &RunRecord) -> Exit {
+pub(super) fn exit_of(record: &RunRecord) -> Exit {
     match record.totals.verdict() {
         Verdict::Fail => Exit::Failed,
         Verdict::Error => Exit::BenchError,
@@ -210,13 +306,13 @@ fn exit_of(record: &RunRecord) -> Exit {
 }
 
 /// The folder of a run that may still come to nothing: it is taken away again unless it is kept.
-struct RunFolder {
-    directory: RunDirectory,
+pub(super) struct RunFolder {
+    pub(super) directory: RunDirectory,
     kept: bool,
 }
 
 impl RunFolder {
-    fn create(root: &Path, clock: &dyn hil_clock::Clock) -> Result<Self, CliError> {
+    pub(super) fn create(root: &Path, clock: &dyn hil_clock::Clock) -> Result<Self, CliError> {
         let directory = RunDirectory::create(root, clock.wall())
             .map_err(|error| CliError::usage(error_chain(&error)).with_help(error.help()))?;
         Ok(Self {
@@ -225,7 +321,15 @@ impl RunFolder {
         })
     }
 
-    fn keep(mut self) -> RunDirectory {
+    /// The folder of a run that is there: it stays.
+    const fn of(directory: RunDirectory) -> Self {
+        Self {
+            directory,
+            kept: true,
+        }
+    }
+
+    pub(super) fn keep(mut self) -> RunDirectory {
         self.kept = true;
         self.directory.clone()
     }

@@ -33,7 +33,10 @@ pub(crate) fn signoff(args: &SignoffArgs) -> Result<Exit, CliError> {
     let (mut runs, mut unreadable) = (Vec::new(), Vec::new());
     for folder in &args.runs {
         match Evidence::read(folder) {
-            Ok(run) => runs.push(run),
+            Ok(mut run) => {
+                super::replay::doubt(folder, &mut run)?;
+                runs.push(run);
+            }
             Err(error @ EvidenceError::NoRun(_)) => {
                 return Err(CliError::usage(&error).with_help(Some(error.help())));
             }

@@ -3,7 +3,7 @@
 use super::counted;
 use super::tally::Tally;
 use hil_record::Reporter;
-use hil_record::{Event, EventKind};
+use hil_record::{Course, Event, EventKind};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io;
@@ -23,6 +23,9 @@ struct Bar {
     line: ProgressBar,
     scenario: String,
     step: String,
+    /// Points of a sweep: so many were visited, of so many.
+    visited: u32,
+    points: Option<u32>,
 }
 
 impl Bars {
@@ -45,6 +48,8 @@ impl Bars {
                 line,
                 scenario: String::new(),
                 step: String::new(),
+                visited: 0,
+                points: None,
             }
         })
     }
@@ -94,6 +99,8 @@ impl Reporter for Bars {
             EventKind::StepStarted { scenario, step } => {
                 if let Some(bar) = self.bar_of_scenario(scenario) {
                     bar.step = format!("step {}: {}", step.number, step.text);
+                    bar.visited = 0;
+                    bar.points = None;
                     bar.show("");
                 }
             }
@@ -102,6 +109,18 @@ impl Reporter for Bars {
             } => {
                 let percent = sent.saturating_mul(100) / (*total).max(1);
                 self.bar(board).show(&format!("{percent} %"));
+            }
+            EventKind::SweepPlanned(plan) => self.bar(&plan.board).points = plan.points,
+            EventKind::SweepPoint(point) => {
+                let bar = self.bar(&point.board);
+                bar.visited += 1;
+                let visited = bar.visited;
+                let of = bar.points.map(|points| format!(" of {points}"));
+                bar.show(&format!("point {visited}{}", of.unwrap_or_default()));
+                if let Some(problem) = &point.problem {
+                    self.screen
+                        .println(format!("cut   {}: {}: {problem}", point.board, point.cut))?;
+                }
             }
             EventKind::Note { board, text } => {
                 let board = board.as_deref().unwrap_or("run");
@@ -116,21 +135,29 @@ impl Reporter for Bars {
             } => self
                 .screen
                 .println(format!("retry {board}: {what}, {attempt}/{limit}: {cause}"))?,
+            EventKind::Course(Course::Again(again)) => self.screen.println(format!(
+                "retry {}: {} on another board, {}/{}",
+                again.board, again.scenario, again.attempt, again.limit
+            ))?,
             EventKind::RunFinished { .. } => {
                 for bar in self.boards.values() {
                     bar.line.finish_and_clear();
                 }
             }
-            EventKind::ScenarioFinished { .. }
+            EventKind::Course(Course::Shard(_) | Course::Resumed(_) | Course::Part(_))
+            | EventKind::ScenarioFinished { .. }
             | EventKind::StepFinished { .. }
             | EventKind::Console { .. }
             | EventKind::Smp(_)
+            | EventKind::TransportFault(_)
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
             | EventKind::Inputs { .. }
             | EventKind::Power { .. }
             | EventKind::Button { .. }
             | EventKind::Probe { .. }
+            | EventKind::Checked(_)
+            | EventKind::Done(_)
             | EventKind::Wear(_)
             | EventKind::Flash(_) => {}
         }

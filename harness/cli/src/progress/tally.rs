@@ -1,6 +1,6 @@
 //! What both kinds of progress have to remember of the events: when a scenario began, which step it is in.
 
-use hil_record::{Event, EventKind, Outcome};
+use hil_record::{Course, Event, EventKind, Outcome};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -82,16 +82,27 @@ impl Tally {
                     planned: self.planned.max(self.finished),
                 });
             }
+            // It has not ended yet.
+            EventKind::Course(Course::Again(_)) => {
+                self.finished = self.finished.saturating_sub(1);
+            }
+            EventKind::Course(Course::Resumed(resumed)) => self.planned = resumed.left.len(),
             EventKind::RunFinished { .. }
+            | EventKind::Course(Course::Shard(_) | Course::Part(_))
             | EventKind::Console { .. }
             | EventKind::Smp(_)
+            | EventKind::TransportFault(_)
             | EventKind::LinkConnected(_)
             | EventKind::LinkEnded { .. }
             | EventKind::Inputs { .. }
             | EventKind::Power { .. }
             | EventKind::Button { .. }
             | EventKind::Probe { .. }
+            | EventKind::Checked(_)
+            | EventKind::Done(_)
             | EventKind::Wear(_)
+            | EventKind::SweepPlanned(_)
+            | EventKind::SweepPoint(_)
             | EventKind::Flash(_)
             | EventKind::UploadProgress { .. }
             | EventKind::Retry { .. }

@@ -4,6 +4,7 @@
 //! everybody runs.
 
 use hil_bootloader::pcd::COMMAND_ADDRESS;
+use hil_smp::frame::{Decoded, Decoder};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -73,6 +74,8 @@ pub(crate) enum Fault {
     ApplicationCoreDead,
     /// The update slot is not erased while it has a request: what the bootloader refuses stays.
     RefusedImageStays,
+    /// The application has erased the beginning of the update slot when it refuses a request over UART.
+    ErasesBeforeItRefuses,
     /// The board resets itself when a central is gone.
     ResetsWhenTheLinkIsLost,
     /// The board is on the air once, and never again after a reset.
@@ -190,6 +193,18 @@ impl Firmware for Broken {
             }),
         }
     }
+}
+
+/// Whether an SMP packet on its way out is an error: version 2 of the protocol has them in a map `err`.
+fn is_refusal(bytes: &[u8]) -> bool {
+    let mut decoder = Decoder::new();
+    decoder.push(bytes);
+    std::iter::from_fn(|| decoder.next()).any(|decoded| {
+        let Decoded::Packet(packet) = decoded else {
+            return false;
+        };
+        packet.windows(3).any(|word| word == b"err")
+    })
 }
 
 struct FaultyBus<'a> {
@@ -363,6 +378,13 @@ impl CoreBus for FaultyBus<'_> {
     fn uart_write(&mut self, bytes: &[u8]) -> Result<(), Stopped> {
         if self.fault == Fault::NetworkCoreDeadAfterReset && self.bus.core() == Core::Net {
             self.written.store(1, Ordering::SeqCst);
+        }
+        if self.fault == Fault::ErasesBeforeItRefuses
+            && self.bus.core() == Core::App
+            && is_refusal(bytes)
+            && self.bus.flash_erase(APP_SECONDARY, 0x1000).is_err()
+        {
+            return Err(Stopped);
         }
         self.bus.uart_write(bytes)
     }

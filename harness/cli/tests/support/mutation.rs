@@ -232,7 +232,7 @@ fn impatient(text: &str) -> String {
 }
 
 /// Changes the configuration of the bootloader in a HEX file.
-fn rebuild_bootloader(file: &Path, changes: &serde_yaml::Mapping) -> Result<(), String> {
+pub(crate) fn rebuild_bootloader(file: &Path, changes: &serde_yaml::Mapping) -> Result<(), String> {
     let say = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
     let text = fs::read_to_string(file).map_err(|error| say(&error))?;
     let mut segments = hex_file::segments(&text).map_err(|error| say(&error))?;

@@ -15,3 +15,16 @@ pub(crate) fn python_tools() -> Option<PathBuf> {
     }
     folder
 }
+
+/// Wireshark without a window, which `DFU_HIL_TSHARK` names; the same holds for it.
+pub(crate) fn tshark() -> Option<PathBuf> {
+    let program = std::env::var_os("DFU_HIL_TSHARK").map(PathBuf::from);
+    if program.is_none() {
+        assert!(
+            std::env::var_os("DFU_HIL_REQUIRE_PEERS").is_none(),
+            "DFU_HIL_REQUIRE_PEERS is set, but DFU_HIL_TSHARK is not: see .ci/fetch-tshark"
+        );
+        println!("skipped: DFU_HIL_TSHARK does not name a tshark");
+    }
+    program
+}

@@ -2,7 +2,7 @@
 
 use super::parts::{badge, names_of};
 use crate::display::visible;
-use crate::text::count;
+use crate::text::{attempt, count};
 use hil_record::{Evidence, RunRecord, ScenarioRecord, Verdict};
 use maud::{Markup, html};
 use std::collections::BTreeMap;
@@ -13,6 +13,8 @@ const TOLD: usize = 100;
 /// What did not pass: failures of the firmware first, then trouble of the bench, then what was not run by its reason.
 pub(crate) struct Bad<'a> {
     told: Vec<&'a ScenarioRecord>,
+    /// What passed only when it was tried again.
+    flaky: Vec<&'a ScenarioRecord>,
     skipped: BTreeMap<&'a str, Vec<&'a str>>,
 }
 
@@ -31,12 +33,13 @@ impl<'a> Bad<'a> {
         }
         Self {
             told: with(Verdict::Fail).chain(with(Verdict::Error)).collect(),
+            flaky: with(Verdict::Pass).filter(|one| one.is_flaky()).collect(),
             skipped,
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.told.is_empty() && self.skipped.is_empty()
+        self.told.is_empty() && self.flaky.is_empty() && self.skipped.is_empty()
     }
 
     pub(crate) fn markup(&self) -> Markup {
@@ -47,6 +50,19 @@ impl<'a> Bad<'a> {
                     @for scenario in self.told.iter().take(TOLD) { (failure(scenario)) }
                     @if self.told.len() > TOLD {
                         p { "… and " (self.told.len() - TOLD) " more: choose a verdict in the list below." }
+                    }
+                    @for scenario in self.flaky.iter().take(TOLD) {
+                        article class="bad error" {
+                            h3 { span class="badge error" { "flaky" } " " (visible(&scenario.name)) }
+                            p class="cause" {
+                                "Passed on " (visible(scenario.board.as_deref().unwrap_or_default()))
+                                " only when it was tried again."
+                            }
+                            (earlier(scenario))
+                        }
+                    }
+                    @if self.flaky.len() > TOLD {
+                        p { "… and " (self.flaky.len() - TOLD) " more: choose flaky in the list below." }
                     }
                     @for (cause, names) in self.skipped.iter().take(TOLD) {
                         article class="bad skip" {
@@ -75,6 +91,7 @@ fn failure(scenario: &ScenarioRecord) -> Markup {
                 @if let Some(set) = &scenario.firmware { " with " (visible(&set.name)) }
             }
             p class="cause" { (visible(scenario.outcome.cause().unwrap_or_default())) }
+            (earlier(scenario))
             @if let Some(help) = scenario.outcome.help() { p class="help" { "Try: " (visible(help)) } }
             @if let Some(step) = step {
                 p {
@@ -95,6 +112,15 @@ fn failure(scenario: &ScenarioRecord) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+/// The attempts before the last one.
+fn earlier(scenario: &ScenarioRecord) -> Markup {
+    html! {
+        @for (number, one) in (1..).zip(&scenario.earlier) {
+            p { "Attempt " (number) ": " (visible(&attempt(one))) }
         }
     }
 }

@@ -14,6 +14,8 @@ mod parts;
 mod payload;
 mod tables;
 
+pub(crate) use parts::badge;
+
 use crate::story::stories;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,19 +23,20 @@ use hil_record::{Event, RunRecord};
 use sha2::{Digest, Sha256};
 
 /// One after the other they are the page's script.
-const SCRIPT_PARTS: [&str; 9] = [
+const SCRIPT_PARTS: [&str; 10] = [
     include_str!("assets/dom.js"),
     include_str!("assets/data.js"),
     include_str!("assets/timeline.js"),
     include_str!("assets/upload.js"),
     include_str!("assets/flash.js"),
+    include_str!("assets/sweep.js"),
     include_str!("assets/log.js"),
     include_str!("assets/scenario.js"),
     include_str!("assets/list.js"),
     include_str!("assets/main.js"),
 ];
 
-const STYLE: &str = include_str!("assets/style.css");
+pub(crate) const STYLE: &str = include_str!("assets/style.css");
 
 /// The report of a run as one HTML file. `events` are those that the record was made from; without them the report has no
 /// logs, uploads and flash maps.
@@ -56,6 +59,6 @@ pub fn html<'a>(record: &RunRecord, events: impl IntoIterator<Item = &'a Event>)
 }
 
 /// As a content security policy names what it allows.
-fn hash(text: &str) -> String {
+pub(crate) fn hash(text: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
 }

@@ -105,6 +105,7 @@ fn overview(record: &RunRecord) -> Markup {
                     (record.started.strftime("%Y-%m-%d %H:%M:%S")) " UTC"
                 }
                 ", took " (Took(record.duration_ms))
+                @if totals.flaky > 0 { ", " (count(totals.flaky, "pass", "passes")) " only when tried again" }
                 @if record.retries > 0 { ", with " (count(record.retries, "retry", "retries")) }
                 "."
             }
@@ -112,6 +113,18 @@ fn overview(record: &RunRecord) -> Markup {
                 Ending::Complete => {}
                 Ending::Stopped => { p class="warning" { "The run was stopped before all scenarios had their turn." } }
                 Ending::Killed => { p class="warning" { "The run was killed: its journal has no end." } }
+            }
+            @for resumed in &record.resumed {
+                p class="note" { "Went on at " (resumed.resumed.strftime("%Y-%m-%d %H:%M:%S")) " UTC, after it had been stopped or killed." }
+            }
+            @if let Some(shard) = &record.shard {
+                p class="note" { "Part " (shard.index) " of " (shard.count) " of " (shard.variants) " scenarios." }
+            }
+            @if !record.parts.is_empty() {
+                p class="note" {
+                    "Put together of " (count(record.parts.len() as u64, "run", "runs")) ": "
+                    (visible(&record.parts.iter().map(|part| part.run.as_str()).collect::<Vec<_>>().join(", "))) "."
+                }
             }
             @for note in &record.notes { p class="note" { "Note: " (visible(note)) } }
         }
@@ -128,6 +141,7 @@ fn scenarios(record: &RunRecord) -> Markup {
                 label { "Verdict " select name="verdict" {
                     option value="" { "all" }
                     option value="bad" { "fail or error" }
+                    @if record.totals.flaky > 0 { option value="flaky" { "flaky" } }
                     @for verdict in ["pass", "fail", "error", "skip"] { option { (verdict) } }
                 } }
                 label { "Board " select name="board" {

@@ -3,8 +3,11 @@
 
 use super::pack::pack;
 use crate::display::visible;
-use crate::story::{Kind, Log, Stories, Story};
-use hil_record::{CoreName, Evidence, FlashSnapshot, RunRecord, ScenarioRecord, StepRecord};
+use crate::story::{Kind, Log, Point, Stories, Story, Sweep};
+use crate::text::attempt;
+use hil_record::{
+    BoardWear, CoreName, Evidence, FlashSnapshot, RunRecord, ScenarioRecord, StepRecord,
+};
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -44,6 +47,8 @@ struct Entry<'a> {
     took: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    flaky: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     requirements: Vec<Cow<'a, str>>,
     chunk: usize,
@@ -63,10 +68,18 @@ struct Details<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     firmware: Option<Cow<'a, str>>,
     retries: u64,
+    /// The attempts before the last one, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<String>,
     steps: Vec<Step<'a>>,
     uploads: Vec<UploadData<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sweeps: Vec<SweepData<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     flash: Option<FlashSnapshot>,
+    /// Runs of pages that were erased: `[address, bytes, how often each]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    worn: Vec<[u64; 3]>,
     log: LogData<'a>,
 }
 
@@ -84,6 +97,25 @@ struct Step<'a> {
     took: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     evidence: Vec<[Cow<'a, str>; 3]>,
+}
+
+/// A point as below, its name, and what is wrong with it.
+type BadPoint<'a> = (i32, u32, u8, Cow<'a, str>, Cow<'a, str>);
+
+/// A sweep. A point is `[place of its class or -1, number of its operation, 1 for the first of several in a row]`, followed by
+/// its name and what is wrong with it, when something is.
+#[derive(Serialize)]
+struct SweepData<'a> {
+    method: Cow<'a, str>,
+    strategy: Cow<'a, str>,
+    classes: Vec<Cow<'a, str>>,
+    /// How many flash operations the start has.
+    operations: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    planned: Option<u32>,
+    before: u32,
+    points: Vec<(i32, u32, u8)>,
+    bad: Vec<BadPoint<'a>>,
 }
 
 #[derive(Serialize)]
@@ -141,6 +173,7 @@ fn entry(scenario: &ScenarioRecord, chunk: usize, place: usize) -> Entry<'_> {
         start: scenario.started_ms,
         took: scenario.duration_ms,
         cause: scenario.outcome.cause().map(visible),
+        flaky: scenario.is_flaky(),
         requirements: scenario.requirements.iter().map(|id| visible(id)).collect(),
         chunk,
         place,
@@ -156,6 +189,11 @@ fn details<'a>(scenario: &'a ScenarioRecord, story: &'a Story) -> Details<'a> {
         issue: scenario.known_issue.as_deref().map(visible),
         firmware: scenario.firmware.as_ref().map(|set| visible(&set.name)),
         retries: scenario.retries,
+        earlier: scenario
+            .earlier
+            .iter()
+            .map(|one| visible(&attempt(one)).into_owned())
+            .collect(),
         steps: scenario.steps.iter().map(step).collect(),
         uploads: story
             .uploads
@@ -166,7 +204,9 @@ fn details<'a>(scenario: &'a ScenarioRecord, story: &'a Story) -> Details<'a> {
                 points: &upload.points,
             })
             .collect(),
+        sweeps: story.sweeps.iter().map(sweep).collect(),
         flash: story.flash.as_ref().map(flash),
+        worn: story.wear.iter().flat_map(worn).collect(),
         log: log(&story.log),
     }
 }
@@ -195,6 +235,51 @@ fn evidence(evidence: &Evidence) -> [Cow<'_, str>; 3] {
             .as_deref()
             .map_or(Cow::Borrowed(""), visible),
     ]
+}
+
+fn worn(wear: &BoardWear) -> impl Iterator<Item = [u64; 3]> {
+    wear.pages.iter().map(|run| {
+        let size = u64::from(run.pages) * u64::from(run.page_size());
+        [run.address.into(), size, run.erases]
+    })
+}
+
+fn sweep(sweep: &Sweep) -> SweepData<'_> {
+    let mut classes: Vec<&str> = sweep.operations.keys().map(String::as_str).collect();
+    let found = sweep.points.iter().filter_map(|point| point.place.as_ref());
+    for (class, _) in found {
+        if !classes.contains(&class.as_str()) {
+            classes.push(class);
+        }
+    }
+    let at = |point: &Point| match &point.place {
+        Some((class, index)) => {
+            let row = classes.iter().position(|known| known == class);
+            let row = row.and_then(|row| i32::try_from(row).ok()).unwrap_or(-1);
+            (row, *index, u8::from(point.several))
+        }
+        None => (-1, 0, u8::from(point.several)),
+    };
+    let (mut points, mut bad) = (Vec::new(), Vec::new());
+    for point in &sweep.points {
+        let place = at(point);
+        match &point.bad {
+            None => points.push(place),
+            Some((cut, problem)) => {
+                bad.push((place.0, place.1, place.2, visible(cut), visible(problem)));
+            }
+        }
+    }
+    SweepData {
+        method: visible(&sweep.method),
+        strategy: visible(&sweep.strategy),
+        operations: sweep.operations.values().sum(),
+        planned: sweep.planned,
+        before: sweep.before,
+        classes: classes.into_iter().map(visible).collect(),
+        points,
+        bad,
+    }
 }
 
 /// What a map shows: of hashes, which do not compress, the first digits.

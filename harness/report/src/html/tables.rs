@@ -5,7 +5,7 @@ use crate::display::visible;
 use crate::grid::word;
 use crate::requirements::{Row, matrix};
 use crate::text::Took;
-use hil_record::{Grid, RunRecord, ScenarioRecord, Totals, Verdict};
+use hil_record::{Grid, RunRecord, ScenarioRecord, Totals, Verdict, WearRecord};
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 
@@ -148,6 +148,31 @@ fn presence(scenarios: &[&ScenarioRecord]) -> &'static str {
     }
 }
 
+/// How many pages were erased in a run, one by one.
+fn erases(wear: Option<&WearRecord>) -> String {
+    match wear {
+        None => "not known".to_owned(),
+        Some(wear) if wear.complete => wear.erases.to_string(),
+        Some(wear) => format!("{} or more", wear.erases),
+    }
+}
+
+/// The page that counts for how long a board lasts.
+fn most_worn(wear: Option<&WearRecord>) -> String {
+    let Some((wear, most)) = wear.and_then(|wear| Some((wear, wear.most.as_ref()?))) else {
+        return "not known".to_owned();
+    };
+    let of = wear
+        .budget
+        .map(|budget| format!(" of {budget} that its rig file allows"));
+    format!(
+        "{:#010x}: {} erases{}",
+        most.address,
+        most.erases,
+        of.unwrap_or_default()
+    )
+}
+
 pub(crate) fn bench(record: &RunRecord) -> Markup {
     html! {
         section id="bench" aria-labelledby="bench-title" {
@@ -162,9 +187,11 @@ pub(crate) fn bench(record: &RunRecord) -> Markup {
                     thead { tr {
                         th scope="col" { "board" } th scope="col" { "what it is" }
                         th scope="col" { "scenarios" } th scope="col" { "busy" }
+                        th scope="col" { "erases of pages" } th scope="col" { "most worn page" }
                     } }
                     tbody {
                         @for board in &record.rig.boards {
+                            @let wear = record.wear.iter().find(|wear| wear.board == board.name);
                             @let ran: Vec<_> = record
                                 .scenarios
                                 .iter()
@@ -175,6 +202,8 @@ pub(crate) fn bench(record: &RunRecord) -> Markup {
                                 td { (visible(&board.description)) }
                                 td { (ran.len()) }
                                 td { (Took(ran.iter().map(|scenario| scenario.duration_ms).sum())) }
+                                td { (erases(wear)) }
+                                td { (most_worn(wear)) }
                             }
                         }
                     }

@@ -1,6 +1,6 @@
 //! Goes once through the events and gives each to the scenario that it belongs to.
 
-use super::{Kind, Log, LogLine, Stories, Story, Upload};
+use super::{Kind, Log, LogLine, Point, Stories, Story, Sweep, Upload};
 use hil_record::{Event, EventKind, RunRecord, Verdict};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -58,7 +58,9 @@ impl<'a> Building<'a> {
         let mut waiting: HashMap<&str, VecDeque<usize>> = HashMap::new();
         for (place, scenario) in record.scenarios.iter().enumerate() {
             if scenario.started_ms.is_some() {
-                waiting.entry(&scenario.name).or_default().push_back(place);
+                // All attempts are one story.
+                let places = waiting.entry(&scenario.name).or_default();
+                places.extend(std::iter::repeat_n(place, 1 + scenario.earlier.len()));
             }
         }
         let log = |limit| Log {
@@ -126,6 +128,20 @@ impl<'a> Building<'a> {
                     progress(&mut story.uploads, at, image, *sent, *total);
                 }
             }
+            EventKind::SweepPlanned(plan) => {
+                if let Some(story) = self.story_on(&plan.board) {
+                    story.sweeps.push(Sweep::planned(plan));
+                }
+                self.line(at, &event.kind);
+            }
+            EventKind::SweepPoint(point) => {
+                if let Some(story) = self.story_on(&point.board)
+                    && let Some(sweep) = story.sweeps.last_mut()
+                {
+                    sweep.points.push(Point::visited(point));
+                }
+                self.line(at, &event.kind);
+            }
             EventKind::Flash(snapshot) => {
                 if let Some(place) = self.by_name.get(&snapshot.scenario)
                     && let Some(story) = self.scenarios.get_mut(*place)
@@ -133,18 +149,27 @@ impl<'a> Building<'a> {
                     story.flash = Some(snapshot.clone());
                 }
             }
-            other => {
-                if let Some((board, mut line)) = LogLine::of(at, other) {
-                    match board.and_then(|board| self.story_on(board)) {
-                        Some(story) => story.log.push(line),
-                        None => {
-                            if let Some(board) = board {
-                                line.text = format!("{board}: {}", line.text);
-                            }
-                            self.outside.push(line);
-                        }
-                    }
+            EventKind::Wear(wear) => {
+                if let Some(story) = self.story_on(&wear.board) {
+                    story.wear = Some(wear.clone());
                 }
+            }
+            other => self.line(at, other),
+        }
+    }
+
+    /// What the log says of an event.
+    fn line(&mut self, at: u64, event: &EventKind) {
+        let Some((board, mut line)) = LogLine::of(at, event) else {
+            return;
+        };
+        match board.and_then(|board| self.story_on(board)) {
+            Some(story) => story.log.push(line),
+            None => {
+                if let Some(board) = board {
+                    line.text = format!("{board}: {}", line.text);
+                }
+                self.outside.push(line);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! A line of the merged log.
 
-use hil_record::{CoreName, Direction, EventKind, LinkEnd, PowerAction, SmpPacket};
+use hil_record::{CoreName, Course, Direction, EventKind, LinkEnd, PowerAction, SmpPacket};
 
 /// What sort of thing a line tells. The order is that of the report's filter.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -96,6 +96,16 @@ impl LogLine {
                     ),
                 ),
             ),
+            EventKind::TransportFault(fault) => (
+                Some(fault.board.as_str()),
+                line(
+                    Kind::Link,
+                    format!(
+                        "fault {} of the step over {}: {}: {} (seed {})",
+                        fault.number, fault.over, fault.what, fault.packet, fault.seed
+                    ),
+                ),
+            ),
             EventKind::LinkEnded { board, how, cause } => {
                 let how = match how {
                     LinkEnd::Closed => "closed",
@@ -152,14 +162,43 @@ impl LogLine {
                     format!("{what} again, attempt {attempt} of {limit}: {cause}"),
                 ),
             ),
+            EventKind::Course(Course::Again(again)) => (
+                Some(again.board.as_str()),
+                line(
+                    Kind::Retry,
+                    format!(
+                        "{} is tried again, attempt {} of {}",
+                        again.scenario, again.attempt, again.limit
+                    ),
+                ),
+            ),
+            EventKind::Course(Course::Resumed(resumed)) => (
+                None,
+                line(
+                    Kind::Note,
+                    format!("the run went on at {}", resumed.resumed),
+                ),
+            ),
             EventKind::Note { board, text } => (board.as_deref(), line(Kind::Note, text.clone())),
+            EventKind::SweepPlanned(plan) => (
+                Some(plan.board.as_str()),
+                line(Kind::Note, crate::progress::sweep_in_words(plan)),
+            ),
+            EventKind::SweepPoint(point) => {
+                let came_to = point.problem.as_ref().unwrap_or(&point.came_to);
+                let text = format!("cut {}: {came_to}", point.cut);
+                (Some(point.board.as_str()), line(Kind::Note, text))
+            }
             EventKind::RunStarted(_)
             | EventKind::Inputs { .. }
             | EventKind::RunFinished { .. }
+            | EventKind::Course(Course::Shard(_) | Course::Part(_))
             | EventKind::ScenarioStarted(_)
             | EventKind::ScenarioFinished { .. }
             | EventKind::StepStarted { .. }
             | EventKind::StepFinished { .. }
+            | EventKind::Checked(_)
+            | EventKind::Done(_)
             | EventKind::Wear(_)
             | EventKind::Flash(_)
             | EventKind::UploadProgress { .. } => return None,

@@ -4,19 +4,23 @@
 //! report would become too large to open; what was left out is counted, and is in the journal.
 
 mod build;
+mod heat;
 mod line;
 
 pub(crate) use build::stories;
+pub(crate) use heat::{Point, Sweep};
 pub(crate) use line::{Kind, LogLine};
 
-use hil_record::FlashSnapshot;
+use hil_record::{BoardWear, FlashSnapshot};
 
 /// What happened while one scenario ran.
 #[derive(Debug, Default)]
 pub(crate) struct Story {
     pub(crate) log: Log,
     pub(crate) uploads: Vec<Upload>,
+    pub(crate) sweeps: Vec<Sweep>,
     pub(crate) flash: Option<FlashSnapshot>,
+    pub(crate) wear: Option<BoardWear>,
 }
 
 /// Lines in their order, at most so many: the first ones go when there are more.

@@ -2,6 +2,8 @@
 
 usage: browse.py CHROMIUM hostile REPORT.html FOLDER     the report of tests/data/hostile.jsonl; screenshots and a PDF go to FOLDER
        browse.py CHROMIUM any REPORT.html FOLDER         the report of any run in which something passed; a screenshot and a PDF go to FOLDER
+       browse.py CHROMIUM sweep REPORT.html FOLDER       a report with a sweep of 2,000 points
+       browse.py CHROMIUM index INDEX.html FOLDER        the page over all runs
        browse.py CHROMIUM large REPORT.html COUNT        a report of COUNT scenarios and one that was not run
 """
 
@@ -194,6 +196,49 @@ def browse_many(browser, report, count):
               f"{metrics['JSHeapUsedSize'] / 1e6:.0f} MB of heap and {metrics['Nodes']:.0f} nodes with the whole log open")
 
 
+def read_sweep(browser, report, folder):
+    """A run with a flaky pass and a sweep of 2,000 points of which two are bad."""
+    with Watched(browser, report, viewport={"width": 1200, "height": 900}) as page:
+        ready(page)
+        rows = page.locator("#list tbody th button")
+        page.select_option("#list-filter [name=verdict]", "flaky")
+        same(rows.all_text_contents(), ["passes"], "flaky passes are a choice of the filter")
+        rows.first.click()
+        page.wait_for_selector(".panel")
+        same("Attempt 1: error on dk1: probe `0501` <silent>" in page.locator(".panel").text_content(), True, "the attempt before is told")
+        figure = page.locator(".panel figure").first
+        caption = figure.locator("figcaption").text_content()
+        same(caption, "2,000 cut points visited of 2,000; 1 of them the first of several in a row; 2 bad; strategy every; by flash operation", "the map says in words what it shows")
+        same(figure.locator("svg rect.fail").count(), 2, "bad points stand out")
+        same(100 < figure.locator("svg rect.pass").count() < 700, True, "many points are few bars")
+        same(figure.locator("tbody code").all_text_contents(),
+             ["boot.app-erase.37.before", "dfu-hil run --filter 'passes' --cut boot.app-erase.37.before",
+              "boot.app-write.900.before+boot.app-write.3.after", "dfu-hil run --filter 'passes' --cut boot.app-write.900.before+boot.app-write.3.after"],
+             "each bad point has the command that repeats it")
+        no_barriers(page, "a sweep is open")
+        page.screenshot(path=folder / "sweep.png", full_page=True)
+        page.pdf(path=folder / "sweep.pdf")
+        same((folder / "sweep.pdf").read_bytes()[:5], b"%PDF-", "prints to PDF")
+
+
+def read_index(browser, report, folder):
+    """The page over all runs: without scripts, in both schemes, narrow, printed."""
+    with Watched(browser, report, viewport={"width": 1200, "height": 900}, java_script_enabled=False) as page:
+        same(page.locator("#look article").count() > 0, True, "what needs a look is told without scripts")
+        page.screenshot(path=folder / "index.png", full_page=True)
+    with Watched(browser, report, viewport={"width": 1200, "height": 900}) as page:
+        same(page.locator("img, b, i, script").count(), 0, "what boards say makes no element")
+        same(page.locator("svg").count() > 4, True, "trends are drawn")
+        no_barriers(page, "all runs, light")
+        page.emulate_media(color_scheme="dark")
+        no_barriers(page, "all runs, dark")
+        page.screenshot(path=folder / "index-dark.png", full_page=True)
+        page.set_viewport_size({"width": 360, "height": 800})
+        same(page.evaluate("document.documentElement.scrollWidth <= 360"), True, "fits a narrow screen")
+        page.pdf(path=folder / "index.pdf")
+        same((folder / "index.pdf").read_bytes()[:5], b"%PDF-", "prints to PDF")
+
+
 def browse_any(browser, report, folder):
     with Watched(browser, report, viewport={"width": 1200, "height": 900}) as page:
         ready(page)
@@ -221,6 +266,10 @@ def main():
             read(browser, report)
             use_filters(browser, report)
             open_scenarios(browser, report, folder)
+        elif what in ("sweep", "index"):
+            folder = pathlib.Path(last)
+            folder.mkdir(parents=True, exist_ok=True)
+            {"sweep": read_sweep, "index": read_index}[what](browser, report, folder)
         elif what == "any":
             folder = pathlib.Path(last)
             folder.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,13 @@
 //! Runs that reports are made of.
 
-use hil_record::{Event, EventKind, RunRecord};
+use hil_history::{Filter, History, Overview, RunEntry};
+use hil_record::{
+    Again, BoardInfo, Course, ErrorKind, Event, EventKind, Outcome, RigInfo, RunRecord, RunStarted,
+    ScenarioStarted, SweepPlan, SweepPoint, Tool,
+};
 
 /// A run with every verdict on two boards, in which everything that a board or a file can say tries to be more than text.
+#[allow(dead_code, reason = "not all tests need it")]
 pub(crate) fn hostile() -> Vec<Event> {
     include_str!("../data/hostile.jsonl")
         .lines()
@@ -88,6 +93,148 @@ fn digits(seed: &str) -> String {
 }
 
 /// The record of a run.
+#[allow(dead_code, reason = "not all tests need it")]
 pub(crate) fn record(events: &[Event]) -> RunRecord {
     RunRecord::from_events(events).expect("the events are those of a run")
+}
+
+#[allow(dead_code, reason = "not all tests need it")]
+fn no_probe() -> Outcome {
+    Outcome::error(ErrorKind::Probe, "probe `0501` <silent>").with_help("is it in?")
+}
+
+/// A run in which `passes` passes on its second board, and `never` on none.
+#[allow(dead_code, reason = "not all tests need it")]
+pub(crate) fn tried_again() -> Vec<Event> {
+    let board = |name: &str| BoardInfo {
+        name: name.to_owned(),
+        description: "virtual nRF5340 DK".to_owned(),
+        identity: None,
+    };
+    let mut kinds = vec![EventKind::RunStarted(RunStarted {
+        run: "20260802T101530Z-01".to_owned(),
+        started: "2026-08-02T10:15:30Z"
+            .parse()
+            .expect("the test makes it so"),
+        tool: Tool {
+            name: "dfu-hil".to_owned(),
+            version: "0.1.0".to_owned(),
+            commit: None,
+        },
+        rig: RigInfo {
+            name: "rack".to_owned(),
+            boards: vec![board("dk1"), board("dk2")],
+        },
+        firmware: Vec::new(),
+        planned: vec!["passes".to_owned(), "never".to_owned()],
+    })];
+    for (scenario, last) in [("passes", Outcome::Pass), ("never", no_probe())] {
+        for (board, outcome) in [("dk1", no_probe()), ("dk2", last)] {
+            kinds.push(EventKind::ScenarioStarted(ScenarioStarted {
+                scenario: scenario.to_owned(),
+                summary: String::new(),
+                file: format!("{scenario}.yaml"),
+                requirements: Vec::new(),
+                known_issue: None,
+                board: board.to_owned(),
+                firmware: None,
+            }));
+            kinds.push(EventKind::Note {
+                board: Some(board.to_owned()),
+                text: format!("{scenario} is on {board}"),
+            });
+            kinds.push(EventKind::ScenarioFinished {
+                scenario: scenario.to_owned(),
+                board: Some(board.to_owned()),
+                outcome,
+            });
+            if board == "dk1" {
+                kinds.push(EventKind::Course(Course::Again(Again {
+                    scenario: scenario.to_owned(),
+                    board: board.to_owned(),
+                    attempt: 2,
+                    limit: 2,
+                })));
+            }
+        }
+    }
+    kinds.push(EventKind::RunFinished { stopped: false });
+    (0..)
+        .zip(kinds)
+        .map(|(seq, kind)| Event {
+            seq,
+            at: seq * 100,
+            kind,
+        })
+        .collect()
+}
+
+/// A history of two runs, the second of which is the first on another day.
+#[allow(dead_code, reason = "not all tests need it")]
+pub(crate) fn overview() -> Overview {
+    let folder = tempfile::tempdir().expect("the test makes it so");
+    let mut history =
+        History::open(&folder.path().join("history.db")).expect("the test makes it so");
+    let events = hostile();
+    let mut first = RunEntry::of(&record(&events), &events, "/bench/reports/runs/one");
+    history.add(&first).expect("the test makes it so");
+    first.run = "20260803T101530Z-01".to_owned();
+    first.folder = "/elsewhere/two".to_owned();
+    first.started_ms += 86_400_000;
+    for result in &mut first.results {
+        result.flaky = result.scenario == "good[uart]";
+    }
+    history.add(&first).expect("the test makes it so");
+    history
+        .overview(&Filter::default())
+        .expect("the test makes it so")
+}
+
+/// [`tried_again`] with a sweep of 2,000 points in the attempt that passed.
+#[allow(dead_code, reason = "not all tests need it")]
+pub(crate) fn swept() -> Vec<Event> {
+    const POINTS: u32 = 2000;
+    let mut kinds: Vec<EventKind> = tried_again().into_iter().map(|event| event.kind).collect();
+    let place = kinds.iter().rposition(
+        |kind| matches!(kind, EventKind::ScenarioStarted(started) if started.scenario == "passes"),
+    );
+    let place = place.expect("it is run") + 1;
+    let text = |text: &str| text.to_owned();
+    let mut sweep = vec![EventKind::SweepPlanned(SweepPlan {
+        scenario: text("passes"),
+        board: text("dk2"),
+        method: text("by flash operation"),
+        operations: [(text("app-erase"), 80), (text("app-write"), POINTS - 80)].into(),
+        digest: "ab".repeat(32),
+        seen: true,
+        strategy: text("every"),
+        seed: 1,
+        points: Some(POINTS),
+        visited_before: 0,
+    })];
+    for index in 0..POINTS {
+        let class = if index % 25 == 12 {
+            "app-erase"
+        } else {
+            "app-write"
+        };
+        let mut cut = format!("boot.{class}.{index}.before");
+        if index == 900 {
+            cut.push_str("+boot.app-write.3.after");
+        }
+        let bad = index == 37 || index == 900;
+        sweep.push(EventKind::SweepPoint(SweepPoint {
+            scenario: text("passes"),
+            board: text("dk2"),
+            cut,
+            came_to: text("boots update"),
+            problem: bad.then(|| text("nothing boots any more")),
+            took_ms: 3,
+        }));
+    }
+    kinds.splice(place..place, sweep);
+    (0..)
+        .zip(kinds)
+        .map(|(seq, kind)| Event { seq, at: seq, kind })
+        .collect()
 }

@@ -55,7 +55,18 @@ impl RigError {
                  `speed-khz` in the rig file"
                     .into()
             }
+            Self::NoWatchpoints { .. } => {
+                "is it an nRF5340? cut the power by console line or time instead".into()
+            }
+            Self::TrapDisturbed { .. } => {
+                "is another debugger connected to the chip, or has its firmware breakpoints of its own?".into()
+            }
             Self::WrongChip { .. } => "the probe selector of the rig file names another board".into(),
+            Self::OtherChip { .. } => {
+                "put the board of the rig file back, or give this one its own entry: `chip` there is the FICR device id of the \
+                 chip. nothing was programmed"
+                    .into()
+            }
             Self::VerifyFailed { .. } => {
                 "program again; if the same address differs again, its page is worn out or protected".into()
             }
@@ -199,6 +210,7 @@ mod tests {
             user: Some("ada".to_owned()),
             since: Some("2026-03-01T12:00:00Z".to_owned()),
             rig: Some("rack/left".to_owned()),
+            reason: None,
         };
         vec![
             RigError::NoSuchBoard {
@@ -234,7 +246,7 @@ mod tests {
             },
             RigError::BoardInUse {
                 board: board(),
-                holder,
+                holder: Box::new(holder),
             },
             RigError::AdapterFull {
                 board: board(),
@@ -273,9 +285,23 @@ mod tests {
                 what: "erasing the page at 0x00007000".into(),
                 within,
             },
+            RigError::NoWatchpoints {
+                board: board(),
+                what: "2 watchpoint comparators, expected 4".into(),
+            },
+            RigError::TrapDisturbed {
+                board: board(),
+                doing: Operation::Trap(Core::App),
+                problem: "the core was halted by a breakpoint".into(),
+            },
             RigError::WrongChip {
                 board: board(),
                 part: 0x52840,
+            },
+            RigError::OtherChip {
+                board: board(),
+                found: crate::ChipId(0xae4f_213a_3d73_4e77),
+                expected: crate::ChipId(0x6251_19aa_2ac7_5d17),
             },
             RigError::VerifyFailed {
                 board: board(),

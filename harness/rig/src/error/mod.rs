@@ -9,7 +9,7 @@ mod operation;
 pub use operation::Operation;
 
 use crate::core::{Core, memory_name};
-use crate::file::RigFileError;
+use crate::file::{ChipId, RigFileError};
 use crate::image::ImageError;
 use crate::lease::Holder;
 use std::path::PathBuf;
@@ -130,7 +130,7 @@ pub enum RigError {
         /// The board.
         board: String,
         /// Who uses it.
-        holder: Holder,
+        holder: Box<Holder>,
     },
     /// An adapter cannot hold another connection.
     #[error(
@@ -213,6 +213,24 @@ pub enum RigError {
         /// How long.
         within: Duration,
     },
+    /// The chip's watchpoints cannot halt a core at its flash operations.
+    #[error("board `{board}`: the core has {what}; a trap needs those of an nRF5340")]
+    NoWatchpoints {
+        /// The board.
+        board: String,
+        /// What there is instead.
+        what: String,
+    },
+    /// A core with a trap was halted by something else.
+    #[error("board `{board}`: {problem} while {doing}")]
+    TrapDisturbed {
+        /// The board.
+        board: String,
+        /// What was being done.
+        doing: Operation,
+        /// What halted it.
+        problem: String,
+    },
     /// The chip is not an nRF5340.
     #[error("board `{board}` is not an nRF5340: its FICR says part {part:#x}, expected 0x5340")]
     WrongChip {
@@ -220,6 +238,18 @@ pub enum RigError {
         board: String,
         /// FICR.INFO.PART.
         part: u32,
+    },
+    /// It is another board.
+    #[error(
+        "board `{board}` has the chip {found}, its rig file says {expected}: it is another board"
+    )]
+    OtherChip {
+        /// The board.
+        board: String,
+        /// FICR.INFO.DEVICEID.
+        found: ChipId,
+        /// What the rig file says.
+        expected: ChipId,
     },
     /// Flash holds something else than was programmed.
     #[error(

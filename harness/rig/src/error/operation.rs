@@ -1,6 +1,6 @@
 //! What the harness was doing with a probe when something went wrong.
 
-use crate::core::Core;
+use crate::core::{Core, memory_name};
 use std::fmt;
 
 /// What the harness was doing with a probe, for messages.
@@ -45,6 +45,15 @@ pub enum Operation {
     Halt(Core),
     /// Letting a core run.
     Run(Core),
+    /// Following a core from one flash operation to the next.
+    Trap(Core),
+    /// Leaving flash as an interrupted operation may leave it.
+    Tear {
+        /// The core that does the operation.
+        core: Core,
+        /// The first address, in its map.
+        address: u32,
+    },
     /// Erasing flash.
     Erase,
     /// Erasing everything through the control access ports.
@@ -72,6 +81,14 @@ impl fmt::Display for Operation {
             Self::ResetAndHalt(core) => write!(f, "resetting and halting the {core}"),
             Self::Halt(core) => write!(f, "halting the {core}"),
             Self::Run(core) => write!(f, "letting the {core} run"),
+            Self::Tear { core, address } => {
+                write!(
+                    f,
+                    "tearing {} at {address:#010x}",
+                    memory_name(*core, *address)
+                )
+            }
+            Self::Trap(core) => write!(f, "following the {core} through its flash operations"),
             Self::Erase => f.write_str("erasing flash"),
             Self::Recover => f.write_str("erasing and unlocking the chip"),
             Self::Detach => f.write_str("detaching from the board"),

@@ -1,8 +1,10 @@
 //! The Bluetooth of a rig file as the person wrote it, and how it becomes checked.
 
 use super::raw::Checked;
+use super::schema::Described;
 use super::{AdapterSpec, BleSpec, BluetoothSpec, LinkSpec, RigFileError};
 use hil_ble::{AdapterId, Address, DeviceId};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::num::NonZeroU16;
 use std::path::Path;
@@ -12,7 +14,7 @@ use std::str::FromStr;
 const MTU: std::ops::RangeInclusive<u16> = 23..=517;
 
 /// `bluetooth:` of a rig.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Bluetooth {
     bus: Option<String>,
@@ -22,14 +24,14 @@ pub(super) struct Bluetooth {
     link: Link,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Adapter {
     name: String,
     max_connections: Option<usize>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Link {
     mtu: Option<u16>,
@@ -41,7 +43,7 @@ struct Link {
     timing: Option<Timing>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Phy {
     #[serde(rename = "1m")]
@@ -50,7 +52,7 @@ enum Phy {
     TwoM,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Timing {
     Instant,
@@ -98,6 +100,25 @@ impl FromStr for Loss {
             .map(Self)
             .ok_or_else(|| format!("`{text}` is not a loss: expected `0%` to `99%`"))
     }
+}
+
+impl Described for Interval {
+    const NAME: &'static str = "Interval";
+    const WHAT: &'static str =
+        "Connection interval: a multiple of 1.25 ms from `7.5ms` to `4000ms`";
+    const PATTERN: &'static str = r"^[0-9.]+ *ms$";
+}
+
+impl Described for Loss {
+    const NAME: &'static str = "Loss";
+    const WHAT: &'static str = "Share of packets that are lost, `0%` to `99%`";
+    const PATTERN: &'static str = r"^[0-9]{1,2} *%$";
+}
+
+impl Described for Address {
+    const NAME: &'static str = "Address";
+    const WHAT: &'static str = "Bluetooth address, such as C0:11:22:33:44:55";
+    const PATTERN: &'static str = r"^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$";
 }
 
 impl Bluetooth {
@@ -181,7 +202,7 @@ impl Bluetooth {
 }
 
 /// `ble:` of a board.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Ble {
     adapter: String,

@@ -68,7 +68,7 @@ impl RigFileError {
     }
 
     /// What serde_yaml found, in our words: its message names the field's path and what is allowed.
-    pub(super) fn from_yaml(path: &Path, error: &serde_yaml::Error) -> Self {
+    pub(crate) fn from_yaml(path: &Path, error: &serde_yaml::Error) -> Self {
         let (line, column) = error
             .location()
             .map_or((1, 1), |location| (location.line(), location.column()));

@@ -5,11 +5,14 @@
 //! port by USB serial number and interface, never by the name that the system gave it today.
 
 mod bluetooth;
+mod chip;
 mod error;
 mod power;
 mod raw;
+mod schema;
 mod usb_hub;
 
+pub use chip::ChipId;
 pub use error::RigFileError;
 pub use usb_hub::UsbHub;
 
@@ -169,6 +172,8 @@ pub struct BleSpec {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct RealSpec {
+    /// Its chip, where the rig file says it: with another one it is not this board.
+    pub chip: Option<ChipId>,
     /// The debug probe.
     pub probe: ProbeSpec,
     /// The serial port of the application core.

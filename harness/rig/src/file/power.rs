@@ -1,7 +1,9 @@
 //! The power of a board in a rig file: as the person wrote it, and how it becomes checked.
 
 use super::raw::{Checked, Place, Uart, check_uart};
+use super::schema::Described;
 use super::{Cuts, PowerSpec, Ppk2Mode, RigFileError, ScpiPlace, ScpiWords, UsbHub, UsbSwitch};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,7 +20,7 @@ const DEFAULT_MILLIVOLTS: u16 = 3000;
 /// Through the DK's external supply pins it may be up to 5 V.
 const MILLIVOLTS: std::ops::RangeInclusive<u16> = 1700..=5000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) enum Power {
     Scpi(Scpi),
@@ -31,7 +33,7 @@ pub(super) enum Power {
 }
 
 /// `cuts:` of a board.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum CutsWord {
     Soc,
@@ -47,7 +49,7 @@ impl CutsWord {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Scpi {
     address: Option<Checked<Address>>,
@@ -59,14 +61,14 @@ pub(super) struct Scpi {
 }
 
 /// A question, or none.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Question {
     Asked(bool),
     Words(String),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct UsbPort {
     hub: Checked<UsbHub>,
@@ -77,14 +79,14 @@ pub(super) struct UsbPort {
     within_s: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum By {
     Uhubctl,
     Sysfs,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Ppk2 {
     usb_serial: Option<String>,
@@ -94,7 +96,7 @@ pub(super) struct Ppk2 {
     millivolts: Option<u16>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Ppk2Word {
     #[default]
@@ -102,7 +104,7 @@ enum Ppk2Word {
     Ampere,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Ykush {
     serial: String,
@@ -112,7 +114,7 @@ pub(super) struct Ykush {
     within_s: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum YkushModel {
     Ykush,
@@ -120,7 +122,7 @@ enum YkushModel {
     Ykushxs,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Command {
     on: Vec<String>,
@@ -140,6 +142,19 @@ impl FromStr for Address {
             format!("`{text}` is not an address: expected an IP address and a port, for example `192.168.0.20:5025`")
         })
     }
+}
+
+impl Described for Address {
+    const NAME: &'static str = "Address";
+    const WHAT: &'static str = "IP address and port, such as 192.168.0.20:5025";
+    const PATTERN: &'static str = r"^.+:[0-9]{1,5}$";
+}
+
+impl Described for UsbHub {
+    const NAME: &'static str = "UsbHub";
+    const WHAT: &'static str = "Place of a USB hub, such as 1-1.4, or usb1 for a root hub";
+    const PATTERN: &'static str = r"^(usb)?[0-9]{1,3}(-[0-9]{1,3}(\.[0-9]{1,3})*)?$";
+    const NUMBER: bool = true;
 }
 
 impl Power {

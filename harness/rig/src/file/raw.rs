@@ -1,12 +1,15 @@
 //! A rig file as the person wrote it, and how it becomes a checked one.
 
 use super::bluetooth::{Ble, Bluetooth};
+use super::chip::ChipId;
 use super::power::{Address, CutsWord, DEFAULT_COMMAND_SECONDS, Power};
+use super::schema::Described;
 use super::{
     BluetoothSpec, BoardKind, BoardSpec, ButtonSpec, Cuts, ExternalFlash, PowerSpec, ProbeSelector,
     ProbeSpec, RealSpec, Recover, RigFile, RigFileError, Supply, TornSpec, UartPortSpec, UartSpec,
     VirtualSpec, WearSpec,
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 use std::fmt;
@@ -23,49 +26,77 @@ const DEFAULT_BAUD: u32 = 115_200;
 /// More boards than this in one process is a typing error: 16 take 400 MB.
 const MOST_VIRTUAL_BOARDS: usize = 64;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Rig {
+    /// The name of the rig, for the report.
     rig: Checked<Name>,
+    /// What it is, in your words.
     description: Option<String>,
+    /// Adapters of the host, and the air of virtual boards.
     bluetooth: Option<Bluetooth>,
+    /// How the wear of flash is kept over runs, and how much of it is allowed.
     wear: Option<Wear>,
+    /// The boards, at least one.
     boards: Vec<Board>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Wear {
+    /// Folder with a file for each chip.
     ledger: Option<PathBuf>,
+    /// How often a page may have been erased for another scenario to run on its board.
     budget: Option<NonZeroU64>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Board {
+    /// The name of the board, unique in the rig.
     name: Checked<Name>,
+    /// What it is, in your words.
     description: Option<String>,
+    /// Whether the harness may erase both cores to unlock it.
     recover: Option<RecoverWord>,
+    /// The external flash: `mx25r64` as every DK has it, or `none`.
     external_flash: Option<ExternalFlashWord>,
     #[serde(rename = "virtual")]
+    /// A board that the harness starts itself: needs no hardware.
     simulated: Option<Virtual>,
+    /// The debug probe; `uart`, `power` and the rest belong to a board that has one.
     probe: Option<Probe>,
+    /// FICR device id of the chip.
+    chip: Option<Checked<ChipId>>,
+    /// Its serial ports.
     uart: Option<Uarts>,
+    /// How it is reached with Bluetooth.
     ble: Option<Ble>,
-    #[serde(default, with = "serde_yaml::with::singleton_map")]
+    #[serde(
+        default,
+        deserialize_with = "serde_yaml::with::singleton_map::deserialize"
+    )]
+    #[schemars(with = "Option<Power>")]
+    /// What switches its power; without it nothing does.
     power: Option<Power>,
+    /// What loses its power: the chip (`soc`) or everything on the board with its debugger (`board`).
     cuts: Option<CutsWord>,
+    /// Who presses its buttons.
     buttons: Option<Buttons>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Buttons {
-    #[serde(default, with = "serde_yaml::with::singleton_map")]
+    #[serde(
+        default,
+        deserialize_with = "serde_yaml::with::singleton_map::deserialize"
+    )]
+    #[schemars(with = "Option<Button>")]
     recovery: Option<Button>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 enum Button {
     Scpi(ScpiButton),
@@ -73,7 +104,7 @@ enum Button {
     Manual,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ScpiButton {
     address: Checked<Address>,
@@ -81,7 +112,7 @@ struct ScpiButton {
     release: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct CommandButton {
     press: Vec<String>,
@@ -89,21 +120,21 @@ struct CommandButton {
     within_s: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum RecoverWord {
     Allowed,
     Forbidden,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum ExternalFlashWord {
     Mx25r64,
     None,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Virtual {
     count: Option<usize>,
@@ -115,7 +146,7 @@ struct Virtual {
 }
 
 /// Flash operations that are torn when the power fails.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Torn {
     #[serde(default)]
@@ -124,7 +155,7 @@ struct Torn {
 }
 
 /// What the supply of a virtual board does when it is told to switch off.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum SupplyWord {
     Works,
@@ -132,21 +163,21 @@ enum SupplyWord {
     Stuck,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Probe {
     selector: Checked<ProbeSelector>,
     speed_khz: Option<u32>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Uarts {
     app: Option<Uart>,
     net: Option<Uart>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Uart {
     usb_serial: Option<String>,
@@ -215,8 +246,21 @@ impl FromStr for Name {
     }
 }
 
+impl Described for Name {
+    const NAME: &'static str = "Name";
+    const WHAT: &'static str = "1 to 64 letters, digits, `-`, `_` or `.`, not starting with `.`";
+    const PATTERN: &'static str = r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$";
+    const NUMBER: bool = true;
+}
+
+impl Described for ProbeSelector {
+    const NAME: &'static str = "ProbeSelector";
+    const WHAT: &'static str = "Probe in probe-rs's form VID:PID:SERIAL, such as 1366:1051:001050012345; `dfu-hil rig scan` shows those that are there";
+    const PATTERN: &'static str = r"^[0-9a-fA-F]{4}:[0-9a-fA-F]{4}:.+$";
+}
+
 /// What an application does on a virtual board that cannot execute it: the words of `dfu-hil virtual-dk --application`.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Application {
     Ordinary,
@@ -257,6 +301,13 @@ impl FromStr for Speed {
             ))
         }
     }
+}
+
+impl Described for Speed {
+    const NAME: &'static str = "Speed";
+    const WHAT: &'static str = "`instant`, or how many times faster than silicon";
+    const PATTERN: &'static str = r"^(instant|[0-9.]+)$";
+    const NUMBER: bool = true;
 }
 
 impl Rig {
@@ -385,9 +436,9 @@ impl Board {
         let kind = match (self.simulated, self.probe) {
             (Some(simulated), None) => {
                 let own = self.uart.is_some() || self.power.is_some() || self.ble.is_some();
-                if own || self.buttons.is_some() {
+                if own || self.buttons.is_some() || self.chip.is_some() {
                     return Err(place.problem(
-                        format!("{at}: found `uart`, `ble`, `power` or `buttons` beside `virtual`, expected none of them"),
+                        format!("{at}: found `uart`, `ble`, `power`, `chip` or `buttons` beside `virtual`, expected none of them"),
                         "a virtual board says its own endpoints when it starts",
                     ));
                 }
@@ -409,6 +460,7 @@ impl Board {
                 };
                 let uarts = self.uart.as_ref();
                 BoardKind::Real(Box::new(RealSpec {
+                    chip: self.chip.map(|chip| chip.0),
                     probe: probe.check(place, &at)?,
                     uart_app: uart(uarts.and_then(|uarts| uarts.app.as_ref()), "app")?,
                     uart_net: uart(uarts.and_then(|uarts| uarts.net.as_ref()), "net")?,

@@ -33,6 +33,18 @@ pub(super) enum SequenceFault {
         /// Its answer to RDID.
         found: [u8; 3],
     },
+    /// The chip's watchpoints are not those of an nRF5340.
+    #[error("the core has {what}")]
+    NoWatchpoints {
+        /// What there is.
+        what: String,
+    },
+    /// Something else than a watchpoint has halted a core.
+    #[error("the core was halted by {}", halted_by(*reasons))]
+    OtherHalt {
+        /// DFSR.
+        reasons: u32,
+    },
     /// A flag did not become what it should in time.
     #[error("{what} did not happen within {within:?}")]
     Timeout {
@@ -41,6 +53,25 @@ pub(super) enum SequenceFault {
         /// How long.
         within: Duration,
     },
+}
+
+/// DFSR in words (Armv8-M Architecture Reference Manual).
+fn halted_by(reasons: u32) -> &'static str {
+    const HALTED: u32 = 1 << 0;
+    const BKPT: u32 = 1 << 1;
+    const VCATCH: u32 = 1 << 3;
+    const EXTERNAL: u32 = 1 << 4;
+    if reasons & BKPT != 0 {
+        "a breakpoint"
+    } else if reasons & VCATCH != 0 {
+        "a vector catch"
+    } else if reasons & EXTERNAL != 0 {
+        "an external debug request"
+    } else if reasons & HALTED != 0 {
+        "a halt request"
+    } else {
+        "nothing that it knows of"
+    }
 }
 
 impl SequenceFault {

@@ -67,7 +67,8 @@ impl Context {
 
     /// What our own sequence says, when it is the reason.
     fn fault(&self, error: &(dyn Error + 'static)) -> Option<RigError> {
-        Some(match SequenceFault::below(error)? {
+        let fault = SequenceFault::below(error)?;
+        Some(match fault {
             SequenceFault::Locked { core } => RigError::Locked {
                 board: self.board(),
                 core: *core,
@@ -81,6 +82,15 @@ impl Context {
                 board: self.board(),
                 doing: self.doing.clone(),
                 found: *found,
+            },
+            SequenceFault::NoWatchpoints { what } => RigError::NoWatchpoints {
+                board: self.board(),
+                what: what.clone(),
+            },
+            SequenceFault::OtherHalt { .. } => RigError::TrapDisturbed {
+                board: self.board(),
+                doing: self.doing.clone(),
+                problem: fault.to_string(),
             },
             SequenceFault::Timeout { what, within } => RigError::ChipTimeout {
                 board: self.board(),

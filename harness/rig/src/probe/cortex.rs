@@ -11,11 +11,11 @@ pub(super) const DHCSR_KEY: u32 = 0xA05F_0000;
 pub(super) const DHCSR_C_DEBUGEN: u32 = 1 << 0;
 const DHCSR_C_HALT: u32 = 1 << 1;
 pub(super) const DHCSR_S_HALT: u32 = 1 << 17;
-const DHCSR_S_RESET_ST: u32 = 1 << 25;
+pub(super) const DHCSR_S_RESET_ST: u32 = 1 << 25;
 /// What stopped the core. Bits stay until ones are written to them, beyond a reset.
-const DFSR: u32 = 0xE000_ED30;
-const DFSR_ALL: u32 = 0x1F;
-const DEMCR: u32 = 0xE000_EDFC;
+pub(super) const DFSR: u32 = 0xE000_ED30;
+pub(super) const DFSR_ALL: u32 = 0x1F;
+pub(super) const DEMCR: u32 = 0xE000_EDFC;
 const DEMCR_VC_CORERESET: u32 = 1 << 0;
 const AIRCR: u32 = 0xE000_ED0C;
 const AIRCR_SYSRESETREQ: u32 = 0x05FA_0004;
@@ -39,8 +39,11 @@ pub(super) fn reset(bus: &mut dyn Bus, after: AfterReset) -> Result<(), ArmError
     match after {
         AfterReset::Run => bus.write(DEMCR, 0)?,
         AfterReset::Halt => {
+            // A core that stands must not go on before the reset: it may stand in front of what it must not do.
+            let stands = bus.read(DHCSR)? & DHCSR_S_HALT != 0;
+            let halt = if stands { DHCSR_C_HALT } else { 0 };
             // The catch works only with halting debug enabled (Armv8-M Architecture Reference Manual, DEMCR).
-            bus.write(DHCSR, DHCSR_KEY | DHCSR_C_DEBUGEN)?;
+            bus.write(DHCSR, DHCSR_KEY | DHCSR_C_DEBUGEN | halt)?;
             bus.write(DEMCR, DEMCR_VC_CORERESET)?;
             // A breakpoint noted long ago would be taken for the reason of this halt.
             bus.write(DFSR, DFSR_ALL)?;
@@ -122,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_reset_into_halting_catches_the_core_with_halting_debug_enabled() {
-        let mut bus = Recording::new().answering(DHCSR, &[0, DHCSR_S_RESET_ST, 0, DHCSR_S_HALT]);
+        let mut bus = Recording::new().answering(DHCSR, &[0, 0, DHCSR_S_RESET_ST, 0, DHCSR_S_HALT]);
         reset(&mut bus, AfterReset::Halt).unwrap();
         assert_eq!(
             bus.writes(),
@@ -134,6 +137,15 @@ mod tests {
                 (DEMCR, 0)
             ]
         );
+    }
+
+    #[test]
+    fn a_core_that_stands_does_not_go_on_before_it_is_reset() {
+        let stands = DHCSR_S_HALT;
+        let mut bus =
+            Recording::new().answering(DHCSR, &[stands, stands, DHCSR_S_RESET_ST, stands, stands]);
+        reset(&mut bus, AfterReset::Halt).unwrap();
+        assert_eq!(bus.writes()[0], (DHCSR, 0xA05F_0003));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::bus::Bus;
 use super::context::Context;
-use super::cortex::{DHCSR, DHCSR_S_HALT, halt, let_go};
+use super::cortex::{DHCSR, DHCSR_C_DEBUGEN, DHCSR_KEY, DHCSR_S_HALT, halt, let_go};
 use super::link::on_bus;
 use super::plan::{Change, Page, held_change};
 use super::qspi::{ExternalFlash, SECTOR, with_external_flash};
@@ -71,12 +71,21 @@ pub(super) fn on_external<T>(
 ) -> Result<T, RigError> {
     check_fitted(context)?;
     on_bus(context, interface, Core::App, |bus| {
-        let stands = bus.read(DHCSR)? & DHCSR_S_HALT != 0;
+        let was = bus.read(DHCSR)?;
+        let stands = was & DHCSR_S_HALT != 0;
         if !stands {
             halt(bus)?;
         }
         let done = with_external_flash(bus, job);
-        let resumed = if stands { Ok(()) } else { let_go(bus) };
+        let resumed = if stands {
+            Ok(())
+        } else if was & DHCSR_C_DEBUGEN != 0 {
+            // A trap stays.
+            bus.write(DHCSR, DHCSR_KEY | DHCSR_C_DEBUGEN)
+                .and_then(|()| bus.flush())
+        } else {
+            let_go(bus)
+        };
         done.and_then(|value| resumed.map(|()| value))
     })
 }

@@ -3,25 +3,31 @@
 //! Nothing here enables halting debug unless a core is to be halted, so a core that runs does not notice.
 
 use super::access::{ProbePorts, Scope, erase_all, is_open, unlock};
-use super::bus::Ahb;
+use super::bus::{Ahb, wait_for};
 use super::context::Context;
-use super::cortex::{AfterReset, halt, let_go, reset};
+use super::cortex::{AfterReset, DHCSR, DHCSR_S_HALT, halt, let_go, reset};
 use super::external;
-use super::network::{Release, hold_network_core, release_network_core};
+use super::network::{
+    self, Release, hold_network_core, is_network_core_held, release_network_core,
+};
 use super::qspi::ExternalFlash;
 use super::{Identity, nvmc};
 use crate::core::Core;
 use crate::error::RigError;
-use crate::file::Recover;
+use crate::file::{ChipId, Recover};
 use probe_rs::architecture::arm::memory::ArmMemoryInterface;
 use probe_rs::architecture::arm::{ArmDebugInterface, ArmError, FullyQualifiedApAddress};
 use std::fmt;
+use std::time::Duration;
 
 /// FICR.INFO of the application core (nRF5340 product specification, FICR).
 const FICR_DEVICE_ID: u32 = 0x00FF_0204;
 const FICR_PART: u32 = 0x00FF_020C;
 const FICR_VARIANT: u32 = 0x00FF_0210;
 const PART_NRF5340: u32 = 0x5340;
+
+/// A core that was left standing stands: this is for a probe that is slow to say so.
+const TAKE_OVER_WITHIN: Duration = Duration::from_millis(100);
 
 /// A connection that is open only while it must be.
 #[derive(Default)]
@@ -37,9 +43,52 @@ impl fmt::Debug for Link {
     }
 }
 
-struct Held {
-    interface: Box<dyn ArmDebugInterface>,
+/// A connection that stays.
+pub(super) struct Held {
+    pub(super) interface: Box<dyn ArmDebugInterface>,
     halted: Vec<Core>,
+    /// Cores with a trap.
+    armed: Vec<Core>,
+}
+
+impl Held {
+    /// A locked core is an error before anything is tried on it, and so is a network core that is held off: releasing it
+    /// would start it.
+    pub(super) fn check_alive(&mut self, context: &Context, core: Core) -> Result<(), RigError> {
+        check_open(context, &mut *self.interface, Core::App)?;
+        if core == Core::Net {
+            let held_off = on_bus(context, &mut *self.interface, Core::App, |bus| {
+                is_network_core_held(bus)
+            })?;
+            if held_off {
+                return Err(RigError::BadRequest {
+                    board: context.board(),
+                    what: "the network core is held off: a trap can be set once the application core has released it"
+                        .to_owned(),
+                });
+            }
+            check_open(context, &mut *self.interface, Core::Net)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn arm(&mut self, core: Core) {
+        if !self.armed.contains(&core) {
+            self.armed.push(core);
+        }
+    }
+
+    /// The core has no trap any more, and stands.
+    pub(super) fn leave(&mut self, core: Core) {
+        self.let_go(core);
+        self.halted.push(core);
+    }
+
+    /// The core was left to itself.
+    pub(super) fn let_go(&mut self, core: Core) {
+        self.halted.retain(|&other| other != core);
+        self.armed.retain(|&other| other != core);
+    }
 }
 
 impl Link {
@@ -61,22 +110,30 @@ impl Link {
     }
 
     /// The connection, kept open behind this request.
-    fn hold(&mut self, context: &Context) -> Result<&mut Held, RigError> {
+    pub(super) fn hold(&mut self, context: &Context) -> Result<&mut Held, RigError> {
         let held = match self.held.take() {
             Some(held) => held,
             None => Held {
                 interface: context.open_interface()?,
                 halted: Vec::new(),
+                armed: Vec::new(),
             },
         };
         Ok(self.held.insert(held))
     }
 
     pub(super) fn identity(&mut self, context: &Context) -> Result<Identity, RigError> {
-        let [low, high, part, variant] = self.with(context, |interface| {
+        let [low, high, part, variant, family, revision] = self.with(context, |interface| {
             with_memory(context, interface, Core::App, |memory| {
-                let mut words = [0u32; 4];
-                let addresses = [FICR_DEVICE_ID, FICR_DEVICE_ID + 4, FICR_PART, FICR_VARIANT];
+                let mut words = [0u32; 6];
+                let addresses = [
+                    FICR_DEVICE_ID,
+                    FICR_DEVICE_ID + 4,
+                    FICR_PART,
+                    FICR_VARIANT,
+                    network::FICR_PART,
+                    network::FICR_PART_VARIANT,
+                ];
                 for (word, address) in words.iter_mut().zip(addresses) {
                     *word = memory.read_word_32(u64::from(address))?;
                 }
@@ -89,8 +146,17 @@ impl Link {
                 part,
             });
         }
+        let found = ChipId(u64::from(high) << 32 | u64::from(low));
+        if let Some(expected) = context.config.chip.filter(|expected| *expected != found) {
+            return Err(RigError::OtherChip {
+                board: context.board(),
+                found,
+                expected,
+            });
+        }
         Ok(Identity {
-            device_id: u64::from(high) << 32 | u64::from(low),
+            device_id: found.0,
+            revision: (family == network::PART_NRF53).then_some(revision),
             part,
             variant: variant
                 .to_be_bytes()
@@ -167,8 +233,11 @@ impl Link {
         let held = self.hold(context)?;
         reset_core(context, &mut *held.interface, core, after)?;
         // With the application core the whole chip was reset.
-        held.halted
-            .retain(|&other| core != Core::App && other != core);
+        for other in Core::ALL {
+            if core == Core::App || other == core {
+                held.let_go(other);
+            }
+        }
         if after == AfterReset::Halt {
             held.halted.push(core);
         }
@@ -188,13 +257,33 @@ impl Link {
         Ok(())
     }
 
+    /// Keeps a core halted that another connection has left standing.
+    pub(super) fn take_over_halted(
+        &mut self,
+        context: &Context,
+        core: Core,
+    ) -> Result<(), RigError> {
+        let held = self.hold(context)?;
+        on_bus(context, &mut *held.interface, core, |bus| {
+            wait_for(
+                bus,
+                "standing at the reset vector",
+                TAKE_OVER_WITHIN,
+                DHCSR,
+                |dhcsr| dhcsr & DHCSR_S_HALT != 0,
+            )
+        })?;
+        held.halted.push(core);
+        Ok(())
+    }
+
     pub(super) fn run(&mut self, context: &Context, core: Core) -> Result<(), RigError> {
         let Some(held) = &mut self.held else {
             return Ok(());
         };
         if held.halted.contains(&core) {
             on_bus(context, &mut *held.interface, core, |bus| let_go(bus))?;
-            held.halted.retain(|&other| other != core);
+            held.let_go(core);
         }
         self.release_if_unused();
         Ok(())
@@ -237,11 +326,11 @@ impl Link {
         })
     }
 
-    fn release_if_unused(&mut self) {
+    pub(super) fn release_if_unused(&mut self) {
         if self
             .held
             .as_ref()
-            .is_some_and(|held| held.halted.is_empty())
+            .is_some_and(|held| held.halted.is_empty() && held.armed.is_empty())
         {
             self.held = None;
         }

@@ -6,13 +6,14 @@
 //! halting go straight to the access ports ([`link`]) and never enable halting debug on a core that runs;
 //! programming uses a session of the probe library and its flash algorithms
 //! ([`program`](mod@program)), with the debug sequence of [`sequence`]. What the chip needs is in small modules that a test can
-//! record: [`network`], [`cortex`], [`access`], [`nvmc`], [`qspi`]. The external flash is reached through the registers of
+//! record: [`network`], [`cortex`], [`access`], [`nvmc`], [`qspi`], [`dwt`]. The external flash is reached through the registers of
 //! QSPI: addresses from 0x1000_0000 of the application core mean it, whether firmware has opened that window or not.
 
 mod access;
 mod bus;
 mod context;
 mod cortex;
+mod dwt;
 mod external;
 mod glance;
 mod keeper;
@@ -22,13 +23,21 @@ mod nvmc;
 mod plan;
 mod program;
 mod qspi;
+mod restore;
 mod sequence;
+mod tear;
+mod trap;
 
-pub use program::{ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Rest};
+pub use program::{Afterwards, ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Rest};
+pub use tear::Tear;
+pub use trap::{
+    Caught, Class, CoreState, Edge, Halted, Memory, Missed, Planned, Reached, Route, Trap, Watch,
+    route,
+};
 
 use crate::core::Core;
 use crate::error::{Operation, RigError};
-use crate::file::{ExternalFlash, ProbeSelector, Recover};
+use crate::file::{ChipId, ExternalFlash, ProbeSelector, Recover};
 use crate::image::FlashImage;
 use crate::launcher::VirtualProcess;
 use context::Context;
@@ -55,6 +64,8 @@ pub(crate) struct ProbeConfig {
     pub(crate) board: String,
     pub(crate) selector: ProbeSelector,
     pub(crate) speed_khz: Option<u32>,
+    /// The chip that must be there, where that is known.
+    pub(crate) chip: Option<ChipId>,
     pub(crate) recover: Recover,
     pub(crate) external_flash: ExternalFlash,
     pub(crate) clock: SharedClock,
@@ -71,6 +82,9 @@ pub struct Identity {
     pub part: u32,
     /// FICR.INFO.VARIANT as text: `QKAA`.
     pub variant: String,
+    /// The revision of the silicon, by the word in FICR that Nordic's errata headers tell it by; `None` where that is not
+    /// written.
+    pub revision: Option<u32>,
 }
 
 impl fmt::Display for Identity {
@@ -119,6 +133,7 @@ impl ProbeSession {
             board: board.to_owned(),
             selector,
             speed_khz: None,
+            chip: None,
             recover,
             external_flash: ExternalFlash::default(),
             clock,
@@ -132,14 +147,29 @@ impl ProbeSession {
         self.config.selector.as_str()
     }
 
+    /// The chip that must be there, where the rig file says it.
+    pub(crate) fn expected_chip(&self) -> Option<ChipId> {
+        self.config.chip
+    }
+
     /// What the chip says that it is. Does not disturb the firmware.
     ///
     /// # Errors
-    /// Bench trouble; [`RigError::WrongChip`] when it is not an nRF5340.
+    /// Bench trouble; [`RigError::WrongChip`] when it is not an nRF5340, [`RigError::OtherChip`] when it is not the one of
+    /// the rig file.
     pub fn identity(&self) -> Result<Identity, RigError> {
         self.request(Operation::Identity, SHORT, |link, context| {
             link.identity(context)
         })
+    }
+
+    /// An error when the rig file says which chip the board has, and it is another one. Asked before anything is written or
+    /// erased, each time: boards are swapped also while a run goes on.
+    fn same_chip(link: &mut Link, context: &Context) -> Result<(), RigError> {
+        match context.config.chip {
+            Some(_) => link.identity(context).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Whether the chip's debug port answers: `false` for a chip without power, within milliseconds. Asks nothing of a core.
@@ -164,7 +194,7 @@ impl ProbeSession {
         })
     }
 
-    /// Makes the flash hold `image`, verified by reading it back, and resets the chip so that it boots. Pages
+    /// Makes the flash hold `image`, verified by reading it back, and resets the chip so that it boots, or stands. Pages
     /// that hold the right bytes already are left alone.
     ///
     /// # Errors
@@ -182,7 +212,22 @@ impl ProbeSession {
         let image = image.clone();
         let options = options.clone();
         self.request_with(doing, within, progress, move |link, context, progress| {
+            Self::same_chip(link, context)?;
             program::program(link, context, &image, &options, progress)
+        })
+    }
+
+    /// Makes the pages that `image` concerns hold its bytes, verified by reading them back, while the chip is held at its first
+    /// instruction; it stays there until [`run`](Self::run), a reset or [`detach`](Self::detach). UICR is not touched.
+    ///
+    /// # Errors
+    /// Bench trouble; [`RigError::VerifyFailed`] when flash holds something else afterwards.
+    pub fn restore(&self, image: &FlashImage) -> Result<Programmed, RigError> {
+        let doing = Operation::Program { bytes: image.len() };
+        let within = program::time_for(image, &ProgramOptions::default());
+        let image = image.clone();
+        self.request(doing, within, move |link, context| {
+            restore::restore(link, context, &image)
         })
     }
 
@@ -301,6 +346,7 @@ impl ProbeSession {
                 rest: Rest::Erase,
                 ..ProgramOptions::default()
             };
+            Self::same_chip(link, context)?;
             program::program(link, context, &FlashImage::new(), &options, &mut |_| {}).map(drop)
         })
     }

@@ -25,9 +25,9 @@ const RELEASE: u32 = 0;
 const ERRATUM_161: u32 = 0x618;
 
 /// FICR words without a name that tell chips apart: the part and its variant.
-const FICR_PART: u32 = 0x00FF_0130;
-const FICR_PART_VARIANT: u32 = 0x00FF_0134;
-const PART_NRF53: u32 = 0x07;
+pub(super) const FICR_PART: u32 = 0x00FF_0130;
+pub(super) const FICR_PART_VARIANT: u32 = 0x00FF_0134;
+pub(super) const PART_NRF53: u32 = 0x07;
 /// Variants without erratum 161. All others have it, also those that are not known yet.
 const UNAFFECTED: std::ops::RangeInclusive<u32> = 0x02..=0x04;
 
@@ -52,6 +52,12 @@ fn reset_base(bus: &mut dyn Bus) -> Result<u32, ArmError> {
     } else {
         RESET_NON_SECURE
     })
+}
+
+/// Whether the network core is held off.
+pub(super) fn is_network_core_held(bus: &mut dyn Bus) -> Result<bool, ArmError> {
+    let reset = reset_base(bus)?;
+    Ok(bus.read(reset + FORCEOFF)? & 1 == HOLD)
 }
 
 /// Lets the network core run. One that runs is left alone: it may be in the middle of something.

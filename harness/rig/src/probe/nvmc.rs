@@ -68,6 +68,22 @@ pub(super) fn write_words(
     })
 }
 
+/// Programs a page of the core's flash that is blank, in one go: while a word is written, the next access waits for it
+/// (product specification, NVMC). A few pages are written sooner so than a flash algorithm is loaded.
+pub(super) fn write_page(
+    bus: &mut dyn Bus,
+    core: Core,
+    address: u32,
+    bytes: &[u8],
+) -> Result<(), ArmError> {
+    configured(bus, core, CONFIG_WRITE, |bus| {
+        bus.write_bytes(address, bytes)?;
+        wait_ready(bus, core, WRITE_WITHIN, || {
+            format!("programming the page at {address:#010x}")
+        })
+    })
+}
+
 /// Writes the UICR words that keep the core's debug access open beyond the next reset.
 pub(super) fn keep_open(bus: &mut dyn Bus, core: Core) -> Result<(), ArmError> {
     let addresses: &[u32] = match core {
@@ -95,6 +111,24 @@ fn configured(
     let done = job(bus);
     let restored = bus.write(config, CONFIG_READ).and_then(|()| bus.flush());
     done.and(restored)
+}
+
+/// What the controller is set to.
+pub(super) fn mode(bus: &mut dyn Bus, core: Core) -> Result<u32, ArmError> {
+    bus.read(core.nvmc() + CONFIG)
+}
+
+/// Sets the controller as firmware had it.
+pub(super) fn set_mode(bus: &mut dyn Bus, core: Core, mode: u32) -> Result<(), ArmError> {
+    bus.write(core.nvmc() + CONFIG, mode)?;
+    bus.flush()
+}
+
+/// Waits until the controller has ended what firmware has begun. The core stands.
+pub(super) fn wait_until_ready(bus: &mut dyn Bus, core: Core) -> Result<(), ArmError> {
+    wait_ready(bus, core, ERASE_WITHIN, || {
+        "the end of what the flash does".to_owned()
+    })
 }
 
 fn wait_ready(

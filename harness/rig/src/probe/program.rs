@@ -31,9 +31,22 @@ pub struct ProgramOptions {
     /// Parts of the external flash, as addresses of its window, that become blank where the image has no bytes for them.
     /// Other sectors that the image does not touch keep what they hold.
     pub external: Vec<Range<u32>>,
+    /// What the chip does afterwards.
+    pub then: Afterwards,
     /// How long it may take; by default as long as the slowest flash within the product specification needs,
     /// and as much again.
     pub within: Option<Duration>,
+}
+
+/// What the chip does when it has been programmed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Afterwards {
+    /// It boots.
+    #[default]
+    Boot,
+    /// Its application core stands at its first instruction, as after
+    /// [`ProbeSession::reset_and_halt`](super::ProbeSession::reset_and_halt): nothing of the new firmware has run.
+    Hold,
 }
 
 /// What programming is doing.
@@ -136,8 +149,16 @@ pub(super) fn program(
         Ok(inner.and(&external))
     });
     // Whatever happened: the cores stand in flash algorithms or at their reset vectors.
-    ending.reset();
+    let holds = options.then == Afterwards::Hold && result.is_ok();
+    if holds {
+        ending.hold();
+    } else {
+        ending.reset();
+    }
     drop(session);
+    if holds {
+        link.take_over_halted(context, Core::App)?;
+    }
     result
 }
 
@@ -459,13 +480,13 @@ pub(super) fn verify(
 
 /// Bytes that are not what they should be.
 #[derive(Default)]
-struct Differences {
+pub(super) struct Differences {
     first: Option<(Core, u32, u8, u8)>,
     count: usize,
 }
 
 impl Differences {
-    fn note(&mut self, core: Core, address: u32, held: &[u8], wanted: &[u8]) {
+    pub(super) fn note(&mut self, core: Core, address: u32, held: &[u8], wanted: &[u8]) {
         if held == wanted {
             return;
         }
@@ -477,7 +498,7 @@ impl Differences {
         }
     }
 
-    fn into_result(self, context: &Context) -> Result<(), RigError> {
+    pub(super) fn into_result(self, context: &Context) -> Result<(), RigError> {
         match self.first {
             None => Ok(()),
             Some((core, address, found, expected)) => Err(RigError::VerifyFailed {

@@ -137,6 +137,42 @@ pub(super) fn with_external_flash<T>(
     done.and_then(|value| restored.map(|()| value))
 }
 
+/// The tasks that change the flash, as firmware on the secure side starts them.
+pub(super) const WRITE_TASK_SECURE: u32 = QSPI_SECURE + WRITESTART;
+pub(super) const ERASE_TASK_SECURE: u32 = QSPI_SECURE + ERASESTART;
+
+/// What a task of firmware was about.
+pub(super) struct TaskDone {
+    pub(super) offset: Option<u32>,
+    pub(super) length: Option<u32>,
+}
+
+/// Waits until the task that firmware has started is over, and the flash done with it. The application core stands, and
+/// its driver waits for that task.
+pub(super) fn finish_task(bus: &mut dyn Bus, erased: bool) -> Result<TaskDone, ArmError> {
+    let qspi = QSPI_SECURE;
+    wait_for(bus, BUSY, TRANSFER_WITHIN, qspi + STATUS, |status| {
+        status & STATUS_READY != 0
+    })?;
+    let (offset, length) = if erased {
+        let length = match bus.read(qspi + ERASE_LEN)? & 3 {
+            0 => Some(SECTOR),
+            1 => Some(BLOCK),
+            _ => None,
+        };
+        (bus.read(qspi + ERASE_PTR)?, length)
+    } else {
+        let length = bus.read(qspi + WRITE_CNT)?;
+        (bus.read(qspi + WRITE_DST)?, Some(length))
+    };
+    // An erase goes on in the flash when the peripheral is done: activation waits for that.
+    with_external_flash(bus, |_| Ok(()))?;
+    Ok(TaskDone {
+        offset: Some(offset),
+        length,
+    })
+}
+
 /// What firmware has left in the registers and the RAM that are used here.
 struct Found {
     qspi: u32,

@@ -24,16 +24,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What is to become of the chip when the session ends.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Ending(Arc<AtomicBool>);
+pub(super) struct Ending {
+    resets: Arc<AtomicBool>,
+    holds: Arc<AtomicBool>,
+}
 
 impl Ending {
     /// The chip is reset and boots, instead of going on where each core stands.
     pub(super) fn reset(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.resets.store(true, Ordering::Relaxed);
+    }
+
+    /// The chip is reset, and the application core stands at its first instruction, for another connection.
+    pub(super) fn hold(&self) {
+        self.holds.store(true, Ordering::Relaxed);
+        self.reset();
     }
 
     fn is_reset(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.resets.load(Ordering::Relaxed)
+    }
+
+    fn is_held(&self) -> bool {
+        self.holds.load(Ordering::Relaxed)
     }
 }
 
@@ -166,7 +179,9 @@ impl ArmDebugSequence for Nrf5340 {
         // With the application core goes the network core: it is held off, as after any reset.
         if of_app {
             reset(&mut bus, AfterReset::Halt)?;
-            let_go(&mut bus)?;
+            if !self.ending.is_held() {
+                let_go(&mut bus)?;
+            }
         }
         Ok(())
     }

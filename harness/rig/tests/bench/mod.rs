@@ -6,6 +6,8 @@
     reason = "each test uses some of it; a panic is a failed test"
 )]
 
+pub(crate) mod staged;
+
 use hil_clock::{SharedClock, SystemClock};
 use hil_rig::{Core, FlashImage, ProbeSession, ProgramOptions, Programmed, Recover};
 use std::sync::Arc;

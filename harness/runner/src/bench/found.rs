@@ -5,22 +5,22 @@ use super::power::{measured, wait_for_debugger};
 use super::{Bench, BenchError, rig_core};
 use crate::cancel::CancelToken;
 use crate::events::Events;
+use crate::faults;
 use crate::link::Link;
 use crate::radio::RadioLink;
 use crate::wear::Wear;
 use hil_clock::SharedClock;
-use hil_record::BoardInfo;
-use hil_rig::{Board, Cuts, PowerLoss, Rig};
+use hil_record::{BoardIdentity, BoardInfo};
+use hil_rig::{Board, Cuts, Identity, PowerLoss, Rig};
 use hil_scenario::{BoardFeature, Core, Transport};
+use hil_smp::{FaultSwitch, Faulty};
 use std::collections::BTreeSet;
 
 /// A board that has answered, but whose consoles are not read yet.
 pub struct FoundBoard {
     board: Board,
-    /// What the chip says that it is, for the report.
-    identity: String,
-    /// Its chip, which its flash wears with.
-    device: u64,
+    /// What the chip says that it is.
+    identity: Identity,
 }
 
 impl FoundBoard {
@@ -40,13 +40,7 @@ impl FoundBoard {
                     wait_for_debugger(&board, power.clock());
                 }
                 let identity = board.probe().identity()?;
-                let device = identity.device_id;
-                let identity = identity.to_string();
-                Ok(Self {
-                    board,
-                    identity,
-                    device,
-                })
+                Ok(Self { board, identity })
             })
             .collect()
     }
@@ -58,6 +52,13 @@ impl FoundBoard {
         BoardInfo {
             name: self.board.name().to_owned(),
             description: format!("{description}; {}", self.identity),
+            identity: Some(BoardIdentity {
+                chip: format!("nRF{:x}", self.identity.part),
+                variant: self.identity.variant.clone(),
+                device_id: format!("{:016x}", self.identity.device_id),
+                revision: self.identity.revision,
+                probe: self.board.probe().selector().to_owned(),
+            }),
         }
     }
 
@@ -120,12 +121,19 @@ impl FoundBoard {
         let info = self.info();
         let app = Console::open(&self.board, Core::App, clock, events)?;
         let net = Console::open(&self.board, Core::Net, clock, events)?;
-        let link = app
-            .port
-            .as_ref()
-            .map(|port| Link::new(port.transport(), &info.name, clock, cancel, events));
-        let radio = RadioLink::of(&self.board, clock, cancel, events);
-        let wear = Wear::open(self.board.wear(), self.device, events, &info.name);
+        let faults = FaultSwitch::default();
+        let link = app.port.as_ref().map(|port| {
+            let told = faults::sink(events, &info.name, Transport::Uart);
+            let transport = Faulty::new(port.transport(), clock.clone(), faults.clone(), told);
+            Link::new(transport, (&info.name, "uart"), clock, cancel, events)
+        });
+        let radio = RadioLink::of(&self.board, clock, cancel, events, &faults);
+        let wear = Wear::open(
+            self.board.wear(),
+            self.identity.device_id,
+            events,
+            &info.name,
+        );
         Ok(Bench {
             name: info.name,
             clock: clock.clone(),
@@ -135,6 +143,7 @@ impl FoundBoard {
             net,
             link,
             radio,
+            faults,
             drawn: measured(&*self.board.power()),
             outage: None,
             wear,

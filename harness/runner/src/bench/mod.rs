@@ -6,6 +6,7 @@
 mod console;
 mod found;
 mod power;
+mod stop;
 
 use crate::cancel::CancelToken;
 use crate::console::ConsoleLog;
@@ -19,10 +20,10 @@ use crate::trouble::{Checked, Trouble, error_chain};
 use crate::wear::Wear;
 use console::Console;
 use hil_clock::{Instant, SharedClock};
-use hil_record::{CoreName, ErrorKind, EventKind};
-use hil_rig::{Board, FlashImage, PowerSwitch, ProgramOptions, Purpose, Rest, RigError};
+use hil_record::{Check, CoreName, ErrorKind, EventKind};
+use hil_rig::{Board, FlashImage, PowerLoss, PowerSwitch, ProgramOptions, Purpose, Rest, RigError};
 use hil_scenario::{Button, Core, Transport};
-use hil_smp::TransportError;
+use hil_smp::{FaultSwitch, TransportError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,6 +77,8 @@ pub(crate) struct Bench {
     net: Console,
     link: Option<Link>,
     radio: Option<RadioLink>,
+    /// Breaks what goes over both.
+    pub(crate) faults: FaultSwitch,
     power: Arc<dyn PowerSwitch>,
     /// What flowed when it was last measured with the power on, in amperes.
     drawn: Option<f64>,
@@ -183,7 +186,7 @@ impl Bench {
                 .iter()
                 .map(|region| region.address..region.address + region.size)
                 .collect(),
-            within: None,
+            ..ProgramOptions::default()
         };
         let done = self
             .board
@@ -246,13 +249,48 @@ impl Bench {
     }
 
     /// Whether the network core is released and has not locked up, as the probe sees it.
-    pub(crate) fn network_core_runs(&mut self) -> Checked<bool> {
+    /// With the registers that tell it.
+    pub(crate) fn network_core_runs(&mut self) -> Checked<(bool, Check)> {
         let mut word = |core, address| -> Checked<u32> {
             let bytes = self.read(core, address, 4)?;
             Ok(bytes.first_chunk().copied().map_or(0, u32::from_le_bytes))
         };
         // Reading the network core would release it for that moment, so first whether it is.
-        Ok(word(Core::App, FORCEOFF)? & 1 == 0 && word(Core::Net, DHCSR)? & S_LOCKUP == 0)
+        let forceoff = word(Core::App, FORCEOFF)?;
+        let dhcsr = match is_released(forceoff) {
+            true => Some(word(Core::Net, DHCSR)?),
+            false => None,
+        };
+        let runs = dhcsr.is_some_and(is_not_locked_up);
+        Ok((runs, Check::NetworkRuns { forceoff, dhcsr }))
+    }
+
+    /// Makes pages of both flashes and of the external flash hold these bytes, with the chip held at its first instruction
+    /// before and after.
+    pub(crate) fn restore(&mut self, image: &FlashImage) -> Checked {
+        self.deaf = false;
+        self.probe_event("restore", &format!("{} bytes", image.len()));
+        let done = self
+            .board
+            .probe()
+            .restore(image)
+            .map_err(|error| trouble(&error))?;
+        self.wear.restored(&done.erased_pages);
+        Ok(())
+    }
+
+    /// Lets the application core go on that is held.
+    pub(crate) fn let_go(&mut self) -> Checked {
+        self.probe_event("run", "");
+        self.board
+            .probe()
+            .run(hil_rig::Core::App)
+            .map_err(|error| trouble(&error))
+    }
+
+    /// Whether its power can be taken away.
+    pub(crate) fn has_power_switch(&self) -> bool {
+        self.power.power_loss() == PowerLoss::Real
     }
 
     /// Resets the chip and lets it run.
@@ -288,6 +326,16 @@ impl Bench {
     }
 }
 
+/// Whether the network core is released, by `NETWORK.FORCEOFF`.
+pub(crate) const fn is_released(forceoff: u32) -> bool {
+    forceoff & 1 == 0
+}
+
+/// Whether a core has not locked up, by its `DHCSR`.
+pub(crate) const fn is_not_locked_up(dhcsr: u32) -> bool {
+    dhcsr & S_LOCKUP == 0
+}
+
 /// What the rig says about itself is never a verdict about firmware.
 fn trouble(error: &RigError) -> Trouble {
     let kind = match error {
@@ -316,6 +364,7 @@ fn trouble(error: &RigError) -> Trouble {
         | RigError::VirtualCount { .. }
         | RigError::VirtualExited { .. }
         | RigError::BoardInUse { .. }
+        | RigError::OtherChip { .. }
         | RigError::NoExternalFlash { .. }
         | RigError::ExternalFlashSilent { .. }
         | RigError::ExternalFlashOther { .. } => ErrorKind::Board,

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::trouble::{Checked, Trouble};
-use hil_record::{Evidence, FailKind};
+use hil_record::{Answered, Check, Evidence, FailKind};
 use hil_scenario::Answer;
 use hil_smp::Refused;
 
@@ -13,6 +13,11 @@ pub(super) fn refused(
     found: &Refused,
     expected: Answer,
 ) -> Checked {
+    context.checked(Check::Answer {
+        request: what.to_owned(),
+        expected: words(expected),
+        found: Answered::Refused(Some(name(found))),
+    });
     match expected {
         Answer::Accepted => Err(Trouble::fail(
             FailKind::Refused,
@@ -26,6 +31,21 @@ pub(super) fn refused(
             context.see(Evidence::seen(what, format!("refused: {found}")));
             Ok(())
         }
+    }
+}
+
+/// The name of an error, or what it says where it has none.
+fn name(refused: &Refused) -> String {
+    Refused::names()
+        .find(|name| refused.is_called(name))
+        .map_or_else(|| refused.to_string(), str::to_owned)
+}
+
+/// What must be answered, for the journal.
+fn words(expected: Answer) -> Answered {
+    match expected {
+        Answer::Accepted => Answered::Done,
+        Answer::Refused(code) => Answered::Refused(code.map(|code| code.name().to_owned())),
     }
 }
 

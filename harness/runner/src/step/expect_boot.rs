@@ -7,12 +7,13 @@
 use crate::console::Waited;
 use crate::context::{BOOT_BANNERS, Context, LoadedImage};
 use crate::holding::Form;
+use crate::proof;
 use crate::step::expect_net;
 use crate::trouble::{Checked, Trouble};
 use hil_clock::Instant;
-use hil_record::{Evidence, FailKind};
+use hil_record::{Check, Evidence, FailKind};
 use hil_scenario::{BootState, Core, ExpectBoot, ImageRef, Slot};
-use hil_smp::message::SlotState;
+use hil_smp::message::{ImageState, SlotState};
 use std::time::Duration;
 
 /// How long after a restart an answer counts although the console shows no boot. We chose it: longer than the
@@ -45,10 +46,13 @@ fn application(
     boot_began(context, deadline)?;
 
     let mut last = Seen::Nothing;
+    let mut latest = None;
     loop {
         match context.image_list(deadline)? {
             None => {}
-            Some(list) => match list
+            Some(list) => match latest
+                .insert(list)
+                .clone()
                 .images
                 .into_iter()
                 .find(|entry| entry.active && entry.image.unwrap_or(0) == 0)
@@ -58,6 +62,7 @@ fn application(
                     if active.hash.as_deref() == Some(image.hash())
                         && expect.state.is_none_or(|wanted| wanted == state)
                     {
+                        tell(context, &image, expect, latest.as_ref());
                         context.see(Evidence::compared(
                             "running image",
                             describe(&active),
@@ -71,6 +76,7 @@ fn application(
             },
         }
         if context.clock.now() >= deadline {
+            tell(context, &image, expect, latest.as_ref());
             return Err(last.trouble(context, &image_ref, &image, expect));
         }
         context.wait_at_most(POLL, deadline)?;
@@ -87,6 +93,31 @@ fn application(
                 ),
             )
         })
+}
+
+/// Whether an image list says that an image runs, in the state with this name.
+pub(crate) fn runs_in_state(list: &ImageState, image: &LoadedImage, state: Option<&str>) -> bool {
+    let mut entries = list.images.iter();
+    entries
+        .find(|entry| entry.active && entry.image.unwrap_or(0) == 0)
+        .is_some_and(|active| {
+            active.hash.as_deref() == Some(image.hash())
+                && state.is_none_or(|wanted| wanted == state_word(state_of(active)))
+        })
+}
+
+/// Tells which image had to run, and the last image list.
+fn tell(
+    context: &Context<'_>,
+    image: &LoadedImage,
+    expect: &ExpectBoot,
+    list: Option<&ImageState>,
+) {
+    context.checked(Check::Running {
+        image: image.role().to_string(),
+        state: expect.state.map(|state| state_word(state).to_owned()),
+        list: list.map(proof::listed),
+    });
 }
 
 /// Waits until the console shows a boot, or so long that an answer cannot be an old one.

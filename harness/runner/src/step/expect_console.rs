@@ -13,6 +13,11 @@ pub(super) fn run(context: &mut Context<'_>, expect: &ExpectConsole) -> Checked 
     let waited = log.wait_for(mark, deadline, &context.cancel, |line| {
         line.contains(&expect.text)
     });
+    context.tell_console(
+        expect.core,
+        &expect.text,
+        expect.presence == Presence::Absent,
+    );
     match (waited, expect.presence) {
         (Waited::Cancelled, _) => Err(Trouble::Cancelled),
         (Waited::Found(line, _), Presence::Present) => {

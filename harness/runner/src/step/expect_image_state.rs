@@ -1,9 +1,11 @@
 //! `expect_image_state`: what the board's own image list says about a slot.
 
 use crate::context::{Context, SMP_WITHIN};
+use crate::firmware::Firmware;
 use crate::trouble::{Checked, Trouble};
 use hil_record::{Evidence, FailKind};
 use hil_scenario::{ExpectImageState, ImageEntry, Slot};
+use hil_smp::message::ImageState;
 
 pub(super) fn run(context: &mut Context<'_>, expect: &ExpectImageState) -> Checked {
     let deadline = context.deadline(SMP_WITHIN);
@@ -13,6 +15,16 @@ pub(super) fn run(context: &mut Context<'_>, expect: &ExpectImageState) -> Check
             format_args!("no answer to `image list` within {SMP_WITHIN:?}"),
         ));
     };
+    context.tell_list(&list);
+    judge(context.firmware, expect, &list).map(|found| context.see(found))
+}
+
+/// Holds the board's image list against what it must have for a slot.
+pub(crate) fn judge(
+    firmware: &Firmware,
+    expect: &ExpectImageState,
+    list: &ImageState,
+) -> Checked<Evidence> {
     let (image, slot) = numbers(expect.slot);
     let entry = list.slot(image, slot);
     let found = entry.map_or_else(|| "nothing".to_owned(), |entry| format!("{entry:?}"));
@@ -33,7 +45,7 @@ pub(super) fn run(context: &mut Context<'_>, expect: &ExpectImageState) -> Check
             Some(entry),
         ) => {
             if let Some(image) = image {
-                let loaded = context.image(image)?;
+                let loaded = firmware.image(image)?;
                 if entry.hash.as_deref() != Some(loaded.hash()) {
                     return Err(wrong(
                         expect.slot,
@@ -62,11 +74,10 @@ pub(super) fn run(context: &mut Context<'_>, expect: &ExpectImageState) -> Check
             }
         }
     }
-    context.see(Evidence::seen(
+    Ok(Evidence::seen(
         format!("image list, slot {}", expect.slot),
         found,
-    ));
-    Ok(())
+    ))
 }
 
 /// A version as Zephyr lists it: the build number behind a dot, and only when it is not 0

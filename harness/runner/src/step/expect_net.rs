@@ -6,7 +6,7 @@
 use crate::context::{Context, POLL_FLASH};
 use crate::holding::Form;
 use crate::trouble::{Checked, Trouble};
-use hil_record::{ErrorKind, EventKind, Evidence, FailKind};
+use hil_record::{Check, ErrorKind, EventKind, Evidence, FailKind};
 use hil_scenario::{Core, ExpectNet, ImageRef, Slot};
 
 pub(super) fn run(context: &mut Context<'_>, expect: &ExpectNet) -> Checked {
@@ -34,12 +34,13 @@ pub(super) fn holds(
     let image = context.image(&image_ref)?;
     let mut lost = Lost::default();
     loop {
-        let read = context.slot_holds(Slot::NetPrimary, &image, Form::Plain);
-        let Some(found) = lost.tolerate(context, read, deadline)? else {
+        let read = context.look_into_slot(Slot::NetPrimary, &image, Form::Plain);
+        let Some((found, bytes)) = lost.tolerate(context, read, deadline)? else {
             continue;
         };
         match found {
             Ok(()) => {
+                context.tell_slot(Slot::NetPrimary, &image, Form::Plain, &bytes)?;
                 context.see(Evidence::seen(
                     "network core flash",
                     format!("{image_ref} ({})", image.label()),
@@ -47,6 +48,7 @@ pub(super) fn holds(
                 return Ok(());
             }
             Err(mismatch) if context.clock.now() >= deadline => {
+                context.tell_slot(Slot::NetPrimary, &image, Form::Plain, &bytes)?;
                 return Err(Trouble::fail(
                     FailKind::NetworkCore,
                     format_args!("network core flash must hold {image_ref} but holds {mismatch}"),
@@ -101,9 +103,14 @@ fn has_version(context: &mut Context<'_>, version: u32, deadline: hil_clock::Ins
     let mut lost = Lost::default();
     loop {
         let read = context.network_version();
-        let Some(found) = lost.tolerate(context, read, deadline)? else {
+        let Some((found, bytes)) = lost.tolerate(context, read, deadline)? else {
             continue;
         };
+        if matches!(&found, Ok(found) if *found == version) || context.clock.now() >= deadline {
+            let region = context.firmware.slot(Slot::NetPrimary)?;
+            let found = context.shot(region, &bytes);
+            context.checked(Check::NetworkVersion { version, found });
+        }
         match found {
             Ok(found) if found == version => {
                 context.see(Evidence::compared(
@@ -141,6 +148,7 @@ pub(crate) fn alive(context: &mut Context<'_>, deadline: hil_clock::Instant) -> 
         return runs_for_the_probe(context, deadline);
     }
     let line = context.wait_for_line(Core::Net, deadline, |_| true)?;
+    context.tell_console(Core::Net, "", false);
     match line {
         Some(line) => {
             context.see(Evidence::seen("net console", line.text));
@@ -154,7 +162,14 @@ pub(crate) fn alive(context: &mut Context<'_>, deadline: hil_clock::Instant) -> 
 }
 
 fn runs_for_the_probe(context: &mut Context<'_>, deadline: hil_clock::Instant) -> Checked {
-    while !context.bench.network_core_runs()? {
+    loop {
+        let (runs, registers) = context.bench.network_core_runs()?;
+        if runs || context.clock.now() >= deadline {
+            context.checked(registers);
+        }
+        if runs {
+            break;
+        }
         if context.clock.now() >= deadline {
             return Err(Trouble::fail(
                 FailKind::NetworkCore,
@@ -172,6 +187,7 @@ fn runs_for_the_probe(context: &mut Context<'_>, deadline: hil_clock::Instant) -
 
 fn silent(context: &mut Context<'_>) -> Checked {
     let mark = context.started_at(Core::Net);
+    context.tell_console(Core::Net, "", true);
     match context.console(Core::Net).last_since(mark) {
         None => Ok(()),
         Some(line) => Err(Trouble::fail(

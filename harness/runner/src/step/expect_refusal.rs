@@ -3,12 +3,13 @@
 //! It is the way of every update: upload, request, reset. So it is made of the steps that others write down one by one,
 //! and they fail as they do there.
 
-use crate::context::Context;
+use crate::context::{Context, LoadedImage};
+use crate::firmware::Firmware;
 use crate::step::{expect_boot, expect_console, expect_slot, mark, reset, upload};
 use crate::trouble::{Checked, Trouble};
 use hil_image::Damage;
 use hil_image::trailer::magic;
-use hil_record::{Evidence, FailKind};
+use hil_record::{Check, Evidence, FailKind};
 use hil_scenario::{
     Answer, BootState, Core, ExpectBoot, ExpectConsole, ExpectRefusal, ExpectSlot, ImageRef,
     Leaves, Mark, MarkAnswer, Presence, Refusal, Request, Reset, ResetBy, Slot, SlotContents,
@@ -50,6 +51,7 @@ pub(super) fn run(context: &mut Context<'_>, step: &ExpectRefusal) -> Checked {
             request: Request::Test,
             over: step.over,
             expect,
+            transport_faults: Vec::new(),
         };
         mark::run(context, &mark)?;
     }
@@ -74,7 +76,15 @@ pub(super) fn run(context: &mut Context<'_>, step: &ExpectRefusal) -> Checked {
         expect_console::run(context, &console)?;
     }
     left(context, step, *leaves)?;
-    if network != network_flash(context, step)? {
+    let now = network_flash(context, step)?;
+    if let (Some(before), Some(now)) = (&network, &now) {
+        let region = context.firmware.slot(Slot::NetPrimary)?;
+        context.checked(Check::Same {
+            before: context.shot(region, before),
+            found: context.shot(region, now),
+        });
+    }
+    if network != now {
         return Err(Trouble::fail(
             FailKind::NetworkCore,
             format_args!(
@@ -132,16 +142,40 @@ fn left(context: &mut Context<'_>, step: &ExpectRefusal, leaves: Leaves) -> Chec
         return expect_slot::run(context, &erased);
     }
     let image = context.image(&step.image)?;
-    let bootloader = &context.firmware.set().bootloader;
+    let region = context.firmware.slot(slot)?;
+    let bytes = context.read(region)?;
+    context.checked(Check::SlotLeft {
+        slot: slot.word().to_owned(),
+        image: step.image.to_string(),
+        leaves: leaves.to_string(),
+        found: context.shot(region, &bytes),
+    });
+    judge_left(context.firmware, slot, &image, leaves, &bytes)?;
+    context.see(Evidence::seen(
+        format!("slot {slot}"),
+        format!("{leaves}: {}", step.image),
+    ));
+    Ok(())
+}
+
+/// Holds the bytes of a slot against what must be left of an image in it; nothing at all is for
+/// [`expect_slot`](super::expect_slot).
+pub(crate) fn judge_left(
+    firmware: &Firmware,
+    slot: Slot,
+    image: &LoadedImage,
+    leaves: Leaves,
+    bytes: &[u8],
+) -> Checked {
+    let bootloader = &firmware.set().bootloader;
     let magic = magic(bootloader.max_align);
     let sector = bootloader.sector_size as usize;
-    let begins = if context.firmware.lies_one_sector_up(slot) {
+    let begins = if firmware.lies_one_sector_up(slot) {
         sector
     } else {
         0
     };
-    let region = context.firmware.slot(slot)?;
-    let bytes = context.read(region)?;
+    let name = image.role();
     let (gone, kept) = match leaves {
         Leaves::Rest => (sector.min(image.bytes().len()), begins + sector),
         Leaves::Image | Leaves::Request | Leaves::Erased => (0, begins),
@@ -152,10 +186,7 @@ fn left(context: &mut Context<'_>, step: &ExpectRefusal, leaves: Leaves) -> Chec
     if !first_is_gone || !bytes[kept..].starts_with(&image.bytes()[gone..]) {
         return Err(Trouble::fail(
             FailKind::SlotContents,
-            format_args!(
-                "slot {slot} must hold {leaves} ({}), but holds other bytes",
-                step.image
-            ),
+            format_args!("slot {slot} must hold {leaves} ({name}), but holds other bytes"),
         ));
     }
     if bytes.ends_with(&magic) != (leaves == Leaves::Request) {
@@ -168,9 +199,5 @@ fn left(context: &mut Context<'_>, step: &ExpectRefusal, leaves: Leaves) -> Chec
             format_args!("slot {slot} must {must} have a request for a swap, but {but}"),
         ));
     }
-    context.see(Evidence::seen(
-        format!("slot {slot}"),
-        format!("{leaves}: {}", step.image),
-    ));
     Ok(())
 }

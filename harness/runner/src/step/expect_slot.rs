@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::holding::Form;
 use crate::trouble::{Checked, Trouble};
-use hil_record::{Evidence, FailKind};
+use hil_record::{Check, Evidence, FailKind};
 use hil_scenario::{ExpectSlot, SlotContents, Stored};
 
 pub(super) fn run(context: &mut Context<'_>, expect: &ExpectSlot) -> Checked {
@@ -38,6 +38,10 @@ pub(super) fn run(context: &mut Context<'_>, expect: &ExpectSlot) -> Checked {
 fn erased(context: &mut Context<'_>, expect: &ExpectSlot) -> Checked {
     let region = context.firmware.slot(expect.slot)?;
     let bytes = context.read(region)?;
+    context.checked(Check::SlotErased {
+        slot: expect.slot.word().to_owned(),
+        found: context.shot(region, &bytes),
+    });
     let written = bytes.iter().filter(|byte| **byte != 0xFF).count();
     match bytes.iter().position(|byte| *byte != 0xFF) {
         None => {

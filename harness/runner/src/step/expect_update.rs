@@ -53,10 +53,11 @@ fn taken(context: &mut Context<'_>, step: &ExpectUpdate, from: &str) -> Checked 
         request,
         over: None,
         expect: MarkAnswer::default(),
+        transport_faults: Vec::new(),
     };
     // Without a way back there is no test.
     let first = match context.firmware.set().bootloader.mode {
-        Mode::OverwriteOnly => BootState::Confirmed,
+        Mode::OverwriteOnly | Mode::SingleSlot => BootState::Confirmed,
         Mode::SwapMove | Mode::SwapOffset | Mode::SwapScratch => BootState::Testing,
     };
     let runs = |state| ExpectBoot {

@@ -18,7 +18,10 @@ pub(super) fn run(context: &mut Context<'_>, step: &Mark) -> Checked {
     };
     let confirm = request == predict::Request::Confirm;
     let what = format!("{word} {}", step.image);
-    let made = match context.mark(step.over, image.hash(), confirm)? {
+    let answer = context.with_faults(&step.transport_faults, 0, |context| {
+        context.mark(step.over, image.hash(), confirm)
+    })?;
+    let made = match answer {
         Reply::Refused(reason) => Made::Refused(reason),
         Reply::Done(list) => {
             let taken = list

@@ -19,11 +19,15 @@ mod reset;
 mod upload;
 
 use crate::context::Context;
+use crate::sweep;
 use crate::trouble::Checked;
 use hil_scenario::Step;
 
+pub(crate) use expect_boot::runs_in_state;
+pub(crate) use expect_image_state::judge as judge_image_list;
 pub(crate) use expect_image_state::numbers as slot_numbers;
 pub(crate) use expect_net::alive as expect_net_alive;
+pub(crate) use expect_refusal::judge_left;
 
 /// Carries a step out. What it saw is in the context's evidence, also when it ends early.
 pub(crate) fn run(context: &mut Context<'_>, step: &Step) -> Checked {
@@ -35,6 +39,7 @@ pub(crate) fn run(context: &mut Context<'_>, step: &Step) -> Checked {
         Step::Reset(step) => reset::run(context, step),
         Step::PowerCycle(step) => power_cycle::run(context, step),
         Step::PowerCut(step) => power_cut::run(context, step),
+        Step::Sweep(step) => sweep::run(context, step),
         Step::ExpectBoot(step) => expect_boot::run(context, step),
         Step::ExpectSlot(step) => expect_slot::run(context, step),
         Step::ExpectPlainText(step) => expect_plain_text::run(context, step),

@@ -15,7 +15,9 @@ const BUSY_WITHIN: Duration = Duration::from_secs(60);
 
 pub(super) fn run(context: &mut Context<'_>, step: &Reset) -> Checked {
     context.holding(step.holding, step.hold_for, |context| match step.by {
-        ResetBy::Smp => over_smp(context, step.expect),
+        ResetBy::Smp => context.with_faults(&step.transport_faults, 0, |context| {
+            over_smp(context, step.expect)
+        }),
         ResetBy::Probe => context.reset_through_probe(),
         ResetBy::Pin => context.reset_with_pin(),
     })

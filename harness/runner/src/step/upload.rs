@@ -10,6 +10,7 @@ use crate::step::answer;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::predict::Sent;
 use hil_clock::{Instant, SharedClock};
+use hil_image::HashAlgorithm;
 use hil_record::{ErrorKind, EventKind, Evidence, FailKind, PowerAction};
 use hil_scenario::{Answer, Core, FirmwareSet, LinkLoss, LossPoint, StartsAt, Upload, UploadCut};
 use hil_smp::{UploadOptions, UploadProgress};
@@ -26,17 +27,19 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
     let number = step
         .to
         .map_or_else(|| usual_number(step, context.firmware.set()), u32::from);
-    let options = match step.gives_up_after {
-        Some(first_timeout) => UploadOptions {
-            image: number,
-            first_timeout,
-            first_attempts: 1,
-            ..UploadOptions::default()
-        },
-        None => UploadOptions {
-            image: number,
-            ..UploadOptions::default()
-        },
+    let announced = match &step.announces {
+        Some(other) => Some(context.image(other)?),
+        None => None,
+    };
+    let announced_sha = announced.map(|other| {
+        HashAlgorithm::Sha256
+            .digest(other.bytes())
+            .as_bytes()
+            .to_vec()
+    });
+    let options = UploadOptions {
+        announced_sha,
+        ..options(step, number)
     };
     let total = image.bytes().len() as u64;
     let end = End::of(step);
@@ -45,15 +48,18 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
         fuse.arm(total);
     }
     let mut watch = Watch::new(context, step, total);
-    let uploaded = context.ask(step.over, step.within, |link| {
-        let uploaded = link.upload(image.bytes(), options.clone(), &mut |at| watch.progress(at));
-        match uploaded {
-            // As planned: the end of the image is on its way, and nobody hears the answer.
-            Err(Trouble::Lost(_)) if fuse.as_ref().is_some_and(Fuse::is_blown) => {
-                Ok(Uploaded::Stopped { offset: total })
+    let uploaded = context.with_faults(&step.transport_faults, total, |context| {
+        context.ask(step.over, step.within, |link| {
+            let uploaded =
+                link.upload(image.bytes(), options.clone(), &mut |at| watch.progress(at));
+            match uploaded {
+                // As planned: the end of the image is on its way, and nobody hears the answer.
+                Err(Trouble::Lost(_)) if fuse.as_ref().is_some_and(Fuse::is_blown) => {
+                    Ok(Uploaded::Stopped { offset: total })
+                }
+                uploaded => uploaded,
             }
-            uploaded => uploaded,
-        }
+        })
     });
     let Watch {
         reached,
@@ -78,6 +84,22 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
         }
         (Uploaded::Stopped { offset }, End::LinkLost(loss)) => {
             lose_link(context, step, loss, offset, total)
+        }
+        (Uploaded::Mismatched, _) if step.starts_at == Some(StartsAt::End) => Err(Trouble::fail(
+            FailKind::Protocol,
+            format_args!(
+                "the board took the upload of {} up, expected {total}: it has what was announced already",
+                step.image
+            ),
+        )),
+        (Uploaded::Mismatched, _) => {
+            context.see(Evidence::seen(
+                "upload",
+                format!(
+                    "{total} bytes, of which the board says that they are not what was announced"
+                ),
+            ));
+            Ok(())
         }
         (Uploaded::GaveUp, _) => {
             let after = step.gives_up_after.unwrap_or_default();
@@ -125,12 +147,33 @@ pub(super) fn run(context: &mut Context<'_>, step: &Upload) -> Checked {
                 ),
             ));
             accepted(context, step, start, total)?;
+            unnoticed(step, start, total)?;
             check_intrusion(context, step, intrusion)
         }
         (Uploaded::Refused(found), _) => {
             let what = format!("upload {}", step.image);
             answer::refused(context, &what, &found, step.expect)
         }
+    }
+}
+
+fn options(step: &Upload, image: u32) -> UploadOptions {
+    let usual = UploadOptions {
+        image,
+        ..UploadOptions::default()
+    };
+    match (step.gives_up_after, step.asks_again_after) {
+        (Some(first_timeout), _) => UploadOptions {
+            first_timeout,
+            first_attempts: 1,
+            ..usual
+        },
+        (None, Some(after)) => UploadOptions {
+            first_timeout: after,
+            timeout: usual.timeout.min(after),
+            ..usual
+        },
+        (None, None) => usual,
     }
 }
 
@@ -260,7 +303,15 @@ fn note(
         acknowledged: u32::try_from(offset).unwrap_or(u32::MAX),
     };
     let sent = match (uploaded, reached) {
-        (Uploaded::Complete(_), _) => Sent::Whole,
+        // It had what was announced, and nothing was sent.
+        (Uploaded::Complete(outcome), _)
+            if step.announces.is_some()
+                && outcome.resumed_at == Some(image.bytes().len() as u64) =>
+        {
+            context.done(What::Answered);
+            return;
+        }
+        (Uploaded::Complete(_) | Uploaded::Mismatched, _) => Sent::Whole,
         (Uploaded::Stopped { offset }, _) => part(*offset),
         // It has the first chunk, whenever it comes to it.
         (Uploaded::GaveUp, _) => part(0),
@@ -285,6 +336,21 @@ fn note(
             sent,
         }
     });
+}
+
+/// What was announced as something else was taken without a word.
+fn unnoticed(step: &Upload, start: u64, total: u64) -> Checked {
+    match &step.announces {
+        Some(other) if start < total => Err(Trouble::fail(
+            FailKind::NotRefused,
+            format_args!(
+                "the board took {} that was announced as {other}, and did not say that they differ",
+                step.image
+            ),
+        )
+        .with_help("a server compares them when it is built with CONFIG_IMG_ENABLE_IMAGE_CHECK")),
+        _ => Ok(()),
+    }
 }
 
 fn accepted(context: &Context<'_>, step: &Upload, start: u64, total: u64) -> Checked {

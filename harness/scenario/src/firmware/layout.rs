@@ -155,6 +155,9 @@ impl Layout {
     /// MCUboot's rule for the sizes of the two slots (mcuboot `boot/bootutil/src/swap_move.c` and `swap_offset.c`,
     /// `boot_slots_compatible`).
     fn check_slots(&self, mode: Mode) -> Result<(), NodeError> {
+        if mode == Mode::SingleSlot {
+            return self.check_single_slot();
+        }
         let missing = |slot: Slot| {
             NodeError::new(
                 vec![Segment::Key("layout".to_owned())],
@@ -183,7 +186,7 @@ impl Layout {
                 primary == secondary,
                 "swap-scratch needs two slots of the same size",
             ),
-            Mode::OverwriteOnly => (true, ""),
+            Mode::OverwriteOnly | Mode::SingleSlot => (true, ""),
         };
         if fits {
             return Ok(());
@@ -194,6 +197,30 @@ impl Layout {
             format!("`app.primary` has {primary} pages and `app.secondary` has {secondary}"),
         )
         .advising(rule))
+    }
+}
+
+impl Layout {
+    /// The one slot must be there, and no other of the application.
+    fn check_single_slot(&self) -> Result<(), NodeError> {
+        if self.slot(Slot::AppPrimary).is_none() {
+            return Err(NodeError::new(
+                vec![Segment::Key("layout".to_owned())],
+                Part::Key,
+                format!("`layout` has no `{}`", Slot::AppPrimary),
+            ));
+        }
+        match self.slot(Slot::AppSecondary) {
+            None => Ok(()),
+            Some(_) => Err(NodeError::new(
+                ["layout", Slot::AppSecondary.word()]
+                    .map(|key| Segment::Key(key.to_owned()))
+                    .to_vec(),
+                Part::Key,
+                format!("a `single-slot` bootloader has no `{}`", Slot::AppSecondary),
+            )
+            .advising("leave it out, or name the mode that the bootloader was built with")),
+        }
     }
 }
 

@@ -31,6 +31,8 @@ pub struct FirmwareSet {
     pub releases: BTreeMap<String, Release>,
     /// SHA-256 over the set's file and every file to program or to send that it names.
     pub digest: [u8; 32],
+    /// The text of the set's file.
+    pub text: String,
     /// The set's file.
     pub path: PathBuf,
 }
@@ -218,6 +220,12 @@ impl FirmwareSet {
         self.releases.values().flat_map(Release::files)
     }
 
+    /// The digest that the set would have if its file had this text.
+    #[must_use]
+    pub fn digest_with(&self, text: &str) -> [u8; 32] {
+        digest(text, &self.releases)
+    }
+
     /// The digest as hex digits.
     #[must_use]
     pub fn digest_hex(&self) -> String {
@@ -335,6 +343,7 @@ impl Document {
             keys,
             digest: digest(&source.text, &releases),
             releases,
+            text: source.text.clone(),
             path: source.path.clone(),
         })
     }
@@ -350,6 +359,12 @@ fn path(keys: &[&str]) -> NodePath {
 fn with_slots(bootloader: Config, layout: &Layout) -> Config {
     let area = |slot| layout.slot(slot).map(|region| region.area());
     let mut bootloader = bootloader;
+    if bootloader.images.is_empty()
+        && bootloader.mode == Mode::SingleSlot
+        && let Some(slot) = area(Slot::AppPrimary)
+    {
+        bootloader = bootloader.with_images(vec![ImageSlots::single(slot)]);
+    }
     if bootloader.images.is_empty()
         && let (Some(primary), Some(secondary)) = (area(Slot::AppPrimary), area(Slot::AppSecondary))
     {

@@ -131,24 +131,21 @@ impl Judging<'_> {
         if !self.wanted.on.is_empty() && !self.wanted.on.iter().any(|wanted| wanted == board) {
             return false;
         }
-        if ran.record.retries == 0 {
-            return true;
-        }
+        let again = again(ran.record);
+        let Some(again) = again else { return true };
         let refusal = waivers.retry(name, || {
             Refusal::new(
                 Rule::Retry,
                 format!(
-                    "scenario `{name}` passed in `{id}` on `{board}` only after {} retries",
-                    ran.record.retries
+                    "scenario `{name}` passed in `{id}` on `{board}` only after {again}"
                 ),
                 "find out what had to be tried again (`journal.jsonl`, events `retry`), and run again",
             )
         });
         self.waived |= refusal.is_none();
         if refusal.is_none() {
-            let retries = ran.record.retries;
             self.warnings.push(format!(
-                "scenario `{name}` passed in `{id}` after {retries} retries, which is waived"
+                "scenario `{name}` passed in `{id}` after {again}, which is waived"
             ));
         }
         self.refusals.extend(refusal);
@@ -281,5 +278,19 @@ impl Judging<'_> {
             ),
         }
         true
+    }
+}
+
+/// What had to be tried again for a pass, in words; none when nothing had.
+fn again(record: &ScenarioRecord) -> Option<String> {
+    let before = record.earlier.iter().find(|one| one.is_bench_trouble());
+    match before {
+        Some(before) => Some(format!(
+            "an attempt on `{}` in which the bench failed: {}",
+            before.board.as_deref().unwrap_or_default(),
+            before.outcome.cause().unwrap_or_default()
+        )),
+        None if record.retries > 0 => Some(format!("{} retries", record.retries)),
+        None => None,
     }
 }

@@ -3,9 +3,9 @@
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
 use hil_record::{
-    BoardInfo, Event, EventKind, FirmwareInfo, InputFile, InputRole, Journal, Manifest, Outcome,
-    RigInfo, RunDirectory, RunRecord, RunStarted, ScenarioStarted, SkipKind, StepInfo, Tool,
-    read_journal,
+    Again, BoardInfo, Course, Event, EventKind, FirmwareInfo, InputFile, InputRole, Journal,
+    Manifest, Outcome, RigInfo, RunDirectory, RunRecord, RunStarted, ScenarioStarted, SkipKind,
+    StepInfo, Tool, read_journal,
 };
 use hil_signoff::{
     Evidence, KnownIssues, NamedDigest, Release, Requirement, ScenarioTerms, SetTerms, Sha256,
@@ -34,6 +34,8 @@ pub(crate) struct Ran {
     /// How its last step ended, when that is not how the scenario did.
     pub(crate) last_step: Option<Outcome>,
     pub(crate) cut_points: Option<u32>,
+    /// How an attempt on another board, `dk-2`, ended before it.
+    pub(crate) before: Option<Outcome>,
 }
 
 impl Ran {
@@ -47,6 +49,7 @@ impl Ran {
             file: name.split('[').next().unwrap_or(name),
             last_step: None,
             cut_points: None,
+            before: None,
         }
     }
 
@@ -152,6 +155,7 @@ impl Run {
                 tool: Tool {
                     name: "dfu-hil".to_owned(),
                     version: "0.1.0".to_owned(),
+                    commit: None,
                 },
                 rig: RigInfo {
                     name: "left".to_owned(),
@@ -159,6 +163,7 @@ impl Run {
                         .map(|name| BoardInfo {
                             name: name.to_owned(),
                             description: self.board.to_owned(),
+                            identity: None,
                         })
                         .to_vec(),
                 },
@@ -195,7 +200,23 @@ fn scenario(ran: &Ran, firmware: &FirmwareInfo) -> Vec<EventKind> {
             outcome: ran.outcome.clone(),
         }];
     }
-    let mut kinds = vec![EventKind::ScenarioStarted(ScenarioStarted {
+    let mut kinds = Vec::new();
+    if let Some(before) = &ran.before {
+        let first = Ran {
+            board: "dk-2",
+            outcome: before.clone(),
+            before: None,
+            ..ran.clone()
+        };
+        kinds.extend(scenario(&first, firmware));
+        kinds.push(EventKind::Course(Course::Again(Again {
+            scenario: name(),
+            board: first.board.to_owned(),
+            attempt: 2,
+            limit: 2,
+        })));
+    }
+    kinds.push(EventKind::ScenarioStarted(ScenarioStarted {
         scenario: name(),
         summary: "Shows it.".to_owned(),
         file: file_of(ran.name),
@@ -203,7 +224,7 @@ fn scenario(ran: &Ran, firmware: &FirmwareInfo) -> Vec<EventKind> {
         known_issue: ran.known_issue.map(str::to_owned),
         board: ran.board.to_owned(),
         firmware: Some(firmware.clone()),
-    })];
+    }));
     kinds.extend((0..ran.retries).map(|retry| EventKind::Retry {
         board: ran.board.to_owned(),
         what: "read image state".to_owned(),

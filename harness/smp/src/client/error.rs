@@ -65,8 +65,14 @@ pub enum ClientError {
         limit: usize,
     },
     /// The upload did not get through.
-    #[error("upload failed")]
-    Upload(#[from] UploadError),
+    #[error("upload over {link} failed")]
+    Upload {
+        /// The link in words.
+        link: String,
+        /// Why.
+        #[source]
+        source: UploadError,
+    },
     /// The caller stopped the upload.
     #[error("upload was stopped at offset {offset} of {total}")]
     Stopped {
@@ -82,9 +88,11 @@ impl ClientError {
     #[must_use]
     pub fn refused(&self) -> Option<&Refused> {
         match self {
-            Self::Refused { refused, .. } | Self::Upload(UploadError::Refused { refused, .. }) => {
-                Some(refused)
-            }
+            Self::Refused { refused, .. }
+            | Self::Upload {
+                source: UploadError::Refused { refused, .. },
+                ..
+            } => Some(refused),
             _ => None,
         }
     }
@@ -97,10 +105,16 @@ impl ClientError {
             Self::Timeout { .. } => Some(
                 "does the running application have an SMP server on this link? its console log shows what runs",
             ),
-            Self::Upload(UploadError::Stuck { .. }) => Some(
+            Self::Upload {
+                source: UploadError::Stuck { .. },
+                ..
+            } => Some(
                 "try again with one request at a time and smaller packets; bytes get lost where a server is slow to read",
             ),
-            Self::Upload(UploadError::Lost { .. }) => {
+            Self::Upload {
+                source: UploadError::Lost { .. },
+                ..
+            } => {
                 Some("look for resets in the console log, and for another client that uploads too")
             }
             Self::Refused { refused, .. } if refused.is(ManagementCode::NOT_SUPPORTED) => {

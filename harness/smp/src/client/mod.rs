@@ -13,7 +13,7 @@ use crate::message::{
 };
 use crate::transport::Transport;
 use crate::upload::{
-    Upload, UploadEvent, UploadLimits, UploadOptions, UploadOutcome, UploadProgress,
+    Upload, UploadError, UploadEvent, UploadLimits, UploadOptions, UploadOutcome, UploadProgress,
 };
 use hil_clock::SharedClock;
 use std::ops::ControlFlow;
@@ -343,7 +343,8 @@ impl<T: Transport> Client<T> {
             limits,
             self.version,
             self.sequence,
-        )?;
+        )
+        .map_err(|source| self.upload_error(source))?;
         let outcome = self.drive(&mut upload, progress);
         self.sequence = upload.next_sequence();
         outcome
@@ -369,7 +370,7 @@ impl<T: Transport> Client<T> {
                         }
                     }
                     UploadEvent::Done(outcome) => return Ok(outcome),
-                    UploadEvent::Failed(error) => return Err(error.into()),
+                    UploadEvent::Failed(error) => return Err(self.upload_error(error)),
                     other => tracing::debug!(?other, "upload"),
                 }
             }
@@ -380,6 +381,13 @@ impl<T: Transport> Client<T> {
                 Some(packet) => upload.handle_packet(self.clock.now(), &packet),
                 None => upload.handle_timeout(self.clock.now()),
             }
+        }
+    }
+
+    fn upload_error(&self, source: UploadError) -> ClientError {
+        ClientError::Upload {
+            link: self.transport.capabilities().link,
+            source,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::ConsoleSink;
 use super::threads::{Reader, Shared, Writer};
+use crate::fault::{ConsoleWire, Wire, WireTransport};
 use crate::frame;
 use crate::transport::{Capabilities, Transport, TransportError};
 use hil_clock::{Instant, SharedClock};
@@ -271,6 +272,18 @@ impl Transport for UartTransport {
 
     fn recv(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, TransportError> {
         self.shared.packet(&self.path, &self.clock, deadline)
+    }
+}
+
+impl WireTransport for UartTransport {
+    fn wire(&self) -> Result<Box<dyn Wire>, TransportError> {
+        Ok(Box::new(ConsoleWire::default()))
+    }
+
+    fn send_pieces(&mut self, _packet: &[u8], pieces: Vec<Vec<u8>>) -> Result<(), TransportError> {
+        let timeout = self.options.write_timeout;
+        self.shared
+            .write(&self.path, &self.clock, timeout, pieces.concat())
     }
 }
 

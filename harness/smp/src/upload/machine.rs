@@ -121,7 +121,10 @@ impl Upload {
             .or_else(|| mcuboot::listed_hash(&file));
         let first = UploadChunk {
             len: Some(file.len() as u64),
-            sha: Some(Sha256::digest(&file).to_vec()),
+            sha: Some(match &options.announced_sha {
+                Some(other) => other.clone(),
+                None => Sha256::digest(&file).to_vec(),
+            }),
             image: (options.image != 0).then_some(options.image),
             upgrade: options.newer_only.then_some(true),
             ..UploadChunk::default()

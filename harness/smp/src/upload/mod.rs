@@ -48,6 +48,9 @@ pub struct UploadOptions {
     pub attempts: u32,
     /// How often the server may lose the upload and have it started again.
     pub restarts: u32,
+    /// The SHA-256 that is announced with the first chunk instead of the file's own: what a client does that has mixed up two
+    /// files.
+    pub announced_sha: Option<Vec<u8>>,
     /// The hash by which the image list knows the image; found in an MCUboot image by itself.
     pub image_hash: Option<Vec<u8>>,
 }
@@ -67,6 +70,7 @@ impl Default for UploadOptions {
             first_attempts: 3,
             attempts: 6,
             restarts: 3,
+            announced_sha: None,
             image_hash: None,
         }
     }

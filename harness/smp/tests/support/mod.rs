@@ -9,8 +9,9 @@ use hil_smp::message::{
     Echo, EraseSlot, ImageState, ParamsAnswer, Payload, SlotState, UploadChunk,
 };
 use hil_smp::{
-    Capabilities, Group, GroupCode, HEADER_LEN, Lengths, ManagementCode, Map, RawHeader, Refused,
-    Transport, TransportError, Version, image_code,
+    Capabilities, ConsoleWire, Group, GroupCode, HEADER_LEN, Lengths, ManagementCode, Map,
+    RawHeader, Refused, Transport, TransportError, Version, Wire, WireTransport, WritesWire, ble,
+    frame, image_code,
 };
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -356,6 +357,8 @@ pub(crate) struct VirtualLink {
     pub(crate) longest_packet: usize,
     /// Takes an answer before it is sent: false loses it.
     pub(crate) keeps: fn(&mut Server, &[u8]) -> bool,
+    /// What packets are on the wire, for faults that are made there.
+    pub(crate) framing: Framing,
     busy_until: Instant,
     answers: VecDeque<(Instant, Option<Vec<u8>>)>,
 }
@@ -371,6 +374,7 @@ impl VirtualLink {
             peak: 0,
             longest_packet: 0,
             keeps: |_, _| true,
+            framing: Framing::console(),
             busy_until: Instant::START,
             answers: VecDeque::new(),
         }
@@ -386,8 +390,30 @@ impl Transport for VirtualLink {
         }
     }
 
+    /// What was left of a packet on the wire before meets this one.
     fn send(&mut self, packet: &[u8]) -> Result<(), TransportError> {
         self.longest_packet = self.longest_packet.max(packet.len());
+        let pieces = self.wire()?.pieces(packet);
+        self.send_pieces(packet, pieces)
+    }
+
+    fn recv(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, TransportError> {
+        while let Some((due, _)) = self.answers.front() {
+            if *due > deadline {
+                break;
+            }
+            self.clock.sleep_until(*due);
+            if let Some((_, Some(answer))) = self.answers.pop_front() {
+                return Ok(Some(answer));
+            }
+        }
+        self.clock.sleep_until(deadline);
+        Ok(None)
+    }
+}
+
+impl VirtualLink {
+    fn serve(&mut self, packet: &[u8]) {
         let now = self.clock.now();
         let erases = self.server.erases;
         let answers = self.server.handle(packet);
@@ -405,21 +431,62 @@ impl Transport for VirtualLink {
         }
         let open = self.answers.iter().filter(|(due, _)| *due > now).count();
         self.peak = self.peak.max(open);
-        Ok(())
+    }
+}
+
+/// The framing of a [`VirtualLink`], as its server receives it.
+#[derive(Debug)]
+pub(crate) enum Framing {
+    Console(frame::Decoder),
+    Writes(u16, ble::Reassembler),
+}
+
+impl Framing {
+    pub(crate) fn console() -> Self {
+        Self::Console(frame::Decoder::server(4096))
     }
 
-    fn recv(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, TransportError> {
-        while let Some((due, _)) = self.answers.front() {
-            if *due > deadline {
-                break;
+    pub(crate) fn writes(mtu: u16) -> Self {
+        Self::Writes(mtu, ble::Reassembler::default())
+    }
+
+    /// The packets that the server gets out of what arrived.
+    fn received(&mut self, now: Instant, pieces: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        match self {
+            Self::Console(decoder) => {
+                decoder.push(&pieces.concat());
+                std::iter::from_fn(|| decoder.next())
+                    .filter_map(|decoded| match decoded {
+                        frame::Decoded::Packet(packet) => Some(packet),
+                        frame::Decoded::Line(_) | frame::Decoded::Damaged(_) => None,
+                    })
+                    .collect()
             }
-            self.clock.sleep_until(*due);
-            if let Some((_, Some(answer))) = self.answers.pop_front() {
-                return Ok(Some(answer));
+            Self::Writes(_, reassembler) => {
+                for piece in pieces {
+                    reassembler.push(now, piece);
+                }
+                std::iter::from_fn(|| reassembler.next_packet())
+                    .flatten()
+                    .collect()
             }
         }
-        self.clock.sleep_until(deadline);
-        Ok(None)
+    }
+}
+
+impl WireTransport for VirtualLink {
+    fn wire(&self) -> Result<Box<dyn Wire>, TransportError> {
+        Ok(match self.framing {
+            Framing::Console(_) => Box::new(ConsoleWire::default()),
+            Framing::Writes(mtu, _) => Box::new(WritesWire::new(mtu)),
+        })
+    }
+
+    fn send_pieces(&mut self, _packet: &[u8], pieces: Vec<Vec<u8>>) -> Result<(), TransportError> {
+        for packet in self.framing.received(self.clock.now(), &pieces) {
+            self.serve(&packet);
+        }
+        Ok(())
     }
 }
 

@@ -1,9 +1,11 @@
-//! One Cortex-M33 as a debugger sees it: registers, DHCSR and its relatives, breakpoints.
+//! One Cortex-M33 as a debugger sees it: registers, DHCSR and its relatives, breakpoints, watchpoints.
 //!
 //! A core runs in one of two ways. With its program counter in RAM it is emulated, instruction by instruction
 //! (flash algorithms). With its program counter in its own flash, model firmware runs on a host thread; the
-//! registers then stand at the reset vector, and a halt takes effect at the firmware's next bus access.
+//! registers then stand at the reset vector, and a halt takes effect at the firmware's next bus access. Its stores to
+//! flash and to the registers that control flash are shown to the watchpoints, which halt it in the middle of an operation.
 
+use super::dwt::{Access, Dwt};
 use super::silicon::{Silicon, index};
 use crate::bus::Core;
 use armagnac::registers::CoreRegisters;
@@ -20,7 +22,10 @@ const C_STEP: u32 = 1 << 2;
 const VC_CORERESET: u32 = 1 << 0;
 const DFSR_HALTED: u32 = 1 << 0;
 const DFSR_BKPT: u32 = 1 << 1;
+const DFSR_DWTTRAP: u32 = 1 << 2;
 const DFSR_VCATCH: u32 = 1 << 3;
+/// DEMCR.TRCENA: the watchpoints work.
+const TRCENA: u32 = 1 << 24;
 /// The T bit: always set, the core knows no other state.
 const XPSR_T: u32 = 1 << 24;
 /// Hardware breakpoints of the Cortex-M33 of an nRF5340 (FP_CTRL.NUM_CODE).
@@ -66,6 +71,7 @@ pub(super) struct Cpu {
     dcrdr: u32,
     breakpoints_enabled: bool,
     breakpoints: [u32; BREAKPOINTS],
+    pub(super) watchpoints: Dwt,
 }
 
 impl Cpu {
@@ -86,6 +92,7 @@ impl Cpu {
             dcrdr: 0,
             breakpoints_enabled: false,
             breakpoints: [0; BREAKPOINTS],
+            watchpoints: Dwt::default(),
         }
     }
 
@@ -209,6 +216,37 @@ impl Cpu {
                 .any(|comparator| comparator & 1 == 1 && comparator & !1 == pc)
     }
 
+    /// Whether data accesses have to be shown to the watchpoints.
+    pub(super) fn is_watched(&self) -> bool {
+        self.demcr & TRCENA != 0 && self.watchpoints.watches_data()
+    }
+
+    /// Whether a store to the word at `address` has to be shown to the watchpoints.
+    pub(super) fn may_meet(&self, address: u32) -> bool {
+        self.demcr & TRCENA != 0 && self.watchpoints.may_match(address)
+    }
+
+    /// The core makes this access. A watchpoint that it meets halts it behind the access, with halting debug enabled.
+    pub(super) fn access(&mut self, access: Access) {
+        if self.demcr & TRCENA != 0 && self.watchpoints.access(access) {
+            self.trap();
+        }
+    }
+
+    /// DHCSR.C_DEBUGEN.
+    pub(super) fn has_halting_debug(&self) -> bool {
+        self.control & C_DEBUGEN != 0
+    }
+
+    /// A watchpoint was met. Unlike a BKPT it is nothing to a core without a debugger.
+    pub(super) fn trap(&mut self) {
+        if self.has_halting_debug() && self.run == Run::Running {
+            self.run = Run::Halted;
+            self.dfsr |= DFSR_DWTTRAP;
+            self.control |= C_HALT;
+        }
+    }
+
     /// A single step was asked for and has not been done.
     pub(super) fn wants_step(&self) -> bool {
         self.run == Run::Running && self.control & C_STEP != 0 && self.control & C_HALT == 0
@@ -296,6 +334,12 @@ impl Cpu {
                 0x1000_0000 | (BREAKPOINTS as u32) << 4 | u32::from(self.breakpoints_enabled)
             }
             0xe000_2008..=0xe000_2027 => self.breakpoints[(address as usize - 0xe000_2008) / 4],
+            _ if Dwt::is_register(address) => {
+                if self.demcr & TRCENA == 0 {
+                    return 0;
+                }
+                self.watchpoints.read(address)
+            }
             // CPU's ROM table: Nordic (JEP106 bank 2, 0x44), part 0x340 as debuggers know the nRF5340.
             0xe00f_efd0 => 0x02,
             0xe00f_efe0 => 0x40,
@@ -337,6 +381,9 @@ impl Cpu {
             0xe000_2000 if value & 2 != 0 => self.breakpoints_enabled = value & 1 != 0,
             0xe000_2008..=0xe000_2027 => {
                 self.breakpoints[(address as usize - 0xe000_2008) / 4] = value;
+            }
+            _ if Dwt::is_register(address) && self.demcr & TRCENA != 0 => {
+                self.watchpoints.write(address, value);
             }
             _ => {}
         }

@@ -5,6 +5,7 @@
 //! where. Everything it must not be asked is kept from it: WFI and WFE, in which it would loop for ever.
 
 use super::cpu::{Cpu, Run};
+use super::dwt::{Access, Direction, Dwt};
 use super::silicon::{Fault, Silicon};
 use crate::bus::Core;
 use armagnac::core::{ArmVersion, Config, Emulator as _, Event, Processor};
@@ -12,7 +13,7 @@ use armagnac::decoder::Lut16AndGrouped32InstructionDecoder;
 use armagnac::memory::{
     Env, MemoryAccessError, MemoryInterface, MemoryReadResult, MemoryWriteResult,
 };
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
@@ -21,15 +22,54 @@ pub(super) struct Emulator {
     core: Core,
     /// The chip's buses while a program runs; an empty one otherwise.
     silicon: Rc<RefCell<Silicon>>,
+    watched: Rc<Watched>,
     /// Made when first needed: its decoding tables are large. Dropped when it failed, so that nothing of a
     /// broken run is left in it.
     processor: Option<Processor>,
+}
+
+/// The core's watchpoints while a program runs.
+#[derive(Default)]
+struct Watched {
+    /// Whether accesses are shown to them.
+    active: Cell<bool>,
+    watchpoints: RefCell<Dwt>,
+    /// The instruction that is executed; fetching it is no data access.
+    pc: Cell<u32>,
+    /// One of them was met.
+    met: Cell<bool>,
+}
+
+impl Watched {
+    fn access(&self, direction: Direction, address: u32, bytes: &[u8]) {
+        if !self.active.get() {
+            return;
+        }
+        if direction == Direction::Read && address.wrapping_sub(self.pc.get()) < 4 {
+            return;
+        }
+        let value = bytes
+            .iter()
+            .rev()
+            .fold(0, |value, &byte| value << 8 | u32::from(byte));
+        let access = Access {
+            direction,
+            address,
+            size: bytes.len() as u32,
+            value,
+        };
+        if self.watchpoints.borrow_mut().access(access) {
+            self.met.set(true);
+        }
+    }
 }
 
 /// Why emulation ended.
 enum End {
     LimitReached,
     Break,
+    /// A watchpoint, behind the instruction that met it.
+    Watchpoint,
     Asleep,
     LeftRam,
     Failed(String),
@@ -40,6 +80,7 @@ impl Emulator {
         Self {
             core,
             silicon: Rc::new(RefCell::new(Silicon::absent())),
+            watched: Rc::default(),
             processor: None,
         }
     }
@@ -52,19 +93,30 @@ impl Emulator {
         let mut processor = self
             .processor
             .take()
-            .unwrap_or_else(|| make_processor(self.core, &self.silicon));
+            .unwrap_or_else(|| make_processor(self.core, &self.silicon, &self.watched));
         processor.registers = cpu.registers;
+        self.watched.active.set(cpu.is_watched());
+        self.watched.met.set(false);
+        std::mem::swap(
+            &mut *self.watched.watchpoints.borrow_mut(),
+            &mut cpu.watchpoints,
+        );
         std::mem::swap(&mut *self.silicon.borrow_mut(), silicon);
         let end = catch_unwind(AssertUnwindSafe(|| {
             self.execute(&mut processor, cpu, limit)
         }))
         .unwrap_or_else(|_| End::Failed("the emulator does not know this case".to_owned()));
         std::mem::swap(&mut *self.silicon.borrow_mut(), silicon);
+        std::mem::swap(
+            &mut *self.watched.watchpoints.borrow_mut(),
+            &mut cpu.watchpoints,
+        );
 
         let failed = matches!(end, End::Failed(_));
         match end {
             End::LimitReached | End::LeftRam => {}
             End::Break => cpu.break_in(),
+            End::Watchpoint => cpu.trap(),
             End::Asleep => cpu.run = Run::Asleep,
             End::Failed(reason) => {
                 tracing::warn!(
@@ -100,8 +152,17 @@ impl Emulator {
                 processor.registers.pc = pc.wrapping_add(2);
                 return End::Asleep;
             }
+            self.watched.pc.set(pc);
             match processor.next_event() {
-                Ok(Event::Instruction { .. }) => retired += 1,
+                Ok(Event::Instruction { .. }) => {
+                    retired += 1;
+                    if self.watched.met.get() {
+                        if cpu.has_halting_debug() {
+                            return End::Watchpoint;
+                        }
+                        self.watched.met.set(false);
+                    }
+                }
                 Ok(Event::Break(_)) => {
                     // armagnac reports the break before the instruction and stands behind it; a core stands
                     // on it. The instruction's own event is still queued.
@@ -120,7 +181,7 @@ impl Emulator {
     }
 }
 
-fn make_processor(core: Core, silicon: &Rc<RefCell<Silicon>>) -> Processor {
+fn make_processor(core: Core, silicon: &Rc<RefCell<Silicon>>, watched: &Rc<Watched>) -> Processor {
     let mut processor = Processor::new(Config::v8m());
     processor.instruction_decoder =
         Box::new(Lut16AndGrouped32InstructionDecoder::new(ArmVersion::V8M));
@@ -137,6 +198,7 @@ fn make_processor(core: Core, silicon: &Rc<RefCell<Silicon>>) -> Processor {
     for (base, size) in windows {
         let window = Window {
             silicon: Rc::clone(silicon),
+            watched: Rc::clone(watched),
             core,
             base,
             size,
@@ -150,6 +212,7 @@ fn make_processor(core: Core, silicon: &Rc<RefCell<Silicon>>) -> Processor {
 /// A part of the core's bus, as armagnac wants it.
 struct Window {
     silicon: Rc<RefCell<Silicon>>,
+    watched: Rc<Watched>,
     core: Core,
     base: u32,
     size: u32,
@@ -162,10 +225,14 @@ impl Window {
             .borrow()
             .read(self.core, self.base + address, &mut bytes)
             .map_err(bus_fault)?;
+        let at = self.base + address;
+        self.watched.access(Direction::Read, at, &bytes);
         Ok(bytes)
     }
 
     fn write(&self, address: u32, bytes: &[u8]) -> MemoryWriteResult {
+        let at = self.base + address;
+        self.watched.access(Direction::Write, at, bytes);
         self.silicon
             .borrow_mut()
             .write(self.core, self.base + address, bytes)
@@ -272,6 +339,34 @@ mod tests {
             (cpu.run, cpu.registers.pc, cpu.registers.r0),
             (Run::Halted, RAM + 4, 2)
         );
+    }
+
+    #[test]
+    fn a_watchpoint_stops_behind_the_store_that_meets_it() {
+        // movs r0,#7; str r0,[r1,#0]; str r0,[r1,#4]; movs r0,#9; b .
+        let (mut cpu, mut silicon) = resumed(&[0x2007, 0x6008, 0x6048, 0x2009, 0xe7fe]);
+        cpu.registers.r1 = RAM + 0x100;
+        cpu.write_scs(0xe000_edfc, 1 << 24, false);
+        cpu.write_scs(0xe000_1020, RAM + 0x104, false);
+        cpu.write_scs(0xe000_1028, 0x815, false);
+        Emulator::new(Core::App).run(&mut cpu, &mut silicon, 1000);
+        assert_eq!(
+            (cpu.run, cpu.registers.pc, cpu.registers.r0),
+            (Run::Halted, RAM + 6, 7)
+        );
+        assert_eq!(silicon.read_word(Core::App, RAM + 0x104), Ok(7));
+        const DWTTRAP: u32 = 1 << 2;
+        assert_eq!(cpu.read_scs(0xe000_ed30) & DWTTRAP, DWTTRAP);
+    }
+
+    #[test]
+    fn fetching_instructions_is_no_data_access() {
+        let (mut cpu, mut silicon) = resumed(&[0x2001, 0x2002, 0x2003, 0xe7fe]);
+        cpu.write_scs(0xe000_edfc, 1 << 24, false);
+        cpu.write_scs(0xe000_1020, RAM + 4, false);
+        cpu.write_scs(0xe000_1028, 0x814, false);
+        Emulator::new(Core::App).run(&mut cpu, &mut silicon, 1000);
+        assert_eq!(cpu.run, Run::Running);
     }
 
     proptest! {

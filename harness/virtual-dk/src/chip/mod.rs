@@ -10,6 +10,7 @@
 
 mod cpu;
 mod debug_port;
+mod dwt;
 mod emulator;
 mod external;
 mod flash;
@@ -25,11 +26,11 @@ mod torn;
 pub(crate) use cpu::Run;
 pub(crate) use debug_port::{AccessPort, DebugPort, NoAnswer};
 pub use external::ExternalWear;
-pub(crate) use external::{EXTERNAL_PAGE, EXTERNAL_SECTOR};
+pub(crate) use external::{EXTERNAL_FLASH_SIZE, EXTERNAL_PAGE, EXTERNAL_SECTOR};
 pub use flash::FlashWear;
 pub(crate) use mx25r::ExternalOperation;
 pub use nrf5340::{Button, ExternalPart, ForceOffView, Power};
-pub(crate) use nrf5340::{Chip, Gate, Start};
+pub(crate) use nrf5340::{Chip, Gate, NvmcMode, QspiTask, Start};
 pub(crate) use silicon::{Fault, flash_base, index, page_size};
 pub(crate) use swd::SwdWire;
 pub use torn::Torn;

@@ -112,6 +112,8 @@ pub(super) struct Qspi {
     ready: bool,
     in_deep_power_down: bool,
     task: Option<Task>,
+    /// Model firmware has a task under way, which it does by itself.
+    driven: bool,
     /// The bytes of a long frame since chip select fell.
     long_frame: Option<Vec<u8>>,
     /// CLOCK.HFCLK192MCTRL, which is another peripheral's register.
@@ -128,6 +130,7 @@ impl Qspi {
             ready: false,
             in_deep_power_down: false,
             task: None,
+            driven: false,
             long_frame: None,
             clock_control: DIVIDED_BY_FOUR,
             now: Duration::ZERO,
@@ -155,8 +158,15 @@ impl Qspi {
         self.ready = false;
         self.in_deep_power_down = false;
         self.task = None;
+        self.driven = false;
         self.long_frame = None;
         self.clock_control = DIVIDED_BY_FOUR;
+    }
+
+    /// Model firmware has begun a task, or it is over.
+    pub(super) fn set_driven(&mut self, driven: bool) {
+        self.ready |= self.driven && !driven;
+        self.driven = driven;
     }
 
     pub(super) fn lose_power(&mut self) {
@@ -186,7 +196,8 @@ impl Qspi {
         match register {
             reg::READY => u32::from(self.ready),
             reg::STATUS => {
-                let ready = if self.task.is_none() { READY } else { 0 };
+                let idle = self.task.is_none() && !self.driven;
+                let ready = if idle { READY } else { 0 };
                 let deep = if self.in_deep_power_down { DPM } else { 0 };
                 let flash = self.reachable().map_or(0xff, Mx25r::status);
                 u32::from(flash) << 24 | ready | deep

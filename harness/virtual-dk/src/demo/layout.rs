@@ -119,6 +119,15 @@ pub(super) const SIMULTANEOUS_INTERNAL: &[Partition] = &[
     NET_PRIMARY,
 ];
 
+/// One slot for the application. The rest of the flash is its own.
+pub(super) const SINGLE_SLOT: &[Partition] = &[
+    APP_BOOTLOADER,
+    APP_PRIMARY,
+    APP_SETTINGS,
+    NET_BOOTLOADER,
+    NET_PRIMARY,
+];
+
 /// Nothing on the network core.
 pub(super) const SINGLE_CORE: &[Partition] =
     &[APP_BOOTLOADER, APP_PRIMARY, APP_SECONDARY, APP_SETTINGS];

@@ -1,6 +1,6 @@
 //! Builds the pieces of a demo set: binaries, and images of them.
 
-use hil_bootloader::{Config, DowngradePrevention};
+use hil_bootloader::{Config, DowngradePrevention, Mode};
 use hil_image::{ImageBuilder, ImageVersion};
 use sha2::{Digest, Sha256};
 
@@ -70,6 +70,8 @@ pub(super) struct App {
     pub(super) size: u32,
     pub(super) ipc_version: u32,
     pub(super) mark_rules: MarkRules,
+    /// The mode that it was built for, where that is not its bootloader's.
+    pub(super) built_for: Option<Mode>,
     pub(super) erase_answer: EraseAnswer,
 }
 
@@ -90,6 +92,7 @@ impl App {
             size,
             ipc_version: IPC_VERSION,
             mark_rules: MarkRules::default(),
+            built_for: None,
             erase_answer: EraseAnswer::default(),
         }
     }
@@ -146,7 +149,12 @@ impl Maker<'_> {
                 erase_answer: app.erase_answer,
                 ..SmpModel::default()
             },
-            bootloader: BootloaderSupport::Mcuboot(self.variant.bootloader()),
+            bootloader: BootloaderSupport::Mcuboot(Config {
+                mode: app
+                    .built_for
+                    .unwrap_or_else(|| self.variant.bootloader().mode),
+                ..self.variant.bootloader()
+            }),
         };
         Binary::new(
             Model::Application(model),

@@ -112,9 +112,11 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
         update = update.net(make.net_image(&network.update, version));
     }
     let unseen = unseen_slot(&make, &baseline);
+    let unaware = unaware_of_offset(&make, &mcuboot, network.as_ref());
     let locked = locked(&baseline);
     let mut releases = vec![baseline, update, no_app];
     releases.extend(unseen);
+    releases.extend(unaware);
     releases.extend(locked);
     releases.extend(history(&make, &mcuboot, network.as_ref()));
     if keys.encryption.is_none() {
@@ -190,7 +192,7 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
             .refused()
             .app(make.unsigned_image(&make.app(App::new("unsigned", 2, 0)), version)),
         Release::of("downgrade", "older than the baseline: 0.9.0")
-            .refused()
+            .refused_if(variant.bootloader().has_secondary())
             .app(make.image(
                 &make.app(App::new("downgrade", 0, 9)),
                 ImageVersion::new(0, 9, 0),
@@ -294,6 +296,40 @@ fn unseen_slot(make: &Maker<'_>, baseline: &Release) -> Option<Release> {
         (APP_PRIMARY.address, app),
     ]);
     Some(release)
+}
+
+/// An application that was built before its bootloader swapped using offset: it puts updates where they never were to be.
+fn unaware_of_offset(
+    make: &Maker<'_>,
+    mcuboot: &[u8],
+    network: Option<&Network>,
+) -> Option<Release> {
+    if make.variant.bootloader().mode != Mode::SwapOffset {
+        return None;
+    }
+    let image = make.image(
+        &make.app(App {
+            built_for: Some(Mode::SwapMove),
+            ..App::new("unaware-of-offset", 1, 0)
+        }),
+        ImageVersion::new(1, 0, 0),
+    );
+    let mut release = Release::of(
+        "unaware-of-offset",
+        "an application that was built for swap-move: it puts updates into the first sector of the slot",
+    );
+    release.program = vec![(
+        "app",
+        "merged.hex",
+        hex_file::render(&[
+            (APP_BOOTLOADER.address, mcuboot),
+            (APP_PRIMARY.address, &image),
+        ]),
+    )];
+    release
+        .program
+        .extend(network.map(|network| ("net", "merged_CPUNET.hex", network.program.clone())));
+    Some(release.app(image))
 }
 
 /// Releases between the baseline and the update that boards in the field run: complete, and each with the bootloader that

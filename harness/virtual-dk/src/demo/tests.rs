@@ -38,7 +38,7 @@ fn a_set_is_the_same_bytes_every_time() {
     swap-move-ecdsa-ec256        73b91a5b0d35cf870e993684fa05de4c94ef604bd5fa8e93dbecb052e635802d
     overwrite-rsa2048            e40f8bc405d4deffb40fb7132797d33f473972a362a6fc00a6132b3a5bf86e96
     swap-move-external           bbcff6c0ff1933c50f040c2822db1cd78e8f1c85fd81cadc2d97c962741d3e01
-    swap-offset-ecdsa-ec256      2007290b5d07662ef75a11a3cf191b6c7a6ff6b674e372c0b0de406e66613bc2
+    swap-offset-ecdsa-ec256      bbdb5fe9151b8d6d8c2ef310e299b01ef292d81f8e6c263579966c18f6d7ede5
     swap-scratch-ecdsa-ec256     a5f034f9593a0a66bc33d238e23085f82842b0b2c38c19b0de7dfb1cceccb4cf
     swap-move-ed25519-x25519     2e74452fc03e94412a395ea7d0a44973ad6bfed1f22c2c34758d2899d7568795
     swap-move-rsa2048            697fd9acf3f989194d2b6c3da987f29f0de7ced93304dcded3a82e1c9b10f0ed
@@ -55,7 +55,10 @@ fn a_set_is_the_same_bytes_every_time() {
     sdk-2.9                      8121b94231420d6519c1ec93b9ea06b0b4004903e2685f2586f272f7490c023e
     sdk-2.9-overwrite            d048f9ada9371cc6235a6ecf3c4092285a1b210e371eb49a21a03188608558b1
     sdk-3.4                      f9755d2b4cf7f004d801e52e1ba8924d6a2aef55f20f02ced6a6df7fdb40f0bd
-    few-sectors                  15c65ad0a3d97e406cc3eaa1365fa6a76fa5391b37a22a8418b4e4d33725da3b
+    few-sectors                  264d167b0e349a819364504cc5ba1506bf881f5d0357c0c073a9ae9b43f39371
+    single-slot                  a24c6de014e1c90a82ba781a748d0a1a3ea314f4cee3be18a59890bd6bd25de5
+    single-slot-sdk-2.6          e1a5aee79d8d3edd130aff392458c0f19ab4e04ba91602c3e82b4be911d9f7a8
+    single-slot-sdk-3.4          66e8be2bfae9c0008795ad1fbc1c70f8415667356f216a12e4731f254b8d2206
     ");
 }
 

@@ -11,7 +11,7 @@ use hil_bootloader::{
 
 use super::layout::{
     EXTERNAL, INTERNAL, NET_PRIMARY, OFFSET, Partition, SCRATCH, SIMULTANEOUS_EXTERNAL,
-    SIMULTANEOUS_INTERNAL, SINGLE_CORE,
+    SIMULTANEOUS_INTERNAL, SINGLE_CORE, SINGLE_SLOT,
 };
 
 /// Which bootloader a set is built for.
@@ -53,6 +53,18 @@ const USUAL: Spec = Spec {
     layout: INTERNAL,
     build: |config| config,
 };
+
+/// A recovery server as a build of one slot has it: no states of images, and the way to the network core.
+fn single_slot(config: Config) -> Config {
+    Config {
+        serial_recovery: config.serial_recovery.map(|build| SerialRecovery {
+            network_core: true,
+            image_state: false,
+            ..build
+        }),
+        ..config
+    }
+}
 
 impl Variant {
     /// Swap using move, ECDSA P-256 signatures, ECIES-P256 encryption, no downgrade by version, network core by PCD.
@@ -265,6 +277,46 @@ impl Variant {
         ..USUAL
     });
 
+    /// One slot: updates of both cores come in through serial recovery.
+    pub const SINGLE_SLOT: Self = Self(&Spec {
+        name: "single-slot",
+        summary: "One slot, ECDSA P-256, encryption with ECIES-P256: updates come in through serial recovery",
+        mode: Mode::SingleSlot,
+        downgrade_prevention: DowngradePrevention::None,
+        network_core: NetworkCore::None,
+        layout: SINGLE_SLOT,
+        build: single_slot,
+        ..USUAL
+    });
+
+    /// The same with SDK 2.6.
+    pub const SINGLE_SLOT_SDK_2_6: Self = Self(&Spec {
+        name: "single-slot-sdk-2.6",
+        summary: "One slot as with SDK 2.6, ECDSA P-256, encryption with ECIES-P256",
+        line: Line::Nordic26,
+        mcuboot: "v2.0.99",
+        ..*Self::SINGLE_SLOT.0
+    });
+
+    /// The same with SDK 3.4, whose build system assigns no number to the network core's image.
+    pub const SINGLE_SLOT_SDK_3_4: Self = Self(&Spec {
+        name: "single-slot-sdk-3.4",
+        summary: "One slot as with SDK 3.4, ECDSA P-256, encryption, with no number for the network core's image",
+        line: Line::Nordic34,
+        mcuboot: "v2.3.0",
+        build: |config| {
+            let config = single_slot(config);
+            Config {
+                serial_recovery: config.serial_recovery.map(|build| SerialRecovery {
+                    network_image: -1,
+                    ..build
+                }),
+                ..config
+            }
+        },
+        ..*Self::SINGLE_SLOT.0
+    });
+
     /// All of them. The first one is the default.
     pub const ALL: &'static [Self] = &[
         Self::SWAP_MOVE_ECDSA_EC256,
@@ -288,6 +340,9 @@ impl Variant {
         Self::SDK_2_9_OVERWRITE,
         Self::SDK_3_4,
         Self::FEW_SECTORS,
+        Self::SINGLE_SLOT,
+        Self::SINGLE_SLOT_SDK_2_6,
+        Self::SINGLE_SLOT_SDK_3_4,
     ];
 
     /// The word for it on the command line.
@@ -312,9 +367,13 @@ impl Variant {
     #[must_use]
     pub fn bootloader(self) -> Config {
         let spec = self.0;
-        let slots = ImageSlots {
-            primary: spec.slot("app.primary"),
-            secondary: spec.slot("app.secondary"),
+        let primary = spec.slot("app.primary");
+        let slots = match spec.mode {
+            Mode::SingleSlot => ImageSlots::single(primary),
+            _ => ImageSlots {
+                primary,
+                secondary: spec.slot("app.secondary"),
+            },
         };
         let config = Config {
             encryption: spec.encryption,

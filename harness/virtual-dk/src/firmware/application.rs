@@ -367,6 +367,7 @@ fn print_fault(bus: &mut dyn CoreBus, started: Duration, then: ResetWay) -> Resu
 fn identity(model: &ApplicationModel, config: Option<&Config>) -> Identity {
     Identity {
         bootloader_mode: config.map_or(-1, |config| match config.mode {
+            Mode::SingleSlot => 0,
             Mode::SwapScratch => 1,
             Mode::OverwriteOnly => 2,
             Mode::SwapMove => 3,

@@ -26,6 +26,7 @@ impl<'a, 'b> SlotServices<'a, 'b> {
         let slots = self.config?.images.get(slot.image as usize)?;
         Some(match slot.place {
             Place::Primary => slots.primary,
+            Place::Secondary if !self.config?.has_secondary() => return None,
             Place::Secondary => slots.secondary,
         })
     }
@@ -55,6 +56,10 @@ impl<'a, 'b> SlotServices<'a, 'b> {
 impl Services for SlotServices<'_, '_> {
     fn images(&self) -> u32 {
         self.config.map_or(0, |config| config.images.len() as u32)
+    }
+
+    fn has_slot(&self, slot: Slot) -> bool {
+        self.area(slot).is_some()
     }
 
     fn slot_size(&self, slot: Slot) -> u32 {
@@ -132,7 +137,7 @@ impl Services for SlotServices<'_, '_> {
 fn trailer_size(config: &Config) -> u32 {
     let (states, fields) = match config.mode {
         Mode::SwapOffset => (2, 5),
-        Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly => (3, 4),
+        Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly | Mode::SingleSlot => (3, 4),
     };
     config.max_sectors * states * config.write_size + fields * config.max_align + 16
 }
@@ -141,7 +146,7 @@ fn mark_error(error: MarkError) -> DeviceError {
     match error {
         MarkError::Flash(error) => device_error(&error),
         MarkError::BadMagic { .. } => DeviceError::BadTrailer,
-        MarkError::NoImage(_) => DeviceError::Failed,
+        MarkError::NoImage(_) | MarkError::NoSecondary => DeviceError::Failed,
     }
 }
 

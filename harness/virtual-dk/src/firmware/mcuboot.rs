@@ -272,10 +272,39 @@ fn serve(
     }
 }
 
+/// Whether the reset vector of an image lies in its own payload. Elsewhere is whatever is there, which is no firmware that was
+/// linked together with it.
+fn starts_in_itself(
+    bus: &mut dyn CoreBus,
+    image: &BootedImage,
+    address: u32,
+) -> Result<bool, BusError> {
+    const IMAGE_SIZE: u32 = 12;
+    const RESET_VECTOR: u32 = 4;
+    let mut word = |at: u32| {
+        let mut bytes = [0; 4];
+        bus.read(at, &mut bytes)?;
+        Ok::<_, BusError>(u32::from_le_bytes(bytes))
+    };
+    let size = word(
+        address
+            .wrapping_sub(image.header_size)
+            .wrapping_add(IMAGE_SIZE),
+    )?;
+    let vector = word(address.wrapping_add(RESET_VECTOR))?;
+    Ok(vector
+        .checked_sub(address)
+        .is_some_and(|offset| offset < size))
+}
+
 /// Starts the image; the lines that MCUboot prints about it are the boot's own.
 fn jump(bus: &mut dyn CoreBus, model: &McubootModel, image: BootedImage) -> Run {
     match run_address(image.device, image.offset + image.header_size) {
         Ok(address) => {
+            if !starts_in_itself(bus, &image, address)? {
+                tracing::warn!("MCUboot jumps out of the image that it starts");
+                return Err(bus.lock_up().into());
+            }
             let undescribed = ApplicationModel::undescribed(
                 image.version,
                 model.config.clone(),

@@ -1,11 +1,12 @@
 //! The bus of a core as its firmware thread has it.
 
 use super::board::{Board, State};
+use super::flash_driver::ExternalWork;
 use super::options::Speed;
 use crate::bus::{BusError, Core, CoreBus, Stopped};
 use crate::chip::{
-    Chip, EXTERNAL_PAGE, EXTERNAL_SECTOR, ExternalOperation, Fault, Gate, UnderWay, flash_base,
-    index, page_size,
+    Chip, EXTERNAL_FLASH_SIZE, EXTERNAL_PAGE, EXTERNAL_SECTOR, ExternalOperation, Fault, Gate,
+    QspiTask, UnderWay, flash_base, index, page_size,
 };
 use hil_clock::Clock;
 use std::sync::{Arc, MutexGuard};
@@ -16,9 +17,6 @@ use virtual_radio::{Advertisement, LinkEvent, LinkId};
 const WORD_WRITE: Duration = Duration::from_micros(41);
 /// Erasing a page of either core (the same, `t_ERASEPAGE`).
 const PAGE_ERASE: Duration = Duration::from_micros(87_500);
-/// How long short operations are let run before what they did becomes visible; our choice. A power loss comes
-/// at worst this much too early for them.
-const SLICE: Duration = Duration::from_millis(1);
 /// The shortest sleep when waiting for the host, whose time is not scaled; our choice.
 const SHORTEST_UART_WAIT: Duration = Duration::from_millis(1);
 /// How long a full UART waits for a host that takes nothing before its bytes are lost; our choice.
@@ -26,9 +24,9 @@ const UART_STALL: Duration = Duration::from_millis(250);
 
 /// One start of a core, from its firmware's point of view.
 pub(super) struct CoreHandle {
-    board: Arc<Board>,
-    core: Core,
-    epoch: u64,
+    pub(super) board: Arc<Board>,
+    pub(super) core: Core,
+    pub(super) epoch: u64,
 }
 
 impl CoreHandle {
@@ -37,11 +35,15 @@ impl CoreHandle {
     }
 
     /// The board's state, once this core may go on.
-    fn enter(&self) -> Result<MutexGuard<'_, State>, Stopped> {
+    pub(super) fn enter(&self) -> Result<MutexGuard<'_, State>, Stopped> {
         self.resume(self.board.lock())
     }
 
-    fn resume<'a>(&self, state: MutexGuard<'a, State>) -> Result<MutexGuard<'a, State>, Stopped> {
+    /// Waits until the core may go on.
+    pub(super) fn resume<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+    ) -> Result<MutexGuard<'a, State>, Stopped> {
         let mut state = state;
         loop {
             match state.chip.gate(self.core, self.epoch) {
@@ -60,87 +62,6 @@ impl CoreHandle {
         }
         Stopped
     }
-
-    /// Does `count` operations one after the other, each of which takes `each` of board time and is visible
-    /// from its end. When the core is stopped, the one under way has not happened, unless the board tears it; when it is
-    /// halted, the one under way ends.
-    fn operate(
-        &self,
-        count: usize,
-        each: Duration,
-        what: impl Fn(usize) -> UnderWay,
-    ) -> Result<(), Stopped> {
-        let core = self.core;
-        let apply = |chip: &mut Chip, number| match what(number) {
-            UnderWay::Program { offset, value } => {
-                chip.program_word(core, flash_base(core) + offset, value);
-            }
-            UnderWay::Erase { offset } => chip.erase_page(core, flash_base(core) + offset),
-        };
-        let board = &self.board;
-        let outside = board.speed.outside(each);
-        let mut state = self.enter()?;
-        state.chip.set_flash_busy(self.core, true);
-        let mut start = board.clock.now();
-        let mut done = 0;
-        loop {
-            match state.chip.gate(core, self.epoch) {
-                Gate::Go => {}
-                Gate::Stopped => return Err(Stopped),
-                // The core is halted, and its flash ends what it has begun: READY comes whoever asks for it.
-                Gate::Wait => {
-                    let elapsed = board.clock.now().saturating_since(start);
-                    let end = outside.saturating_mul(done as u32 + 1);
-                    if done < count && elapsed < end {
-                        state.chip.set_under_way(core, Some(what(done)));
-                        state = board.wait(state, Some(end.saturating_sub(elapsed)));
-                        continue;
-                    }
-                    if done < count {
-                        apply(&mut state.chip, done);
-                        done += 1;
-                    }
-                    state.chip.set_under_way(core, None);
-                    state.chip.set_flash_busy(core, false);
-                    state = self.resume(state)?;
-                    if done == count {
-                        break;
-                    }
-                    state.chip.set_flash_busy(core, true);
-                    start = board.clock.now();
-                    let already = outside.saturating_mul(done as u32);
-                    start =
-                        hil_clock::Instant::from_start(start.since_start().saturating_sub(already));
-                }
-            }
-            let elapsed = board.clock.now().saturating_since(start);
-            let finished = if outside.is_zero() {
-                count
-            } else {
-                usize::try_from(elapsed.as_nanos() / outside.as_nanos())
-                    .unwrap_or(usize::MAX)
-                    .min(count)
-            };
-            while done < finished {
-                apply(&mut state.chip, done);
-                done += 1;
-            }
-            if done == count {
-                break;
-            }
-            let next_end = outside.saturating_mul(done as u32 + 1);
-            let all_ended = outside.saturating_mul(count as u32);
-            state.chip.set_under_way(core, Some(what(done)));
-            let next_look = next_end.max(elapsed + SLICE).min(all_ended);
-            state = board.wait(state, Some(next_look.saturating_sub(elapsed)));
-        }
-        state.chip.set_under_way(core, None);
-        state.chip.set_flash_busy(self.core, false);
-        if board.speed == Speed::Instant {
-            state.skipped += each.saturating_mul(count as u32);
-        }
-        Ok(())
-    }
 }
 
 impl CoreHandle {
@@ -150,31 +71,18 @@ impl CoreHandle {
         let fits = self.core == Core::App && Chip::is_external(offset, length);
         Ok(fits && state.chip.has_external())
     }
+}
 
-    /// Has the external flash do one operation after the other. What is under way there ends by itself, also when the
-    /// core is halted or reset meanwhile; only a loss of power undoes it.
-    fn operate_external(&self, operations: Vec<ExternalOperation>) -> Result<(), Stopped> {
-        let board = &self.board;
-        let mut state = self.enter()?;
-        for operation in operations {
-            board.set_now(&mut state);
-            let takes = operation.duration();
-            let ends = state.chip.start_external(operation);
-            if board.speed == Speed::Instant {
-                state.skipped += takes;
-                continue;
-            }
-            loop {
-                let left = ends.saturating_sub(board.uptime(&state));
-                if left.is_zero() {
-                    break;
-                }
-                state = board.wait(state, Some(board.speed.outside(left)));
-                state = self.resume(state)?;
-            }
-        }
-        board.set_now(&mut state);
-        Ok(())
+/// What the driver erases at a time, with `left` bytes to go: everything, blocks of 64 KiB, or sectors (zephyr
+/// `drivers/flash/nrf_qspi_nor.c`, `qspi_erase`).
+const fn erase_length(offset: u32, left: u32) -> u32 {
+    const BLOCK: u32 = 0x1_0000;
+    if left == EXTERNAL_FLASH_SIZE {
+        left
+    } else if left >= BLOCK && offset.is_multiple_of(BLOCK) {
+        BLOCK
+    } else {
+        EXTERNAL_SECTOR
     }
 }
 
@@ -261,7 +169,14 @@ impl CoreBus for CoreHandle {
             at += page.len() as u32;
             rest = later;
         }
-        Ok(self.operate_external(pages)?)
+        let task = QspiTask::Write {
+            offset,
+            length: data.len() as u32,
+        };
+        Ok(self.operate_external(vec![ExternalWork {
+            task,
+            operations: pages,
+        }])?)
     }
 
     fn external_erase(&mut self, offset: u32, length: u32) -> Result<(), BusError> {
@@ -270,12 +185,21 @@ impl CoreBus for CoreHandle {
         if !whole_sectors || !self.reaches_external(offset, length as usize)? {
             return Err(BusError::Fault { address: offset });
         }
-        let sectors = (offset..offset + length).step_by(EXTERNAL_SECTOR as usize);
-        Ok(self.operate_external(
-            sectors
-                .map(|offset| ExternalOperation::EraseSector { offset })
-                .collect(),
-        )?)
+        let mut works = Vec::new();
+        let mut at = offset;
+        while at < offset + length {
+            let left = offset + length - at;
+            let length = erase_length(at, left);
+            let sectors = (at..at + length).step_by(EXTERNAL_SECTOR as usize);
+            works.push(ExternalWork {
+                task: QspiTask::Erase { offset: at, length },
+                operations: sectors
+                    .map(|offset| ExternalOperation::EraseSector { offset })
+                    .collect(),
+            });
+            at += length;
+        }
+        Ok(self.operate_external(works)?)
     }
 
     fn uart_write(&mut self, bytes: &[u8]) -> Result<(), Stopped> {
@@ -395,7 +319,7 @@ impl CoreBus for CoreHandle {
         if self.core == Core::Net {
             return Err(BusError::Fault { address: FORCEOFF });
         }
-        state.chip.set_force_off(off);
+        state.chip.store_force_off(off);
         self.board.settle(&mut state);
         Ok(())
     }

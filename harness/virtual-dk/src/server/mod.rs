@@ -6,6 +6,7 @@
 
 mod board;
 mod core_bus;
+mod flash_driver;
 mod hex;
 mod options;
 mod pins;

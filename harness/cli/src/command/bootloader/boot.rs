@@ -256,7 +256,9 @@ fn trailers(model: &Model, flash: &SimFlash) -> BTreeMap<String, String> {
         };
         let name = image_name(image);
         trailers.insert(format!("{name}.primary"), primary);
-        trailers.insert(format!("{name}.secondary"), secondary);
+        if model.config.has_secondary() {
+            trailers.insert(format!("{name}.secondary"), secondary);
+        }
     }
     trailers
 }

@@ -239,7 +239,7 @@ fn layout(config: &Config) -> TrailerLayout {
             Mode::SwapMove => SwapMode::Move,
             Mode::SwapOffset => SwapMode::Offset,
             Mode::SwapScratch => SwapMode::Scratch,
-            Mode::OverwriteOnly => SwapMode::Overwrite,
+            Mode::OverwriteOnly | Mode::SingleSlot => SwapMode::Overwrite,
         },
         max_sectors: config.max_sectors,
         write_size: config.write_size,

@@ -177,7 +177,9 @@ fn named_slots(config: &Config) -> Vec<(String, Area)> {
     for (number, ImageSlots { primary, secondary }) in config.images.iter().enumerate() {
         let image = image_name(number);
         slots.push((format!("{image}.primary"), *primary));
-        slots.push((format!("{image}.secondary"), *secondary));
+        if config.has_secondary() {
+            slots.push((format!("{image}.secondary"), *secondary));
+        }
     }
     slots.extend(config.scratch.map(|area| ("scratch".to_owned(), area)));
     slots

@@ -6,11 +6,12 @@ use super::{Reader, say};
 use crate::args::SweepArgs;
 use crate::error::CliError;
 use crate::exit::Exit;
-use hil_bootloader::Cut;
 use hil_bootloader::predict::{Board, PredictError, Step};
 use hil_bootloader::sweep::{CutPoint, Sweep};
+use hil_bootloader::{Cut, DeviceId, Operation};
 use hil_clock::{Clock as _, SystemClock};
 use hil_runner::error_chain;
+use hil_scenario::Phase;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -93,7 +94,7 @@ fn summarise(sweep: &Sweep<'_>, jobs: usize, torn: u32) -> Result<Exit, CliError
         |(cut, same_end, came_to)| {
             points += 1;
             if !same_end {
-                others.push(format!("cut {cut}: {came_to}"));
+                others.push(format!("cut {cut}{}: {came_to}", name(sweep, cut)));
             }
             *counts.entry(came_to).or_default() += 1;
             Ok(Reader::Reads)
@@ -121,6 +122,22 @@ fn summarise(sweep: &Sweep<'_>, jobs: usize, torn: u32) -> Result<Exit, CliError
     }
     say(lines.join("\n"))?;
     Ok(Exit::Passed)
+}
+
+/// The name that `dfu-hil run --cut` knows the cut by, where a board does that operation: ` (boot.app-write.12.before)`.
+fn name(sweep: &Sweep<'_>, cut: u32) -> String {
+    let operations = sweep.operations();
+    let on_board = |operation: &&Operation| operation.device != DeviceId::RamFlash;
+    let before = operations
+        .iter()
+        .take(cut as usize)
+        .filter(on_board)
+        .count();
+    let operation = operations.get(cut as usize).filter(on_board);
+    let point = operation
+        .zip(u32::try_from(before).ok())
+        .map(|(operation, index)| hil_scenario::CutPoint::before(Phase::Boot, index, operation));
+    point.map_or_else(String::new, |point| format!(" ({point})"))
 }
 
 /// `boots 2.0.0+0`, or why nothing boots.

@@ -3,7 +3,7 @@ const ROWS_AT_ONCE = 200;
 const RANK = { fail: 0, error: 1, skip: 2, pass: 3 };
 
 function matches(scenario, text, verdict, board) {
-  if (verdict === "bad" ? !["fail", "error"].includes(scenario.verdict) : verdict && scenario.verdict !== verdict) return false;
+  if (verdict === "flaky") { if (!scenario.flaky) return false; } else if (verdict === "bad" ? !["fail", "error"].includes(scenario.verdict) : verdict && scenario.verdict !== verdict) return false;
   if (board && scenario.board !== board) return false;
   if (!text) return true;
   return [scenario.name, scenario.cause || "", ...(scenario.requirements || [])].some((one) => one.toLowerCase().includes(text));
@@ -20,7 +20,7 @@ function scenarioRow(scenario, number, kinds) {
   const id = `scenario-${number}`;
   const button = make("button", { type: "button", class: "open", "aria-expanded": "false", "aria-controls": id }, scenario.name);
   const row = make("tr", {},
-    make("td", {}, badge(scenario.verdict)), make("th", { scope: "row" }, button), make("td", {}, scenario.board || ""),
+    make("td", {}, badge(scenario.verdict), scenario.flaky ? " flaky" : null), make("th", { scope: "row" }, button), make("td", {}, scenario.board || ""),
     make("td", { class: "right" }, scenario.start == null ? "" : `${clock(scenario.start)} s`), make("td", { class: "right" }, took(scenario.took)),
     make("td", {}, scenario.cause || ""));
   const cell = make("td", { colspan: 6 });

@@ -18,6 +18,7 @@ function scenarioPanel(scenario, found, kinds) {
   if (scenario.cause) panel.append(make("p", { class: "cause" }, found.kind ? `${scenario.cause} (${found.kind})` : scenario.cause));
   if (found.help) panel.append(make("p", {}, `Try: ${found.help}`));
   if (found.issue) panel.append(make("p", { class: "note" }, `Known issue: ${found.issue}`));
+  (found.earlier || []).forEach((text, at) => panel.append(make("p", {}, `Attempt ${at + 1}: ${text}`)));
   const facts = [];
   if (found.file) facts.push(found.file);
   if (found.firmware) facts.push(`firmware set ${found.firmware}`);
@@ -32,8 +33,11 @@ function scenarioPanel(scenario, found, kinds) {
   if (found.uploads.length) {
     panel.append(make("h3", {}, "Uploads"), ...found.uploads.map(uploadPlot));
   }
+  if (found.sweeps) {
+    panel.append(make("h3", {}, "Cut points"), ...found.sweeps.map((sweep) => sweepMap(sweep, scenario.name.replace(/#.*/, ""))));
+  }
   if (found.flash) {
-    panel.append(make("h3", {}, "Flash, against what was programmed"), flashMap(found.flash));
+    panel.append(make("h3", {}, "Flash, against what was programmed"), flashMap(found.flash, found.worn || []));
   }
   if (found.log.lines.length) {
     panel.append(make("h3", {}, "Log"), logView(found.log.lines, found.log.left_out, scenario.name, kinds));

@@ -2,6 +2,9 @@
 
 mod debugger;
 mod firmware;
+mod watched;
+
+pub(crate) use watched::{NvmcMode, QspiTask};
 
 use crate::bus::Core;
 use crate::chip::cpu::{Cpu, Run};

@@ -1,6 +1,6 @@
 //! The list of images, marking one, and what slots there are.
 
-use hil_bootloader::{Area, Flash, FlashError, MarkError, Pending, SwapType};
+use hil_bootloader::{Area, Flash, FlashError, ImageSlots, MarkError, Pending, SwapType};
 use hil_image::{Image, StoredPayload, Verifier};
 use hil_smp::Map;
 
@@ -70,7 +70,7 @@ impl Recovery<'_> {
         match hil_bootloader::set_pending(self.config, flash, image, pending) {
             Ok(()) => self.list(flash),
             Err(MarkError::Flash(error)) => Err(error.into()),
-            Err(MarkError::BadMagic { .. } | MarkError::NoImage(_)) => {
+            Err(MarkError::BadMagic { .. } | MarkError::NoImage(_) | MarkError::NoSecondary) => {
                 Err(Failure::Rc(rc::INVALID))
             }
         }
@@ -78,14 +78,17 @@ impl Recovery<'_> {
 
     pub(super) fn slot_info(&self) -> Map {
         let images = self.config.images.iter().enumerate().map(|(image, slots)| {
-            let slots = [slots.primary, slots.secondary]
+            let slots = self
+                .slots_of(*slots)
                 .into_iter()
                 .enumerate()
                 .map(|(slot, area)| {
                     let entry = Map::new()
                         .with("slot", slot as u64)
                         .with("size", u64::from(area.size));
-                    if self.build.direct_upload {
+                    if !self.config.has_secondary() {
+                        entry.with("upload_image_id", (image + 1) as u64)
+                    } else if self.build.direct_upload {
                         entry.with("upload_image_id", (2 * image + slot + 1) as u64)
                     } else if slot == 1 {
                         // An upload goes to slot 0 all the same.
@@ -107,10 +110,19 @@ impl Recovery<'_> {
         Map::new().with_list("images", images)
     }
 
+    /// The slots of an image that there are.
+    fn slots_of(&self, slots: ImageSlots) -> Vec<Area> {
+        if self.config.has_secondary() {
+            vec![slots.primary, slots.secondary]
+        } else {
+            vec![slots.primary]
+        }
+    }
+
     fn bootable(&self, flash: &mut dyn Flash) -> Result<Vec<Listed>, Failure> {
         let mut found = Vec::new();
         for (image, slots) in self.config.images.iter().enumerate() {
-            for (slot, area) in [(0, slots.primary), (1, slots.secondary)] {
+            for (slot, area) in (0..).zip(self.slots_of(*slots)) {
                 if slot == 0 && self.config.is_virtual(image) {
                     found.push(Listed {
                         image,
@@ -151,11 +163,14 @@ impl Recovery<'_> {
         if let Some(key) = &self.keys.encryption {
             verifier = verifier.decryption(key.clone());
         }
-        // What is flagged as encrypted lies in clear in the primary slot.
-        verifier = verifier.slot_size(area.size).stored(match slot {
-            0 => StoredPayload::Clear,
-            _ => StoredPayload::AsFlagged,
-        });
+        // What is flagged as encrypted lies in clear in the primary slot, which not every release knows.
+        let line = self.config.line;
+        let stored = if line.lists_as_cipher_text(self.config.mode, slot != 0) {
+            StoredPayload::AsFlagged
+        } else {
+            StoredPayload::Clear
+        };
+        verifier = verifier.slot_size(area.size).stored(stored);
         verifier.verify(&image).ok()?;
         let hash = image.stored_hash()?.1.value.to_vec();
         let version = image.header().version;
@@ -174,7 +189,9 @@ impl Recovery<'_> {
         match hil_bootloader::swap_type(self.config, flash, image) {
             Ok(swap) => Ok(swap),
             Err(MarkError::Flash(error)) => Err(error),
-            Err(MarkError::BadMagic { .. } | MarkError::NoImage(_)) => Ok(SwapType::None),
+            Err(MarkError::BadMagic { .. } | MarkError::NoImage(_) | MarkError::NoSecondary) => {
+                Ok(SwapType::None)
+            }
         }
     }
 }

@@ -185,7 +185,7 @@ impl<'a> Recovery<'a> {
     fn first_sector(&self) -> u32 {
         match self.config.mode {
             Mode::SwapOffset => self.config.sector_size,
-            Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly => 0,
+            Mode::SwapMove | Mode::SwapScratch | Mode::OverwriteOnly | Mode::SingleSlot => 0,
         }
     }
 }

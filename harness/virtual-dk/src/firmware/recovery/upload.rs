@@ -81,8 +81,10 @@ impl Recovery<'_> {
             return Err(INVALID);
         }
         self.write_chunk(area, start, data, flash)?;
-        if self.upload.is_complete() && self.build.progressive_erase {
-            let sector = self.config.trailer_sector(area);
+        if self.upload.is_complete()
+            && self.build.progressive_erase
+            && let Some(sector) = self.config.trailer_sector(area)
+        {
             self.erase(area, sector, sector, flash)?;
         }
         if self.upload.is_complete() && self.build.hands_over(self.config, self.upload.image) {

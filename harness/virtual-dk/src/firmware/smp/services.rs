@@ -87,6 +87,9 @@ pub(crate) trait Services {
     /// How many images the application was built for; 0 without image management.
     fn images(&self) -> u32;
 
+    /// Whether the build has this slot: one of a single slot has no secondary one.
+    fn has_slot(&self, slot: Slot) -> bool;
+
     /// Size of a slot in bytes.
     fn slot_size(&self, slot: Slot) -> u32;
 

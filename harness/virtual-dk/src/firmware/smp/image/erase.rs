@@ -13,7 +13,7 @@ impl Server {
     pub(super) fn erase(&mut self, call: &mut Call<'_>) -> Result<Map, Failure> {
         let number = call.arguments()?.uint("slot")?.unwrap_or(1);
         let slot = Slot::from_number(number);
-        let exists = slot.image < call.services.images();
+        let exists = slot.image < call.services.images() && call.services.has_slot(slot);
         if exists {
             match info::read(slot, call.services) {
                 Ok(_) if in_use(slot, call.services)? => return Err(ImageError::NoFreeSlot.into()),
@@ -39,10 +39,11 @@ impl Server {
                 .with("size", services.slot_size(slot))
         };
         let image = |image: u32| {
-            let slots = [
-                slot(Slot::primary(image)),
-                slot(Slot::secondary(image)).with("upload_image_id", image),
-            ];
+            let secondary = Slot::secondary(image);
+            let waiting = services
+                .has_slot(secondary)
+                .then(|| slot(secondary).with("upload_image_id", image));
+            let slots = [slot(Slot::primary(image))].into_iter().chain(waiting);
             Map::new()
                 .with("image", image)
                 .with_list("slots", slots)

@@ -114,7 +114,7 @@ impl Server {
             images if chunk.image < images => Slot::secondary(chunk.image),
             _ => return Err(ImageError::NoFreeSlot.into()),
         };
-        if in_use(slot, services)? {
+        if !services.has_slot(slot) || in_use(slot, services)? {
             return Err(ImageError::NoFreeSlot.into());
         }
         let room = services

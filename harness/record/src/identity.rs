@@ -1,0 +1,22 @@
+//! Which board it was, so that a year later nobody has to believe a name in a rig file.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a board says that it is, and what it was reached through.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct BoardIdentity {
+    /// The chip, such as `nRF5340`.
+    pub chip: String,
+    /// Its variant by FICR.INFO.VARIANT, such as `QKAA`.
+    pub variant: String,
+    /// FICR.INFO.DEVICEID as 16 hex digits: unique to the chip.
+    pub device_id: String,
+    /// The revision of the silicon: the word in FICR by which Nordic's errata headers tell revisions, as a number. None
+    /// where the chip does not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u32>,
+    /// The debug probe, in the form that probe-rs selects it by: vendor, product and serial number. Its firmware is not
+    /// here: probe-rs reads that of a J-Link and tells it to nobody.
+    pub probe: String,
+}

@@ -1,0 +1,303 @@
+//! Makes the verdicts of a run again from what it left behind, without a board.
+//!
+//! The journal tells what was done to each board and what each check saw; the evidence store has the pages of flash, the
+//! scenario files and the files of the firmware sets. The comparisons are those that the steps make, from the same
+//! functions. What only a board can tell (that nothing was answered in time, that a request was carried out) is taken from the
+//! journal, and so is what rests on a secret that is not given: the result says how much that was.
+
+mod board;
+mod flash;
+mod inputs;
+mod judge;
+mod required;
+
+use board::Boards;
+use hil_record::{
+    Check, Course, Done, Event, EventKind, FailKind, InputFile, Objects, Outcome, ScenarioStarted,
+    StepInfo, Verdict,
+};
+use inputs::Inputs;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What verdicts are made from again.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplayRequest<'a> {
+    /// The folder of the run.
+    pub run: &'a Path,
+    /// Its journal.
+    pub events: &'a [Event],
+    /// What it was made from.
+    pub inputs: &'a [InputFile],
+    /// The private key that images are encrypted for: without it, what was decrypted on a board is compared by its hash
+    /// only, and flash cannot be predicted where a bootloader decrypts.
+    pub decryption_key: Option<&'a Path>,
+}
+
+/// A scenario whose verdicts were made again.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ScenarioReplay {
+    /// Name of the variant.
+    pub scenario: String,
+    /// Its steps that ended, in order.
+    pub steps: Vec<StepReplay>,
+}
+
+/// A step whose verdict was made again.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StepReplay {
+    /// Which.
+    pub step: StepInfo,
+    /// What the journal says.
+    pub verdict: Verdict,
+    /// How many comparisons were made again.
+    pub remade: usize,
+    /// Comparisons that cannot be made again, and why.
+    pub open: Vec<String>,
+    /// Where the evidence says something else than the journal: sentences.
+    pub contradictions: Vec<String>,
+}
+
+impl ScenarioReplay {
+    /// How many comparisons of all steps were made again.
+    #[must_use]
+    pub fn remade(&self) -> usize {
+        self.steps.iter().map(|step| step.remade).sum()
+    }
+}
+
+/// What came of one comparison.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Judged {
+    /// What was found is what had to be.
+    Holds,
+    /// It is not.
+    Fails(String),
+    /// It cannot be compared without what is not in the evidence.
+    Open(String),
+    /// The evidence is not what it was.
+    Broken(String),
+}
+
+/// Makes all verdicts again that the journal has.
+#[must_use]
+pub fn replay(request: &ReplayRequest<'_>) -> Vec<ScenarioReplay> {
+    let objects = Objects::of_run(request.run);
+    let mut inputs = Inputs::new(request, &objects);
+    let mut boards = Boards::new(request.events);
+    let mut open: BTreeMap<&str, Open<'_>> = BTreeMap::new();
+    let mut done = Vec::new();
+    let mut merged = false;
+    for event in request.events {
+        match &event.kind {
+            EventKind::Console { board, core, .. } => boards.printed(board, *core),
+            EventKind::Course(Course::Resumed(_)) => boards.resumed(),
+            EventKind::Course(Course::Part(_)) => merged = true,
+            EventKind::ScenarioStarted(started) => {
+                boards.begin(&started.board);
+                open.insert(&started.scenario, Open::new(started));
+            }
+            EventKind::StepStarted { scenario, step } => {
+                if let Some(open) = open.get_mut(scenario.as_str()) {
+                    open.step = Some(OpenStep::new(step));
+                }
+            }
+            EventKind::Done(what) if !merged => {
+                let mut running = open
+                    .values_mut()
+                    .find(|open| open.started.board == what.board);
+                if let Some(running) = &mut running {
+                    running.programmed |= matches!(what.what, Done::Programmed { .. });
+                }
+                let set = running.and_then(|open| open.started.firmware.as_ref());
+                if let Err(problem) = boards.take(event, what, set, &mut inputs) {
+                    let step = open
+                        .values_mut()
+                        .find(|open| open.started.board == what.board)
+                        .and_then(|open| open.step.as_mut());
+                    if let Some(step) = step {
+                        step.judged.push(problem);
+                    }
+                }
+            }
+            EventKind::Checked(made) => {
+                // The pages are in the store of the run that it was part of.
+                if let Some(open) = open.get_mut(made.scenario.as_str())
+                    && merged
+                {
+                    let why = "the run was put together of others: replay these";
+                    open.leave_open(&made.check, why);
+                } else if let Some(open) = open.get_mut(made.scenario.as_str()) {
+                    open.check(&made.check, &boards, &mut inputs);
+                }
+            }
+            EventKind::StepFinished {
+                scenario, outcome, ..
+            } => {
+                if let Some(open) = open.get_mut(scenario.as_str()) {
+                    open.end_step(outcome, &mut inputs);
+                }
+            }
+            EventKind::ScenarioFinished { scenario, .. } => {
+                if let Some(open) = open.remove(scenario.as_str()) {
+                    done.push(open.end(&mut inputs));
+                }
+            }
+            _ => {}
+        }
+    }
+    // A run that was killed has scenarios that did not end.
+    done.extend(open.into_values().map(|open| ScenarioReplay {
+        scenario: open.started.scenario.clone(),
+        steps: open.steps,
+    }));
+    done
+}
+
+/// A scenario that goes on.
+struct Open<'a> {
+    started: &'a ScenarioStarted,
+    step: Option<OpenStep<'a>>,
+    steps: Vec<StepReplay>,
+    /// A step has programmed the board: without that, nothing can be as programmed.
+    programmed: bool,
+}
+
+struct OpenStep<'a> {
+    info: &'a StepInfo,
+    checks: Vec<&'a Check>,
+    judged: Vec<Judged>,
+}
+
+impl<'a> OpenStep<'a> {
+    fn new(info: &'a StepInfo) -> Self {
+        Self {
+            info,
+            checks: Vec::new(),
+            judged: Vec::new(),
+        }
+    }
+}
+
+impl<'a> Open<'a> {
+    fn new(started: &'a ScenarioStarted) -> Self {
+        Self {
+            started,
+            step: None,
+            steps: Vec::new(),
+            programmed: false,
+        }
+    }
+
+    fn check(&mut self, check: &'a Check, boards: &Boards, inputs: &mut Inputs<'_>) {
+        let Some(step) = &mut self.step else {
+            return;
+        };
+        let planned = inputs.planned(self.started, step.info);
+        let objects = inputs.objects();
+        let judged = match inputs.firmware(self.started.firmware.as_ref()) {
+            Err(problem) => Judged::Broken(problem.to_owned()),
+            Ok(firmware) => judge::judge(&judge::Judging {
+                check,
+                firmware,
+                board: boards.get(&self.started.board),
+                objects,
+                planned: planned.as_ref(),
+            }),
+        };
+        step.checks.push(check);
+        step.judged.push(judged);
+    }
+
+    fn leave_open(&mut self, check: &'a Check, why: &str) {
+        if let Some(step) = &mut self.step {
+            // It was looked at, in another run.
+            step.checks.push(check);
+            step.judged.push(Judged::Open(why.to_owned()));
+        }
+    }
+
+    fn end_step(&mut self, outcome: &Outcome, inputs: &mut Inputs<'_>) {
+        let Some(step) = self.step.take() else {
+            return;
+        };
+        let verdict = outcome.verdict();
+        let mut replayed = StepReplay {
+            step: step.info.clone(),
+            verdict,
+            remade: 0,
+            open: Vec::new(),
+            contradictions: Vec::new(),
+        };
+        let mut failed = false;
+        for judged in step.judged {
+            match judged {
+                Judged::Holds => replayed.remade += 1,
+                Judged::Fails(cause) => {
+                    replayed.remade += 1;
+                    failed = true;
+                    if verdict == Verdict::Pass {
+                        let words = format!("it passed, but {cause}");
+                        replayed.contradictions.push(words);
+                    }
+                }
+                Judged::Open(why) => replayed.open.push(why),
+                Judged::Broken(what) => replayed.contradictions.push(what),
+            }
+        }
+        let planned = inputs.planned(self.started, step.info);
+        if verdict == Verdict::Pass {
+            let missing = match &planned {
+                Some(planned) => required::missing(&planned.step, &step.checks),
+                None if step.info.line.is_none() && self.programmed => {
+                    required::missing_of_standing_check(&step.info.name, &step.checks)
+                }
+                None => None,
+            };
+            if let Some(missing) = missing {
+                let words = format!("it passed, but the journal has no look at {missing}");
+                replayed.contradictions.push(words);
+            }
+        }
+        let compares = step.info.line.is_none()
+            || planned.is_some_and(|planned| required::is_comparison(&planned.step));
+        if let Outcome::Fail { kind, .. } = outcome
+            && compares
+            && rests_on_comparisons(*kind)
+            && replayed.remade > 0
+            && !failed
+            && replayed.open.is_empty()
+            && replayed.contradictions.is_empty()
+        {
+            let words = "it failed, but everything that it compared agrees".to_owned();
+            replayed.contradictions.push(words);
+        }
+        self.steps.push(replayed);
+    }
+
+    fn end(mut self, inputs: &mut Inputs<'_>) -> ScenarioReplay {
+        if let Some(problem) = inputs.other_steps(self.started, &self.steps)
+            && let Some(last) = self.steps.last_mut()
+        {
+            last.contradictions.push(problem);
+        }
+        ScenarioReplay {
+            scenario: self.started.scenario.clone(),
+            steps: self.steps,
+        }
+    }
+}
+
+/// Whether a failure of this kind is what a comparison found, and not that something did not come in time.
+const fn rests_on_comparisons(kind: FailKind) -> bool {
+    matches!(
+        kind,
+        FailKind::WrongImage
+            | FailKind::WrongBootState
+            | FailKind::SlotContents
+            | FailKind::PlainText
+            | FailKind::ImageState
+            | FailKind::Console
+            | FailKind::StandingCheck
+    )
+}

@@ -1,0 +1,239 @@
+//! `sweep`: one start of the board, interrupted at many points, one after the other.
+//!
+//! The step stands where a scenario would reset the board. It says which points are visited and what must be so after each;
+//! where they are in the flash of this firmware is found when it runs.
+
+use crate::step::Mark;
+use crate::units;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Interrupts the next start of the board at many points, each time from the same flash.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Sweep {
+    /// Which points.
+    pub cuts: Strategy,
+    /// The releases of which the application may run after an interruption and the start that follows it.
+    #[serde(deserialize_with = "releases")]
+    pub boots: Vec<String>,
+    /// What the application is asked for after the start, when that is what is interrupted and not the start itself.
+    pub during: Option<Asked>,
+    /// So many points in the start that follows an interruption, which is then interrupted too.
+    #[serde(default)]
+    pub in_recovery: u32,
+    /// Several interruptions in a row.
+    pub bursts: Option<Bursts>,
+    /// What the sampling begins with: the same number gives the same points.
+    #[serde(default = "first_seed")]
+    pub seed: u64,
+    /// How long the power stays away, where it is what is taken away.
+    #[serde(default = "off_for", deserialize_with = "units::duration")]
+    pub off_for: Duration,
+    /// How long one start may take.
+    #[serde(default = "units::boot_within", deserialize_with = "units::duration")]
+    pub within: Duration,
+}
+
+/// What an application is asked for.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Asked {
+    /// A test of an image, or that it be kept.
+    Mark(Mark),
+}
+
+impl Sweep {
+    /// The mark that is interrupted, when it is one.
+    #[must_use]
+    pub fn mark(&self) -> Option<&Mark> {
+        self.during.as_ref().map(|Asked::Mark(mark)| mark)
+    }
+}
+
+/// Which points of a sweep are visited.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Strategy {
+    /// Before each flash operation.
+    Every,
+    /// So many, chosen by the seed: the first and the last of each class of operation, and the others in proportion to how
+    /// many of their class there are.
+    Sample(NonZeroU32),
+    /// Halves the list of operations until the neighbours are known between which it changes what a cut leads to.
+    Bisect,
+}
+
+/// Interruptions in a row: a contact that bounces, a battery that cannot start the board.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Bursts {
+    /// How many interruptions.
+    pub cuts: NonZeroU32,
+    /// How many such rows.
+    #[serde(default = "one")]
+    pub rows: NonZeroU32,
+}
+
+const fn one() -> NonZeroU32 {
+    NonZeroU32::MIN
+}
+
+const fn first_seed() -> u64 {
+    1
+}
+
+/// Proves that the power was gone where the supply measures current; what a scenario wants to be slower it says.
+const fn off_for() -> Duration {
+    Duration::from_millis(100)
+}
+
+fn releases<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let releases = Vec::<String>::deserialize(deserializer)?;
+    if releases.is_empty() {
+        return Err(D::Error::custom(
+            "no release: a board that may boot nothing after a cut cannot be checked",
+        ));
+    }
+    Ok(releases)
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Every => f.write_str("every"),
+            Self::Sample(count) => write!(f, "sample:{count}"),
+            Self::Bisect => f.write_str("bisect"),
+        }
+    }
+}
+
+impl FromStr for Strategy {
+    type Err = String;
+
+    /// As on a command line: `every`, `sample:12`, `bisect`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("sample", count)) => count
+                .parse()
+                .map(Self::Sample)
+                .map_err(|_| format!("`{count}` is no number of points, expected 1 or more")),
+            None if text == "every" => Ok(Self::Every),
+            None if text == "bisect" => Ok(Self::Bisect),
+            _ => Err(format!(
+                "`{text}` is no strategy, expected `every`, `sample:12` or `bisect`"
+            )),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Strategy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Sample {
+            sample: NonZeroU32,
+        }
+
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = Strategy;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`every`, `bisect`, or a map such as `{ sample: 12 }`")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Strategy, E> {
+                match text {
+                    "every" => Ok(Strategy::Every),
+                    "bisect" => Ok(Strategy::Bisect),
+                    _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Strategy, A::Error> {
+                let Sample { sample } = Sample::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Strategy::Sample(sample))
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl fmt::Display for Sweep {
+    /// In words, for progress lines and reports.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.mark() {
+            None => f.write_str("interrupt the next start ")?,
+            Some(mark) => write!(f, "interrupt the request for {} ", mark.image)?,
+        }
+        match self.cuts {
+            Strategy::Every => f.write_str("at every flash operation")?,
+            Strategy::Sample(count) => write!(f, "at {count} of its flash operations")?,
+            Strategy::Bisect => f.write_str("at flash operations, halving")?,
+        }
+        if self.in_recovery > 0 {
+            write!(f, ", {} more in the start after that", self.in_recovery)?;
+        }
+        if let Some(bursts) = self.bursts {
+            write!(f, ", {} times {} in a row", bursts.rows, bursts.cuts)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn sample(count: u32) -> Strategy {
+        Strategy::Sample(NonZeroU32::new(count).unwrap())
+    }
+
+    #[rstest]
+    #[case::every("every", Some(Strategy::Every))]
+    #[case::bisect("bisect", Some(Strategy::Bisect))]
+    #[case::sample("{ sample: 12 }", Some(sample(12)))]
+    #[case::nothing("{ sample: 0 }", None)]
+    #[case::misspelt("{ samples: 3 }", None)]
+    #[case::unknown("some", None)]
+    fn a_strategy_is_a_word_or_a_number_of_points(
+        #[case] text: &str,
+        #[case] expected: Option<Strategy>,
+    ) {
+        assert_eq!(serde_yaml::from_str(text).ok(), expected);
+    }
+
+    #[rstest]
+    #[case(Strategy::Every)]
+    #[case(Strategy::Bisect)]
+    #[case(sample(7))]
+    fn a_strategy_on_a_command_line_is_read_as_it_is_shown(#[case] strategy: Strategy) {
+        assert_eq!(strategy.to_string().parse(), Ok(strategy));
+    }
+
+    #[test]
+    fn a_sweep_says_only_what_differs_from_the_usual() {
+        let sweep: Sweep =
+            serde_yaml::from_str("{ cuts: { sample: 12 }, boots: [update], bursts: { cuts: 3 } }")
+                .unwrap();
+        assert_eq!((sweep.seed, sweep.in_recovery), (1, 0));
+        assert_eq!(
+            sweep.to_string(),
+            "interrupt the next start at 12 of its flash operations, 1 times 3 in a row"
+        );
+    }
+
+    #[test]
+    fn a_sweep_after_which_nothing_may_boot_is_refused() {
+        let read = serde_yaml::from_str::<Sweep>("{ cuts: every, boots: [] }");
+        assert!(read.is_err());
+    }
+}
