@@ -35,10 +35,10 @@ bench:
     cargo bench -p hil-bootloader --bench sweep
     cargo bench -p hil-report --bench large
 
-# A virtual DK over the kernel's Bluetooth and the real bluetoothd, in a small VM. Needs Debian, QEMU, binutils and cpio;
-# no root, no KVM. Not part of CI: minutes, and packages from Debian's archive. See docs/virtual-radio.md.
-ble-vm *args:
-    tools/ble-vm/run {{args}}
+# Scenarios on two virtual DKs that a real kernel has on its USB and Bluetooth, in a small VM. Needs Debian, QEMU, binutils and cpio;
+# no root, no KVM. See docs/hardware.md.
+bench-vm *args:
+    tools/bench-vm/run {{args}}
 
 # Licences, banned crates and sources of the dependencies (needs cargo-deny).
 deny:

@@ -16,8 +16,8 @@ pub use chip::{Button, ExternalPart, ExternalWear, FlashWear, ForceOffView, Powe
 #[doc(hidden)]
 pub use server::RemoteProbe;
 pub use server::{
-    Accelerators, BleEndpoint, Contents, Cuts, Endpoints, LoadError, ParseSpeedError,
-    ParseWordError, Preload, ServeError, ServeOptions, Speed, StartError, Supply, UartEndpoints,
-    VirtualDk, VirtualDkOptions, serve, serve_with,
+    Accelerators, BleEndpoint, Contents, Cuts, DebugHeader, DebugPins, Endpoints, LoadError,
+    ParseSpeedError, ParseWordError, Preload, Sampling, ServeError, ServeOptions, Speed,
+    StartError, Supply, UartEndpoints, VirtualDk, VirtualDkOptions, Wire, serve, serve_with,
 };
 pub use virtual_radio::{LinkOptions, Phy, RadioOptions, Timing};

@@ -9,6 +9,7 @@ mod core_bus;
 mod flash_driver;
 mod hex;
 mod options;
+mod pins;
 mod ports;
 mod power;
 mod probe;
@@ -24,6 +25,7 @@ pub use options::{
     Accelerators, Cuts, ParseSpeedError, ParseWordError, Preload, Speed, StartError, Supply,
     VirtualDkOptions,
 };
+pub use pins::{DebugHeader, DebugPins, Sampling, Wire};
 #[doc(hidden)]
 pub use remote::RemoteProbe;
 pub use serve::{Contents, ServeError, ServeOptions, serve, serve_with};

@@ -2,6 +2,7 @@
 
 use super::board::Board;
 use super::options::{Cuts, StartError, VirtualDkOptions};
+use super::pins::DebugHeader;
 use super::ports::{self, PortFolder};
 use super::power::SupplyOf;
 use super::probe::Probe;
@@ -220,6 +221,12 @@ impl VirtualDk {
     #[must_use]
     pub fn endpoints(&self) -> &Endpoints {
         &self.endpoints
+    }
+
+    /// Where a debug probe is plugged in that is not the board's own one.
+    #[must_use]
+    pub fn debug_header(&self) -> DebugHeader {
+        DebugHeader::of(&self.board)
     }
 
     /// Switches the board's supply, as a hand on the bench would.
