@@ -397,9 +397,9 @@ mod tests {
 
     // DDI 0553, DWT_FUNCTIONn.ACTION: 0 is a trigger only. MATCHED is cleared by reading.
     #[rstest]
-    #[case::the_word(&[(0, 0x5000), (8, 0x815)], 0x5000, true)]
-    #[case::another_word(&[(0, 0x5000), (8, 0x815)], 0x5004, false)]
-    #[case::a_range(&[(0, 0x5000), (8, 0x815), (0x10, 0x5fff), (0x18, 0x807)], 0x5ffc, true)]
+    #[case::the_word(&[(0x20, 0x5000), (0x28, 0x815)], 0x5000, true)]
+    #[case::another_word(&[(0x20, 0x5000), (0x28, 0x815)], 0x5004, false)]
+    #[case::a_range(&[(0x20, 0x5000), (0x28, 0x815), (0x30, 0x5fff), (0x38, 0x807)], 0x5ffc, true)]
     #[case::a_value_anywhere(&[(0x30, 7), (0x38, 0x819)], 0x9000, true)]
     #[case::nothing(&[], 0x5000, false)]
     fn a_store_that_cannot_match_is_known_beforehand(
