@@ -194,10 +194,10 @@ fn a_set_that_describes_another_bootloader_is_plan_drift_and_no_pass() {
     let desk = desk(None);
     // The board's bootloader moves the trailer's fields further apart than the set says: the same swap, other operations.
     let set = desk.path("fw/firmware.yaml");
-    let text = std::fs::read_to_string(&set).unwrap();
+    let text = fs::read_to_string(&set).unwrap();
     let other = text.replace("mode: swap-move", "mode: swap-scratch");
     assert_ne!(text, other);
-    std::fs::write(&set, other).unwrap();
+    fs::write(&set, other).unwrap();
     desk.write("swap.yaml", &SWEEP.replace("mode: swap-move", "mode: swap"));
     let ended = run(&desk, &[]);
     let verdict = ended.record().scenarios[0].outcome.verdict();
