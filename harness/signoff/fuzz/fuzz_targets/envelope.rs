@@ -12,8 +12,13 @@ MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
 -----END PUBLIC KEY-----
 ";
 
-static KEY: LazyLock<[VerifyingKey; 1]> =
-    LazyLock::new(|| [VerifyingKey::from_pem(PUBLIC).expect("the key is one")]);
+static KEY: LazyLock<[VerifyingKey; 1]> = LazyLock::new(|| {
+    let file = std::env::temp_dir().join(format!("fuzz-envelope-{}.pem", std::process::id()));
+    std::fs::write(&file, PUBLIC).expect("the temporary folder can be written to");
+    let key = VerifyingKey::load(&file).expect("the key is one");
+    std::fs::remove_file(&file).expect("it was there");
+    [key]
+});
 
 fuzz_target!(|bytes: &[u8]| {
     // The payload of an envelope is as little to be trusted as the envelope.
