@@ -65,7 +65,11 @@ pub(crate) fn prepare(db: &mut Connection, path: &Path) -> Result<(), HistoryErr
     db.busy_timeout(PATIENCE).map_err(cannot)?;
     db.pragma_update(None, "foreign_keys", true)
         .map_err(cannot)?;
-    if check(db, path)? == VERSION {
+    // A transaction: what is read one by one outside of it may be from before and after another program's first step.
+    let snapshot = db.transaction().map_err(cannot)?;
+    let version = check(&snapshot, path)?;
+    snapshot.finish().map_err(cannot)?;
+    if version == VERSION {
         return Ok(());
     }
     // Looked at again inside: another program may have done it meanwhile.
@@ -78,7 +82,7 @@ pub(crate) fn prepare(db: &mut Connection, path: &Path) -> Result<(), HistoryErr
 }
 
 /// The version of a file that may be used: 0 for a new one.
-pub(crate) fn check(db: &Connection, path: &Path) -> Result<i64, HistoryError> {
+fn check(db: &Transaction<'_>, path: &Path) -> Result<i64, HistoryError> {
     let cannot = |source| HistoryError::of(path, source);
     let pragma =
         |name| -> Result<i64, Error> { db.pragma_query_value(None, name, |row| row.get(0)) };

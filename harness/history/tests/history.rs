@@ -4,6 +4,7 @@ use hil_history::{Filter, History, HistoryError, ResultEntry, RunEntry, UploadEn
 use hil_record::{Ending, FirmwareInfo, Verdict};
 use rstest::rstest;
 use std::path::PathBuf;
+use std::sync::Barrier;
 use std::time::Duration;
 
 /// A folder for a history.
@@ -259,6 +260,29 @@ fn runs_that_are_added_at_once_are_all_there() {
     let seen = History::read(&path).unwrap().overview(&all).unwrap();
     assert_eq!(seen.runs.len(), (WRITERS * RUNS) as usize);
     assert_eq!(seen.scenarios[0].seen.len(), (WRITERS * RUNS) as usize);
+}
+
+/// One that looks while another makes the tables sees a history or an empty file, never a foreign one in between.
+#[test]
+fn a_new_file_that_several_open_at_once_is_a_history_for_all_of_them() {
+    const OPENERS: usize = 4;
+    const FILES: usize = 100;
+    let (folder, _path) = place();
+    let together = Barrier::new(OPENERS);
+    let open_all = || -> Vec<_> {
+        let opened = (0..FILES).map(|file| {
+            together.wait();
+            History::open(&folder.path().join(format!("{file}.db"))).map(drop)
+        });
+        opened.filter_map(Result::err).collect()
+    };
+    // Looked at after all have ended: a panic in one would leave the others waiting.
+    let refusals = std::thread::scope(|scope| {
+        let openers: Vec<_> = (0..OPENERS).map(|_| scope.spawn(open_all)).collect();
+        let ended = openers.into_iter().map(|opener| opener.join().unwrap());
+        ended.flatten().collect::<Vec<_>>()
+    });
+    assert!(refusals.is_empty(), "{refusals:?}");
 }
 
 /// What is in the place of a history, and what is said of it.
