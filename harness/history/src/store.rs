@@ -132,7 +132,11 @@ impl History {
     ///
     /// The file cannot be read, or is damaged.
     pub fn overview(&self, filter: &Filter) -> Result<Overview, HistoryError> {
-        overview::read(&self.db, filter).map_err(|source| HistoryError::of(&self.path, source))
+        // One snapshot for all of its queries: a run that is added meanwhile is in all of it or in none.
+        let snapshot = self.db.unchecked_transaction();
+        snapshot
+            .and_then(|snapshot| overview::read(&snapshot, filter))
+            .map_err(|source| HistoryError::of(&self.path, source))
     }
 }
 
