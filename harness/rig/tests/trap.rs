@@ -135,6 +135,62 @@ fn a_halt_in_an_erase_is_told_when_the_flash_has_ended_it() {
     );
 }
 
+#[rstest]
+#[case::internal(Staged::new(Variant::SWAP_MOVE_SINGLE_CORE))]
+#[case::external(Staged::new(Variant::SWAP_MOVE_EXTERNAL))]
+fn a_swap_is_followed_through_every_operation_that_the_model_says(#[case] staged: Staged) {
+    let probe = staged.probe();
+    staged.stage(&probe);
+    let sweep = staged.sweep();
+    let operations = planned(sweep.operations());
+    let followed = probe.follow(&operations, PATIENCE).unwrap();
+    assert_eq!(followed.strayed, None);
+    assert_eq!(followed.seen, operations.len());
+    staged.wait_for(&probe, sweep.end());
+}
+
+#[rstest]
+#[case::another_page(|operation: &mut Planned| operation.offset += PAGE)]
+#[case::a_page_more(|operation: &mut Planned| operation.length += PAGE)]
+#[case::another_class(|operation: &mut Planned| operation.class = Class::Write)]
+fn a_swap_that_erases_otherwise_than_foretold_strays_there(#[case] otherwise: fn(&mut Planned)) {
+    let staged = Staged::new(Variant::SWAP_MOVE_SINGLE_CORE);
+    let probe = staged.probe();
+    staged.stage(&probe);
+    let sweep = staged.sweep();
+    let mut operations = planned(sweep.operations());
+    let erases = |operation: &Planned| operation.class == Class::Erase;
+    let index = operations.len() / 2;
+    let index = index + operations[index..].iter().position(erases).unwrap();
+    otherwise(&mut operations[index]);
+    let followed = probe.follow(&operations, PATIENCE).unwrap();
+    assert_eq!(followed.seen, index, "{followed:?}");
+    assert_eq!(followed.strayed.unwrap().index, index);
+    staged.wait_for(&probe, sweep.end());
+}
+
+#[test]
+fn an_operation_that_is_left_out_or_foretold_in_vain_is_strayed_from() {
+    let staged = Staged::new(Variant::SWAP_MOVE_SINGLE_CORE);
+    let probe = staged.probe();
+    let sweep = staged.sweep();
+    let all = planned(sweep.operations());
+    let erases = |operation: &Planned| operation.class == Class::Erase;
+    let index = 1 + all[1..].iter().position(erases).unwrap();
+    let mut left_out = all.clone();
+    left_out.remove(index);
+    let mut in_vain = all.clone();
+    in_vain.push(*in_vain.last().unwrap());
+    for (operations, seen) in [(left_out, index), (in_vain, all.len())] {
+        staged.stage(&probe);
+        let within = Duration::from_secs(10);
+        let followed = probe.follow(&operations, within).unwrap();
+        assert_eq!(followed.seen, seen, "{followed:?}");
+        assert_eq!(followed.strayed.unwrap().index, seen);
+        staged.wait_for(&probe, sweep.end());
+    }
+}
+
 /// Goes there, cuts the power and lets the board recover; gives the number of halts that it took.
 fn cut_at(
     staged: &Staged,
