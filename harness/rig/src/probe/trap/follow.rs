@@ -1,15 +1,19 @@
 //! Following a boot from operation to operation, and holding each against what is known of it beforehand.
 //!
 //! An operation of the application core's flash costs one halt: the core is halted behind its last word, or at each page that
-//! it erases, and in front of every other page that is erased meanwhile. So each operation is seen to be done, where it is
-//! said to be, in its order, and no page is erased that nobody has foretold. What a word that nobody foretold leaves is for
-//! whoever compares the flash at the end. Tasks of the external flash halt the core each, with place and length.
+//! it erases, and in front of every other page that is erased meanwhile. So each operation is seen to be done where it is
+//! said to be, and no page is erased that nobody has foretold. What is done too early is found in flash when its turn comes:
+//! a bootloader that does the same things in another order is followed, and the order is told. What a word that nobody
+//! foretold leaves is for whoever compares the flash at the end. Tasks of the external flash halt the core each, with place
+//! and length.
 
+use super::Trap;
 use super::route::Planned;
 use super::watch::{Caught, Class, Edge, Halted, Memory, Missed, Watch};
 use crate::core::Core;
 use crate::error::RigError;
 use crate::probe::ProbeSession;
+use hil_clock::{Instant, SharedClock};
 use std::fmt;
 use std::time::Duration;
 
@@ -18,6 +22,8 @@ use std::time::Duration;
 pub struct Followed {
     /// So many operations were seen, one after the other. Those of the network core are passed over and do not count.
     pub seen: usize,
+    /// How many of these were done before their turn.
+    pub early: usize,
     /// What came instead of the next one.
     pub strayed: Option<Strayed>,
 }
@@ -25,7 +31,7 @@ pub struct Followed {
 /// The board did something else than was foretold.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Strayed {
-    /// Which operation should have come, by its number in the list.
+    /// Which operation should have come, by its number in the list; their count, when there was one too many.
     pub index: usize,
     /// What came instead.
     pub instead: Instead,
@@ -38,12 +44,17 @@ pub enum Instead {
     Halted(Halted),
     /// Nothing did, until the time was over.
     Missed(Missed),
+    /// All came, and so many pages were erased that are in none of them.
+    Erased(u32),
 }
 
 impl fmt::Display for Instead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let halted = match self {
             Self::Missed(missed) => return missed.fmt(f),
+            Self::Erased(pages) => {
+                return write!(f, "it erased {pages} pages more than are foretold");
+            }
             Self::Halted(halted) => halted,
         };
         match (halted.class, halted.edge) {
@@ -64,52 +75,104 @@ impl fmt::Display for Instead {
 
 impl ProbeSession {
     /// Lets a board start whose application core stands at its reset vector, and sees it do these operations, those of the
-    /// network core left out. It goes on by itself from the last of them, or from where it strays.
+    /// network core left out. It goes on by itself from the last of them, or from where it strays. `is_done` says of an
+    /// operation whose turn comes, by its number in the list, whether flash shows that it was done already; the core stands
+    /// meanwhile.
     ///
     /// # Errors
-    /// Bench trouble, as [`Trap::arm`](super::Trap::arm) and [`Trap::next`](super::Trap::next). A board that does something
-    /// else is none: [`Followed::strayed`] says so.
-    pub fn follow(&self, operations: &[Planned], within: Duration) -> Result<Followed, RigError> {
-        let clock = &self.config.clock;
-        let deadline = clock.now() + within;
+    /// Bench trouble, as [`Trap::arm`] and [`Trap::next`], and what `is_done` says. A board that does something else is none:
+    /// [`Followed::strayed`] says so.
+    pub fn follow(
+        &self,
+        operations: &[Planned],
+        within: Duration,
+        mut is_done: impl FnMut(&Self, usize) -> Result<bool, RigError>,
+    ) -> Result<Followed, RigError> {
         let mut trap = self.trap(Core::App, Watch::Erases);
         trap.arm()?;
+        let mut following = Following {
+            deadline: self.config.clock.now() + within,
+            clock: self.config.clock.clone(),
+            begun: false,
+            unforetold: 0,
+        };
         let mut followed = Followed {
             seen: 0,
+            early: 0,
             strayed: None,
         };
+        let of_app = |operation: &&Planned| operation.memory != Memory::Net;
+        let pages = |operation: &Planned| match operation.class {
+            Class::Erase => parts(operation).len(),
+            Class::Write => 0,
+        };
         for (index, operation) in operations.iter().enumerate() {
-            if operation.memory == Memory::Net {
+            if !of_app(&operation) {
                 continue;
             }
-            let mut erasing = false;
-            for part in parts(operation) {
-                trap.watch(part.watch())?;
-                loop {
-                    let left = deadline.saturating_since(clock.now());
-                    let instead = match trap.next(left)? {
-                        Caught::Missed(missed) => Instead::Missed(missed),
-                        Caught::Halted(halted) => match part.judge(&halted, erasing) {
-                            Judged::Done => break,
-                            Judged::Begun => {
-                                erasing = true;
-                                continue;
-                            }
-                            Judged::Other => Instead::Halted(halted),
-                        },
-                    };
-                    followed.strayed = Some(Strayed { index, instead });
-                    // Dropped, the trap lets the core go on.
-                    return Ok(followed);
-                }
-                erasing = false;
+            if followed.seen > 0 && is_done(self, index)? {
+                followed.early += 1;
+                following.unforetold -= pages(operation) as i64;
+            } else if let Some(instead) = following.see(&mut trap, operation)? {
+                followed.strayed = Some(Strayed { index, instead });
+                // Dropped, the trap lets the core go on.
+                return Ok(followed);
             }
             followed.seen += 1;
+        }
+        if let Ok(pages @ 1..) = u32::try_from(following.unforetold) {
+            followed.strayed = Some(Strayed {
+                index: operations.len(),
+                instead: Instead::Erased(pages),
+            });
         }
         if followed.seen == 0 {
             trap.resume()?;
         }
         Ok(followed)
+    }
+}
+
+/// A boot on its way through its operations.
+struct Following {
+    clock: SharedClock,
+    deadline: Instant,
+    /// The core is about to erase a page, or has just done so, and it was not seen which.
+    begun: bool,
+    /// Pages that were erased when none was foretold, less those that were erased before their turn.
+    unforetold: i64,
+}
+
+impl Following {
+    /// Waits until this operation is done; what came instead, when that is clear.
+    fn see(
+        &mut self,
+        trap: &mut Trap<'_>,
+        operation: &Planned,
+    ) -> Result<Option<Instead>, RigError> {
+        for part in parts(operation) {
+            trap.watch(part.watch())?;
+            loop {
+                let left = self.deadline.saturating_since(self.clock.now());
+                let halted = match trap.next(left)? {
+                    Caught::Missed(missed) => return Ok(Some(Instead::Missed(missed))),
+                    Caught::Halted(halted) => halted,
+                };
+                match part.judge(&halted) {
+                    Judged::Done => break,
+                    Judged::Begun => {
+                        // The page before it was none that was waited for.
+                        self.unforetold += i64::from(self.begun);
+                        self.begun = true;
+                    }
+                    Judged::Other => return Ok(Some(Instead::Halted(halted))),
+                }
+            }
+            let was_this = part.class == Class::Erase;
+            self.unforetold += i64::from(self.begun && !was_this);
+            self.begun = false;
+        }
+        Ok(None)
     }
 }
 
@@ -128,7 +191,7 @@ struct Part {
 enum Judged {
     /// It is done.
     Done,
-    /// A page is about to be erased, and it will be seen which.
+    /// A page is about to be erased; whether it is this one is seen when it is.
     Begun,
     /// Something else.
     Other,
@@ -142,7 +205,7 @@ impl Part {
         }
     }
 
-    fn judge(self, halted: &Halted, erasing: bool) -> Judged {
+    fn judge(self, halted: &Halted) -> Judged {
         if self.memory == Memory::External {
             // A QSPI driver that cannot be asked says neither.
             let same = |found: Option<u32>, expected| found.is_none_or(|found| found == expected);
@@ -151,10 +214,9 @@ impl Part {
                 && same(halted.length, self.length);
             return if is_it { Judged::Done } else { Judged::Other };
         }
-        match (self.class, halted.class, halted.edge) {
-            (Class::Erase, Some(Class::Erase), Edge::Before) if !erasing => Judged::Begun,
-            (Class::Erase, Some(Class::Erase), Edge::After)
-            | (Class::Write, Some(Class::Write), Edge::After) => Judged::Done,
+        match (halted.class, halted.edge) {
+            (Some(Class::Erase), Edge::Before) => Judged::Begun,
+            (Some(class), Edge::After) if class == self.class => Judged::Done,
             _ => Judged::Other,
         }
     }
