@@ -81,16 +81,17 @@ impl fmt::Display for SweepTotals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} point{} of {} flash operations in {:.1} s, {:.2} per second, ",
+            "{} point{} of {} flash operations in {:.1} s, {:.2} per second",
             self.visited,
             if self.visited == 1 { "" } else { "s" },
             self.operations,
             self.took_ms as f64 / 1000.0,
             self.per_second(),
         )?;
-        match self.bad {
-            0 => f.write_str("all good"),
-            bad => write!(f, "{bad} bad"),
+        match (self.visited, self.bad) {
+            (0, _) => Ok(()),
+            (_, 0) => f.write_str(", all good"),
+            (_, bad) => write!(f, ", {bad} bad"),
         }
     }
 }
@@ -113,12 +114,7 @@ mod tests {
         500,
         "1 point of 476 flash operations in 0.5 s, 2.00 per second, 1 bad"
     )]
-    #[case::nothing(
-        0,
-        0,
-        0,
-        "0 points of 476 flash operations in 0.0 s, 0.00 per second, all good"
-    )]
+    #[case::nothing(0, 0, 0, "0 points of 476 flash operations in 0.0 s, 0.00 per second")]
     fn a_sweep_is_told_in_one_line(
         #[case] visited: u32,
         #[case] bad: u32,

@@ -280,9 +280,14 @@ impl<'a> Sweeping<'a, '_> {
         if context.cancel.is_cancelled() {
             return Err(Trouble::Cancelled);
         }
+        let board = context.bench.name.clone();
+        if let Some(worn) = context.bench.wear.over_budget(&board) {
+            return Err(told(&format!("after {} points", self.visited), worn));
+        }
         let began = context.clock.now();
         let seen = context.seen();
         let visited = self.visit(context, list);
+        context.bench.wear.keep(&context.events, &board);
         // Each start has its own limit; how many there are is for who asked for them.
         context.does_not_count(context.clock.now().saturating_since(began));
         if matches!(visited, Err(Trouble::Error(..) | Trouble::Cancelled)) {
