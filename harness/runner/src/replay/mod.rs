@@ -87,12 +87,12 @@ pub fn replay(request: &ReplayRequest<'_>) -> Vec<ScenarioReplay> {
     let mut boards = Boards::new(request.events);
     let mut open: BTreeMap<&str, Open<'_>> = BTreeMap::new();
     let mut done = Vec::new();
-    let mut merged = false;
     for event in request.events {
         match &event.kind {
             EventKind::Console { board, core, .. } => boards.printed(board, *core),
-            EventKind::Course(Course::Resumed(_)) => boards.resumed(),
-            EventKind::Course(Course::Part(_)) => merged = true,
+            EventKind::Course(Course::Resumed(resumed)) => {
+                boards.resumed(resumed.rig.boards.iter().map(|board| board.name.as_str()));
+            }
             EventKind::ScenarioStarted(started) => {
                 boards.begin(&started.board);
                 open.insert(&started.scenario, Open::new(started));
@@ -102,7 +102,7 @@ pub fn replay(request: &ReplayRequest<'_>) -> Vec<ScenarioReplay> {
                     open.step = Some(OpenStep::new(step));
                 }
             }
-            EventKind::Done(what) if !merged => {
+            EventKind::Done(what) => {
                 let mut running = open
                     .values_mut()
                     .find(|open| open.started.board == what.board);
@@ -121,13 +121,7 @@ pub fn replay(request: &ReplayRequest<'_>) -> Vec<ScenarioReplay> {
                 }
             }
             EventKind::Checked(made) => {
-                // The pages are in the store of the run that it was part of.
-                if let Some(open) = open.get_mut(made.scenario.as_str())
-                    && merged
-                {
-                    let why = "the run was put together of others: replay these";
-                    open.leave_open(&made.check, why);
-                } else if let Some(open) = open.get_mut(made.scenario.as_str()) {
+                if let Some(open) = open.get_mut(made.scenario.as_str()) {
                     open.check(&made.check, &boards, &mut inputs);
                 }
             }
@@ -207,14 +201,6 @@ impl<'a> Open<'a> {
         };
         step.checks.push(check);
         step.judged.push(judged);
-    }
-
-    fn leave_open(&mut self, check: &'a Check, why: &str) {
-        if let Some(step) = &mut self.step {
-            // It was looked at, in another run.
-            step.checks.push(check);
-            step.judged.push(Judged::Open(why.to_owned()));
-        }
     }
 
     fn end_step(&mut self, outcome: &Outcome, inputs: &mut Inputs<'_>) {
