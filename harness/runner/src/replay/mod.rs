@@ -10,12 +10,14 @@ mod flash;
 mod inputs;
 mod judge;
 mod required;
+mod sweep;
 
 use board::Boards;
 use hil_record::{
-    Check, Course, Done, Event, EventKind, FailKind, InputFile, Objects, Outcome, ScenarioStarted,
-    StepInfo, Verdict,
+    Check, Course, Done, Event, EventKind, Evidence, FailKind, InputFile, Objects, Outcome,
+    ScenarioStarted, StepInfo, Verdict,
 };
+use hil_scenario::Step;
 use inputs::Inputs;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -56,6 +58,20 @@ pub struct StepReplay {
     pub open: Vec<String>,
     /// Where the evidence says something else than the journal: sentences.
     pub contradictions: Vec<String>,
+}
+
+impl Judged {
+    /// The same, and where it was met.
+    fn at(self, place: &str) -> Self {
+        let told = |words: String| format!("{place}: {words}");
+        match self {
+            Self::Holds => Self::Holds,
+            Self::Fails(cause) => Self::Fails(told(cause)),
+            // Reasons are counted, and are the same at each place.
+            Self::Open(why) => Self::Open(why),
+            Self::Broken(what) => Self::Broken(told(what)),
+        }
+    }
 }
 
 impl ScenarioReplay {
@@ -125,11 +141,30 @@ pub fn replay(request: &ReplayRequest<'_>) -> Vec<ScenarioReplay> {
                     open.check(&made.check, &boards, &mut inputs);
                 }
             }
+            EventKind::SweepPlanned(plan) => {
+                if let Some(step) = open
+                    .get_mut(plan.scenario.as_str())
+                    .and_then(|open| open.step.as_mut())
+                {
+                    step.sweep.planned(plan);
+                }
+            }
+            EventKind::SweepPoint(point) => {
+                if let Some(step) = open
+                    .get_mut(point.scenario.as_str())
+                    .and_then(|open| open.step.as_mut())
+                {
+                    step.sweep.told(point);
+                }
+            }
             EventKind::StepFinished {
-                scenario, outcome, ..
+                scenario,
+                outcome,
+                evidence,
+                ..
             } => {
                 if let Some(open) = open.get_mut(scenario.as_str()) {
-                    open.end_step(outcome, &mut inputs);
+                    open.end_step(outcome, evidence, &mut inputs);
                 }
             }
             EventKind::ScenarioFinished { scenario, .. } => {
@@ -161,6 +196,8 @@ struct OpenStep<'a> {
     info: &'a StepInfo,
     checks: Vec<&'a Check>,
     judged: Vec<Judged>,
+    /// What there is of its sweep, if it is one.
+    sweep: sweep::Story<'a>,
 }
 
 impl<'a> OpenStep<'a> {
@@ -169,6 +206,7 @@ impl<'a> OpenStep<'a> {
             info,
             checks: Vec::new(),
             judged: Vec::new(),
+            sweep: sweep::Story::default(),
         }
     }
 }
@@ -191,23 +229,48 @@ impl<'a> Open<'a> {
         let objects = inputs.objects();
         let judged = match inputs.firmware(self.started.firmware.as_ref()) {
             Err(problem) => Judged::Broken(problem.to_owned()),
-            Ok(firmware) => judge::judge(&judge::Judging {
-                check,
-                firmware,
-                board: boards.get(&self.started.board),
-                objects,
-                planned: planned.as_ref(),
-            }),
+            Ok(firmware) => {
+                let judging = judge::Judging {
+                    check,
+                    firmware,
+                    board: boards.get(&self.started.board),
+                    objects,
+                    planned: planned.as_ref(),
+                };
+                let sweeps = planned.as_ref().is_some_and(|of| is_sweep(&of.step));
+                if sweeps && step.sweep.take(check, &judging) {
+                    return;
+                }
+                judge::judge(&judging)
+            }
         };
         step.checks.push(check);
         step.judged.push(judged);
     }
 
-    fn end_step(&mut self, outcome: &Outcome, inputs: &mut Inputs<'_>) {
-        let Some(step) = self.step.take() else {
+    fn end_step(&mut self, outcome: &Outcome, evidence: &[Evidence], inputs: &mut Inputs<'_>) {
+        let Some(mut step) = self.step.take() else {
             return;
         };
         let verdict = outcome.verdict();
+        let planned = inputs.planned(self.started, step.info);
+        if let Some(Step::Sweep(sweep)) = planned.as_ref().map(|planned| &planned.step) {
+            let objects = inputs.objects();
+            let told = sweep::Told {
+                passed: verdict == Verdict::Pass,
+                cut_points: evidence
+                    .iter()
+                    .find(|evidence| evidence.what == Evidence::CUT_POINTS)
+                    .map(|evidence| evidence.found.clone()),
+            };
+            match inputs.firmware(self.started.firmware.as_ref()) {
+                Err(problem) => step.judged.push(Judged::Broken(problem.to_owned())),
+                Ok(firmware) => {
+                    let judged = step.sweep.judge(firmware, objects, sweep, &told);
+                    step.judged.extend(judged);
+                }
+            }
+        }
         let mut replayed = StepReplay {
             step: step.info.clone(),
             verdict,
@@ -231,7 +294,6 @@ impl<'a> Open<'a> {
                 Judged::Broken(what) => replayed.contradictions.push(what),
             }
         }
-        let planned = inputs.planned(self.started, step.info);
         if verdict == Verdict::Pass {
             let missing = match &planned {
                 Some(planned) => required::missing(&planned.step, &step.checks),
@@ -272,6 +334,11 @@ impl<'a> Open<'a> {
             steps: self.steps,
         }
     }
+}
+
+/// Whether a step interrupts a start again and again.
+const fn is_sweep(step: &Step) -> bool {
+    matches!(step, Step::Sweep(_))
 }
 
 /// Whether a failure of this kind is what a comparison found, and not that something did not come in time.

@@ -10,11 +10,11 @@
 
 mod choose;
 mod cutter;
-mod foretold;
+pub(crate) mod foretold;
 mod orders;
-mod recovery;
-mod request;
-mod start;
+pub(crate) mod recovery;
+pub(crate) mod request;
+pub(crate) mod start;
 mod trap;
 
 pub use orders::{Share, SweepOrders, Visited};
@@ -26,13 +26,14 @@ use cutter::{Aim, Cutter, Left};
 use foretold::{Foretold, Outcome};
 use hil_bootloader::SimFlash;
 use hil_bootloader::sweep::minimise;
-use hil_record::{ErrorKind, EventKind, Evidence, SweepPlan, SweepPoint};
+use hil_record::{Check, ErrorKind, EventKind, Evidence, SweepPlan, SweepPoint};
 use hil_scenario::{Class, CutList, Strategy, Sweep};
+use recovery::Looked;
 use start::Start;
 use std::collections::BTreeMap;
 
 /// What a point comes to where the clock was too late for it. That is no failure, and shows nothing.
-const MISSED: &str = "missed: the start was over before";
+pub(crate) const MISSED: &str = "missed: the start was over before";
 
 /// Carries the step out.
 pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
@@ -56,6 +57,7 @@ pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
         boots: step.boots.clone(),
         came_to: BTreeMap::new(),
         visited: 0,
+        uncut: None,
     };
     sweeping.run(context)?;
     // At last as if nothing had been tried: the flash that the steps before left, and one start. What was done to the board
@@ -78,6 +80,9 @@ struct Sweeping<'a, 's> {
     /// What points came to, and how many.
     came_to: BTreeMap<String, u32>,
     visited: u32,
+    /// What the flash held after the start without a cut: most points come to the same, and what they leave is told as what
+    /// differs from it.
+    uncut: Option<SimFlash>,
 }
 
 impl<'a> Sweeping<'a, '_> {
@@ -170,11 +175,11 @@ impl<'a> Sweeping<'a, '_> {
             request::make(context, self.step)?;
             // What runs is what ran before the request.
             let allowed = std::mem::take(&mut self.boots);
-            let looked = self.look(context, &expected);
+            let looked = self.look(context, None, &expected);
             self.boots = allowed;
             looked
         } else {
-            self.look(context, &expected)
+            self.look(context, None, &expected)
         }
         .map_err(|trouble| told("without a cut", trouble))?;
         self.cutter.after_dry_run(context, &self.foretold)
@@ -353,6 +358,11 @@ impl<'a> Sweeping<'a, '_> {
                         context.hold()?;
                     }
                     self.held = self.start.read(context)?;
+                    context.checked(Check::SweepStopped {
+                        cut: list.to_string(),
+                        number: u32::try_from(number).unwrap_or(u32::MAX),
+                        found: self.start.shots(context, &self.start.flash, &self.held),
+                    });
                     if self.foretold.is_end(&self.held) {
                         return Ok(MISSED.to_owned());
                     }
@@ -370,11 +380,11 @@ impl<'a> Sweeping<'a, '_> {
             expected.ok_or_else(|| Trouble::error(ErrorKind::Harness, "a list of no cuts"))?;
         if anything {
             let allowed = std::mem::take(&mut self.boots);
-            let looked = self.look(context, &expected);
+            let looked = self.look(context, Some(list), &expected);
             self.boots = allowed;
-            return looked.map(|came_to| format!("hit the start after it; {came_to}"));
+            return looked.map(|came_to| hit_later(&came_to));
         }
-        self.look(context, &expected)
+        self.look(context, Some(list), &expected)
     }
 
     /// Where the clock stopped the board, which is told. Whether it was in the start that is swept.
@@ -398,14 +408,32 @@ impl<'a> Sweeping<'a, '_> {
         Ok(!hit.is_empty())
     }
 
-    fn look(&mut self, context: &mut Context<'a>, expected: &Outcome) -> Checked<String> {
-        let (judged, flash) =
-            recovery::look(context, self.step, &self.boots, &self.start, expected);
+    /// Looks at what came of a list of cuts, or of a start without one, and tells it.
+    fn look(
+        &mut self,
+        context: &mut Context<'a>,
+        list: Option<&CutList>,
+        expected: &Outcome,
+    ) -> Checked<String> {
+        let Looked {
+            runs,
+            flash,
+            came_to,
+        } = recovery::look(context, self.step, &self.boots, &self.start, expected);
         if let Some(flash) = flash {
             context.bench.wear.firmware_did(&expected.after.erases());
+            let before = self.uncut.as_ref().unwrap_or(&self.start.flash);
+            context.checked(Check::SweepCameTo {
+                cut: list.map(ToString::to_string),
+                runs: runs.map(hex::encode),
+                found: self.start.shots(context, before, &flash),
+            });
+            if list.is_none() {
+                self.uncut = Some(flash.clone());
+            }
             self.held = flash;
         }
-        judged
+        came_to
     }
 
     /// Makes the flash what it was, and holds the board at its first instruction.
@@ -420,6 +448,11 @@ impl<'a> Sweeping<'a, '_> {
         self.held = wanted.clone();
         Ok(())
     }
+}
+
+/// What a point comes to where the clock was too late for the start that was aimed at, and hit the one after it.
+pub(crate) fn hit_later(came_to: &str) -> String {
+    format!("hit the start after it; {came_to}")
 }
 
 /// The same trouble, and where it was met.
