@@ -11,7 +11,7 @@ use crate::firmware::{Firmware, Region};
 use crate::sweep::foretold::{Foretold, Outcome};
 use crate::sweep::recovery::{self, judge};
 use crate::sweep::start::Start;
-use crate::sweep::{MISSED, hit_later, request};
+use crate::sweep::{hit_later, request};
 use crate::trouble::Trouble;
 use hil_bootloader::SimFlash;
 use hil_record::{Check, Objects, RegionShot, SweepPlan, SweepPoint};
@@ -303,7 +303,7 @@ impl Points<'_> {
     /// Holds what the run told of a point against the look before it.
     fn told(&mut self, point: &SweepPoint) {
         self.count += 1;
-        self.missed += u64::from(point.came_to == MISSED);
+        self.missed += u64::from(point.came_to == SweepPoint::MISSED);
         let cut = &point.cut;
         let looked = self.looked.take().filter(|(looked, _)| looked == cut);
         let came_to = match (looked, self.stopped.take()) {
@@ -338,7 +338,7 @@ impl Points<'_> {
     fn without_a_look(&self, stopped: Result<Stopped, Judged>) -> Result<String, Judged> {
         let stopped = stopped?;
         if self.foretold.is_end(&stopped.held) {
-            Ok(MISSED.to_owned())
+            Ok(SweepPoint::MISSED.to_owned())
         } else if stopped.later {
             Err(Judged::Fails(
                 "the flash is what no interruption of that start can leave".to_owned(),

@@ -32,9 +32,6 @@ use recovery::Looked;
 use start::Start;
 use std::collections::BTreeMap;
 
-/// What a point comes to where the clock was too late for it. That is no failure, and shows nothing.
-pub(crate) const MISSED: &str = "missed: the start was over before";
-
 /// Carries the step out.
 pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
     let mut start = Start::take(context)?;
@@ -148,7 +145,11 @@ impl<'a> Sweeping<'a, '_> {
         for (came_to, count) in &self.came_to {
             context.see(Evidence::seen(came_to.as_str(), format!("{count} times")));
         }
-        let missed = self.came_to.get(MISSED).copied().unwrap_or_default();
+        let missed = self
+            .came_to
+            .get(SweepPoint::MISSED)
+            .copied()
+            .unwrap_or_default();
         if context.bench.has_power_switch() {
             let hit = self.visited - missed;
             context.see(Evidence::seen(Evidence::CUT_POINTS, hit.to_string()));
@@ -364,7 +365,7 @@ impl<'a> Sweeping<'a, '_> {
                         found: self.start.shots(context, &self.start.flash, &self.held),
                     });
                     if self.foretold.is_end(&self.held) {
-                        return Ok(MISSED.to_owned());
+                        return Ok(SweepPoint::MISSED.to_owned());
                     }
                     if number == 0 && !self.locate(context, point)? {
                         anything = true;
