@@ -210,6 +210,7 @@ fn identity(device_id: &str) -> BoardIdentity {
         device_id: device_id.to_owned(),
         revision: None,
         probe: "1366:1051:001050012345".to_owned(),
+        probe_firmware: None,
     }
 }
 
