@@ -13,7 +13,7 @@ use super::watch::{Caught, Class, Edge, Halted, Memory, Missed, Watch};
 use crate::core::Core;
 use crate::error::RigError;
 use crate::probe::ProbeSession;
-use hil_clock::{Instant, SharedClock};
+use hil_clock::SharedClock;
 use std::fmt;
 use std::time::Duration;
 
@@ -75,7 +75,8 @@ impl fmt::Display for Instead {
 
 impl ProbeSession {
     /// Lets a board start whose application core stands at its reset vector, and sees it do these operations, those of the
-    /// network core left out. It goes on by itself from the last of them, or from where it strays. `is_done` says of an
+    /// network core left out, each within this time of the one before. It goes on by itself from the last of them, or from where
+    /// it strays. `is_done` says of an
     /// operation whose turn comes, by its number in the list, whether flash shows that it was done already; the core stands
     /// meanwhile.
     ///
@@ -91,7 +92,7 @@ impl ProbeSession {
         let mut trap = self.trap(Core::App, Watch::Erases);
         trap.arm()?;
         let mut following = Following {
-            deadline: self.config.clock.now() + within,
+            within,
             clock: self.config.clock.clone(),
             begun: false,
             unforetold: 0,
@@ -136,7 +137,9 @@ impl ProbeSession {
 /// A boot on its way through its operations.
 struct Following {
     clock: SharedClock,
-    deadline: Instant,
+    /// How long an operation may be in coming. None for all of them: a core that halts at each is as slow as its probe and the
+    /// host, and there are as many as the list has.
+    within: Duration,
     /// The core is about to erase a page, or has just done so, and it was not seen which.
     begun: bool,
     /// Pages that were erased when none was foretold, less those that were erased before their turn.
@@ -150,10 +153,11 @@ impl Following {
         trap: &mut Trap<'_>,
         operation: &Planned,
     ) -> Result<Option<Instead>, RigError> {
+        let deadline = self.clock.now() + self.within;
         for part in parts(operation) {
             trap.watch(part.watch())?;
             loop {
-                let left = self.deadline.saturating_since(self.clock.now());
+                let left = deadline.saturating_since(self.clock.now());
                 let halted = match trap.next(left)? {
                     Caught::Missed(missed) => return Ok(Some(Instead::Missed(missed))),
                     Caught::Halted(halted) => halted,
