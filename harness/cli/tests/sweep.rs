@@ -266,6 +266,26 @@ fn a_point_that_this_start_does_not_have_is_plan_drift_and_no_pass(
     );
 }
 
+#[test]
+fn a_sweep_whose_later_update_no_bootloader_takes_is_an_error_and_no_pass() {
+    let desk = desk(None);
+    // Older than what runs then, and this bootloader prevents downgrades.
+    let older = SWEEP.replace("later_update: [hotfix]", "later_update: [baseline]");
+    desk.write("swap.yaml", &older);
+    let ended = run(&desk, &["--retries", "0"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.all());
+    let cause = ended.record().scenarios[0]
+        .outcome
+        .cause()
+        .map(str::to_owned);
+    let cause = cause.unwrap_or_default();
+    assert!(
+        cause.starts_with("none of baseline can be a later update"),
+        "{cause}"
+    );
+    assert_eq!(sweeps(&desk.runs()[0]).1, [], "nothing is visited");
+}
+
 /// The board's bootloader is built otherwise than the set says; the one with another trailer erases the same pages as often.
 #[rstest]
 #[case::another_mode("mode: overwrite-only")]

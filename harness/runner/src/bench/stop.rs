@@ -1,6 +1,7 @@
 //! Stopping a board at a flash operation, through the watchpoints of the core that does it.
 
 use super::{Bench, trouble};
+use crate::firmware::EXTERNAL_WINDOW;
 use crate::link::{Link, Reply};
 use crate::radio::RadioLink;
 use crate::trouble::{Checked, Trouble};
@@ -91,8 +92,8 @@ impl Bench {
     }
 
     /// Lets the board start, which is held at its first instruction, and sees it do these operations, those of the network core
-    /// left out. `effect` says what an operation, by its number in the list, leaves in the application core's flash that is not
-    /// there before it: where that is there before its turn, it was done earlier.
+    /// left out. `effect` says what an operation, by its number in the list, leaves in flash that is not there
+    /// before it: where that is there before its turn, it was done earlier.
     pub(crate) fn start_and_follow(
         &mut self,
         operations: &[Planned],
@@ -106,13 +107,16 @@ impl Bench {
                 let Some(operation) = operations.get(index) else {
                     return Ok(false);
                 };
-                match effect(index) {
-                    Some(effect) if operation.memory == Memory::App => {
-                        let found = probe.read(Core::App, operation.offset, operation.length)?;
-                        Ok(found == effect)
-                    }
-                    Some(_) | None => Ok(false),
-                }
+                let start = match operation.memory {
+                    Memory::App => 0,
+                    Memory::External => EXTERNAL_WINDOW,
+                    Memory::Net => return Ok(false),
+                };
+                let Some(effect) = effect(index) else {
+                    return Ok(false);
+                };
+                let found = probe.read(Core::App, start + operation.offset, operation.length)?;
+                Ok(found == effect)
             })
             .map_err(|error| trouble(&error))
     }

@@ -12,7 +12,7 @@ use crate::{predicted, sweep::recovery};
 use hil_bootloader::predict::{Forecast, Request, Sent};
 use hil_bootloader::{Area, SimFlash};
 use hil_image::Image;
-use hil_record::FailKind;
+use hil_record::{ErrorKind, FailKind};
 use hil_scenario::{Core, ImageRef, Sweep};
 use hil_smp::UploadOptions;
 use std::ops::ControlFlow;
@@ -197,9 +197,10 @@ fn foretell<'a>(
     let Some(primary) = config.images.first().map(|slots| slots.primary) else {
         return Ok(None);
     };
+    // One of those that may be: an application that was built for another mode puts it where it is not looked for.
     let boots = forecast
         .contents(primary)
-        .all(|bytes| bytes.starts_with(image.bytes()));
+        .any(|bytes| bytes.starts_with(image.bytes()));
     Ok(boots.then_some(forecast))
 }
 
@@ -246,11 +247,14 @@ fn refusal(what: &str, refused: &str) -> Trouble {
 
 /// Nothing can be tried.
 fn none(context: &Context<'_>, step: &Sweep) -> Trouble {
-    Trouble::NotPossible(format!(
-        "none of {} can be a later update: firmware set `{}` lacks it, or its bootloader does not take it after {}; add a release \
-         that it takes",
-        step.later_update.join(", "),
-        context.firmware.set().name,
-        step.boots.join(" or ")
-    ))
+    Trouble::error(
+        ErrorKind::File,
+        format_args!(
+            "none of {} can be a later update: firmware set `{}` lacks it, or its bootloader does not take it after {}",
+            step.later_update.join(", "),
+            context.firmware.set().name,
+            step.boots.join(" or ")
+        ),
+    )
+    .with_help("add a release that it takes to the firmware set, and to `later_update`")
 }

@@ -96,6 +96,7 @@ impl ProbeSession {
             clock: self.config.clock.clone(),
             begun: false,
             unforetold: 0,
+            tasks: Vec::new(),
         };
         let mut followed = Followed {
             seen: 0,
@@ -103,17 +104,13 @@ impl ProbeSession {
             strayed: None,
         };
         let of_app = |operation: &&Planned| operation.memory != Memory::Net;
-        let pages = |operation: &Planned| match operation.class {
-            Class::Erase => parts(operation).len(),
-            Class::Write => 0,
-        };
         for (index, operation) in operations.iter().enumerate() {
             if !of_app(&operation) {
                 continue;
             }
             if followed.seen > 0 && is_done(self, index)? {
                 followed.early += 1;
-                following.unforetold -= pages(operation) as i64;
+                following.was_early(operation);
             } else if let Some(instead) = following.see(&mut trap, operation)? {
                 followed.strayed = Some(Strayed { index, instead });
                 // Dropped, the trap lets the core go on.
@@ -125,6 +122,12 @@ impl ProbeSession {
             followed.strayed = Some(Strayed {
                 index: operations.len(),
                 instead: Instead::Erased(pages),
+            });
+        }
+        if let Some(task) = following.tasks.into_iter().next() {
+            followed.strayed = Some(Strayed {
+                index: operations.len(),
+                instead: Instead::Halted(task),
             });
         }
         if followed.seen == 0 {
@@ -144,9 +147,31 @@ struct Following {
     begun: bool,
     /// Pages that were erased when none was foretold, less those that were erased before their turn.
     unforetold: i64,
+    /// Tasks of the external flash that came while another one was waited for.
+    tasks: Vec<Halted>,
 }
 
+/// The longest between two halts (ours): MCUboot checks images and their signatures before it changes anything.
+const QUIET: Duration = Duration::from_secs(30);
+
 impl Following {
+    /// The operation was done before its turn: what came unforetold was this.
+    fn was_early(&mut self, operation: &Planned) {
+        let parts = parts(operation);
+        if operation.memory == Memory::External {
+            for part in parts {
+                let is_it = |task: &Halted| {
+                    task.address == Some(part.offset) && task.class == Some(part.class)
+                };
+                if let Some(index) = self.tasks.iter().position(is_it) {
+                    self.tasks.remove(index);
+                }
+            }
+        } else if operation.class == Class::Erase {
+            self.unforetold -= parts.len() as i64;
+        }
+    }
+
     /// Waits until this operation is done; what came instead, when that is clear.
     fn see(
         &mut self,
@@ -158,7 +183,7 @@ impl Following {
             trap.watch(part.watch())?;
             loop {
                 let left = deadline.saturating_since(self.clock.now());
-                let halted = match trap.next(left)? {
+                let halted = match trap.next(left.min(QUIET))? {
                     Caught::Missed(missed) => return Ok(Some(Instead::Missed(missed))),
                     Caught::Halted(halted) => halted,
                 };
@@ -168,6 +193,9 @@ impl Following {
                         // The page before it was none that was waited for.
                         self.unforetold += i64::from(self.begun);
                         self.begun = true;
+                    }
+                    Judged::Other if part.memory == Memory::External => {
+                        self.tasks.push(halted);
                     }
                     Judged::Other => return Ok(Some(Instead::Halted(halted))),
                 }
