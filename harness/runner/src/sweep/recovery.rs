@@ -81,7 +81,7 @@ pub(crate) struct Judging<'a> {
 
 /// Whether an allowed image runs and the flash is as foretold: what it came to, in words.
 pub(crate) fn judge(judging: &Judging<'_>) -> Checked<String> {
-    let release = judging.release()?;
+    let release = release_of(judging.firmware, judging.allowed, judging.runs)?;
     judging.as_foretold()?;
     let flash = if judging.expected.same_end {
         "flash as without the cut"
@@ -134,28 +134,27 @@ pub(super) fn boots(context: &mut Context<'_>, step: &Sweep) -> Checked<Vec<u8>>
     Ok(active.and_then(|entry| entry.hash).unwrap_or_default())
 }
 
-impl Judging<'_> {
-    /// The release that runs, one of those that may, where there are any.
-    fn release(&self) -> Checked<String> {
-        for release in self.allowed {
-            let image = self.firmware.image(&ImageRef::new(release, Core::App))?;
-            if image.hash() == self.runs {
-                return Ok(release.clone());
-            }
+/// The release whose application has this hash, one of those that may run, where there are any.
+pub(super) fn release_of(firmware: &Firmware, allowed: &[String], runs: &[u8]) -> Checked<String> {
+    for release in allowed {
+        if firmware.image(&ImageRef::new(release, Core::App))?.hash() == runs {
+            return Ok(release.clone());
         }
-        let runs = self.firmware.name_of(self.runs).unwrap_or_else(|| {
-            let hash = self.runs.get(..4).unwrap_or(self.runs);
-            format!("an image with hash {}", hex::encode(hash))
-        });
-        if self.allowed.is_empty() {
-            return Ok(runs);
-        }
-        Err(Trouble::fail(
-            FailKind::WrongImage,
-            format_args!("{runs} runs, expected {}", self.allowed.join(" or ")),
-        ))
     }
+    let name = firmware.name_of(runs).unwrap_or_else(|| {
+        let hash = runs.get(..4).unwrap_or(runs);
+        format!("an image with hash {}", hex::encode(hash))
+    });
+    if allowed.is_empty() {
+        return Ok(name);
+    }
+    Err(Trouble::fail(
+        FailKind::WrongImage,
+        format_args!("{name} runs, expected {}", allowed.join(" or ")),
+    ))
+}
 
+impl Judging<'_> {
     fn as_foretold(&self) -> Checked {
         let expected = self.expected;
         let Some(first) = self.start.first_difference(self.found, &expected.after) else {
