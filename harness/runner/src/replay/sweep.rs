@@ -11,11 +11,15 @@ use crate::firmware::{Firmware, Region};
 use crate::sweep::foretold::{Foretold, Outcome};
 use crate::sweep::recovery::{self, judge};
 use crate::sweep::start::Start;
-use crate::sweep::{hit_later, request, update_failed_after, updated_after};
+use crate::sweep::{hit_later, request, then_not_updated, then_updated};
 use crate::trouble::Trouble;
 use hil_bootloader::SimFlash;
 use hil_record::{Check, Objects, RegionShot, SweepPlan, SweepPoint};
 use hil_scenario::{CutList, Sweep};
+
+/// Why what was done to a board after a point is not judged again.
+const NOT_AGAIN: &str =
+    "what a later update after a point of a sweep came to is taken from the journal as it stands";
 
 /// What the journal has of a sweep, in its order.
 #[derive(Default)]
@@ -319,18 +323,30 @@ impl Points<'_> {
             (None, None) => None,
         };
         let broken = match (came_to, &point.problem) {
-            (Some(Ok(came_to)), None)
-                if point.came_to == came_to
-                    || point.came_to.starts_with(&updated_after(&came_to)) =>
-            {
-                return;
+            (Some(Ok(came_to)), None) if self.updates_after(&came_to) => {
+                let updated = |release| then_updated(&came_to, release) == point.came_to;
+                if self
+                    .step
+                    .later_update
+                    .iter()
+                    .any(|release| updated(release))
+                {
+                    self.judged.push(Judged::Open(NOT_AGAIN.to_owned()));
+                    return;
+                }
+                format!(
+                    "cut {cut} came to `{came_to}` by the evidence and to a later update, the journal says `{}`",
+                    point.came_to
+                )
             }
-            // The point was good, and the update after it was not: that is told by the packets.
             (Some(Ok(came_to)), Some(problem))
-                if problem.contains(&update_failed_after(&came_to)) =>
+                if self.updates_after(&came_to)
+                    && problem.starts_with(&then_not_updated(&came_to)) =>
             {
+                self.judged.push(Judged::Open(NOT_AGAIN.to_owned()));
                 return;
             }
+            (Some(Ok(came_to)), None) if came_to == point.came_to => return,
             (Some(Ok(came_to)), _) => format!(
                 "cut {cut} came to `{came_to}` by the evidence, the journal says `{}`",
                 point.problem.as_ref().unwrap_or(&point.came_to)
@@ -343,6 +359,11 @@ impl Points<'_> {
             (Some(Err(_)) | None, _) => return,
         };
         self.judged.push(Judged::Broken(broken));
+    }
+
+    /// Whether the board was updated once more after a point that came to this.
+    fn updates_after(&self, came_to: &str) -> bool {
+        !self.step.later_update.is_empty() && came_to != SweepPoint::MISSED
     }
 
     /// A point that was over when the clock had stopped the board.

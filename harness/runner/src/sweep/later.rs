@@ -77,7 +77,7 @@ impl<'a> Later<'a> {
             return Err(refusal("reset", &refused.to_string()));
         }
         let runs = recovery::boots(context, step)?;
-        recovery::release(
+        recovery::release_of(
             context.firmware,
             std::slice::from_ref(&later.release),
             &runs,

@@ -57,9 +57,9 @@ pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
         boots: step.boots.clone(),
         came_to: BTreeMap::new(),
         visited: 0,
+        uncut: None,
         bad: 0,
         updated: 0,
-        uncut: None,
     };
     sweeping.run(context)?;
     // At last as if nothing had been tried: the flash that the steps before left, and one start. What was done to the board
@@ -82,12 +82,12 @@ struct Sweeping<'a, 's> {
     /// What points came to, and how many.
     came_to: BTreeMap<String, u32>,
     visited: u32,
-    bad: u32,
-    /// After how many a later update went in.
-    updated: u32,
     /// What the flash held after the start without a cut: most points come to the same, and what they leave is told as what
     /// differs from it.
     uncut: Option<SimFlash>,
+    bad: u32,
+    /// After how many a later update went in.
+    updated: u32,
 }
 
 impl<'a> Sweeping<'a, '_> {
@@ -440,9 +440,9 @@ impl<'a> Sweeping<'a, '_> {
         }
         let updated = brought_in.and_then(|later| {
             let release = later.check(context, &self.held)?;
-            Ok(format!("{}{release}", updated_after(&came_to)))
+            Ok(then_updated(&came_to, release))
         });
-        let came_to = updated.map_err(|trouble| told(&update_failed_after(&came_to), trouble))?;
+        let came_to = updated.map_err(|trouble| told(&then_not_updated(&came_to), trouble))?;
         self.updated += 1;
         Ok(came_to)
     }
@@ -515,13 +515,13 @@ pub(crate) fn hit_later(came_to: &str) -> String {
     format!("hit the start after it; {came_to}")
 }
 
-/// What a point comes to that was good, and after which a later update went in; the release follows.
-pub(crate) fn updated_after(came_to: &str) -> String {
-    format!("{came_to}; then updated to ")
+/// What a point comes to that the board was updated after.
+pub(crate) fn then_updated(came_to: &str, release: &str) -> String {
+    format!("{came_to}; then updated to {release}")
 }
 
-/// What a point comes to that was good, and after which no later update went in; what went wrong follows.
-pub(crate) fn update_failed_after(came_to: &str) -> String {
+/// The place of trouble with an update after a point.
+pub(crate) fn then_not_updated(came_to: &str) -> String {
     format!("{came_to}; a later update")
 }
 

@@ -81,7 +81,7 @@ pub(crate) struct Judging<'a> {
 
 /// Whether an allowed image runs and the flash is as foretold: what it came to, in words.
 pub(crate) fn judge(judging: &Judging<'_>) -> Checked<String> {
-    let release = release(judging.firmware, judging.allowed, judging.runs)?;
+    let release = release_of(judging.firmware, judging.allowed, judging.runs)?;
     judging.as_foretold()?;
     let flash = if judging.expected.same_end {
         "flash as without the cut"
@@ -134,24 +134,23 @@ pub(super) fn boots(context: &mut Context<'_>, step: &Sweep) -> Checked<Vec<u8>>
     Ok(active.and_then(|entry| entry.hash).unwrap_or_default())
 }
 
-/// The release whose application has this hash: one of `allowed`, where there are any.
-pub(super) fn release(firmware: &Firmware, allowed: &[String], runs: &[u8]) -> Checked<String> {
+/// The release whose application has this hash, one of those that may run, where there are any.
+pub(super) fn release_of(firmware: &Firmware, allowed: &[String], runs: &[u8]) -> Checked<String> {
     for release in allowed {
-        let image = firmware.image(&ImageRef::new(release, Core::App))?;
-        if image.hash() == runs {
+        if firmware.image(&ImageRef::new(release, Core::App))?.hash() == runs {
             return Ok(release.clone());
         }
     }
-    let runs = firmware.name_of(runs).unwrap_or_else(|| {
+    let name = firmware.name_of(runs).unwrap_or_else(|| {
         let hash = runs.get(..4).unwrap_or(runs);
         format!("an image with hash {}", hex::encode(hash))
     });
     if allowed.is_empty() {
-        return Ok(runs);
+        return Ok(name);
     }
     Err(Trouble::fail(
         FailKind::WrongImage,
-        format_args!("{runs} runs, expected {}", allowed.join(" or ")),
+        format_args!("{name} runs, expected {}", allowed.join(" or ")),
     ))
 }
 
