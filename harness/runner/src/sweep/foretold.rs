@@ -4,13 +4,15 @@
 //! that a board does. Both numbers are kept side by side here and nowhere else.
 
 use super::choose::Draw;
+use super::request;
+use super::torn::{Middle, Torn};
 use crate::firmware::Firmware;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::predict::{Action, Board, PredictError, Step};
-use hil_bootloader::sweep::{Campaign, Followed};
-use hil_bootloader::{Config, Cut, DeviceId, Keys, Operation, SimFlash};
+use hil_bootloader::sweep::{Campaign, Followed, Interruption};
+use hil_bootloader::{Config, Cut, DeviceId, Keys, Operation, OperationKind, SimFlash};
 use hil_record::ErrorKind;
-use hil_scenario::{Class, CutList, CutPoint, Edge, Phase};
+use hil_scenario::{Asked, Class, CutList, CutPoint, Edge, Phase};
 use sha2::{Digest as _, Sha256};
 use std::cmp::Ordering;
 
@@ -28,6 +30,23 @@ pub(super) struct Foretold<'a> {
     operations: Numbered,
 }
 
+/// A point of a list, in the start that it is in.
+#[derive(Clone)]
+struct Stop {
+    interruption: Interruption,
+    torn: Option<Torn>,
+    /// What that start does to flash.
+    operations: Numbered,
+}
+
+/// How a board comes to a point.
+pub(super) struct Way {
+    /// What it does before: whole operations, and the last of them as far as it is done.
+    pub(super) done: Vec<Operation>,
+    /// What its flash is given when it stands there.
+    pub(super) torn: Option<Torn>,
+}
+
 /// The flash after an interruption and the start that follows it.
 pub(super) struct Outcome {
     pub(super) step: Step,
@@ -37,11 +56,11 @@ pub(super) struct Outcome {
 }
 
 impl<'a> Foretold<'a> {
-    /// `request` is what an application is asked for after the start, when that is what is interrupted.
+    /// `asked` is what an application is asked for after the start, when that is what is interrupted.
     pub(super) fn new(
         firmware: &'a Firmware,
         flash: &SimFlash,
-        request: Option<&Action>,
+        asked: Option<&Asked>,
     ) -> Checked<Self> {
         let config = &firmware.set().bootloader;
         if config.images.is_empty() {
@@ -51,12 +70,14 @@ impl<'a> Foretold<'a> {
             ));
         }
         let keys = firmware.bootloader_keys()?;
-        let (phase, planned) = match request {
+        let (phase, planned) = match asked {
             None => (Phase::Boot, Campaign::plan(config, keys.clone(), flash)),
-            Some(request) => (
-                Phase::Request,
-                Campaign::plan_request(config, keys.clone(), flash, request),
-            ),
+            Some(asked) => {
+                let booted = start(config, &keys, flash)?.1;
+                let action = request::action(firmware, asked, &booted)?;
+                let planned = Campaign::plan_request(config, keys.clone(), flash, &action);
+                (asked.phase(), planned)
+            }
         };
         let campaign = planned.map_err(|error| not_modelled(&error))?;
         let operations = on_board(campaign.first().operations());
@@ -71,7 +92,7 @@ impl<'a> Foretold<'a> {
 
     /// Whether what is interrupted is a request and not a start.
     pub(super) fn is_of_a_request(&self) -> bool {
-        self.phase == Phase::Request
+        self.phase != Phase::Boot
     }
 
     /// The operations of the start, in order.
@@ -109,10 +130,21 @@ impl<'a> Foretold<'a> {
         }
     }
 
-    /// The point before the operation with this index.
-    pub(super) fn point(&self, index: usize) -> Option<CutPoint> {
-        let (_, operation) = self.operations.get(index)?;
-        point_before(self.phase, index, operation)
+    /// The point at the operation with this index. `None` inside one in front of which its core does not stand.
+    pub(super) fn point(&self, index: usize, edge: Edge) -> Option<CutPoint> {
+        point_at(self.phase, index, edge, &self.operations)
+    }
+
+    /// The erasures that come before the first write, and the flash behind them; `None` where there are none.
+    pub(super) fn behind_erasures(&self) -> Option<(Vec<Operation>, SimFlash)> {
+        let write = |operation: &Operation| operation.kind == OperationKind::Write;
+        let at = self.operations().position(write).filter(|at| *at > 0)?;
+        let (number, _) = *self.operations.get(at)?;
+        let left = self.campaign.first().at_cut(Cut {
+            ops: number,
+            torn: 0,
+        })?;
+        Some((self.operations().take(at).copied().collect(), left))
     }
 
     /// Points in the start that follows these: one more, drawn from it. `None` when that start does nothing to flash.
@@ -120,6 +152,7 @@ impl<'a> Foretold<'a> {
         &mut self,
         list: &CutList,
         draw: &mut Draw,
+        edges: &[Edge],
     ) -> Checked<Option<CutList>> {
         let Some(followed) = self.follow_exactly(list)? else {
             return Ok(None);
@@ -128,10 +161,7 @@ impl<'a> Foretold<'a> {
         let Some(index) = draw.below(recovery.len()) else {
             return Ok(None);
         };
-        let Some(point) = recovery
-            .get(index)
-            .and_then(|(_, operation)| point_before(Phase::Boot, index, operation))
-        else {
+        let Some(point) = point_at(Phase::Boot, index, draw.edge(edges), &recovery) else {
             return Ok(None);
         };
         let points = list.points().iter().copied().chain([point]).collect();
@@ -140,7 +170,7 @@ impl<'a> Foretold<'a> {
 
     /// Whether the names say operations that there are; trouble that says which is none.
     pub(super) fn check(&mut self, list: &CutList) -> Checked {
-        self.cuts(list).map(drop)
+        self.stops(list).map(drop)
     }
 
     /// What these cuts lead to.
@@ -176,12 +206,7 @@ impl<'a> Foretold<'a> {
 
     /// What a start from this flash comes to.
     pub(super) fn from(&self, flash: &SimFlash) -> Checked<Outcome> {
-        let mut board = Board::new(self.config, self.keys.clone(), SimFlash::new());
-        board.load(flash.clone());
-        let step = board
-            .apply(&Action::Reset)
-            .map_err(|error| not_modelled(&error))?;
-        let after = board.take_flash();
+        let (step, after) = start(self.config, &self.keys, flash)?;
         Ok(Outcome {
             step,
             same_end: after.holds_same(self.campaign.first().end()),
@@ -189,25 +214,30 @@ impl<'a> Foretold<'a> {
         })
     }
 
-    /// The points of the first start that may have left this flash: those where everything but the bytes of the operation
-    /// that was interrupted is as the model has it. Several, where neighbours differ in nothing else.
+    /// The points of the first start that may have left this flash: those where everything is as the model has it, but for
+    /// the bits that the operation was about to change, of which some may have changed. Several, where neighbours differ in
+    /// nothing else.
     pub(super) fn locate(&self, found: &SimFlash) -> Vec<CutPoint> {
         let first = self.campaign.first();
         let points = self.operations.iter().enumerate();
         points
             .filter(|(_, (number, operation))| {
-                let at_cut = first.at_cut(Cut {
-                    ops: *number,
-                    torn: 0,
-                });
-                at_cut.is_some_and(|mut at_cut| {
-                    let (device, offset) = (operation.device, operation.offset);
-                    let bytes = found.bytes_at(device, offset as usize, operation.length as usize);
-                    at_cut.edit(device, offset, &bytes);
-                    same_devices(&at_cut, found)
-                })
+                let at = |torn| first.at_cut(Cut { ops: *number, torn });
+                let (Some(mut before), Some(after)) = (at(0), at(operation.length)) else {
+                    return false;
+                };
+                let (device, offset) = (operation.device, operation.offset);
+                let bytes = |flash: &SimFlash| {
+                    flash.bytes_at(device, offset as usize, operation.length as usize)
+                };
+                let found_bytes = bytes(found);
+                if !between(&bytes(&before), &bytes(&after), &found_bytes) {
+                    return false;
+                }
+                before.edit(device, offset, &found_bytes);
+                same_devices(&before, found)
             })
-            .filter_map(|(index, (_, operation))| point_before(self.phase, index, operation))
+            .filter_map(|(index, _)| self.point(index, Edge::Before))
             .collect()
     }
 
@@ -217,22 +247,19 @@ impl<'a> Foretold<'a> {
     }
 
     fn follow_exactly(&mut self, list: &CutList) -> Checked<Option<Followed>> {
-        let cuts = self.cuts(list)?;
+        let interruptions = interruptions(&self.stops(list)?);
         self.campaign
-            .follow(&cuts)
+            .follow(&interruptions)
             .map_err(|error| not_modelled(&error))
     }
 
-    /// The points of a list as the model counts them.
-    fn cuts(&mut self, list: &CutList) -> Checked<Vec<Cut>> {
-        Ok(self.starts(list)?.into_iter().map(|(cut, _)| cut).collect())
-    }
-
-    /// For each point of a list, what the start does before it: whole operations, and the last of them as far as it is done.
-    pub(super) fn done_before(&mut self, list: &CutList) -> Checked<Vec<Vec<Operation>>> {
-        let starts = self.starts(list)?;
-        let done = starts.into_iter().map(|(cut, operations)| {
-            operations
+    /// For each point of a list, how the board comes to it in its start.
+    pub(super) fn ways(&mut self, list: &CutList) -> Checked<Vec<Way>> {
+        let stops = self.stops(list)?;
+        let ways = stops.into_iter().map(|stop| {
+            let cut = stop.interruption.cut;
+            let done = stop
+                .operations
                 .into_iter()
                 .filter_map(|(number, operation)| match number.cmp(&cut.ops) {
                     Ordering::Less => Some(operation),
@@ -242,36 +269,101 @@ impl<'a> Foretold<'a> {
                     }),
                     Ordering::Equal | Ordering::Greater => None,
                 })
-                .collect()
+                .collect();
+            Way {
+                done,
+                torn: stop.torn,
+            }
         });
-        Ok(done.collect())
+        Ok(ways.collect())
     }
 
     /// The points of a list as the model counts them, each with the operations of the start that it is in.
-    fn starts(&mut self, list: &CutList) -> Checked<Vec<(Cut, Numbered)>> {
-        let mut starts = Vec::new();
-        let mut cuts: Vec<Cut> = Vec::new();
+    fn stops(&mut self, list: &CutList) -> Checked<Vec<Stop>> {
+        let mut stops: Vec<Stop> = Vec::new();
         let mut operations = self.operations.clone();
         for (number, point) in list.points().iter().enumerate() {
+            let before = interruptions(&stops);
             if number > 0 {
                 let followed = self
                     .campaign
-                    .follow(&cuts)
+                    .follow(&before)
                     .map_err(|error| not_modelled(&error))?;
                 operations =
                     followed.map_or_else(Vec::new, |followed| on_board(&followed.recovery));
             }
             let phase = if number == 0 { self.phase } else { Phase::Boot };
-            let cut = cut_at(point, phase, &operations)?;
-            cuts.push(cut);
-            starts.push((cut, operations.clone()));
+            let (cut, operation) = cut_at(point, phase, &operations)?;
+            let torn = match point.edge {
+                Edge::Torn => Some(self.torn(point, &before, cut, &operation)?),
+                Edge::Before | Edge::Inside(_) | Edge::After => None,
+            };
+            stops.push(Stop {
+                interruption: Interruption {
+                    cut,
+                    torn: torn.as_ref().map(|torn| torn.left.clone()),
+                },
+                torn,
+                operations: operations.clone(),
+            });
         }
-        Ok(starts)
+        Ok(stops)
+    }
+
+    /// What flash is given in the middle of an operation, of which a cut after these would leave the first half done.
+    fn torn(
+        &mut self,
+        point: &CutPoint,
+        before: &[Interruption],
+        cut: Cut,
+        operation: &Operation,
+    ) -> Checked<Torn> {
+        let Middle { done, torn } = Middle::of(operation);
+        let (device, offset) = (operation.device, operation.offset + done);
+        let mut bytes = |cut: Cut| -> Checked<Vec<u8>> {
+            let mut cuts = before.to_vec();
+            cuts.push(cut.into());
+            let left = self
+                .campaign
+                .left(&cuts)
+                .map_err(|error| not_modelled(&error))?;
+            let left = left.ok_or_else(|| {
+                Trouble::error(
+                    ErrorKind::Harness,
+                    format_args!("the model does not come to {point}"),
+                )
+            })?;
+            Ok(left.bytes_at(device, offset as usize, torn as usize))
+        };
+        let here = bytes(cut)?;
+        let after = bytes(Cut {
+            torn: done + torn,
+            ..cut
+        })?;
+        Ok(Torn::at(point, device, offset, &here, after))
     }
 }
 
+fn interruptions(stops: &[Stop]) -> Vec<Interruption> {
+    stops.iter().map(|stop| stop.interruption.clone()).collect()
+}
+
+/// A start from this flash.
+fn start(config: &Config, keys: &Keys, flash: &SimFlash) -> Checked<(Step, SimFlash)> {
+    let mut board = Board::new(config, keys.clone(), SimFlash::new());
+    board.load(flash.clone());
+    let step = board
+        .apply(&Action::Reset)
+        .map_err(|error| not_modelled(&error))?;
+    Ok((step, board.take_flash()))
+}
+
 /// A point as the model counts, in what does these operations.
-fn cut_at(point: &CutPoint, phase: Phase, operations: &[(u32, Operation)]) -> Checked<Cut> {
+fn cut_at(
+    point: &CutPoint,
+    phase: Phase,
+    operations: &[(u32, Operation)],
+) -> Checked<(Cut, Operation)> {
     let wrong = |why: String| {
         Err(
             Trouble::error(ErrorKind::Inconclusive, format_args!("plan drift: cut {point} {why}")).with_help(
@@ -284,6 +376,8 @@ fn cut_at(point: &CutPoint, phase: Phase, operations: &[(u32, Operation)]) -> Ch
         let here = match phase {
             Phase::Boot => "a start",
             Phase::Upload => "an upload",
+            Phase::Erase => "an erasure that the application is asked for",
+            Phase::Confirm => "a confirmation",
             Phase::Request => "a request",
         };
         return wrong(format!(
@@ -304,18 +398,40 @@ fn cut_at(point: &CutPoint, phase: Phase, operations: &[(u32, Operation)]) -> Ch
             Class::of(operation)
         ));
     }
-    let (ops, torn) = match point.edge {
-        Edge::Before => (*number, 0),
-        Edge::Inside(bytes) if bytes < operation.length => (*number, bytes),
+    let torn = match point.edge {
+        Edge::Before => 0,
+        Edge::Torn if stands_nowhere(point.index as usize, operations) => {
+            return wrong(
+                "is where one core takes over from the other: the one that begins does not stand there, and cannot be torn"
+                    .to_owned(),
+            );
+        }
+        Edge::Torn => Middle::of(operation).done,
+        Edge::Inside(bytes) if bytes < operation.length => bytes,
         Edge::Inside(_) => {
             return wrong(format!(
                 "is not inside: the operation has {} bytes",
                 operation.length
             ));
         }
-        Edge::After => (number + 1, 0),
+        Edge::After => operation.length,
     };
-    Ok(Cut { ops, torn })
+    Ok((Cut { ops: *number, torn }, *operation))
+}
+
+/// Whether the core that does an operation does not stand in front of what would be torn of it: a board stands where the
+/// operation before has ended, on the core that did that one; and at the beginning it is the application core.
+fn stands_nowhere(index: usize, operations: &[(u32, Operation)]) -> bool {
+    let network = |index: usize| {
+        operations
+            .get(index)
+            .is_some_and(|(_, operation)| operation.device == DeviceId::NetFlash)
+    };
+    let begins = operations
+        .get(index)
+        .is_some_and(|(_, operation)| Middle::of(operation).done == 0);
+    let stands = index.checked_sub(1).is_some_and(network);
+    begins && stands != network(index)
 }
 
 /// Operations on flash that a board has, with their numbers among all.
@@ -327,9 +443,26 @@ fn on_board(operations: &[Operation]) -> Numbered {
         .collect()
 }
 
-fn point_before(phase: Phase, index: usize, operation: &Operation) -> Option<CutPoint> {
-    let index = u32::try_from(index).ok()?;
-    Some(CutPoint::before(phase, index, operation))
+fn point_at(
+    phase: Phase,
+    index: usize,
+    edge: Edge,
+    operations: &[(u32, Operation)],
+) -> Option<CutPoint> {
+    let (_, operation) = operations.get(index)?;
+    if edge == Edge::Torn && stands_nowhere(index, operations) {
+        return None;
+    }
+    Some(CutPoint::before(phase, u32::try_from(index).ok()?, operation).at(edge))
+}
+
+/// Whether bytes are on their way from what was there to what comes: no bit is changed that the two have in common.
+fn between(before: &[u8], after: &[u8], found: &[u8]) -> bool {
+    before
+        .iter()
+        .zip(after)
+        .zip(found)
+        .all(|((before, after), found)| (before ^ found) & !(before ^ after) == 0)
 }
 
 /// Whether the memories of a board hold the same; what is simulated in RAM is none.
@@ -343,4 +476,61 @@ fn not_modelled(error: &PredictError) -> Trouble {
         ErrorKind::Harness,
         format_args!("the bootloader model cannot follow: {error}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::not_begun(0xF0, 0xFF, 0xF0, true)]
+    #[case::done(0xF0, 0xFF, 0xFF, true)]
+    #[case::half_erased(0xF0, 0xFF, 0xF5, true)]
+    #[case::half_written(0xFF, 0x0F, 0x3F, true)]
+    #[case::a_bit_that_nobody_changes(0xFF, 0x0F, 0x0E, false)]
+    #[case::what_is_written_after_it(0xF0, 0xFF, 0x0F, false)]
+    fn an_operation_that_was_interrupted_leaves_bits_on_their_way(
+        #[case] before: u8,
+        #[case] after: u8,
+        #[case] found: u8,
+        #[case] may_be: bool,
+    ) {
+        assert_eq!(between(&[before], &[after], &[found]), may_be);
+    }
+
+    const APP_THEN_NETWORK: [DeviceId; 4] = [
+        DeviceId::AppFlash,
+        DeviceId::NetFlash,
+        DeviceId::NetFlash,
+        DeviceId::AppFlash,
+    ];
+
+    /// Where there is nothing of an operation that could be done before its middle, its core must stand in front of it.
+    #[rstest]
+    #[case::application_core_at_its_reset(0, false)]
+    #[case::network_core_that_begins(1, true)]
+    #[case::network_core_that_goes_on(2, false)]
+    #[case::application_core_that_takes_over(3, true)]
+    fn only_a_core_that_stands_can_have_its_flash_torn(
+        #[case] index: usize,
+        #[case] nowhere: bool,
+    ) {
+        let operations: Numbered = (0..)
+            .zip(APP_THEN_NETWORK)
+            .map(|(number, device)| {
+                let operation = Operation {
+                    kind: OperationKind::Write,
+                    device,
+                    offset: 0,
+                    length: 4,
+                    torn: false,
+                };
+                (number, operation)
+            })
+            .collect();
+        assert_eq!(stands_nowhere(index, &operations), nowhere);
+        let point = point_at(Phase::Boot, index, Edge::Torn, &operations);
+        assert_eq!(point.is_none(), nowhere);
+    }
 }

@@ -11,10 +11,12 @@
 mod choose;
 mod cutter;
 mod foretold;
+mod frames;
 mod orders;
 mod recovery;
 mod request;
 mod start;
+mod torn;
 mod trap;
 
 pub use orders::{Share, SweepOrders, Visited};
@@ -27,26 +29,29 @@ use foretold::{Foretold, Outcome};
 use hil_bootloader::SimFlash;
 use hil_bootloader::sweep::minimise;
 use hil_record::{ErrorKind, EventKind, Evidence, SweepPlan, SweepPoint};
-use hil_scenario::{Class, CutList, Strategy, Sweep};
+use hil_scenario::{Asked, Class, CutList, Edge, Phase, Strategy, Sweep};
 use start::Start;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 /// What a point comes to where the clock was too late for it. That is no failure, and shows nothing.
 const MISSED: &str = "missed: the start was over before";
 
 /// Carries the step out.
 pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
+    let step = &ordered(step, &context.orders);
     let mut start = Start::take(context)?;
     let history = context.stopped();
-    let foretold = Foretold::new(
-        context.firmware,
-        &start.flash,
-        request::action(step).as_ref(),
-    )?;
+    let foretold = Foretold::new(context.firmware, &start.flash, step.during.as_ref())?;
     if !foretold.touches_network() {
         start.without_network();
     }
-    let cutter = cutter::choose(context, step.during.is_some())?;
+    let cutter: Box<dyn Cutter> = if step.counts_frames() {
+        frames::are_there(step, context.orders.only.as_ref())?;
+        Box::new(frames::ByFrame)
+    } else {
+        cutter::choose(context, step.during.is_some())?
+    };
     let mut sweeping = Sweeping {
         held: start.flash.clone(),
         start,
@@ -54,6 +59,7 @@ pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
         cutter,
         step,
         boots: step.boots.clone(),
+        ends: Vec::new(),
         came_to: BTreeMap::new(),
         visited: 0,
     };
@@ -63,6 +69,22 @@ pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
     sweeping.put_back(context)?;
     context.forget_since(history);
     context.let_go()
+}
+
+/// The sweep as the command line has it: its points, or one that is to be visited again.
+fn ordered(step: &Sweep, orders: &SweepOrders) -> Sweep {
+    let mut step = step.clone();
+    if let Some(strategy) = orders.strategy {
+        step.cuts = strategy;
+    }
+    match &orders.only {
+        Some(only) if frames::chunk(only).is_some() => {
+            step.cuts = Strategy::Frames(NonZeroU32::MIN);
+        }
+        Some(_) if step.counts_frames() => step.cuts = Strategy::Every,
+        Some(_) | None => {}
+    }
+    step
 }
 
 /// A sweep on its way.
@@ -75,6 +97,8 @@ struct Sweeping<'a, 's> {
     step: &'s Sweep,
     /// The releases that may run; none: whatever runs.
     boots: Vec<String>,
+    /// Where the chunks of an upload end, in bytes of the image.
+    ends: Vec<u64>,
     /// What points came to, and how many.
     came_to: BTreeMap<String, u32>,
     visited: u32,
@@ -84,7 +108,7 @@ impl<'a> Sweeping<'a, '_> {
     fn run(&mut self, context: &mut Context<'a>) -> Checked {
         let seen = self.dry_run(context)?;
         let orders = context.orders.clone();
-        let strategy = orders.strategy.unwrap_or(self.step.cuts);
+        let strategy = self.step.cuts;
         let seed = orders.seed.unwrap_or(self.step.seed);
         let lists = self.lists(context, strategy, seed)?;
         let digest = self.foretold.digest();
@@ -133,10 +157,15 @@ impl<'a> Sweeping<'a, '_> {
         }
         let took = context.clock.now().saturating_since(began).as_secs_f64();
         let per_second = f64::from(self.visited) / took.max(f64::MIN_POSITIVE);
+        let among = if self.step.counts_frames() {
+            format!("points at {} chunks", self.ends.len())
+        } else {
+            format!("of {operations} flash operations")
+        };
         context.see(Evidence::seen(
             "points",
             format!(
-                "{} of {operations} flash operations in {took:.1} s, {per_second:.2} per second",
+                "{} {among} in {took:.1} s, {per_second:.2} per second",
                 self.visited
             ),
         ));
@@ -164,10 +193,11 @@ impl<'a> Sweeping<'a, '_> {
 
     /// One start without a cut. Whether the board was seen to do what the model foretells.
     fn dry_run(&mut self, context: &mut Context<'a>) -> Checked<bool> {
+        self.check_order(context)?;
         self.cutter.dry_run(context, &self.foretold, self.step)?;
         let expected = self.foretold.uncut();
-        if self.foretold.is_of_a_request() {
-            request::make(context, self.step)?;
+        if let Some(asked) = &self.step.during {
+            self.ends = request::make(context, self.step, asked)?;
             // What runs is what ran before the request.
             let allowed = std::mem::take(&mut self.boots);
             let looked = self.look(context, &expected);
@@ -180,6 +210,42 @@ impl<'a> Sweeping<'a, '_> {
         self.cutter.after_dry_run(context, &self.foretold)
     }
 
+    /// An upload ends in the same flash in whatever order its server erases and writes. So the board is stopped once where the model
+    /// has all erasures done and nothing written.
+    fn check_order(&mut self, context: &mut Context<'a>) -> Checked {
+        let Some(asked @ Asked::Upload(_)) = &self.step.during else {
+            return Ok(());
+        };
+        let Some((erasures, erased)) = self.foretold.behind_erasures() else {
+            return Ok(());
+        };
+        if self.cutter.aim() == Aim::Near {
+            // Nothing is said of an operation.
+            return Ok(());
+        }
+        let Some(point) = self.foretold.point(erasures.len(), Edge::Before) else {
+            return Ok(());
+        };
+        debug_assert_eq!(asked.phase(), Phase::Upload);
+        self.cutter.stop_at(context, &point, &erasures, self.step)?;
+        self.held = self.start.read(context)?;
+        if let Some(first) = self.start.first_difference(&self.held, &erased) {
+            return Err(Trouble::error(
+                ErrorKind::Inconclusive,
+                format_args!(
+                    "plan drift: when the server had erased the last sector of the upload, {} bytes were not as the model has \
+                     them, the first at {:#010x}, so that the names of points would not say what they mean",
+                    first.count, first.address
+                ),
+            )
+            .with_help(
+                "a server that erases as it goes on (`CONFIG_IMG_ERASE_PROGRESSIVELY`) is not modelled in its order; \
+                 `cuts: { frames: 3 }` interrupts its uploads all the same",
+            ));
+        }
+        self.put_back(context)
+    }
+
     /// The points to be visited by this job.
     fn lists(
         &mut self,
@@ -188,18 +254,30 @@ impl<'a> Sweeping<'a, '_> {
         seed: u64,
     ) -> Checked<Vec<CutList>> {
         if let Some(only) = &context.orders.only {
-            self.foretold.check(only)?;
+            match frames::chunk(only) {
+                Some(point) => drop(frames::ends(&point, &self.ends)?),
+                None => self.foretold.check(only)?,
+            }
             return Ok(vec![only.clone()]);
         }
         let classes = self.foretold.classes();
         let indices = match strategy {
             Strategy::Every => (0..classes.len()).collect(),
             Strategy::Sample(count) => choose::sample(&classes, count.get(), seed),
+            Strategy::Frames(count) => frames::spread(self.ends.len(), count.get() as usize),
             Strategy::Bisect => Vec::new(),
         };
+        let point = |index, edge| match strategy {
+            Strategy::Frames(_) => frames::point(index, edge),
+            Strategy::Every | Strategy::Sample(_) | Strategy::Bisect => {
+                self.foretold.point(index, edge)
+            }
+        };
+        let edges = self.edges();
         let mut lists: Vec<CutList> = indices
             .into_iter()
-            .filter_map(|index| self.foretold.point(index))
+            .flat_map(|index| edges.iter().map(move |edge| (index, *edge)))
+            .filter_map(|(index, edge)| point(index, edge))
             .map(CutList::from)
             .collect();
         let mut draw = Draw::new(seed);
@@ -223,14 +301,15 @@ impl<'a> Sweeping<'a, '_> {
 
     /// So many cuts, each drawn from the start after the one before; fewer where a start does nothing to flash.
     fn row(&mut self, draw: &mut Draw, length: u32, operations: usize) -> Checked<Option<CutList>> {
+        let edges = self.edges();
         let first = draw
             .below(operations)
-            .and_then(|index| self.foretold.point(index));
+            .and_then(|index| self.foretold.point(index, draw.edge(&edges)));
         let Some(mut list) = first.map(CutList::from) else {
             return Ok(None);
         };
         for _ in 1..length {
-            match self.foretold.and_one_more(&list, draw)? {
+            match self.foretold.and_one_more(&list, draw, &edges)? {
                 Some(longer) => list = longer,
                 None => break,
             }
@@ -238,10 +317,19 @@ impl<'a> Sweeping<'a, '_> {
         Ok(Some(list))
     }
 
+    /// On which sides of an operation it is interrupted. The clock hits near a point, on whichever side of it.
+    fn edges(&self) -> Vec<Edge> {
+        match (self.cutter.aim(), self.step.counts_frames()) {
+            (Aim::Near, false) => vec![Edge::Before],
+            (Aim::Near, true) | (Aim::Exact, _) => self.step.at.clone(),
+        }
+    }
+
     fn halve(&mut self, context: &mut Context<'a>) -> Checked {
         let count = self.foretold.classes().len();
         choose::bisect(count, |index| {
-            let point = self.foretold.point(index);
+            let edge = self.edges().first().copied().unwrap_or(Edge::Before);
+            let point = self.foretold.point(index, edge);
             let point =
                 point.ok_or_else(|| Trouble::error(ErrorKind::Harness, "no such operation"))?;
             self.visit_and_tell(context, &CutList::from(point))
@@ -326,14 +414,20 @@ impl<'a> Sweeping<'a, '_> {
 
     /// Interrupts the start at each point of the list, one after the other, and looks at what comes of it.
     fn visit(&mut self, context: &mut Context<'a>, list: &CutList) -> Checked<String> {
+        if let Some(point) = frames::chunk(list) {
+            return self.visit_chunk(context, &point);
+        }
         self.put_back(context)?;
         let last = list.points().len() - 1;
         let mut expected = None;
         // Where it is not known what was hit, nobody can say which image must run; the model says what the flash must hold.
         let mut anything = false;
-        let done = self.foretold.done_before(list)?;
-        for (number, (point, done)) in list.points().iter().zip(&done).enumerate() {
-            self.cutter.stop_at(context, point, done, self.step)?;
+        let ways = self.foretold.ways(list)?;
+        for (number, (point, way)) in list.points().iter().zip(&ways).enumerate() {
+            self.cutter.stop_at(context, point, &way.done, self.step)?;
+            if let Some(torn) = &way.torn {
+                torn.leave(context, point)?;
+            }
             let left = cutter::interrupt(context, self.step)?;
             expected = match self.cutter.aim() {
                 Aim::Exact => {
