@@ -13,8 +13,10 @@ mod cutter;
 mod foretold;
 mod frames;
 mod orders;
+mod points;
 mod recovery;
 mod request;
+mod sequence;
 mod start;
 mod torn;
 mod trap;
@@ -29,7 +31,7 @@ use foretold::{Foretold, Outcome};
 use hil_bootloader::SimFlash;
 use hil_bootloader::sweep::minimise;
 use hil_record::{ErrorKind, EventKind, Evidence, SweepPlan, SweepPoint};
-use hil_scenario::{Asked, Class, CutList, Edge, Phase, Strategy, Sweep};
+use hil_scenario::{Class, CutList, Edge, Strategy, Sweep};
 use start::Start;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -208,42 +210,6 @@ impl<'a> Sweeping<'a, '_> {
         }
         .map_err(|trouble| told("without a cut", trouble))?;
         self.cutter.after_dry_run(context, &self.foretold)
-    }
-
-    /// An upload ends in the same flash in whatever order its server erases and writes. So the board is stopped once where the model
-    /// has all erasures done and nothing written.
-    fn check_order(&mut self, context: &mut Context<'a>) -> Checked {
-        let Some(asked @ Asked::Upload(_)) = &self.step.during else {
-            return Ok(());
-        };
-        let Some((erasures, erased)) = self.foretold.behind_erasures() else {
-            return Ok(());
-        };
-        if self.cutter.aim() == Aim::Near {
-            // Nothing is said of an operation.
-            return Ok(());
-        }
-        let Some(point) = self.foretold.point(erasures.len(), Edge::Before) else {
-            return Ok(());
-        };
-        debug_assert_eq!(asked.phase(), Phase::Upload);
-        self.cutter.stop_at(context, &point, &erasures, self.step)?;
-        self.held = self.start.read(context)?;
-        if let Some(first) = self.start.first_difference(&self.held, &erased) {
-            return Err(Trouble::error(
-                ErrorKind::Inconclusive,
-                format_args!(
-                    "plan drift: when the server had erased the last sector of the upload, {} bytes were not as the model has \
-                     them, the first at {:#010x}, so that the names of points would not say what they mean",
-                    first.count, first.address
-                ),
-            )
-            .with_help(
-                "a server that erases as it goes on (`CONFIG_IMG_ERASE_PROGRESSIVELY`) is not modelled in its order; \
-                 `cuts: { frames: 3 }` interrupts its uploads all the same",
-            ));
-        }
-        self.put_back(context)
     }
 
     /// The points to be visited by this job.
