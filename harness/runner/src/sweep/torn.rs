@@ -9,7 +9,7 @@
 use crate::context::Context;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::sweep::TornBytes;
-use hil_bootloader::{DeviceId, Operation, OperationKind};
+use hil_bootloader::{DeviceId, Erases, Operation, OperationKind};
 use hil_record::FailKind;
 use hil_rig::{Memory, Tear};
 use hil_scenario::CutPoint;
@@ -67,6 +67,8 @@ pub(super) struct Torn {
     /// What it would hold if the operation had been done.
     after: Vec<u8>,
     tear: Tear,
+    /// Sectors that are erased for it, as bits have to rise there.
+    worn: Erases,
 }
 
 impl Torn {
@@ -82,11 +84,13 @@ impl Torn {
             seed: point.index.into(),
             progress: HALF,
         };
+        let bytes = tear.between(before, &after);
         Self {
+            worn: worn(device, offset, before, &bytes),
             left: TornBytes {
                 device,
                 offset,
-                bytes: tear.between(before, &after),
+                bytes,
             },
             after,
             tear,
@@ -101,6 +105,7 @@ impl Torn {
             DeviceId::External => Memory::External,
         };
         let left = context.leave_torn(memory, self.left.offset, &self.after, self.tear)?;
+        context.bench.wear.firmware_did(&self.worn);
         if left == self.left.bytes {
             return Ok(());
         }
@@ -114,6 +119,20 @@ impl Torn {
             ),
         ))
     }
+}
+
+/// Sectors in which a bit rises from `before` to `torn`.
+fn worn(device: DeviceId, offset: u32, before: &[u8], torn: &[u8]) -> Erases {
+    let sector = match device {
+        DeviceId::NetFlash => NET_PAGE,
+        DeviceId::AppFlash | DeviceId::RamFlash => PAGE,
+        DeviceId::External => SECTOR,
+    };
+    (offset..)
+        .zip(before.iter().zip(torn))
+        .filter(|(_, (before, torn))| *torn & !*before != 0)
+        .map(|(at, _)| ((device, at / sector * sector), 1))
+        .collect()
 }
 
 #[cfg(test)]
@@ -146,6 +165,19 @@ mod tests {
             torn: false,
         };
         assert_eq!(Middle::of(&operation), Middle { done, torn });
+    }
+
+    #[rstest]
+    #[case::bits_that_fall(0xFF, 0x0F, &[])]
+    #[case::bits_that_rise(0x00, 0xF0, &[0x1800, 0x2000])]
+    fn pages_in_which_bits_rise_are_worn(
+        #[case] before: u8,
+        #[case] torn: u8,
+        #[case] pages: &[u32],
+    ) {
+        let worn = worn(DeviceId::NetFlash, 0x1FFC, &[before; 8], &[torn; 8]);
+        let found: Vec<u32> = worn.keys().map(|(_, page)| *page).collect();
+        assert_eq!(found, pages);
     }
 
     #[test]
