@@ -8,7 +8,7 @@ use crate::flash::FlashSnapshot;
 use crate::identity::BoardIdentity;
 use crate::outcome::Outcome;
 use crate::proof::{BoardDone, CheckMade};
-use crate::sweep::{SweepPlan, SweepPoint};
+use crate::sweep::{SweepPlan, SweepPoint, SweepTotals};
 use crate::transport_fault::TransportFault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -142,6 +142,8 @@ pub enum EventKind {
     SweepPlanned(SweepPlan),
     /// It was, at one point.
     SweepPoint(SweepPoint),
+    /// It will not be any more.
+    SweepFinished(SweepTotals),
     /// How far an upload is; sent now and then, not for each packet.
     UploadProgress {
         /// Name of the board.
@@ -190,7 +192,8 @@ impl EventKind {
             | Self::StepStarted { .. }
             | Self::StepFinished { .. }
             | Self::SweepPlanned(_)
-            | Self::SweepPoint(_) => true,
+            | Self::SweepPoint(_)
+            | Self::SweepFinished(_) => true,
             Self::Console { .. }
             | Self::Smp(_)
             | Self::TransportFault(_)

@@ -122,6 +122,10 @@ impl Reporter for Bars {
                         .println(format!("cut   {}: {}: {problem}", point.board, point.cut))?;
                 }
             }
+            EventKind::SweepFinished(totals) => {
+                self.screen
+                    .println(format!("sweep {}: {totals}", totals.scenario))?;
+            }
             EventKind::Note { board, text } => {
                 let board = board.as_deref().unwrap_or("run");
                 self.screen.println(format!("note  {board}: {text}"))?;

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use std::cmp::Ordering;
 
 /// The start, as the model has it.
-pub(super) struct Foretold<'a> {
+pub(crate) struct Foretold<'a> {
     campaign: Campaign<'a>,
     config: &'a Config,
     keys: Keys,
@@ -43,16 +43,16 @@ pub(super) struct Way {
 }
 
 /// The flash after an interruption and the start that follows it.
-pub(super) struct Outcome {
-    pub(super) step: Step,
-    pub(super) after: SimFlash,
+pub(crate) struct Outcome {
+    pub(crate) step: Step,
+    pub(crate) after: SimFlash,
     /// Whether that is what comes of a start without a cut.
-    pub(super) same_end: bool,
+    pub(crate) same_end: bool,
 }
 
 impl<'a> Foretold<'a> {
     /// `asked` is what an application is asked for after the start, when that is what is interrupted.
-    pub(super) fn new(
+    pub(crate) fn new(
         firmware: &'a Firmware,
         flash: &SimFlash,
         asked: Option<&Asked>,
@@ -86,7 +86,7 @@ impl<'a> Foretold<'a> {
     }
 
     /// Whether what is interrupted is a request and not a start.
-    pub(super) fn is_of_a_request(&self) -> bool {
+    pub(crate) fn is_of_a_request(&self) -> bool {
         self.phase != Phase::Boot
     }
 
@@ -95,8 +95,25 @@ impl<'a> Foretold<'a> {
         self.operations.iter().map(|(_, operation)| operation)
     }
 
+    /// What the operation with this index leaves in its place, where that is not there before it.
+    pub(super) fn effect(&self, index: usize) -> Option<Vec<u8>> {
+        let (number, operation) = self.operations.get(index)?;
+        let first = self.campaign.first();
+        let at = |ops| first.at_cut(Cut { ops, torn: 0 });
+        let (before, after) = (at(*number)?, at(number + 1));
+        let bytes = |flash: &SimFlash| {
+            flash.bytes_at(
+                operation.device,
+                operation.offset as usize,
+                operation.length as usize,
+            )
+        };
+        let after = bytes(after.as_ref().unwrap_or_else(|| first.end()));
+        (after != bytes(&before)).then_some(after)
+    }
+
     /// Whether the network core's flash is written.
-    pub(super) fn touches_network(&self) -> bool {
+    pub(crate) fn touches_network(&self) -> bool {
         self.operations()
             .any(|operation| operation.device == DeviceId::NetFlash)
     }
@@ -107,7 +124,7 @@ impl<'a> Foretold<'a> {
     }
 
     /// SHA-256 over the list of operations.
-    pub(super) fn digest(&self) -> String {
+    pub(crate) fn digest(&self) -> String {
         let mut hash = Sha256::new();
         for operation in self.operations() {
             let place = (operation.offset, operation.length);
@@ -117,7 +134,7 @@ impl<'a> Foretold<'a> {
     }
 
     /// The flash after a start without a cut, and that start.
-    pub(super) fn uncut(&self) -> Outcome {
+    pub(crate) fn uncut(&self) -> Outcome {
         Outcome {
             step: self.campaign.first().clean().clone(),
             after: self.campaign.first().end().clone(),
@@ -169,7 +186,7 @@ impl<'a> Foretold<'a> {
     }
 
     /// What these cuts lead to.
-    pub(super) fn follow(&mut self, list: &CutList) -> Checked<Outcome> {
+    pub(crate) fn follow(&mut self, list: &CutList) -> Checked<Outcome> {
         let followed = self.follow_exactly(list)?;
         let followed = followed.ok_or_else(|| {
             Trouble::error(
@@ -200,7 +217,7 @@ impl<'a> Foretold<'a> {
     }
 
     /// What a start from this flash comes to.
-    pub(super) fn from(&self, flash: &SimFlash) -> Checked<Outcome> {
+    pub(crate) fn from(&self, flash: &SimFlash) -> Checked<Outcome> {
         let (step, after) = start(self.config, &self.keys, flash)?;
         Ok(Outcome {
             step,
@@ -212,7 +229,7 @@ impl<'a> Foretold<'a> {
     /// The points of the first start that may have left this flash: those where everything is as the model has it, but for
     /// the bits that the operation was about to change, of which some may have changed. Several, where neighbours differ in
     /// nothing else.
-    pub(super) fn locate(&self, found: &SimFlash) -> Vec<CutPoint> {
+    pub(crate) fn locate(&self, found: &SimFlash) -> Vec<CutPoint> {
         let first = self.campaign.first();
         let points = self.operations.iter().enumerate();
         points
@@ -237,7 +254,7 @@ impl<'a> Foretold<'a> {
     }
 
     /// Whether flash is as it is after the start without a cut.
-    pub(super) fn is_end(&self, found: &SimFlash) -> bool {
+    pub(crate) fn is_end(&self, found: &SimFlash) -> bool {
         same_devices(self.campaign.first().end(), found)
     }
 

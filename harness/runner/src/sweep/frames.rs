@@ -12,7 +12,7 @@ use super::request::{self, Ends};
 use crate::context::Context;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::Operation;
-use hil_record::{ErrorKind, FailKind};
+use hil_record::{Check, ErrorKind, FailKind};
 use hil_scenario::{Asked, Class, CutList, CutPoint, Edge, Phase, Sweep};
 
 /// Stops the client.
@@ -60,7 +60,7 @@ impl Cutter for ByFrame {
 }
 
 /// The chunk that a list of points is about: it stands alone.
-pub(super) fn chunk(list: &CutList) -> Option<CutPoint> {
+pub(crate) fn chunk(list: &CutList) -> Option<CutPoint> {
     match list.points() {
         [point] if point.class == Class::Frame => Some(*point),
         _ => None,
@@ -158,6 +158,12 @@ impl<'a> Sweeping<'a, '_> {
         // It may have had power for a moment: nothing was requested, so its bootloader changes nothing.
         context.hold()?;
         self.held = self.start.read(context)?;
+        let list = CutList::from(*point);
+        context.checked(Check::SweepStopped {
+            cut: list.to_string(),
+            number: 0,
+            found: self.start.shots(context, &self.start.flash, &self.held),
+        });
         let all = self.ends.last().copied();
         if !self.foretold.is_end(&self.held) {
             if matches!(ends, Ends::Answered(offset) if Some(offset) == all) {
@@ -172,7 +178,8 @@ impl<'a> Sweeping<'a, '_> {
         }
         let expected = self.foretold.from(&self.held)?;
         context.let_go()?;
-        self.look(context, &expected)
+        let came_to = self.look(context, Some(&list), &expected)?;
+        self.update_later(context, came_to)
     }
 }
 

@@ -6,18 +6,20 @@
 //! differ are programmed), the board starts, is stopped there and interrupted, and starts again. It must boot an allowed
 //! image, and its flash must be, byte for byte, what the model predicts of that very cut; as the prediction has plain text of
 //! an encrypted image in the primary slot only, so has the board. A list of cuts that fails is made as short as it can be,
-//! and the sentence that tells it has the command that repeats it.
+//! and the sentence that tells it has the command that repeats it. Where the step says so, a later update has to go in after each
+//! point.
 
 mod choose;
 mod cutter;
-mod foretold;
-mod frames;
+pub(crate) mod foretold;
+pub(crate) mod frames;
+mod later;
 mod orders;
 mod points;
-mod recovery;
+pub(crate) mod recovery;
 mod request;
 mod sequence;
-mod start;
+pub(crate) mod start;
 mod torn;
 mod trap;
 
@@ -30,14 +32,13 @@ use cutter::{Aim, Cutter, Left};
 use foretold::{Foretold, Outcome};
 use hil_bootloader::SimFlash;
 use hil_bootloader::sweep::minimise;
-use hil_record::{ErrorKind, EventKind, Evidence, SweepPlan, SweepPoint};
+use hil_record::{Check, ErrorKind, EventKind, Evidence, SweepPlan, SweepPoint, SweepTotals};
 use hil_scenario::{Class, CutList, Edge, Strategy, Sweep};
+use later::Later;
+use recovery::Looked;
 use start::Start;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-
-/// What a point comes to where the clock was too late for it. That is no failure, and shows nothing.
-const MISSED: &str = "missed: the start was over before";
 
 /// Carries the step out.
 pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
@@ -64,6 +65,9 @@ pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
         ends: Vec::new(),
         came_to: BTreeMap::new(),
         visited: 0,
+        bad: 0,
+        updated: 0,
+        uncut: None,
     };
     sweeping.run(context)?;
     // At last as if nothing had been tried: the flash that the steps before left, and one start. What was done to the board
@@ -104,6 +108,12 @@ struct Sweeping<'a, 's> {
     /// What points came to, and how many.
     came_to: BTreeMap<String, u32>,
     visited: u32,
+    bad: u32,
+    /// After how many a later update went in.
+    updated: u32,
+    /// What the flash held after the start without a cut: most points come to the same, and what they leave is told as what
+    /// differs from it.
+    uncut: Option<SimFlash>,
 }
 
 impl<'a> Sweeping<'a, '_> {
@@ -151,30 +161,37 @@ impl<'a> Sweeping<'a, '_> {
             )
             .with_help("request an update before the sweep, or take the step out"));
         }
-        if halving {
-            self.halve(context)?;
-        }
-        for list in &new {
-            self.visit_and_tell(context, list)?;
-        }
-        let took = context.clock.now().saturating_since(began).as_secs_f64();
-        let per_second = f64::from(self.visited) / took.max(f64::MIN_POSITIVE);
-        let among = if self.step.counts_frames() {
-            format!("points at {} chunks", self.ends.len())
-        } else {
-            format!("of {operations} flash operations")
+        Later::must_be_there(context, self.step, &self.foretold.uncut().after)?;
+        let visited = self.visit_all(context, halving, &new);
+        let took = context.clock.now().saturating_since(began);
+        let totals = SweepTotals {
+            scenario: context.scenario.clone(),
+            board: context.bench.name.clone(),
+            operations,
+            visited: self.visited,
+            bad: self.bad,
+            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         };
-        context.see(Evidence::seen(
-            "points",
-            format!(
-                "{} {among} in {took:.1} s, {per_second:.2} per second",
-                self.visited
-            ),
-        ));
+        context.see(Evidence::seen("points", totals.to_string()));
+        context.events.emit(EventKind::SweepFinished(totals));
+        visited?;
+        if !self.step.later_update.is_empty() {
+            context.see(Evidence::seen(
+                "later updates",
+                format!("good after {} of {} points", self.updated, self.visited),
+            ));
+        }
+        if self.step.counts_frames() {
+            context.see(Evidence::seen("chunks", self.ends.len().to_string()));
+        }
         for (came_to, count) in &self.came_to {
             context.see(Evidence::seen(came_to.as_str(), format!("{count} times")));
         }
-        let missed = self.came_to.get(MISSED).copied().unwrap_or_default();
+        let missed = self
+            .came_to
+            .get(SweepPoint::MISSED)
+            .copied()
+            .unwrap_or_default();
         if context.bench.has_power_switch() {
             let hit = self.visited - missed;
             context.see(Evidence::seen(Evidence::CUT_POINTS, hit.to_string()));
@@ -193,6 +210,20 @@ impl<'a> Sweeping<'a, '_> {
         Ok(())
     }
 
+    fn visit_all(
+        &mut self,
+        context: &mut Context<'a>,
+        halving: bool,
+        lists: &[CutList],
+    ) -> Checked {
+        if halving {
+            self.halve(context)?;
+        }
+        lists
+            .iter()
+            .try_for_each(|list| self.visit_and_tell(context, list).map(drop))
+    }
+
     /// One start without a cut. Whether the board was seen to do what the model foretells.
     fn dry_run(&mut self, context: &mut Context<'a>) -> Checked<bool> {
         self.check_order(context)?;
@@ -202,11 +233,11 @@ impl<'a> Sweeping<'a, '_> {
             self.ends = request::make(context, self.step, asked)?;
             // What runs is what ran before the request.
             let allowed = std::mem::take(&mut self.boots);
-            let looked = self.look(context, &expected);
+            let looked = self.look(context, None, &expected);
             self.boots = allowed;
             looked
         } else {
-            self.look(context, &expected)
+            self.look(context, None, &expected)
         }
         .map_err(|trouble| told("without a cut", trouble))?;
         self.cutter.after_dry_run(context, &self.foretold)
@@ -307,9 +338,14 @@ impl<'a> Sweeping<'a, '_> {
         if context.cancel.is_cancelled() {
             return Err(Trouble::Cancelled);
         }
+        let board = context.bench.name.clone();
+        if let Some(worn) = context.bench.wear.over_budget(&board) {
+            return Err(told(&format!("after {} points", self.visited), worn));
+        }
         let began = context.clock.now();
         let seen = context.seen();
         let visited = self.visit(context, list);
+        context.bench.wear.keep(&context.events, &board);
         // Each start has its own limit; how many there are is for who asked for them.
         context.does_not_count(context.clock.now().saturating_since(began));
         if matches!(visited, Err(Trouble::Error(..) | Trouble::Cancelled)) {
@@ -336,6 +372,7 @@ impl<'a> Sweeping<'a, '_> {
                 Ok(came_to)
             }
             Err(trouble) => {
+                self.bad += 1;
                 let (least, trouble) = self.least(context, list, trouble)?;
                 let command = context.repeat_command(&least);
                 Err(told(
@@ -413,8 +450,13 @@ impl<'a> Sweeping<'a, '_> {
                         context.hold()?;
                     }
                     self.held = self.start.read(context)?;
+                    context.checked(Check::SweepStopped {
+                        cut: list.to_string(),
+                        number: u32::try_from(number).unwrap_or(u32::MAX),
+                        found: self.start.shots(context, &self.start.flash, &self.held),
+                    });
                     if self.foretold.is_end(&self.held) {
-                        return Ok(MISSED.to_owned());
+                        return Ok(SweepPoint::MISSED.to_owned());
                     }
                     if number == 0 && !self.locate(context, point)? {
                         anything = true;
@@ -430,11 +472,37 @@ impl<'a> Sweeping<'a, '_> {
             expected.ok_or_else(|| Trouble::error(ErrorKind::Harness, "a list of no cuts"))?;
         if anything {
             let allowed = std::mem::take(&mut self.boots);
-            let looked = self.look(context, &expected);
+            let looked = self.look(context, Some(list), &expected);
             self.boots = allowed;
-            return looked.map(|came_to| format!("hit the start after it; {came_to}"));
+            let came_to = hit_later(&looked?);
+            return self.update_later(context, came_to);
         }
-        self.look(context, &expected)
+        let came_to = self.look(context, Some(list), &expected)?;
+        self.update_later(context, came_to)
+    }
+
+    /// Where the step wants it, brings a later update in, which must be good.
+    fn update_later(&mut self, context: &mut Context<'a>, came_to: String) -> Checked<String> {
+        if self.step.later_update.is_empty() {
+            return Ok(came_to);
+        }
+        let brought_in = Later::bring_in(context, self.step, &self.held);
+        match &brought_in {
+            Err(Trouble::Error(..) | Trouble::Cancelled) => {}
+            // What a board holds that is not as it must be is put back as well.
+            Err(_) => {
+                context.hold()?;
+                self.held = self.start.read(context)?;
+            }
+            Ok(_) => self.held = self.start.read(context)?,
+        }
+        let updated = brought_in.and_then(|later| {
+            let release = later.check(context, &self.held)?;
+            Ok(format!("{}{release}", updated_after(&came_to)))
+        });
+        let came_to = updated.map_err(|trouble| told(&update_failed_after(&came_to), trouble))?;
+        self.updated += 1;
+        Ok(came_to)
     }
 
     /// Where the clock stopped the board, which is told. Whether it was in the start that is swept.
@@ -458,14 +526,32 @@ impl<'a> Sweeping<'a, '_> {
         Ok(!hit.is_empty())
     }
 
-    fn look(&mut self, context: &mut Context<'a>, expected: &Outcome) -> Checked<String> {
-        let (judged, flash) =
-            recovery::look(context, self.step, &self.boots, &self.start, expected);
+    /// Looks at what came of a list of cuts, or of a start without one, and tells it.
+    fn look(
+        &mut self,
+        context: &mut Context<'a>,
+        list: Option<&CutList>,
+        expected: &Outcome,
+    ) -> Checked<String> {
+        let Looked {
+            runs,
+            flash,
+            came_to,
+        } = recovery::look(context, self.step, &self.boots, &self.start, expected);
         if let Some(flash) = flash {
             context.bench.wear.firmware_did(&expected.after.erases());
+            let before = self.uncut.as_ref().unwrap_or(&self.start.flash);
+            context.checked(Check::SweepCameTo {
+                cut: list.map(ToString::to_string),
+                runs: runs.map(hex::encode),
+                found: self.start.shots(context, before, &flash),
+            });
+            if list.is_none() {
+                self.uncut = Some(flash.clone());
+            }
             self.held = flash;
         }
-        judged
+        came_to
     }
 
     /// Makes the flash what it was, and holds the board at its first instruction.
@@ -480,6 +566,21 @@ impl<'a> Sweeping<'a, '_> {
         self.held = wanted.clone();
         Ok(())
     }
+}
+
+/// What a point comes to where the clock was too late for the start that was aimed at, and hit the one after it.
+pub(crate) fn hit_later(came_to: &str) -> String {
+    format!("hit the start after it; {came_to}")
+}
+
+/// What a point comes to that was good, and after which a later update went in; the release follows.
+pub(crate) fn updated_after(came_to: &str) -> String {
+    format!("{came_to}; then updated to ")
+}
+
+/// What a point comes to that was good, and after which no later update went in; what went wrong follows.
+pub(crate) fn update_failed_after(came_to: &str) -> String {
+    format!("{came_to}; a later update")
 }
 
 /// The same trouble, and where it was met.

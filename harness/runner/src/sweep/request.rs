@@ -72,7 +72,7 @@ fn number(firmware: &Firmware, upload: &AskedUpload) -> u32 {
 /// Lets the board start, which is held at its first instruction, and waits for its application.
 pub(super) fn running(context: &mut Context<'_>, step: &Sweep) -> Checked {
     context.let_go()?;
-    recovery::boots(context, step, &[]).map(drop)
+    recovery::boots(context, step).map(drop)
 }
 
 /// Makes the request, and is not interrupted. How far the board was after each chunk of an upload.
