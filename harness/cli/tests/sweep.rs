@@ -294,7 +294,7 @@ const OLD: &str = "  - upload: { image: never-confirms.app }\n";
     false,
     "",
     "during: { upload: { image: update.app } }, cuts: { frames: 2 }, at: [before, inside, after], boots: [baseline]",
-    &["upload.frame.0.before", "upload.frame.0.inside", "upload.frame.0.after", "upload.frame.15.after"]
+    &["upload.frame.0.before", "upload.frame.0.after", "upload.frame.15.after"]
 )]
 fn what_is_asked_for_is_interrupted_and_comes_to_what_is_foretold(
     #[case] switch: bool,

@@ -151,6 +151,16 @@ impl<'a> Sweeping<'a, '_> {
             ));
         };
         let ends = ends(point, &self.ends)?;
+        if matches!(ends, Ends::Sent(_)) && !context.bench.has_power_switch() {
+            return Err(Trouble::error(
+                ErrorKind::Cut,
+                format_args!(
+                    "{point} needs a switch for the power: after a reset, a chunk that is still on its way reaches the \
+                     application that has started again"
+                ),
+            )
+            .with_help("choose a point before or after the chunk, or add `power` to the rig file"));
+        }
         self.put_back(context)?;
         request::running(context, self.step)?;
         request::send_until(context, self.step, upload, ends)?;

@@ -42,7 +42,12 @@ use std::num::NonZeroU32;
 
 /// Carries the step out.
 pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
-    let step = &ordered(step, &context.orders);
+    let mut step = ordered(step, &context.orders);
+    if step.counts_frames() && !context.bench.has_power_switch() {
+        // Such a point is refused when it is asked for by its name.
+        step.at.retain(|edge| *edge != Edge::Torn);
+    }
+    let step = &step;
     let mut start = Start::take(context)?;
     let history = context.stopped();
     let foretold = Foretold::new(context.firmware, &start.flash, step.during.as_ref())?;
