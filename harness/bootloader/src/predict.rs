@@ -18,6 +18,7 @@ mod compare;
 mod forecast;
 mod place;
 mod recovery;
+mod server;
 mod unsure;
 
 pub use application::{Request, Sent};
@@ -73,6 +74,18 @@ pub enum Action {
         image: usize,
         /// What it asks for.
         mark: Mark,
+    },
+    /// The application's SMP server takes an image, as one that erases at the first chunk.
+    Upload {
+        /// SMP image number.
+        image: usize,
+        /// All of it.
+        file: Vec<u8>,
+    },
+    /// The application's SMP server erases a slot.
+    EraseSlot {
+        /// The slot.
+        slot: Area,
     },
     /// The board starts: MCUboot runs, then b0n where there is a network core.
     Reset,
@@ -276,6 +289,21 @@ impl<'a> Board<'a> {
                     }
                 };
                 Ok(Step::quiet(format!("image {image} marked {words}")))
+            }
+            Action::Upload { image, file } => {
+                let flash = &mut self.parts.borrow_mut().flash;
+                flash.power_up();
+                server::upload(self.config, flash, *image, file)?;
+                Ok(Step::quiet(format!(
+                    "{} bytes uploaded to image {image}",
+                    file.len()
+                )))
+            }
+            Action::EraseSlot { slot } => {
+                let flash = &mut self.parts.borrow_mut().flash;
+                flash.power_up();
+                server::erase(flash, *slot)?;
+                Ok(Step::quiet("a slot erased over SMP".to_owned()))
             }
             Action::Reset => self.reset(None),
             Action::ResetAndCut(cut) => self.reset(Some(*cut)),

@@ -6,7 +6,7 @@
 
 mod campaign;
 
-pub use campaign::{Campaign, Followed, minimise};
+pub use campaign::{Campaign, Followed, Interruption, TornBytes, minimise};
 
 use crate::config::{Config, Keys};
 use crate::flash::DeviceId;

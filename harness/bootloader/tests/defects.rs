@@ -180,5 +180,5 @@ fn a_cut_behind_the_end_of_its_boot_leads_nowhere() {
             .unwrap()
             .is_none()
     );
-    assert!(campaign.follow(&[]).unwrap().is_none());
+    assert!(campaign.follow(&[] as &[Cut]).unwrap().is_none());
 }

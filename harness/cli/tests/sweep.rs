@@ -223,6 +223,149 @@ fn a_switch_that_is_stuck_makes_a_sweep_inconclusive_and_says_how_that_is_known(
     );
 }
 
+/// A scenario whose sweep is another one.
+fn sweep_of(before: &str, sweep: &str) -> String {
+    format!(
+        "scenario: swap\nsummary: Something is interrupted.\nneeds: {{ bootloader: {{ mode: swap-move }} }}\nsteps:\n  \
+         - program: baseline\n  - expect_boot: {{ app: baseline, within: 20s }}\n{before}  \
+         - sweep: {{ {sweep}, within: 20s }}\n"
+    )
+}
+
+const WAITING: &str = "  - upload: { image: update.app }\n";
+const PENDING: &str =
+    "  - upload: { image: update.app }\n  - mark: { image: update.app, as: test }\n";
+const OLD: &str = "  - upload: { image: never-confirms.app }\n";
+
+#[rstest]
+#[case::inside_a_start(
+    true,
+    PENDING,
+    "cuts: { sample: 2 }, at: [inside], boots: [update], in_recovery: 1",
+    &["boot.app-erase.0.inside"]
+)]
+#[case::upload(
+    true,
+    OLD,
+    "during: { upload: { image: update.app } }, cuts: { sample: 2 }, at: [before, inside, after], boots: [baseline]",
+    &["upload.app-erase.0.before", "upload.app-erase.0.inside", "upload.app-write.2.after"]
+)]
+#[case::erasure(
+    true,
+    OLD,
+    "during: { erase: { slot: app.secondary } }, cuts: every, at: [inside, after], boots: [baseline]",
+    &["erase.app-erase.0.inside", "erase.app-erase.0.after"]
+)]
+#[case::request_for_a_test(
+    true,
+    WAITING,
+    "during: { mark: { image: update.app, as: test } }, cuts: every, at: [inside], boots: [baseline, update]",
+    &["request.app-write.0.inside"]
+)]
+#[case::request_to_stay(
+    false,
+    WAITING,
+    "during: { mark: { image: update.app, as: confirmed } }, cuts: every, at: [inside], boots: [baseline, update]",
+    &["confirm.app-write.0.inside", "confirm.app-write.1.inside"]
+)]
+#[case::confirmation_of_what_runs(
+    true,
+    PENDING,
+    "during: { mark: { image: update.app, as: confirmed } }, cuts: every, at: [before, inside, after], boots: [baseline, update]",
+    &["confirm.app-write.0.before", "confirm.app-write.0.inside", "confirm.app-write.0.after"]
+)]
+#[case::chunks(
+    true,
+    "",
+    "during: { upload: { image: update.app } }, cuts: { frames: 2 }, at: [before, inside, after], boots: [baseline]",
+    &["upload.frame.0.before", "upload.frame.0.inside", "upload.frame.0.after", "upload.frame.15.after"]
+)]
+#[case::inside_a_start_without_a_switch(
+    false,
+    PENDING,
+    "cuts: { sample: 2 }, at: [inside], boots: [update], in_recovery: 1",
+    &["boot.app-erase.0.inside"]
+)]
+#[case::upload_without_a_switch(
+    false,
+    OLD,
+    "during: { upload: { image: update.app } }, cuts: { sample: 2 }, at: [before, inside, after], boots: [baseline]",
+    &["upload.app-erase.0.before", "upload.app-erase.0.inside", "upload.app-write.2.after"]
+)]
+#[case::chunks_without_a_switch(
+    false,
+    "",
+    "during: { upload: { image: update.app } }, cuts: { frames: 2 }, at: [before, inside, after], boots: [baseline]",
+    &["upload.frame.0.before", "upload.frame.0.after", "upload.frame.15.after"]
+)]
+fn what_is_asked_for_is_interrupted_and_comes_to_what_is_foretold(
+    #[case] switch: bool,
+    #[case] before: &str,
+    #[case] sweep: &str,
+    #[case] among: &[&str],
+) {
+    let desk = desk(None);
+    let boards = (!switch).then(|| Boards::start(&[]));
+    if let Some(boards) = &boards {
+        without_a_switch(&desk, boards);
+    }
+    desk.write("swap.yaml", &sweep_of(before, sweep));
+    let ended = run(&desk, &[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    let (_, points) = sweeps(&desk.runs()[0]);
+    for cut in among {
+        assert!(points.iter().any(|point| point.cut == *cut), "{points:?}");
+    }
+    let problems: Vec<_> = points
+        .iter()
+        .filter(|point| point.problem.is_some())
+        .collect();
+    assert!(problems.is_empty(), "{problems:?}");
+}
+
+#[rstest]
+#[case::inside(PENDING, "cuts: every, boots: [update]", "boot.app-write.40.inside")]
+#[case::answered(
+    "",
+    "during: { upload: { image: update.app } }, cuts: every, boots: [baseline]",
+    "upload.frame.12.after"
+)]
+#[case::operation_where_chunks_are_counted(
+    OLD,
+    "during: { upload: { image: update.app } }, cuts: { frames: 2 }, boots: [baseline]",
+    "upload.app-write.75.after"
+)]
+fn a_point_is_visited_again_by_its_name(
+    #[case] before: &str,
+    #[case] sweep: &str,
+    #[case] cut: &str,
+) {
+    let desk = desk(None);
+    desk.write("swap.yaml", &sweep_of(before, sweep));
+    let ended = run(&desk, &["--cut", cut]);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    let (_, points) = sweeps(&desk.runs()[0]);
+    let cuts: Vec<_> = points.iter().map(|point| point.cut.as_str()).collect();
+    assert_eq!(cuts, [cut]);
+}
+
+#[test]
+fn the_clock_cannot_hit_inside_an_operation() {
+    let desk = desk(None);
+    desk.write(
+        "swap.yaml",
+        &sweep_of(PENDING, "cuts: every, boots: [update]"),
+    );
+    let ended = run(&desk, &["--by-time", "--cut", "boot.app-erase.0.inside"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.all());
+    let outcome = &ended.record().scenarios[0].outcome;
+    assert!(
+        matches!(outcome, Outcome::Error { kind: ErrorKind::Cut, cause, .. }
+            if cause.contains("the clock cannot stop a board at boot.app-erase.0.inside")),
+        "{outcome:?}"
+    );
+}
+
 #[test]
 fn a_mistake_of_the_bootloader_is_found_made_short_and_shown_again_by_its_name() {
     let desk = desk(Some("status-before-copy"));
@@ -254,6 +397,8 @@ fn a_mistake_of_the_bootloader_is_found_made_short_and_shown_again_by_its_name()
 #[case::behind_the_end("boot.app-write.9999.before", "behind the end")]
 #[case::another_class("boot.net-erase.0.before", "is no net-erase")]
 #[case::another_phase("upload.app-erase.0.before", "is in another phase")]
+#[case::a_chunk_of_a_start("upload.frame.0.before", "is a chunk, and nothing is uploaded")]
+#[case::more_than_a_chunk("upload.frame.0.after+boot.app-erase.0.before", "is in another phase")]
 fn a_point_that_this_start_does_not_have_is_plan_drift_and_no_pass(
     #[case] cut: &str,
     #[case] says: &str,

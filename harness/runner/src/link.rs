@@ -2,24 +2,23 @@
 
 use crate::cancel::{CancelToken, POLL};
 use crate::events::Events;
+use crate::fuse::{Fuse, Fused};
 use crate::trouble::{Checked, Trouble, error_chain};
 use hil_clock::{Instant, SharedClock};
 use hil_record::{ErrorKind, EventKind, FailKind, SmpPacket};
-use hil_smp::message::{ImageState, ReadImageState, Reset, WriteImageState};
+use hil_smp::message::{ImageState, ReadImageState, Reset};
 use hil_smp::{
     Capabilities, Client, ClientError, Direction, Header, Patience, Refused, Trace, Traced,
     Transport, TransportError, UploadError, UploadOptions, UploadOutcome, UploadProgress,
 };
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How long one request for the image list waits while the board may be booting. We chose it: short enough that the
 /// answer of a board that has just come up is not waited for much longer than it takes.
 const LIST_TIMEOUT: Duration = Duration::from_millis(1000);
-
-/// How long a request is waited for that the board is stopped in. We chose it: a board that is not answers within
-/// milliseconds.
-const STOPPED_WITHIN: Duration = Duration::from_millis(300);
 
 /// What a board answers to a request that it may refuse.
 pub(crate) enum Reply<T> {
@@ -51,6 +50,28 @@ pub(crate) struct Link {
     client: Client<Box<dyn Transport + Send>>,
     clock: SharedClock,
     cancel: CancelToken,
+    enough: Enough,
+    fuse: Fuse,
+}
+
+/// Tells a client that no answer will come any more, as the board has been stopped in what it was asked for. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Enough(Arc<AtomicBool>);
+
+impl Enough {
+    /// The client gives up at once, and so does every one that asks from now on.
+    pub(crate) fn say(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Answers are waited for again.
+    pub(crate) fn take_back(&self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+
+    fn is_said(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
 }
 
 impl Link {
@@ -73,16 +94,31 @@ impl Link {
             let packet = SmpPacket::new(board.as_str(), direction, trace.packet, summary);
             events.emit(EventKind::Smp(packet.over(link)));
         });
+        let fuse = Fuse::default();
+        let enough = Enough::default();
         let stoppable = Stoppable {
-            inner: traced,
+            inner: Fused::new(traced, fuse.clone()),
             clock: clock.clone(),
             cancel: cancel.clone(),
+            enough: enough.clone(),
         };
         Self {
             client: Client::new(Box::new(stoppable), clock.clone()),
             clock: clock.clone(),
             cancel: cancel.clone(),
+            enough,
+            fuse,
         }
+    }
+
+    /// Ends what is asked over this link, from another thread.
+    pub(crate) fn enough(&self) -> Enough {
+        self.enough.clone()
+    }
+
+    /// Makes it go dead with a chunk of an upload.
+    pub(crate) fn fuse(&self) -> Fuse {
+        self.fuse.clone()
     }
 
     /// The image list, asked for until it comes or `deadline` passes: `None` when it did not come.
@@ -117,20 +153,14 @@ impl Link {
         self.reply(marked)
     }
 
-    /// Requests a test of an image, or confirms it, once, and does not wait for the answer of a board that is stopped on the
-    /// way. A refusal is told.
-    pub(crate) fn mark_and_be_stopped(&mut self, hash: &[u8], confirm: bool) -> Checked<Reply<()>> {
-        let patience = Patience {
-            timeout: STOPPED_WITHIN,
-            attempts: 1,
-        };
-        let command = WriteImageState {
-            hash: Some(hash.to_vec()),
-            confirm: Some(confirm),
-        };
-        match self.client.call_with(&command, patience) {
-            Ok(_) | Err(ClientError::Timeout { .. }) => Ok(Reply::Done(())),
-            Err(error) => self.reply(Err(error)),
+    /// What came of something that the board may have been stopped in, which a client takes for silence.
+    pub(crate) fn unless_stopped<T>(&self, asked: Checked<Reply<T>>) -> Checked<Reply<()>> {
+        match asked {
+            Ok(Reply::Refused(refused)) => Ok(Reply::Refused(refused)),
+            Ok(Reply::Done(_)) => Ok(Reply::Done(())),
+            Err(Trouble::Cancelled) => Err(Trouble::Cancelled),
+            Err(_) if self.enough.is_said() || self.fuse.is_blown() => Ok(Reply::Done(())),
+            Err(trouble) => Err(trouble),
         }
     }
 
@@ -237,9 +267,10 @@ struct Stoppable<T> {
     inner: T,
     clock: SharedClock,
     cancel: CancelToken,
+    enough: Enough,
 }
 
-/// The run was stopped while a link was waited for. Never shown: the outcome says it in its own words.
+/// The run, or the board, was stopped while a link was waited for. Never shown: the outcome says it in its own words.
 #[derive(Debug, thiserror::Error)]
 #[error("the run was stopped")]
 struct Stopped;
@@ -255,7 +286,7 @@ impl<T: Transport> Transport for Stoppable<T> {
 
     fn recv(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, TransportError> {
         loop {
-            if self.cancel.is_cancelled() {
+            if self.cancel.is_cancelled() || self.enough.is_said() {
                 return Err(TransportError::Link {
                     link: self.capabilities().link,
                     help: None,

@@ -1,5 +1,6 @@
 //! Checks scenarios against a firmware set and boards, without any board.
 
+use crate::asked::Asked;
 use crate::expect::SlotContents;
 use crate::fault::{FaultPlace, FaultWhen};
 use crate::firmware::{FirmwareSet, UnknownRole};
@@ -9,7 +10,7 @@ use crate::reset::ResetBy;
 use crate::scenario::{Scenario, step_path};
 use crate::source::FileError;
 use crate::step::{Answer, Step};
-use crate::sweep::Sweep;
+use crate::sweep::{Strategy, Sweep};
 use crate::variant::Variant;
 use crate::words::{Core, ImageRef, Stored};
 use hil_bootloader::Mode;
@@ -217,6 +218,18 @@ fn impossible(step: &Step, firmware: &FirmwareSet) -> Option<(&'static str, Prob
             Some((
                 "asks_again_after",
                 Problem::new("a client asks again or gives up, not both".to_owned()),
+            ))
+        }
+        Step::Sweep(step)
+            if matches!(step.cuts, Strategy::Frames(_))
+                && !matches!(step.during, Some(Asked::Upload(_))) =>
+        {
+            Some((
+                "cuts",
+                Problem {
+                    advice: Some("say `during: { upload: { image: … } }`, or count flash operations".to_owned()),
+                    ..Problem::new("only an upload has chunks that can be counted".to_owned())
+                },
             ))
         }
         Step::Sweep(step) => later_update(step, firmware),

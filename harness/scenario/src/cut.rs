@@ -29,9 +29,13 @@ pub struct CutPoint {
 pub enum Phase {
     /// A start of the board: MCUboot, then b0n where there is a network core.
     Boot,
-    /// An upload.
+    /// What an application does to flash for an upload.
     Upload,
-    /// What an application does to flash when it is asked for something else: a mark, an erasure.
+    /// What it does when it is asked to erase a slot.
+    Erase,
+    /// What it does when it is asked to keep an image.
+    Confirm,
+    /// What it does when it is asked to test one.
     Request,
 }
 
@@ -75,7 +79,9 @@ pub enum Work {
 pub enum Edge {
     /// Nothing of it is done.
     Before,
-    /// So many bytes of it are done: the power fails in the middle of it.
+    /// Half of it is done, and the word or page in the middle of it is half written or half erased.
+    Torn,
+    /// So many bytes of it are done, and nothing of the next one: the power fails between two words or two pages of it.
     Inside(u32),
     /// All of it is done, and nothing of what follows.
     After,
@@ -136,6 +142,12 @@ impl CutPoint {
             edge: Edge::Before,
         }
     }
+
+    /// The same operation from another side.
+    #[must_use]
+    pub const fn at(self, edge: Edge) -> Self {
+        Self { edge, ..self }
+    }
 }
 
 /// One interruption after another: each point but the first is in the boot that follows the interruption before it.
@@ -190,9 +202,11 @@ pub enum ParseCutError {
     },
 }
 
-const PHASES: [(&str, Phase); 3] = [
+const PHASES: [(&str, Phase); 5] = [
     ("boot", Phase::Boot),
     ("upload", Phase::Upload),
+    ("erase", Phase::Erase),
+    ("confirm", Phase::Confirm),
     ("request", Phase::Request),
 ];
 
@@ -215,7 +229,8 @@ const CLASSES: [(&str, Class); 10] = [
     ("ms", Class::Time),
 ];
 
-/// How [`Edge::Inside`] begins.
+/// [`Edge::Torn`], and how [`Edge::Inside`] begins.
+const TORN: &str = "inside";
 const INSIDE: &str = "inside-";
 
 fn word_of<T: Copy + PartialEq>(words: &[(&'static str, T)], value: T) -> &'static str {
@@ -265,6 +280,7 @@ impl fmt::Display for CutPoint {
         match edge {
             Edge::Before => f.write_str("before"),
             Edge::After => f.write_str("after"),
+            Edge::Torn => f.write_str(TORN),
             Edge::Inside(bytes) => write!(f, "{INSIDE}{bytes}"),
         }
     }
@@ -294,6 +310,7 @@ impl FromStr for CutPoint {
                 &[
                     ("before", Edge::Before),
                     ("after", Edge::After),
+                    (TORN, Edge::Torn),
                     ("inside-BYTES", Edge::Inside(0)),
                 ],
                 edge,
@@ -355,6 +372,7 @@ mod tests {
         let edges = prop_oneof![
             Just(Edge::Before),
             Just(Edge::After),
+            Just(Edge::Torn),
             any::<u32>().prop_map(Edge::Inside)
         ];
         (0..PHASES.len(), 0..CLASSES.len(), any::<u32>(), edges).prop_map(
@@ -391,7 +409,10 @@ mod tests {
     #[case::too_few("boot.app-erase.3", "expected PHASE.CLASS.INDEX.EDGE")]
     #[case::phase("start.app-erase.3.before", "`start` in cut point")]
     #[case::class("boot.ram-erase.3.before", "expected one of `app-write`, `app-erase`")]
-    #[case::edge("boot.app-erase.3.beside", "`before`, `after`, `inside-BYTES`")]
+    #[case::edge(
+        "boot.app-erase.3.beside",
+        "`before`, `after`, `inside`, `inside-BYTES`"
+    )]
     #[case::not_the_placeholder("boot.app-erase.3.inside-BYTES", "`BYTES` in cut point")]
     #[case::number("boot.app-erase.x.before", "`x` in cut point")]
     #[case::too_large("boot.app-erase.4294967296.before", "no number up to")]

@@ -4,6 +4,7 @@
 //! set says which files play the roles. Both are parsed here into types that hold nothing meaningless, so that
 //! whoever runs them has nothing left to validate; how a step is run is not known here.
 
+mod asked;
 mod bounded;
 mod check;
 mod cut;
@@ -28,6 +29,7 @@ mod units;
 mod variant;
 mod words;
 
+pub use asked::{Asked, AskedErase, AskedUpload};
 pub use bounded::{MAX_YAML_BYTES, MAX_YAML_DEPTH, MAX_YAML_NODES, bounded_yaml};
 pub use check::{CheckReport, SkippedVariant, check, check_steps};
 pub use cut::{
@@ -57,7 +59,7 @@ pub use source::{FileError, Place};
 pub use step::{
     Answer, CutAt, Erase, EraseAnswer, Mark, MarkAnswer, PowerCut, Request, Step, Upload, UploadCut,
 };
-pub use sweep::{Asked, Bursts, Strategy, Sweep};
+pub use sweep::{Bursts, Strategy, Sweep};
 pub use units::Percent;
 pub use variant::{PlannedStep, Variant};
 pub use words::{Core, ImageRef, Slot, Stored, Transport};

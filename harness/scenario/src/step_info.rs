@@ -1,5 +1,6 @@
 //! What every step can be asked: its name, what it does in words, what it needs.
 
+use crate::asked::Asked;
 use crate::expect::{BootState, ExpectBoot, ExpectNet, ImageEntry, Presence, SlotContents};
 use crate::fault::TransportFault;
 use crate::needs::BoardFeature;
@@ -110,11 +111,15 @@ impl Step {
             Self::Erase(step) => waits(step.slot),
             Self::ExpectSlot(step) => waits(step.slot),
             Self::ExpectImageState(step) => waits(step.slot),
+            Self::Sweep(step) => match &step.during {
+                Some(Asked::Mark(_) | Asked::Upload(_)) => true,
+                Some(Asked::Erase(erase)) => waits(erase.slot),
+                None => false,
+            },
             Self::Program(_)
             | Self::Reset(_)
             | Self::PowerCycle(_)
             | Self::PowerCut(_)
-            | Self::Sweep(_)
             | Self::ExpectBoot(_)
             | Self::ExpectPlainText(_)
             | Self::ExpectConsole(_)
@@ -133,11 +138,14 @@ impl Step {
             Self::ExpectImageState(step) => step.over,
             Self::ExpectRadio(_) => Some(Transport::Ble),
             Self::ExpectRefusal(step) => step.over,
+            Self::Sweep(step) => match &step.during {
+                Some(asked) => asked.over(),
+                None => None,
+            },
             Self::Program(_)
             | Self::Reset(_)
             | Self::PowerCycle(_)
             | Self::PowerCut(_)
-            | Self::Sweep(_)
             | Self::ExpectBoot(_)
             | Self::ExpectSlot(_)
             | Self::ExpectPlainText(_)
@@ -197,9 +205,10 @@ impl Step {
             Self::Sweep(step) => {
                 let boots = step.boots.iter().map(|release| ("boots", app(release)));
                 let during = step
-                    .mark()
-                    .into_iter()
-                    .map(|mark| ("during", mark.image.clone()));
+                    .during
+                    .iter()
+                    .filter_map(Asked::image)
+                    .map(|image| ("during", image.clone()));
                 boots.chain(during).collect()
             }
             Self::ExpectSlot(step) => match &step.contents {
@@ -238,13 +247,16 @@ impl Step {
             Self::ExpectPlainText(step) => {
                 step.only_in.iter().map(|&slot| ("only_in", slot)).collect()
             }
+            Self::Sweep(step) => match &step.during {
+                Some(Asked::Erase(erase)) => vec![("during", erase.slot)],
+                Some(Asked::Mark(_) | Asked::Upload(_)) | None => Vec::new(),
+            },
             Self::Program(_)
             | Self::Upload(_)
             | Self::Mark(_)
             | Self::Reset(_)
             | Self::PowerCycle(_)
             | Self::PowerCut(_)
-            | Self::Sweep(_)
             | Self::ExpectBoot(_)
             | Self::ExpectConsole(_)
             | Self::ExpectNet(_)

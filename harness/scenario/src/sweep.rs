@@ -1,9 +1,10 @@
-//! `sweep`: one start of the board, interrupted at many points, one after the other.
+//! `sweep`: one start of the board, or something that its application does, interrupted at many points, one after the other.
 //!
 //! The step stands where a scenario would reset the board. It says which points are visited and what must be so after each;
 //! where they are in the flash of this firmware is found when it runs.
 
-use crate::step::Mark;
+use crate::asked::Asked;
+use crate::cut::Edge;
 use crate::units;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Unexpected, Visitor};
@@ -19,6 +20,9 @@ use std::time::Duration;
 pub struct Sweep {
     /// Which points.
     pub cuts: Strategy,
+    /// On which sides of each of them: `before`, `inside`, `after`.
+    #[serde(default = "before", deserialize_with = "sides")]
+    pub at: Vec<Edge>,
     /// The releases of which the application may run after an interruption and the start that follows it.
     #[serde(deserialize_with = "releases")]
     pub boots: Vec<String>,
@@ -44,30 +48,24 @@ pub struct Sweep {
     pub within: Duration,
 }
 
-/// What an application is asked for.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "snake_case")]
-pub enum Asked {
-    /// A test of an image, or that it be kept.
-    Mark(Mark),
-}
-
 impl Sweep {
-    /// The mark that is interrupted, when it is one.
+    /// Whether its points are chunks of an upload.
     #[must_use]
-    pub fn mark(&self) -> Option<&Mark> {
-        self.during.as_ref().map(|Asked::Mark(mark)| mark)
+    pub const fn counts_frames(&self) -> bool {
+        matches!(self.cuts, Strategy::Frames(_))
     }
 }
 
 /// Which points of a sweep are visited.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Strategy {
-    /// Before each flash operation.
+    /// Each flash operation.
     Every,
     /// So many, chosen by the seed: the first and the last of each class of operation, and the others in proportion to how
     /// many of their class there are.
     Sample(NonZeroU32),
+    /// So many chunks of an upload instead: the first, the last, and others evenly between them.
+    Frames(NonZeroU32),
     /// Halves the list of operations until the neighbours are known between which it changes what a cut leads to.
     Bisect,
 }
@@ -96,6 +94,37 @@ const fn off_for() -> Duration {
     Duration::from_millis(100)
 }
 
+fn before() -> Vec<Edge> {
+    vec![Edge::Before]
+}
+
+fn sides<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Edge>, D::Error> {
+    #[derive(Clone, Copy, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Side {
+        Before,
+        Inside,
+        After,
+    }
+    let sides = Vec::<Side>::deserialize(deserializer)?;
+    let mut edges: Vec<Edge> = sides
+        .into_iter()
+        .map(|side| match side {
+            Side::Before => Edge::Before,
+            Side::Inside => Edge::Torn,
+            Side::After => Edge::After,
+        })
+        .collect();
+    edges.sort_unstable();
+    edges.dedup();
+    if edges.is_empty() {
+        return Err(D::Error::custom(
+            "no side: expected some of `before`, `inside`, `after`",
+        ));
+    }
+    Ok(edges)
+}
+
 fn releases<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let releases = Vec::<String>::deserialize(deserializer)?;
     if releases.is_empty() {
@@ -111,6 +140,7 @@ impl fmt::Display for Strategy {
         match self {
             Self::Every => f.write_str("every"),
             Self::Sample(count) => write!(f, "sample:{count}"),
+            Self::Frames(count) => write!(f, "frames:{count}"),
             Self::Bisect => f.write_str("bisect"),
         }
     }
@@ -119,17 +149,20 @@ impl fmt::Display for Strategy {
 impl FromStr for Strategy {
     type Err = String;
 
-    /// As on a command line: `every`, `sample:12`, `bisect`.
+    /// As on a command line: `every`, `sample:12`, `frames:3`, `bisect`.
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once(':') {
-            Some(("sample", count)) => count
+        let number = |count: &str| {
+            count
                 .parse()
-                .map(Self::Sample)
-                .map_err(|_| format!("`{count}` is no number of points, expected 1 or more")),
+                .map_err(|_| format!("`{count}` is no number of points, expected 1 or more"))
+        };
+        match text.split_once(':') {
+            Some(("sample", count)) => number(count).map(Self::Sample),
+            Some(("frames", count)) => number(count).map(Self::Frames),
             None if text == "every" => Ok(Self::Every),
             None if text == "bisect" => Ok(Self::Bisect),
             _ => Err(format!(
-                "`{text}` is no strategy, expected `every`, `sample:12` or `bisect`"
+                "`{text}` is no strategy, expected `every`, `sample:12`, `frames:3` or `bisect`"
             )),
         }
     }
@@ -138,9 +171,10 @@ impl FromStr for Strategy {
 impl<'de> Deserialize<'de> for Strategy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Sample {
-            sample: NonZeroU32,
+        #[serde(rename_all = "lowercase")]
+        enum Counted {
+            Sample(NonZeroU32),
+            Frames(NonZeroU32),
         }
 
         struct Either;
@@ -149,7 +183,9 @@ impl<'de> Deserialize<'de> for Strategy {
             type Value = Strategy;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`every`, `bisect`, or a map such as `{ sample: 12 }`")
+                f.write_str(
+                    "`every`, `bisect`, or a map such as `{ sample: 12 }` or `{ frames: 3 }`",
+                )
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Strategy, E> {
@@ -161,8 +197,12 @@ impl<'de> Deserialize<'de> for Strategy {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Strategy, A::Error> {
-                let Sample { sample } = Sample::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(Strategy::Sample(sample))
+                Ok(
+                    match Counted::deserialize(MapAccessDeserializer::new(map))? {
+                        Counted::Sample(count) => Strategy::Sample(count),
+                        Counted::Frames(count) => Strategy::Frames(count),
+                    },
+                )
             }
         }
 
@@ -173,14 +213,27 @@ impl<'de> Deserialize<'de> for Strategy {
 impl fmt::Display for Sweep {
     /// In words, for progress lines and reports.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.mark() {
+        match &self.during {
             None => f.write_str("interrupt the next start ")?,
-            Some(mark) => write!(f, "interrupt the request for {} ", mark.image)?,
+            Some(asked) => write!(f, "interrupt {asked} ")?,
         }
         match self.cuts {
             Strategy::Every => f.write_str("at every flash operation")?,
             Strategy::Sample(count) => write!(f, "at {count} of its flash operations")?,
+            Strategy::Frames(count) => write!(f, "at {count} of its chunks")?,
             Strategy::Bisect => f.write_str("at flash operations, halving")?,
+        }
+        if self.at != [Edge::Before] {
+            let sides: Vec<&str> = self
+                .at
+                .iter()
+                .map(|edge| match edge {
+                    Edge::Before => "before",
+                    Edge::Torn | Edge::Inside(_) => "inside",
+                    Edge::After => "after",
+                })
+                .collect();
+            write!(f, " ({})", sides.join(", "))?;
         }
         if self.in_recovery > 0 {
             write!(f, ", {} more in the start after that", self.in_recovery)?;
@@ -208,6 +261,8 @@ mod tests {
     #[case::every("every", Some(Strategy::Every))]
     #[case::bisect("bisect", Some(Strategy::Bisect))]
     #[case::sample("{ sample: 12 }", Some(sample(12)))]
+    #[case::frames("{ frames: 3 }", Some(Strategy::Frames(NonZeroU32::new(3).unwrap())))]
+    #[case::both("{ sample: 12, frames: 3 }", None)]
     #[case::nothing("{ sample: 0 }", None)]
     #[case::misspelt("{ samples: 3 }", None)]
     #[case::unknown("some", None)]
@@ -222,6 +277,7 @@ mod tests {
     #[case(Strategy::Every)]
     #[case(Strategy::Bisect)]
     #[case(sample(7))]
+    #[case(Strategy::Frames(NonZeroU32::new(2).unwrap()))]
     fn a_strategy_on_a_command_line_is_read_as_it_is_shown(#[case] strategy: Strategy) {
         assert_eq!(strategy.to_string().parse(), Ok(strategy));
     }
@@ -235,6 +291,33 @@ mod tests {
         assert_eq!(
             sweep.to_string(),
             "interrupt the next start at 12 of its flash operations, 1 times 3 in a row"
+        );
+    }
+
+    #[rstest]
+    #[case::nothing_said("", Some(vec![Edge::Before]))]
+    #[case::one("at: [inside],", Some(vec![Edge::Torn]))]
+    #[case::in_one_order("at: [after, inside, before, after],", Some(vec![Edge::Before, Edge::Torn, Edge::After]))]
+    #[case::none("at: [],", None)]
+    #[case::no_side("at: [beside],", None)]
+    fn points_are_on_the_sides_that_are_asked_for(
+        #[case] at: &str,
+        #[case] expected: Option<Vec<Edge>>,
+    ) {
+        let read =
+            serde_yaml::from_str::<Sweep>(&format!("{{ {at} cuts: every, boots: [update] }}"));
+        assert_eq!(read.ok().map(|sweep| sweep.at), expected);
+    }
+
+    #[test]
+    fn a_sweep_says_what_it_interrupts_and_on_which_sides() {
+        let sweep: Sweep = serde_yaml::from_str(
+            "{ during: !upload { image: update.app }, cuts: { frames: 3 }, at: [inside, after], boots: [baseline] }",
+        )
+        .unwrap();
+        assert_eq!(
+            sweep.to_string(),
+            "interrupt the upload of update.app at 3 of its chunks (inside, after)"
         );
     }
 

@@ -2,7 +2,10 @@
 //! still does.
 
 use super::Sweep;
+use std::fmt;
+
 use crate::config::{Config, Keys};
+use crate::flash::DeviceId;
 use crate::predict::{Action, Board, PredictError, Step};
 use crate::sim::{Cut, Operation, SimFlash};
 
@@ -11,6 +14,44 @@ use crate::sim::{Cut, Operation, SimFlash};
 pub struct Campaign<'a> {
     first: Sweep<'a>,
     board: Board<'a>,
+}
+
+/// A cut, and what it leaves half done.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Interruption {
+    /// Where the power fails. Bytes of the operation that are done count as whole: their neighbours are untouched.
+    pub cut: Cut,
+    /// Bytes that are neither as before nor as the operation would leave them.
+    pub torn: Option<TornBytes>,
+}
+
+impl From<Cut> for Interruption {
+    fn from(cut: Cut) -> Self {
+        Self { cut, torn: None }
+    }
+}
+
+/// What flash is given where an operation was interrupted in the middle of a word or a page.
+#[derive(Clone, Eq, PartialEq)]
+pub struct TornBytes {
+    /// The device.
+    pub device: DeviceId,
+    /// First byte, from the start of the device.
+    pub offset: u32,
+    /// What it holds then.
+    pub bytes: Vec<u8>,
+}
+
+impl fmt::Debug for TornBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the bytes: they may be of a content key.
+        let Self {
+            device,
+            offset,
+            bytes,
+        } = self;
+        write!(f, "TornBytes({offset:#010x} of {device}, {})", bytes.len())
+    }
 }
 
 /// What a list of cuts leads to.
@@ -67,21 +108,13 @@ impl<'a> Campaign<'a> {
     ///
     /// # Errors
     /// The model cannot boot from what a cut leaves.
-    pub fn follow(&mut self, cuts: &[Cut]) -> Result<Option<Followed>, PredictError> {
-        let Some((first, later)) = cuts.split_first() else {
+    pub fn follow(
+        &mut self,
+        cuts: &[impl Clone + Into<Interruption>],
+    ) -> Result<Option<Followed>, PredictError> {
+        let Some(at_cut) = self.left(cuts)? else {
             return Ok(None);
         };
-        let Some(mut at_cut) = self.first.at_cut(*first) else {
-            return Ok(None);
-        };
-        for cut in later {
-            self.board.load(at_cut);
-            let step = self.board.apply(&Action::ResetAndCut(*cut))?;
-            if !step.cut {
-                return Ok(None);
-            }
-            at_cut = without_ram(self.board.take_flash());
-        }
         let mut flash = at_cut.clone();
         flash.start_trace();
         self.board.load(flash);
@@ -95,11 +128,45 @@ impl<'a> Campaign<'a> {
             after,
         }))
     }
+
+    /// The flash that the last of these cuts leaves; `None` when one of the boots is over before its cut, or there is none.
+    ///
+    /// # Errors
+    /// The model cannot boot from what a cut leaves.
+    pub fn left(
+        &mut self,
+        cuts: &[impl Clone + Into<Interruption>],
+    ) -> Result<Option<SimFlash>, PredictError> {
+        let mut cuts = cuts.iter().cloned().map(Into::into);
+        let Some(first) = cuts.next() else {
+            return Ok(None);
+        };
+        let Some(mut at_cut) = self.first.at_cut(first.cut) else {
+            return Ok(None);
+        };
+        tear(&mut at_cut, first.torn.as_ref());
+        for Interruption { cut, torn } in cuts {
+            self.board.load(at_cut);
+            let step = self.board.apply(&Action::ResetAndCut(cut))?;
+            if !step.cut {
+                return Ok(None);
+            }
+            at_cut = without_ram(self.board.take_flash());
+            tear(&mut at_cut, torn.as_ref());
+        }
+        Ok(Some(at_cut))
+    }
+}
+
+fn tear(flash: &mut SimFlash, torn: Option<&TornBytes>) {
+    if let Some(torn) = torn {
+        flash.edit(torn.device, torn.offset, &torn.bytes);
+    }
 }
 
 /// What was simulated in RAM is lost with the power.
 fn without_ram(flash: SimFlash) -> SimFlash {
-    flash.without_device(crate::flash::DeviceId::RamFlash)
+    flash.without_device(DeviceId::RamFlash)
 }
 
 /// The shortest list that still fails, of those that come of leaving out one cut after the other. `failing` itself is taken to

@@ -6,7 +6,7 @@ use crate::history::{StartedBy, What};
 use crate::link::{Link, Reply};
 use crate::trouble::{Checked, Trouble};
 use hil_record::{Done, ErrorKind, Evidence, FailKind, PowerAction};
-use hil_rig::{FlashImage, Route};
+use hil_rig::{FlashImage, Memory, Route, Tear};
 use hil_scenario::{Core, CutList, CutPoint, Transport};
 use std::time::Duration;
 
@@ -103,7 +103,7 @@ impl Context<'_> {
         route: &Route,
         within: Duration,
         point: &CutPoint,
-        ask: impl FnOnce(&mut Link) -> Checked<Reply<()>>,
+        ask: impl FnOnce(&mut Link) -> Checked<Reply<()>> + Send,
     ) -> Checked {
         let over = over.unwrap_or(self.transport);
         let deadline = self.deadline(within);
@@ -116,6 +116,17 @@ impl Context<'_> {
                 format_args!("plan drift: the board does not come to {point}: {missed}"),
             )),
         }
+    }
+
+    /// Gives flash of a core that stands what an operation may leave there that was interrupted. What it holds then.
+    pub(crate) fn leave_torn(
+        &mut self,
+        memory: Memory,
+        offset: u32,
+        after: &[u8],
+        tear: Tear,
+    ) -> Checked<Vec<u8>> {
+        self.bench.leave_torn(memory, offset, after, tear)
     }
 
     /// What interrupts the board, in words.

@@ -11,7 +11,7 @@ use crate::firmware::{Firmware, Region};
 use crate::sweep::foretold::{Foretold, Outcome};
 use crate::sweep::recovery::{self, judge};
 use crate::sweep::start::Start;
-use crate::sweep::{hit_later, request, then_not_updated, then_updated};
+use crate::sweep::{frames, hit_later, then_not_updated, then_updated};
 use crate::trouble::Trouble;
 use hil_bootloader::SimFlash;
 use hil_record::{Check, Objects, RegionShot, SweepPlan, SweepPoint};
@@ -32,6 +32,7 @@ pub(super) struct Story<'a> {
 /// Something that was looked at, or told.
 enum Part<'a> {
     Stopped {
+        cut: &'a str,
         number: u32,
         found: &'a [RegionShot],
     },
@@ -56,7 +57,8 @@ impl<'a> Story<'a> {
     pub(super) fn take(&mut self, check: &'a Check, judging: &Judging<'_>) -> bool {
         match check {
             Check::SweepStart { found } => self.start = Some(start(judging, found)),
-            Check::SweepStopped { number, found, .. } => self.parts.push(Part::Stopped {
+            Check::SweepStopped { cut, number, found } => self.parts.push(Part::Stopped {
+                cut,
                 number: *number,
                 found,
             }),
@@ -101,7 +103,7 @@ impl<'a> Story<'a> {
             }
             None => return Vec::new(),
         };
-        let foretold = match Foretold::new(firmware, &flash, request::action(step).as_ref()) {
+        let foretold = match Foretold::new(firmware, &flash, step.during.as_ref()) {
             Ok(foretold) => foretold,
             Err(trouble) => return vec![Judged::Open(trouble.words())],
         };
@@ -176,8 +178,8 @@ struct Points<'f> {
 impl Points<'_> {
     fn take(&mut self, part: &Part<'_>) {
         match *part {
-            Part::Stopped { number, found } => {
-                let stopped = self.stopped_at(number, found);
+            Part::Stopped { cut, number, found } => {
+                let stopped = self.stopped_at(cut, number, found);
                 self.stopped = Some(stopped);
             }
             Part::CameTo { cut, runs, found } => {
@@ -197,11 +199,14 @@ impl Points<'_> {
         }
     }
 
-    fn stopped_at(&self, number: u32, found: &[RegionShot]) -> Result<Stopped, Judged> {
+    fn stopped_at(&self, cut: &str, number: u32, found: &[RegionShot]) -> Result<Stopped, Judged> {
         let ends = [self.foretold.uncut().after, self.start.flash.clone()];
         let held = self.recovered(&self.start.flash, found, &ends)?;
         let held = held.ok_or_else(|| withheld("the flash where the clock stopped the board"))?;
+        let chunk = cut.parse().is_ok_and(|list| frames::chunk(&list).is_some());
         let later = match (&self.stopped, number) {
+            // Of an upload that was at its end nothing is missed: its client was stopped there.
+            (_, 0) if chunk && self.foretold.is_end(&held) => false,
             (_, 0) => self.foretold.locate(&held).is_empty(),
             (Some(Ok(before)), _) => before.later,
             (Some(Err(problem)), _) => return Err(problem.clone()),

@@ -3,7 +3,7 @@
 //! Classes are very different in number (a swap writes ten times as often as it erases), and mistakes hide at the beginning and
 //! at the end of a phase: so each class has its first and its last operation, before the rest is drawn.
 
-use hil_scenario::Class;
+use hil_scenario::{Class, Edge};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +20,18 @@ impl Draw {
     pub(super) fn below(&mut self, limit: usize) -> Option<usize> {
         // The bias of the remainder is one in 2^32 divided by a few hundred operations.
         (limit > 0).then(|| self.0.next_u32() as usize % limit)
+    }
+
+    /// One of these sides. Nothing is drawn where there is one, so that a seed gives the points that it always gave.
+    pub(super) fn edge(&mut self, edges: &[Edge]) -> Edge {
+        match edges {
+            [] => Edge::Before,
+            [one] => *one,
+            several => self
+                .below(several.len())
+                .and_then(|index| several.get(index).copied())
+                .unwrap_or(Edge::Before),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::{DeviceId, Operation, OperationKind};
 use hil_record::{ErrorKind, Evidence, PowerAction};
-use hil_scenario::{Core, CutPoint, Sweep};
+use hil_scenario::{Core, CutPoint, Edge, Sweep};
 use std::time::Duration;
 
 /// How far a way of stopping can be trusted.
@@ -170,6 +170,13 @@ impl Cutter for ByTime {
         _done: &[Operation],
         _step: &Sweep,
     ) -> Checked {
+        if point.edge == Edge::Torn {
+            return Err(Trouble::error(
+                ErrorKind::Cut,
+                format_args!("the clock cannot stop a board at {point}: it hits near a point, and not inside one"),
+            )
+            .with_help("leave `--by-time` out, or choose a point before or after the operation"));
+        }
         let due = self
             .due
             .get(point.index as usize)

@@ -1,21 +1,18 @@
 //! What the model of the bootloaders foretells: which flash operations the start takes, and what a cut at one of them leads to.
-//!
-//! The model counts all operations, also those on flash that a bootloader only simulates in RAM; names of points count those
-//! that a board does. Both numbers are kept side by side here and nowhere else.
 
 use super::choose::Draw;
+use super::points::{Numbered, cut_at, on_board, point_at};
+use super::request;
+use super::torn::{Middle, Torn};
 use crate::firmware::Firmware;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::predict::{Action, Board, PredictError, Step};
-use hil_bootloader::sweep::{Campaign, Followed};
-use hil_bootloader::{Config, Cut, DeviceId, Keys, Operation, SimFlash};
+use hil_bootloader::sweep::{Campaign, Followed, Interruption};
+use hil_bootloader::{Config, Cut, DeviceId, Keys, Operation, OperationKind, SimFlash};
 use hil_record::ErrorKind;
-use hil_scenario::{Class, CutList, CutPoint, Edge, Phase};
+use hil_scenario::{Asked, Class, CutList, CutPoint, Edge, Phase};
 use sha2::{Digest as _, Sha256};
 use std::cmp::Ordering;
-
-/// Operations that a board does, with their numbers among all that the model does.
-type Numbered = Vec<(u32, Operation)>;
 
 /// The start, as the model has it.
 pub(crate) struct Foretold<'a> {
@@ -28,6 +25,23 @@ pub(crate) struct Foretold<'a> {
     operations: Numbered,
 }
 
+/// A point of a list, in the start that it is in.
+#[derive(Clone)]
+struct Stop {
+    interruption: Interruption,
+    torn: Option<Torn>,
+    /// What that start does to flash.
+    operations: Numbered,
+}
+
+/// How a board comes to a point.
+pub(super) struct Way {
+    /// What it does before: whole operations, and the last of them as far as it is done.
+    pub(super) done: Vec<Operation>,
+    /// What its flash is given when it stands there.
+    pub(super) torn: Option<Torn>,
+}
+
 /// The flash after an interruption and the start that follows it.
 pub(crate) struct Outcome {
     pub(crate) step: Step,
@@ -37,11 +51,11 @@ pub(crate) struct Outcome {
 }
 
 impl<'a> Foretold<'a> {
-    /// `request` is what an application is asked for after the start, when that is what is interrupted.
+    /// `asked` is what an application is asked for after the start, when that is what is interrupted.
     pub(crate) fn new(
         firmware: &'a Firmware,
         flash: &SimFlash,
-        request: Option<&Action>,
+        asked: Option<&Asked>,
     ) -> Checked<Self> {
         let config = &firmware.set().bootloader;
         if config.images.is_empty() {
@@ -51,12 +65,14 @@ impl<'a> Foretold<'a> {
             ));
         }
         let keys = firmware.bootloader_keys()?;
-        let (phase, planned) = match request {
+        let (phase, planned) = match asked {
             None => (Phase::Boot, Campaign::plan(config, keys.clone(), flash)),
-            Some(request) => (
-                Phase::Request,
-                Campaign::plan_request(config, keys.clone(), flash, request),
-            ),
+            Some(asked) => {
+                let booted = start(config, &keys, flash)?.1;
+                let action = request::action(firmware, asked, &booted)?;
+                let planned = Campaign::plan_request(config, keys.clone(), flash, &action);
+                (asked.phase(), planned)
+            }
         };
         let campaign = planned.map_err(|error| not_modelled(&error))?;
         let operations = on_board(campaign.first().operations());
@@ -71,7 +87,7 @@ impl<'a> Foretold<'a> {
 
     /// Whether what is interrupted is a request and not a start.
     pub(crate) fn is_of_a_request(&self) -> bool {
-        self.phase == Phase::Request
+        self.phase != Phase::Boot
     }
 
     /// The operations of the start, in order.
@@ -126,10 +142,21 @@ impl<'a> Foretold<'a> {
         }
     }
 
-    /// The point before the operation with this index.
-    pub(super) fn point(&self, index: usize) -> Option<CutPoint> {
-        let (_, operation) = self.operations.get(index)?;
-        point_before(self.phase, index, operation)
+    /// The point at the operation with this index. `None` inside one in front of which its core does not stand.
+    pub(super) fn point(&self, index: usize, edge: Edge) -> Option<CutPoint> {
+        point_at(self.phase, index, edge, &self.operations)
+    }
+
+    /// The erasures that come before the first write, and the flash behind them; `None` where there are none.
+    pub(super) fn behind_erasures(&self) -> Option<(Vec<Operation>, SimFlash)> {
+        let write = |operation: &Operation| operation.kind == OperationKind::Write;
+        let at = self.operations().position(write).filter(|at| *at > 0)?;
+        let (number, _) = *self.operations.get(at)?;
+        let left = self.campaign.first().at_cut(Cut {
+            ops: number,
+            torn: 0,
+        })?;
+        Some((self.operations().take(at).copied().collect(), left))
     }
 
     /// Points in the start that follows these: one more, drawn from it. `None` when that start does nothing to flash.
@@ -137,6 +164,7 @@ impl<'a> Foretold<'a> {
         &mut self,
         list: &CutList,
         draw: &mut Draw,
+        edges: &[Edge],
     ) -> Checked<Option<CutList>> {
         let Some(followed) = self.follow_exactly(list)? else {
             return Ok(None);
@@ -145,10 +173,7 @@ impl<'a> Foretold<'a> {
         let Some(index) = draw.below(recovery.len()) else {
             return Ok(None);
         };
-        let Some(point) = recovery
-            .get(index)
-            .and_then(|(_, operation)| point_before(Phase::Boot, index, operation))
-        else {
+        let Some(point) = point_at(Phase::Boot, index, draw.edge(edges), &recovery) else {
             return Ok(None);
         };
         let points = list.points().iter().copied().chain([point]).collect();
@@ -157,7 +182,7 @@ impl<'a> Foretold<'a> {
 
     /// Whether the names say operations that there are; trouble that says which is none.
     pub(super) fn check(&mut self, list: &CutList) -> Checked {
-        self.cuts(list).map(drop)
+        self.stops(list).map(drop)
     }
 
     /// What these cuts lead to.
@@ -193,12 +218,7 @@ impl<'a> Foretold<'a> {
 
     /// What a start from this flash comes to.
     pub(crate) fn from(&self, flash: &SimFlash) -> Checked<Outcome> {
-        let mut board = Board::new(self.config, self.keys.clone(), SimFlash::new());
-        board.load(flash.clone());
-        let step = board
-            .apply(&Action::Reset)
-            .map_err(|error| not_modelled(&error))?;
-        let after = board.take_flash();
+        let (step, after) = start(self.config, &self.keys, flash)?;
         Ok(Outcome {
             step,
             same_end: after.holds_same(self.campaign.first().end()),
@@ -206,25 +226,30 @@ impl<'a> Foretold<'a> {
         })
     }
 
-    /// The points of the first start that may have left this flash: those where everything but the bytes of the operation
-    /// that was interrupted is as the model has it. Several, where neighbours differ in nothing else.
+    /// The points of the first start that may have left this flash: those where everything is as the model has it, but for
+    /// the bits that the operation was about to change, of which some may have changed. Several, where neighbours differ in
+    /// nothing else.
     pub(crate) fn locate(&self, found: &SimFlash) -> Vec<CutPoint> {
         let first = self.campaign.first();
         let points = self.operations.iter().enumerate();
         points
             .filter(|(_, (number, operation))| {
-                let at_cut = first.at_cut(Cut {
-                    ops: *number,
-                    torn: 0,
-                });
-                at_cut.is_some_and(|mut at_cut| {
-                    let (device, offset) = (operation.device, operation.offset);
-                    let bytes = found.bytes_at(device, offset as usize, operation.length as usize);
-                    at_cut.edit(device, offset, &bytes);
-                    same_devices(&at_cut, found)
-                })
+                let at = |torn| first.at_cut(Cut { ops: *number, torn });
+                let (Some(mut before), Some(after)) = (at(0), at(operation.length)) else {
+                    return false;
+                };
+                let (device, offset) = (operation.device, operation.offset);
+                let bytes = |flash: &SimFlash| {
+                    flash.bytes_at(device, offset as usize, operation.length as usize)
+                };
+                let found_bytes = bytes(found);
+                if !between(&bytes(&before), &bytes(&after), &found_bytes) {
+                    return false;
+                }
+                before.edit(device, offset, &found_bytes);
+                same_devices(&before, found)
             })
-            .filter_map(|(index, (_, operation))| point_before(self.phase, index, operation))
+            .filter_map(|(index, _)| self.point(index, Edge::Before))
             .collect()
     }
 
@@ -234,22 +259,19 @@ impl<'a> Foretold<'a> {
     }
 
     fn follow_exactly(&mut self, list: &CutList) -> Checked<Option<Followed>> {
-        let cuts = self.cuts(list)?;
+        let interruptions = interruptions(&self.stops(list)?);
         self.campaign
-            .follow(&cuts)
+            .follow(&interruptions)
             .map_err(|error| not_modelled(&error))
     }
 
-    /// The points of a list as the model counts them.
-    fn cuts(&mut self, list: &CutList) -> Checked<Vec<Cut>> {
-        Ok(self.starts(list)?.into_iter().map(|(cut, _)| cut).collect())
-    }
-
-    /// For each point of a list, what the start does before it: whole operations, and the last of them as far as it is done.
-    pub(super) fn done_before(&mut self, list: &CutList) -> Checked<Vec<Vec<Operation>>> {
-        let starts = self.starts(list)?;
-        let done = starts.into_iter().map(|(cut, operations)| {
-            operations
+    /// For each point of a list, how the board comes to it in its start.
+    pub(super) fn ways(&mut self, list: &CutList) -> Checked<Vec<Way>> {
+        let stops = self.stops(list)?;
+        let ways = stops.into_iter().map(|stop| {
+            let cut = stop.interruption.cut;
+            let done = stop
+                .operations
                 .into_iter()
                 .filter_map(|(number, operation)| match number.cmp(&cut.ops) {
                     Ordering::Less => Some(operation),
@@ -259,94 +281,102 @@ impl<'a> Foretold<'a> {
                     }),
                     Ordering::Equal | Ordering::Greater => None,
                 })
-                .collect()
+                .collect();
+            Way {
+                done,
+                torn: stop.torn,
+            }
         });
-        Ok(done.collect())
+        Ok(ways.collect())
     }
 
     /// The points of a list as the model counts them, each with the operations of the start that it is in.
-    fn starts(&mut self, list: &CutList) -> Checked<Vec<(Cut, Numbered)>> {
-        let mut starts = Vec::new();
-        let mut cuts: Vec<Cut> = Vec::new();
+    fn stops(&mut self, list: &CutList) -> Checked<Vec<Stop>> {
+        let mut stops: Vec<Stop> = Vec::new();
         let mut operations = self.operations.clone();
         for (number, point) in list.points().iter().enumerate() {
+            let before = interruptions(&stops);
             if number > 0 {
                 let followed = self
                     .campaign
-                    .follow(&cuts)
+                    .follow(&before)
                     .map_err(|error| not_modelled(&error))?;
                 operations =
                     followed.map_or_else(Vec::new, |followed| on_board(&followed.recovery));
             }
             let phase = if number == 0 { self.phase } else { Phase::Boot };
-            let cut = cut_at(point, phase, &operations)?;
-            cuts.push(cut);
-            starts.push((cut, operations.clone()));
+            let (cut, operation) = cut_at(point, phase, &operations)?;
+            let torn = match point.edge {
+                Edge::Torn => Some(self.torn(point, &before, cut, &operation)?),
+                Edge::Before | Edge::Inside(_) | Edge::After => None,
+            };
+            stops.push(Stop {
+                interruption: Interruption {
+                    cut,
+                    torn: torn.as_ref().map(|torn| torn.left.clone()),
+                },
+                torn,
+                operations: operations.clone(),
+            });
         }
-        Ok(starts)
+        Ok(stops)
     }
-}
 
-/// A point as the model counts, in what does these operations.
-fn cut_at(point: &CutPoint, phase: Phase, operations: &[(u32, Operation)]) -> Checked<Cut> {
-    let wrong = |why: String| {
-        Err(
-            Trouble::error(ErrorKind::Inconclusive, format_args!("plan drift: cut {point} {why}")).with_help(
-                "the name is of another firmware set, another image or another version of the model; list the points anew \
-                 with a sweep",
-            ),
-        )
-    };
-    if point.phase != phase {
-        let here = match phase {
-            Phase::Boot => "a start",
-            Phase::Upload => "an upload",
-            Phase::Request => "a request",
+    /// What flash is given in the middle of an operation, of which a cut after these would leave the first half done.
+    fn torn(
+        &mut self,
+        point: &CutPoint,
+        before: &[Interruption],
+        cut: Cut,
+        operation: &Operation,
+    ) -> Checked<Torn> {
+        let Middle { done, torn } = Middle::of(operation);
+        let (device, offset) = (operation.device, operation.offset + done);
+        let mut bytes = |cut: Cut| -> Checked<Vec<u8>> {
+            let mut cuts = before.to_vec();
+            cuts.push(cut.into());
+            let left = self
+                .campaign
+                .left(&cuts)
+                .map_err(|error| not_modelled(&error))?;
+            let left = left.ok_or_else(|| {
+                Trouble::error(
+                    ErrorKind::Harness,
+                    format_args!("the model does not come to {point}"),
+                )
+            })?;
+            Ok(left.bytes_at(device, offset as usize, torn as usize))
         };
-        return wrong(format!(
-            "is in another phase: what is interrupted there is {here}"
-        ));
+        let here = bytes(cut)?;
+        let after = bytes(Cut {
+            torn: done + torn,
+            ..cut
+        })?;
+        Ok(Torn::at(point, device, offset, &here, after))
     }
-    let Some((number, operation)) = operations.get(point.index as usize) else {
-        return wrong(format!(
-            "is behind the end: there are {} operations",
-            operations.len()
-        ));
-    };
-    if Class::of(operation) != point.class {
-        return wrong(format!(
-            "is no {}: operation {} is {}",
-            point.class,
-            point.index,
-            Class::of(operation)
-        ));
-    }
-    let (ops, torn) = match point.edge {
-        Edge::Before => (*number, 0),
-        Edge::Inside(bytes) if bytes < operation.length => (*number, bytes),
-        Edge::Inside(_) => {
-            return wrong(format!(
-                "is not inside: the operation has {} bytes",
-                operation.length
-            ));
-        }
-        Edge::After => (number + 1, 0),
-    };
-    Ok(Cut { ops, torn })
 }
 
-/// Operations on flash that a board has, with their numbers among all.
-fn on_board(operations: &[Operation]) -> Numbered {
-    (0..)
-        .zip(operations)
-        .filter(|(_, operation)| operation.device != DeviceId::RamFlash)
-        .map(|(number, operation)| (number, *operation))
-        .collect()
+fn interruptions(stops: &[Stop]) -> Vec<Interruption> {
+    stops.iter().map(|stop| stop.interruption.clone()).collect()
 }
 
-fn point_before(phase: Phase, index: usize, operation: &Operation) -> Option<CutPoint> {
-    let index = u32::try_from(index).ok()?;
-    Some(CutPoint::before(phase, index, operation))
+/// A start from this flash.
+fn start(config: &Config, keys: &Keys, flash: &SimFlash) -> Checked<(Step, SimFlash)> {
+    let mut board = Board::new(config, keys.clone(), SimFlash::new());
+    board.load(flash.clone());
+    let step = board
+        .apply(&Action::Reset)
+        .map_err(|error| not_modelled(&error))?;
+    Ok((step, board.take_flash()))
+}
+
+/// Whether bytes are on their way from what was there to what comes: no bit is changed that the two have in common.
+fn between(before: &[u8], after: &[u8], found: &[u8]) -> bool {
+    before
+        .iter()
+        .zip(after)
+        .zip(found)
+        .all(|((before, after), found)| (before ^ found) & !(before ^ after) == 0)
 }
 
 /// Whether the memories of a board hold the same; what is simulated in RAM is none.
@@ -360,4 +390,26 @@ fn not_modelled(error: &PredictError) -> Trouble {
         ErrorKind::Harness,
         format_args!("the bootloader model cannot follow: {error}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::not_begun(0xF0, 0xFF, 0xF0, true)]
+    #[case::done(0xF0, 0xFF, 0xFF, true)]
+    #[case::half_erased(0xF0, 0xFF, 0xF5, true)]
+    #[case::half_written(0xFF, 0x0F, 0x3F, true)]
+    #[case::a_bit_that_nobody_changes(0xFF, 0x0F, 0x0E, false)]
+    #[case::what_is_written_after_it(0xF0, 0xFF, 0x0F, false)]
+    fn an_operation_that_was_interrupted_leaves_bits_on_their_way(
+        #[case] before: u8,
+        #[case] after: u8,
+        #[case] found: u8,
+        #[case] may_be: bool,
+    ) {
+        assert_eq!(between(&[before], &[after], &[found]), may_be);
+    }
 }

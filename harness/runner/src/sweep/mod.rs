@@ -12,11 +12,15 @@
 mod choose;
 mod cutter;
 pub(crate) mod foretold;
+pub(crate) mod frames;
 mod later;
 mod orders;
+mod points;
 pub(crate) mod recovery;
-pub(crate) mod request;
+mod request;
+mod sequence;
 pub(crate) mod start;
+mod torn;
 mod trap;
 
 pub use orders::{Share, SweepOrders, Visited};
@@ -29,25 +33,33 @@ use foretold::{Foretold, Outcome};
 use hil_bootloader::SimFlash;
 use hil_bootloader::sweep::minimise;
 use hil_record::{Check, ErrorKind, EventKind, Evidence, SweepPlan, SweepPoint, SweepTotals};
-use hil_scenario::{Class, CutList, Strategy, Sweep};
+use hil_scenario::{Class, CutList, Edge, Strategy, Sweep};
 use later::Later;
 use recovery::Looked;
 use start::Start;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 /// Carries the step out.
 pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
+    let mut step = ordered(step, &context.orders);
+    if step.counts_frames() && !context.bench.has_power_switch() {
+        // Such a point is refused when it is asked for by its name.
+        step.at.retain(|edge| *edge != Edge::Torn);
+    }
+    let step = &step;
     let mut start = Start::take(context)?;
     let history = context.stopped();
-    let foretold = Foretold::new(
-        context.firmware,
-        &start.flash,
-        request::action(step).as_ref(),
-    )?;
+    let foretold = Foretold::new(context.firmware, &start.flash, step.during.as_ref())?;
     if !foretold.touches_network() {
         start.without_network();
     }
-    let cutter = cutter::choose(context, step.during.is_some())?;
+    let cutter: Box<dyn Cutter> = if step.counts_frames() {
+        frames::are_there(step, context.orders.only.as_ref())?;
+        Box::new(frames::ByFrame)
+    } else {
+        cutter::choose(context, step.during.is_some())?
+    };
     let mut sweeping = Sweeping {
         held: start.flash.clone(),
         start,
@@ -55,6 +67,7 @@ pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
         cutter,
         step,
         boots: step.boots.clone(),
+        ends: Vec::new(),
         came_to: BTreeMap::new(),
         visited: 0,
         uncut: None,
@@ -69,6 +82,22 @@ pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
     context.let_go()
 }
 
+/// The sweep as the command line has it: its points, or one that is to be visited again.
+fn ordered(step: &Sweep, orders: &SweepOrders) -> Sweep {
+    let mut step = step.clone();
+    if let Some(strategy) = orders.strategy {
+        step.cuts = strategy;
+    }
+    match &orders.only {
+        Some(only) if frames::chunk(only).is_some() => {
+            step.cuts = Strategy::Frames(NonZeroU32::MIN);
+        }
+        Some(_) if step.counts_frames() => step.cuts = Strategy::Every,
+        Some(_) | None => {}
+    }
+    step
+}
+
 /// A sweep on its way.
 struct Sweeping<'a, 's> {
     start: Start,
@@ -79,6 +108,8 @@ struct Sweeping<'a, 's> {
     step: &'s Sweep,
     /// The releases that may run; none: whatever runs.
     boots: Vec<String>,
+    /// Where the chunks of an upload end, in bytes of the image.
+    ends: Vec<u64>,
     /// What points came to, and how many.
     came_to: BTreeMap<String, u32>,
     visited: u32,
@@ -94,7 +125,7 @@ impl<'a> Sweeping<'a, '_> {
     fn run(&mut self, context: &mut Context<'a>) -> Checked {
         let seen = self.dry_run(context)?;
         let orders = context.orders.clone();
-        let strategy = orders.strategy.unwrap_or(self.step.cuts);
+        let strategy = self.step.cuts;
         let seed = orders.seed.unwrap_or(self.step.seed);
         let lists = self.lists(context, strategy, seed)?;
         let digest = self.foretold.digest();
@@ -155,6 +186,9 @@ impl<'a> Sweeping<'a, '_> {
                 format!("good after {} of {} points", self.updated, self.visited),
             ));
         }
+        if self.step.counts_frames() {
+            context.see(Evidence::seen("chunks", self.ends.len().to_string()));
+        }
         for (came_to, count) in &self.came_to {
             context.see(Evidence::seen(came_to.as_str(), format!("{count} times")));
         }
@@ -197,10 +231,11 @@ impl<'a> Sweeping<'a, '_> {
 
     /// One start without a cut. Whether the board was seen to do what the model foretells.
     fn dry_run(&mut self, context: &mut Context<'a>) -> Checked<bool> {
+        self.check_order(context)?;
         self.cutter.dry_run(context, &self.foretold, self.step)?;
         let expected = self.foretold.uncut();
-        if self.foretold.is_of_a_request() {
-            request::make(context, self.step)?;
+        if let Some(asked) = &self.step.during {
+            self.ends = request::make(context, self.step, asked)?;
             // What runs is what ran before the request.
             let allowed = std::mem::take(&mut self.boots);
             let looked = self.look(context, None, &expected);
@@ -221,18 +256,30 @@ impl<'a> Sweeping<'a, '_> {
         seed: u64,
     ) -> Checked<Vec<CutList>> {
         if let Some(only) = &context.orders.only {
-            self.foretold.check(only)?;
+            match frames::chunk(only) {
+                Some(point) => drop(frames::ends(&point, &self.ends)?),
+                None => self.foretold.check(only)?,
+            }
             return Ok(vec![only.clone()]);
         }
         let classes = self.foretold.classes();
         let indices = match strategy {
             Strategy::Every => (0..classes.len()).collect(),
             Strategy::Sample(count) => choose::sample(&classes, count.get(), seed),
+            Strategy::Frames(count) => frames::spread(self.ends.len(), count.get() as usize),
             Strategy::Bisect => Vec::new(),
         };
+        let point = |index, edge| match strategy {
+            Strategy::Frames(_) => frames::point(index, edge),
+            Strategy::Every | Strategy::Sample(_) | Strategy::Bisect => {
+                self.foretold.point(index, edge)
+            }
+        };
+        let edges = self.edges();
         let mut lists: Vec<CutList> = indices
             .into_iter()
-            .filter_map(|index| self.foretold.point(index))
+            .flat_map(|index| edges.iter().map(move |edge| (index, *edge)))
+            .filter_map(|(index, edge)| point(index, edge))
             .map(CutList::from)
             .collect();
         let mut draw = Draw::new(seed);
@@ -256,14 +303,15 @@ impl<'a> Sweeping<'a, '_> {
 
     /// So many cuts, each drawn from the start after the one before; fewer where a start does nothing to flash.
     fn row(&mut self, draw: &mut Draw, length: u32, operations: usize) -> Checked<Option<CutList>> {
+        let edges = self.edges();
         let first = draw
             .below(operations)
-            .and_then(|index| self.foretold.point(index));
+            .and_then(|index| self.foretold.point(index, draw.edge(&edges)));
         let Some(mut list) = first.map(CutList::from) else {
             return Ok(None);
         };
         for _ in 1..length {
-            match self.foretold.and_one_more(&list, draw)? {
+            match self.foretold.and_one_more(&list, draw, &edges)? {
                 Some(longer) => list = longer,
                 None => break,
             }
@@ -271,10 +319,19 @@ impl<'a> Sweeping<'a, '_> {
         Ok(Some(list))
     }
 
+    /// On which sides of an operation it is interrupted. The clock hits near a point, on whichever side of it.
+    fn edges(&self) -> Vec<Edge> {
+        match (self.cutter.aim(), self.step.counts_frames()) {
+            (Aim::Near, false) => vec![Edge::Before],
+            (Aim::Near, true) | (Aim::Exact, _) => self.step.at.clone(),
+        }
+    }
+
     fn halve(&mut self, context: &mut Context<'a>) -> Checked {
         let count = self.foretold.classes().len();
         choose::bisect(count, |index| {
-            let point = self.foretold.point(index);
+            let edge = self.edges().first().copied().unwrap_or(Edge::Before);
+            let point = self.foretold.point(index, edge);
             let point =
                 point.ok_or_else(|| Trouble::error(ErrorKind::Harness, "no such operation"))?;
             self.visit_and_tell(context, &CutList::from(point))
@@ -365,14 +422,20 @@ impl<'a> Sweeping<'a, '_> {
 
     /// Interrupts the start at each point of the list, one after the other, and looks at what comes of it.
     fn visit(&mut self, context: &mut Context<'a>, list: &CutList) -> Checked<String> {
+        if let Some(point) = frames::chunk(list) {
+            return self.visit_chunk(context, &point);
+        }
         self.put_back(context)?;
         let last = list.points().len() - 1;
         let mut expected = None;
         // Where it is not known what was hit, nobody can say which image must run; the model says what the flash must hold.
         let mut anything = false;
-        let done = self.foretold.done_before(list)?;
-        for (number, (point, done)) in list.points().iter().zip(&done).enumerate() {
-            self.cutter.stop_at(context, point, done, self.step)?;
+        let ways = self.foretold.ways(list)?;
+        for (number, (point, way)) in list.points().iter().zip(&ways).enumerate() {
+            self.cutter.stop_at(context, point, &way.done, self.step)?;
+            if let Some(torn) = &way.torn {
+                torn.leave(context, point)?;
+            }
             let left = cutter::interrupt(context, self.step)?;
             expected = match self.cutter.aim() {
                 Aim::Exact => {

@@ -13,7 +13,7 @@ use crate::trouble::{Checked, Trouble};
 use hil_bootloader::{DeviceId, Operation, OperationKind};
 use hil_record::{ErrorKind, Evidence};
 use hil_rig::{Class, Followed, Instead, Memory, Planned, Route, Strayed, route};
-use hil_scenario::{Core, CutPoint, Phase, Request, Sweep};
+use hil_scenario::{Core, CutMemory, CutPoint, Sweep};
 
 /// Stops the core by its watchpoints.
 #[derive(Debug, Default)]
@@ -96,14 +96,19 @@ impl Cutter for ByTrap {
             )
             .with_help("choose a point before or after the operation")
         })?;
-        match step.mark() {
-            Some(mark) if point.phase == Phase::Request => {
+        match &step.during {
+            Some(asked) if point.phase == asked.phase() => {
                 request::running(context, step)?;
-                let image = context.image(&mark.image)?;
-                let confirm = mark.request == Request::Confirmed;
-                context.ask_and_stop(mark.over, &route, step.within, point, |link| {
-                    link.mark_and_be_stopped(image.hash(), confirm)
-                })
+                let external = matches!(
+                    point.class,
+                    hil_scenario::Class::Operation(CutMemory::External, _)
+                );
+                if route == Route::Start && external {
+                    // A core is halted behind a task of the external flash, never in front of it. Before the first one
+                    // nothing has been done, as before the request.
+                    return context.bench.halt();
+                }
+                request::make_and_stop(context, step, asked, &route, point)
             }
             Some(_) | None => context.let_start_and_stop(&route, step.within, point),
         }
