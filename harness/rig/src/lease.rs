@@ -222,7 +222,7 @@ fn share(path: &Path, mode: u32) {
 }
 
 /// A probe's serial number as a file name: other characters than letters, digits, `-` and `.` become `_`.
-fn file_name(serial: &str) -> String {
+pub(crate) fn file_name(serial: &str) -> String {
     serial
         .chars()
         .map(|character| match character {

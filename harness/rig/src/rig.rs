@@ -6,9 +6,10 @@ use crate::core::Core;
 use crate::error::{Purpose, RigError};
 use crate::file::{
     BleSpec, BoardKind, BoardSpec, ButtonSpec, ChipId, Cuts, ExternalFlash, PowerSpec,
-    ProbeSelector, ProbeSpec, RealSpec, Recover, RigFile, ScpiPlace, ScpiWords, UartPortSpec,
-    UartSpec, UsbSwitch, WearSpec,
+    ProbeSelector, ProbeSpec, QuarantineSpec, RealSpec, Recover, RigFile, ScpiPlace, ScpiWords,
+    UartPortSpec, UartSpec, UsbSwitch, WearSpec,
 };
+use crate::health::HealthFile;
 use crate::launcher::{Offer, VirtualEndpoints, VirtualLauncher, VirtualProcess};
 use crate::lease::{self, Lease};
 use crate::power::{
@@ -149,6 +150,8 @@ pub struct Board {
     power: Arc<dyn PowerSwitch>,
     cuts: Cuts,
     wear: WearSpec,
+    health: Option<HealthFile>,
+    quarantine: QuarantineSpec,
     recovery_button: Option<Arc<dyn Button>>,
     // In front of the process too: its worker hangs up before the air goes away.
     radio: Option<Radio>,
@@ -199,6 +202,18 @@ impl Board {
     #[must_use]
     pub const fn wear(&self) -> &WearSpec {
         &self.wear
+    }
+
+    /// Where its health is kept over runs, if it is.
+    #[must_use]
+    pub const fn health(&self) -> Option<&HealthFile> {
+        self.health.as_ref()
+    }
+
+    /// When it gets no more scenarios.
+    #[must_use]
+    pub const fn quarantine(&self) -> &QuarantineSpec {
+        &self.quarantine
     }
 
     /// Has the probe look for the chip, which may have no power. Does not disturb the firmware.
@@ -283,7 +298,12 @@ impl Opening<'_> {
                     &*self.options.clock,
                 )?;
                 let radio = real.ble.as_ref().map(|ble| self.radio(&spec.name, ble));
-                let ledger = self.file.wear.ledger.clone().or_else(data_folder);
+                let ledger = self
+                    .file
+                    .wear
+                    .ledger
+                    .clone()
+                    .or_else(|| data_folder("wear"));
                 boards.push(Board::new(
                     spec.name.clone(),
                     spec,
@@ -291,7 +311,11 @@ impl Opening<'_> {
                     radio,
                     self.options,
                     Backing::Leased(lease),
-                    self.wear(ledger),
+                    Standing {
+                        wear: self.wear(ledger),
+                        health: health_file(&self.file.quarantine, real),
+                        quarantine: self.file.quarantine.clone(),
+                    },
                 ));
             }
             BoardKind::Virtual(simulated) => {
@@ -348,7 +372,12 @@ impl Opening<'_> {
                         radio,
                         self.options,
                         Backing::Started(Arc::clone(&process)),
-                        self.wear(self.file.wear.ledger.clone()),
+                        // Its health is new with each run.
+                        Standing {
+                            wear: self.wear(self.file.wear.ledger.clone()),
+                            health: None,
+                            quarantine: self.file.quarantine.clone(),
+                        },
                     ));
                 }
             }
@@ -484,6 +513,13 @@ fn description(spec: &BoardSpec, process: &Option<Arc<VirtualProcess>>) -> Optio
     }
 }
 
+/// What decides whether a board may have scenarios.
+struct Standing {
+    wear: WearSpec,
+    health: Option<HealthFile>,
+    quarantine: QuarantineSpec,
+}
+
 /// What keeps a board ours: the lease of a real one, or the process that a virtual one is in.
 enum Backing {
     Leased(Lease),
@@ -498,7 +534,7 @@ impl Board {
         radio: Option<Radio>,
         options: &RigOptions,
         backing: Backing,
-        wear: WearSpec,
+        standing: Standing,
     ) -> Self {
         let (lease, process) = match backing {
             Backing::Leased(lease) => (Some(lease), None),
@@ -528,7 +564,9 @@ impl Board {
             recover: spec.recover,
             power,
             cuts: real.cuts,
-            wear,
+            wear: standing.wear,
+            health: standing.health,
+            quarantine: standing.quarantine,
             recovery_button,
             radio,
             probe,
@@ -538,13 +576,19 @@ impl Board {
     }
 }
 
-/// Where a user's programs keep what is to last (XDG Base Directory Specification).
-fn data_folder() -> Option<PathBuf> {
+/// Where the health of a board on a bench is kept.
+pub(crate) fn health_file(quarantine: &QuarantineSpec, real: &RealSpec) -> Option<HealthFile> {
+    let folder = (quarantine.ledger.clone()).or_else(|| data_folder("health"))?;
+    Some(HealthFile::of(&folder, real.probe.selector.serial()))
+}
+
+/// Where a user's programs keep what is to last (XDG Base Directory Specification): the folder of one subject.
+fn data_folder(subject: &str) -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let data = set("XDG_DATA_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(set("HOME")?).join(".local/share")))?;
-    Some(data.join("dfu-hil/wear"))
+    Some(data.join("dfu-hil").join(subject))
 }
 
 /// The driver for what the rig file says.

@@ -122,6 +122,10 @@ impl Reporter for Bars {
                         .println(format!("cut   {}: {}: {problem}", point.board, point.cut))?;
                 }
             }
+            EventKind::Health(health) => {
+                self.screen
+                    .println(format!("board {}: {}", health.board(), health.words()))?;
+            }
             EventKind::Note { board, text } => {
                 let board = board.as_deref().unwrap_or("run");
                 self.screen.println(format!("note  {board}: {text}"))?;
