@@ -22,6 +22,7 @@ mod manifest;
 mod multi_image;
 mod package;
 mod partitions;
+mod smp;
 mod tree;
 mod unmodelled;
 

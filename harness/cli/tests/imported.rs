@@ -216,6 +216,32 @@ fn an_imported_set_of_both_cores_is_updated_at_once_on_a_virtual_board(#[case] s
     assert!(ended.stderr.contains(passed), "{}", ended.all());
 }
 
+/// The list of both cores' images comes with the answer to a mark, and does not fit into every buffer.
+#[rstest]
+#[case::as_it_was_built("2475", 0)]
+#[case::too_small("300", 1)]
+fn a_virtual_board_answers_with_the_buffers_that_the_set_tells(
+    #[case] buf_size: &str,
+    #[case] code: i32,
+) {
+    let (desk, _) = imported(Sdk::V2_7, Update::Simultaneous, &[]);
+    let path = desk.path("set/firmware.yaml");
+    let text = fs::read_to_string(&path).expect("it was written");
+    let built = "buf-size: 2475\n";
+    assert!(text.contains(built), "{text}");
+    let other = text.replace(built, &format!("buf-size: {buf_size}\n"));
+    fs::write(&path, other).expect("it is ours");
+    let scenario = library().join("both-simultaneous.yaml");
+    let ended = run(&desk, &scenario.to_string_lossy());
+    assert_eq!(ended.code, Some(code), "{}", ended.all());
+    assert_eq!(
+        ended.stderr.contains("`EMSGSIZE` (rc 7)"),
+        code == 1,
+        "{}",
+        ended.all()
+    );
+}
+
 #[test]
 fn an_imported_set_with_one_slot_is_updated_through_recovery_on_a_virtual_board() {
     let (desk, ended) = imported(Sdk::V2_7, Update::SingleSlot, &[]);

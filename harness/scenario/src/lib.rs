@@ -41,7 +41,7 @@ pub use expect::{
 pub use fault::{FaultKind, FaultPlace, FaultWay, FaultWhen, TransportFault};
 pub use firmware::{
     FirmwareFile, FirmwareSet, KeyFiles, Layout, Memory, ProgramFile, Region, Release,
-    ReleaseImage, UnknownRole,
+    ReleaseImage, SmpServer, UnknownRole,
 };
 pub use library::load_scenarios;
 pub use matrix::ReleaseNames;

@@ -13,6 +13,7 @@ use crate::folder::is_plain_name;
 use crate::hex_file::HexFile;
 use crate::keys::to_pem;
 use crate::line::line;
+use crate::smp::smp_server;
 use crate::tree::{BuildTree, Output};
 use crate::unmodelled::unmodelled;
 use hil_bootloader::{Encryption, Signature};
@@ -186,7 +187,8 @@ pub fn import(
             ],
         ));
     }
-    let text = text::render(&options.name, &layout, &loader, &keys, &releases);
+    let smp = smp_server(&baseline.application_options);
+    let text = text::render(&options.name, &layout, &loader, &keys, smp, &releases);
     Ok(Imported {
         text,
         files,

@@ -4,6 +4,7 @@ use super::layout::Layout;
 use super::{FileEntry, KeyEntries, Release};
 use crate::bootloader::Bootloader;
 use hil_bootloader::{AddressCheck, ContentKeySize};
+use hil_scenario::SmpServer;
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -12,6 +13,7 @@ pub(super) fn render(
     layout: &Layout,
     loader: &Bootloader,
     keys: &KeyEntries,
+    smp: SmpServer,
     releases: &[Release],
 ) -> String {
     let mut text = String::from(
@@ -90,6 +92,13 @@ pub(super) fn render(
     .collect();
     if !keys.is_empty() {
         line(format_args!("\nkeys: {{ {} }}", keys.join(", ")));
+    }
+    if smp != SmpServer::default() {
+        line(format_args!("\nsmp:"));
+        let options = serde_json::to_value(smp).unwrap_or_default();
+        for (name, value) in options.as_object().into_iter().flatten() {
+            line(format_args!("  {name}: {value}"));
+        }
     }
     line(format_args!("\nreleases:"));
     for release in releases {

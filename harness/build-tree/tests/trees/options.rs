@@ -32,13 +32,16 @@ fn set(text: &mut String, options: &[(&str, bool)]) {
 
 pub(super) fn application(build: &Build) -> String {
     let mut text = format!(
-        "CONFIG_SOC=\"{}\"\nCONFIG_KERNEL_BIN_NAME=\"zephyr\"\n",
+        "CONFIG_SOC=\"{}\"\nCONFIG_KERNEL_BIN_NAME=\"zephyr\"\nCONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE=2475\n",
         soc(build)
     );
     set(
         &mut text,
         &[
             ("CONFIG_BOOTLOADER_MCUBOOT", true),
+            ("CONFIG_MCUMGR", true),
+            ("CONFIG_MCUMGR_TRANSPORT_BT_REASSEMBLY", true),
+            ("CONFIG_MCUMGR_GRP_IMG_FRUGAL_LIST", false),
             ("CONFIG_NRF53_UPGRADE_NETWORK_CORE", build.network),
         ],
     );

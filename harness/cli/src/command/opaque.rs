@@ -6,12 +6,12 @@
 
 use crate::error::CliError;
 use hil_build_tree::HexFile;
-use hil_scenario::{FirmwareSet, Memory, Slot};
+use hil_scenario::{FirmwareSet, Memory, Slot, SmpServer};
 use std::fs;
 use std::path::Path;
 use virtual_dk::firmware::KnownBinary;
 use virtual_dk::model::{
-    B0nModel, ConsoleOutput, Feature, McubootModel, Model, Secret, UndescribedApplication,
+    B0nModel, ConsoleOutput, Feature, McubootModel, Model, Secret, SmpModel, UndescribedApplication,
 };
 
 /// Bytes without code that still belong to a binary (ours): builds leave gaps of a few bytes, and between b0n and the
@@ -70,7 +70,7 @@ impl Found<'_> {
             other.set.path.display()
         ))
         .with_help(Some(
-            "a virtual board knows a real bootloader by its bytes: correct `bootloader` and `keys` of one of them, or use them in two runs",
+            "a virtual board knows a real bootloader by its bytes: correct `bootloader`, `keys` and `smp` of one of them, or use them in two runs",
         ))
     }
 }
@@ -98,7 +98,10 @@ fn bootloaders<'a>(
             .transpose()?
             .map(Secret::new),
         console: ConsoleOutput::Log,
-        undescribed: application.cloned(),
+        undescribed: Some(UndescribedApplication {
+            smp: smp_model(set.smp),
+            ..application.cloned().unwrap_or_default()
+        }),
     });
     let b0n = set.layout.slot(Slot::NetPrimary).map(|application| {
         Model::B0n(B0nModel {
@@ -137,6 +140,26 @@ fn bootloaders<'a>(
         }
     }
     Ok(known)
+}
+
+/// The server that the set describes.
+fn smp_model(built: SmpServer) -> SmpModel {
+    let usual = SmpModel::default();
+    let feature = |on: Option<bool>, usual| match on {
+        Some(true) => Feature::On,
+        Some(false) => Feature::Off,
+        None => usual,
+    };
+    SmpModel {
+        buf_size: built.buf_size.unwrap_or(usual.buf_size),
+        buf_count: built.buf_count.unwrap_or(usual.buf_count),
+        ble_reassembly: feature(built.ble_reassembly, usual.ble_reassembly),
+        params: feature(built.params, usual.params),
+        image_check: feature(built.image_check, usual.image_check),
+        slot_info: feature(built.slot_info, usual.slot_info),
+        frugal_list: feature(built.frugal_list, usual.frugal_list),
+        ..usual
+    }
 }
 
 fn key(path: &Path) -> Result<String, CliError> {

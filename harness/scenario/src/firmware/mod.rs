@@ -3,7 +3,9 @@
 mod file;
 mod layout;
 mod set;
+mod smp;
 
 pub use file::FirmwareFile;
 pub use layout::{Layout, Memory, Region};
 pub use set::{FirmwareSet, KeyFiles, ProgramFile, Release, ReleaseImage, UnknownRole};
+pub use smp::SmpServer;

@@ -2,6 +2,7 @@
 
 use super::file::{FirmwareFile, Sha256Hex, key_path};
 use super::layout::Layout;
+use super::smp::SmpServer;
 use crate::locate::{NodePath, Part, Segment};
 use crate::matrix::ReleaseNames;
 use crate::node::{self, NodeError};
@@ -27,6 +28,8 @@ pub struct FirmwareSet {
     pub bootloader: Config,
     /// Where the keys are.
     pub keys: KeyFiles,
+    /// What the SMP server of its applications was built with.
+    pub smp: SmpServer,
     /// The releases by name.
     pub releases: BTreeMap<String, Release>,
     /// SHA-256 over the set's file and every file to program or to send that it names.
@@ -242,6 +245,8 @@ struct Document {
     bootloader: Config,
     #[serde(default)]
     keys: RawKeys,
+    #[serde(default)]
+    smp: SmpServer,
     releases: BTreeMap<String, RawRelease>,
 }
 
@@ -341,6 +346,7 @@ impl Document {
             bootloader: with_slots(self.bootloader, &layout),
             layout,
             keys,
+            smp: self.smp,
             digest: digest(&source.text, &releases),
             releases,
             text: source.text.clone(),

@@ -96,6 +96,9 @@ pub struct UndescribedApplication {
     pub confirmation: Confirmation,
     /// Links on which its SMP server answers; none for an application without one.
     pub links: Vec<Link>,
+    /// Its SMP server.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub smp: SmpModel,
 }
 
 impl Default for UndescribedApplication {
@@ -105,6 +108,7 @@ impl Default for UndescribedApplication {
             behaviour: Behaviour::Normal,
             confirmation: Confirmation::ByClient,
             links: vec![Link::Uart, Link::Ble],
+            smp: SmpModel::default(),
         }
     }
 }
@@ -217,6 +221,7 @@ impl ApplicationModel {
             behaviour,
             confirmation,
             links,
+            smp,
         } = application;
         Self {
             name: "smp_svr".to_owned(),
@@ -226,7 +231,7 @@ impl ApplicationModel {
             confirmation,
             ipc_version: ORDINARY_IPC_VERSION,
             links,
-            smp: SmpModel::default(),
+            smp,
             bootloader: BootloaderSupport::Mcuboot(bootloader),
         }
     }
