@@ -207,6 +207,20 @@ fn kill_one(rack: &Rack, seed: u64) {
         RIGS[victim],
         &["--resume", &folder.path().to_string_lossy()],
     );
+    // Killed before it knew what it is made from, it is told so, and nothing is lost.
+    if record.inputs.is_empty() {
+        assert!(ended.is_empty(), "{what}: {ended:?}");
+        assert!(
+            resumed
+                .stderr
+                .contains("it ended before it had written down which files it is made from"),
+            "{what}: {}",
+            resumed.all()
+        );
+        let fresh = rack.run(RIGS[victim], &[]);
+        assert_eq!(fresh.code, Some(0), "{what}: {}", fresh.all());
+        return;
+    }
     // Killed between its last scenario and its end there is nothing to go on with, and the boards are used anew.
     if ended.len() == SCENARIOS.len() {
         assert_eq!(resumed.code, Some(2), "{what}: {}", resumed.all());
