@@ -35,7 +35,7 @@ pub use file::{
 pub use health::{BoardHealth, Failure, HealthError, HealthFile, Quarantined};
 pub use image::{FlashImage, ImageError, ImageFormat};
 pub use launcher::VirtualLauncher;
-pub use lease::Holder;
+pub use lease::{Holder, QueueClass};
 pub use power::{
     Ask, Current, Judgement, ManualRequest, PowerKind, PowerLoss, PowerState, PowerSwitch,
     ProbeSight, Sighting, Switched,
@@ -45,5 +45,5 @@ pub use probe::{
     ProbeSession, ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Reached, Rest, Route,
     Tear, Trap, Watch, route,
 };
-pub use rig::{Board, Rig, RigOptions};
+pub use rig::{Board, Rig, RigOptions, Waiting};
 pub use uart::UartEndpoint;

@@ -11,7 +11,7 @@ use crate::file::{
 };
 use crate::health::HealthFile;
 use crate::launcher::{Offer, VirtualEndpoints, VirtualLauncher, VirtualProcess};
-use crate::lease::{self, Lease};
+use crate::lease::{self, Holder, Lease, QueueClass, Ticket};
 use crate::power::{
     self, Ask, CommandSwitch, Commands, ManualSwitch, Place, PowerKind, PowerSwitch, Ppk2Switch,
     ProbeSight, Programs, ResetOnly, ScpiSwitch, SysfsSwitch, UhubctlSwitch,
@@ -20,7 +20,10 @@ use crate::probe::{ProbeConfig, ProbeSession};
 use crate::uart::{self, UartEndpoint};
 use hil_ble::{AdapterId, BleWorker, DeviceId, WorkerLauncher};
 use hil_clock::SharedClock;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +42,23 @@ pub struct RigOptions {
     pub ask: Option<Ask>,
     /// Where leases are; the host's folder when absent.
     pub lease_folder: Option<PathBuf>,
+    /// What it is opened for: who comes first among those who wait for the same boards.
+    pub class: QueueClass,
+    /// How boards are waited for that somebody else uses; without it, they are not.
+    pub waiting: Option<Waiting>,
 }
+
+/// How boards are waited for.
+#[derive(Clone)]
+pub struct Waiting {
+    /// How long at most.
+    pub within: Duration,
+    /// Told whom it waits for, when that changes. Waiting ends when it says `Break`.
+    pub told: Arc<dyn Fn(Option<&Holder>) -> ControlFlow<()> + Send + Sync>,
+}
+
+/// How often it is looked whether boards are free: somebody who waits for minutes does not notice it.
+const LOOK_FOR_BOARDS_EVERY: Duration = Duration::from_millis(200);
 
 impl RigOptions {
     /// Options with nobody to ask and the host's folder for leases.
@@ -51,6 +70,8 @@ impl RigOptions {
             launcher,
             ask: None,
             lease_folder: None,
+            class: QueueClass::default(),
+            waiting: None,
         }
     }
 }
@@ -88,6 +109,7 @@ impl Rig {
             file,
             options,
             host,
+            leases: RefCell::new(leases(file, options)?),
         };
         let mut boards = Vec::new();
         for spec in &file.boards {
@@ -283,20 +305,84 @@ struct Opening<'a> {
     options: &'a RigOptions,
     /// The worker for the host's own Bluetooth.
     host: Arc<BleWorker>,
+    /// Of the boards on the bench, by name, until the boards have them.
+    leases: RefCell<BTreeMap<String, Lease>>,
+}
+
+/// Takes the leases of all boards on the bench, or none: who has one and waits for another would be in everybody's way.
+fn leases(file: &RigFile, options: &RigOptions) -> Result<BTreeMap<String, Lease>, RigError> {
+    let wanted: Vec<(&str, &str)> = file
+        .boards
+        .iter()
+        .filter_map(|spec| match &spec.kind {
+            BoardKind::Real(real) => Some((spec.name.as_str(), real.probe.selector.serial())),
+            BoardKind::Virtual(_) => None,
+        })
+        .collect();
+    let Some(&(first, _)) = wanted.first() else {
+        return Ok(BTreeMap::new());
+    };
+    let folder = options
+        .lease_folder
+        .clone()
+        .unwrap_or_else(lease::default_folder);
+    let clock = &*options.clock;
+    let queue = |source| RigError::Lease {
+        board: first.to_owned(),
+        path: folder.join("queue"),
+        source,
+    };
+    let me = Holder::this_process(
+        file.name.clone(),
+        Some("waits for it and comes first".to_owned()),
+        clock,
+    );
+    let serials = wanted.iter().map(|(_, serial)| (*serial).to_owned());
+    let ticket =
+        Ticket::draw(&folder, options.class, me, serials.collect(), clock).map_err(queue)?;
+    let until = options
+        .waiting
+        .as_ref()
+        .map(|waiting| clock.now() + waiting.within);
+    let mut known = None;
+    loop {
+        let taken = match ticket.behind().map_err(queue)? {
+            Some(holder) => Err(RigError::BoardInUse {
+                board: first.to_owned(),
+                holder: Box::new(holder),
+            }),
+            None => wanted
+                .iter()
+                .map(|(board, serial)| {
+                    let lease = Lease::take(&folder, board, &file.name, serial, clock)?;
+                    Ok(((*board).to_owned(), lease))
+                })
+                .collect(),
+        };
+        let (Some(waiting), Some(until), Err(RigError::BoardInUse { holder, .. })) =
+            (&options.waiting, until, &taken)
+        else {
+            return taken;
+        };
+        let news = known.as_ref() != Some(holder);
+        let goes_on = (waiting.told)(news.then_some(&**holder)).is_continue();
+        if !goes_on || clock.now() >= until {
+            return taken;
+        }
+        known = Some(holder.clone());
+        clock.sleep_until(until.min(clock.now() + LOOK_FOR_BOARDS_EVERY));
+    }
 }
 
 impl Opening<'_> {
     fn board(&self, spec: &BoardSpec, boards: &mut Vec<Board>) -> Result<(), RigError> {
         match &spec.kind {
             BoardKind::Real(real) => {
-                let serial = real.probe.selector.serial();
-                let lease = Lease::take(
-                    &self.lease_folder(),
-                    &spec.name,
-                    &self.file.name,
-                    serial,
-                    &*self.options.clock,
-                )?;
+                let lease = self.leases.borrow_mut().remove(&spec.name);
+                let lease = lease.ok_or_else(|| RigError::BadRequest {
+                    board: spec.name.clone(),
+                    what: "its lease was not taken".to_owned(),
+                })?;
                 let radio = real.ble.as_ref().map(|ble| self.radio(&spec.name, ble));
                 let ledger = self
                     .file

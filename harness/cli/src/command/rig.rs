@@ -94,7 +94,7 @@ fn check_rig(args: &RigCheckArgs) -> Result<Exit, CliError> {
             )));
         }
     }
-    let rig = run::open(&file, &args.firmware, &clock)?;
+    let rig = run::open(&file, &args.firmware, &clock, &run::Queued::default())?;
     let system = System::default();
     let mut wrong = 0;
     for board in rig.boards() {

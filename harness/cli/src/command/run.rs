@@ -13,7 +13,7 @@ use hil_record::{
     Tool, Verdict, read_journal,
 };
 use hil_report::SummaryContext;
-use hil_rig::{Rig, RigFile, RigOptions, VirtualLauncher};
+use hil_rig::{Holder, QueueClass, Rig, RigFile, RigOptions, VirtualLauncher, Waiting};
 use hil_runner::{
     BenchError, CancelToken, Chosen, Firmware, FoundBoard, Job, ReporterFailure, RunRequest,
     Schedule, choose, error_chain,
@@ -22,8 +22,10 @@ use hil_scenario::Scenario;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the journal is called among the reporters.
 const JOURNAL: &str = "journal";
@@ -53,7 +55,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     signals::cancel_on(&cancel)
         .map_err(|error| CliError::bench(format_args!("signals cannot be caught: {error}")))?;
 
-    let rig = open(&meant.rig, &args.bench.firmware, &clock)?;
+    let queued = Queued {
+        class: args.course.class,
+        wait: args.course.wait,
+        cancel: cancel.clone(),
+    };
+    let rig = open(&meant.rig, &args.bench.firmware, &clock, &queued)?;
     let rig_name = rig.name().to_owned();
     let boards = FoundBoard::all(rig, &clock).map_err(|error| bench_error(&error))?;
     let folder = meant.folder.keep();
@@ -252,11 +259,40 @@ fn schedule(args: &RunArgs, rig: &RigFile, chosen: &Chosen) -> Schedule {
     }
 }
 
+/// How boards are come by that others want too.
+#[derive(Default)]
+pub(super) struct Queued {
+    class: QueueClass,
+    wait: Option<Duration>,
+    cancel: CancelToken,
+}
+
+impl Queued {
+    /// Waits until somebody stops the run, and says for whom.
+    fn waiting(&self, within: Duration) -> Waiting {
+        let cancel = self.cancel.clone();
+        let told = move |holder: Option<&Holder>| {
+            if let Some(holder) = holder {
+                eprintln!("waiting for {holder}");
+            }
+            match cancel.is_cancelled() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        };
+        Waiting {
+            within,
+            told: Arc::new(told),
+        }
+    }
+}
+
 /// Opens a rig with this program as its virtual boards.
 pub(super) fn open(
     file: &RigFile,
     firmware: &[PathBuf],
     clock: &SharedClock,
+    queued: &Queued,
 ) -> Result<Rig, CliError> {
     let program = std::env::current_exe().map_err(|error| {
         CliError::bench(format_args!("this program cannot find itself: {error}"))
@@ -267,6 +303,8 @@ pub(super) fn open(
     }
     let mut options = RigOptions::new(clock.clone(), launcher);
     options.ask = ask::person();
+    options.class = queued.class;
+    options.waiting = queued.wait.map(|within| queued.waiting(within));
     Rig::open(file, &options).map_err(|error| bench_error(&BenchError::from(error)))
 }
 
