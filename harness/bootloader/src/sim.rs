@@ -233,6 +233,20 @@ impl SimFlash {
         self.erases.clone().unwrap_or_default()
     }
 
+    /// Counts the sectors of a range as erased once more, where they are counted: by whoever [edits](Self::edit) what an
+    /// application erases.
+    pub(crate) fn count_erased(&mut self, device: DeviceId, offset: u32, length: u32) {
+        let Ok(found) = self.device(device) else {
+            return;
+        };
+        let unit = found.sector_size.max(1);
+        if let Some(erases) = &mut self.erases {
+            for sector in (offset..offset.saturating_add(length)).step_by(unit as usize) {
+                *erases.entry((device, sector)).or_default() += 1;
+            }
+        }
+    }
+
     /// Keeps every operation from now on.
     pub fn start_trace(&mut self) {
         self.trace = Some(Vec::new());
@@ -421,11 +435,7 @@ impl Flash for SimFlash {
             bytes.erase(offset as usize, done as usize);
             false
         });
-        if let Some(erases) = &mut self.erases {
-            for sector in (offset..offset + length).step_by(unit.max(1) as usize) {
-                *erases.entry((device, sector)).or_default() += 1;
-            }
-        }
+        self.count_erased(device, offset, length);
         erased?;
         self.counts.erases += 1;
         Ok(())

@@ -3,18 +3,26 @@
 
 mod support;
 
+use hil_clock::{Clock as _, SystemClock};
 use hil_record::{
     ErrorKind, EventKind, Evidence, Outcome, RunDirectory, RunRecord, SweepPlan, SweepPoint,
-    Verdict, read_journal,
+    SweepTotals, read_journal,
 };
 use rstest::rstest;
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
 use support::boards::Boards;
+use support::broken::sound_board;
 use support::{Desk, Ended};
+use virtual_dk::{Speed, VirtualDkOptions};
 
 /// Boards run at this many times a DK's pace.
 const SPEED: u32 = 20;
+
+const ONE_BOARD: &str = "rig: test\nboards: [{ name: dk, virtual: { speed: 20 } }]\n";
 
 const SWEEP: &str = "\
 scenario: swap
@@ -25,17 +33,22 @@ steps:
   - expect_boot: { app: baseline, within: 20s }
   - upload: { image: update.app }
   - mark: { image: update.app, as: test }
-  - sweep: { cuts: { sample: 4 }, boots: [update], in_recovery: 1, bursts: { cuts: 3 }, within: 20s }
+  - sweep: { cuts: { sample: 4 }, boots: [update], later_update: [hotfix], in_recovery: 1, bursts: { cuts: 3 }, within: 20s }
   - expect_boot: { app: update, state: testing, within: 20s }
 ";
 
 /// A folder with the scenario and the demo firmware, whose bootloader may have a mistake that the set does not tell.
 fn desk(defect: Option<&str>) -> Desk {
+    desk_with(defect.map(|defect| format!("defect: {defect}")).as_deref())
+}
+
+/// The same with a bootloader that is built otherwise than the set says.
+fn desk_with(built: Option<&str>) -> Desk {
     let desk = Desk::new(2, SPEED);
     let made = desk.run(&["demo-firmware", "fw"]);
     assert_eq!(made.code, Some(0), "{}", made.all());
-    if let Some(defect) = defect {
-        let changes = serde_yaml::from_str(&format!("defect: {defect}")).expect("a map");
+    if let Some(built) = built {
+        let changes = serde_yaml::from_str(built).expect("a map");
         let file = desk.path("fw/baseline/merged.hex");
         support::mutation::rebuild_bootloader(&file, &changes).expect("the set can be written");
     }
@@ -68,6 +81,19 @@ fn sweeps(run: &Path) -> (Vec<SweepPlan>, Vec<SweepPoint>) {
         }
     }
     found
+}
+
+/// What the only sweep of a run came to.
+fn totals(run: &Path) -> SweepTotals {
+    let journal = read_journal(&RunDirectory::at(run).journal()).expect("the run left a journal");
+    let mut totals = journal
+        .events
+        .into_iter()
+        .filter_map(|event| match event.kind {
+            EventKind::SweepFinished(totals) => Some(totals),
+            _ => None,
+        });
+    totals.next().expect("the sweep has ended")
 }
 
 /// At how many points the power was cut, by the evidence of the sweep.
@@ -133,16 +159,54 @@ fn the_same_file_runs_by_whatever_the_rig_has(
         let came_to = points.iter().map(|point| &point.came_to);
         came_to.filter(|came_to| came_to.starts_with(word)).count()
     };
+    let updated = |point: &&SweepPoint| point.came_to.ends_with("; then updated to hotfix");
+    assert_eq!(
+        points.iter().filter(updated).count() + count("missed"),
+        6,
+        "{points:?}"
+    );
     let (good, missed) = (
         count("boots update"),
         count("missed") + count("hit the start after it"),
     );
     assert_eq!(good + missed, 6, "{points:?}");
+    // What the run is told to have come to.
+    let totals = totals(&desk.runs()[0]);
+    assert_eq!((totals.visited, totals.bad), (6, 0));
+    assert!(
+        ended.stderr.contains(&totals.to_string()),
+        "{}",
+        ended.all()
+    );
     let hit = good + missed - count("missed");
     let told = cut_points(&desk.runs()[0]);
     assert_eq!(told, switch.then(|| hit.to_string()), "a reset is no cut");
     // The clock comes too late for some of them on a busy machine; never for all.
     assert!(good > 0 && (missed == 0 || !more.is_empty()), "{points:?}");
+}
+
+#[test]
+fn a_switch_that_is_stuck_makes_a_sweep_inconclusive_and_says_how_that_is_known() {
+    let desk = desk(None);
+    desk.write(
+        "rig.yaml",
+        "rig: test\nboards: [{ name: dk, virtual: { speed: 20, supply: stuck } }]\n",
+    );
+    let ended = run(&desk, &["--retries", "0"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.all());
+    let outcome = &ended.record().scenarios[0].outcome;
+    assert!(
+        matches!(outcome, Outcome::Error { kind: ErrorKind::Inconclusive, cause, .. }
+            if cause.starts_with("at cut boot.")
+                && cause.contains("board `dk` did not lose its power: the SCPI supply says that it is off, but")
+                && cause.ends_with("and the chip answers the probe")),
+        "{outcome:?}"
+    );
+    assert_eq!(
+        totals(&desk.runs()[0]).visited,
+        0,
+        "a cut that was none is no point"
+    );
 }
 
 #[test]
@@ -189,19 +253,36 @@ fn a_point_that_this_start_does_not_have_is_plan_drift_and_no_pass(
     );
 }
 
-#[test]
-fn a_set_that_describes_another_bootloader_is_no_pass() {
-    let desk = desk(None);
-    // The set says that the board's bootloader swaps by scratch area, and it does by moving.
-    let set = desk.path("fw/firmware.yaml");
-    let text = fs::read_to_string(&set).unwrap();
-    let other = text.replace("mode: swap-move", "mode: swap-scratch");
-    assert_ne!(text, other);
-    fs::write(&set, other).unwrap();
-    desk.write("swap.yaml", &SWEEP.replace("mode: swap-move", "mode: swap"));
+/// The board's bootloader is built otherwise than the set says; the one with another trailer erases the same pages as often.
+#[rstest]
+#[case::another_mode("mode: overwrite-only")]
+#[case::another_trailer("max-sectors: 256")]
+fn a_set_that_describes_another_bootloader_is_plan_drift_at_an_operation(#[case] built: &str) {
+    let desk = desk_with(Some(built));
     let ended = run(&desk, &[]);
-    let verdict = ended.record().scenarios[0].outcome.verdict();
-    assert_ne!(verdict, Verdict::Pass, "{}", ended.all());
+    assert_eq!(ended.code, Some(3), "{}", ended.all());
+    let outcome = &ended.record().scenarios[0].outcome;
+    assert!(
+        matches!(outcome, Outcome::Error { kind: ErrorKind::Inconclusive, cause, .. }
+            if cause.contains("plan drift: flash operation ") && cause.contains("by the model")),
+        "{outcome:?}"
+    );
+    let (plans, points) = sweeps(&desk.runs()[0]);
+    assert!(plans.is_empty() && points.is_empty(), "nothing is visited");
+}
+
+#[test]
+fn a_board_that_cannot_be_updated_after_an_interruption_fails_at_that_point() {
+    let desk = desk(None);
+    let crashes = desk.path("fw/crashes/app_update.bin");
+    fs::copy(crashes, desk.path("fw/hotfix/app_update.bin")).unwrap();
+    let ended = run(&desk, &["--sweep", "sample:1"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.all());
+    let Outcome::Fail { cause, .. } = &ended.record().scenarios[0].outcome else {
+        panic!("it must fail: {}", ended.all());
+    };
+    assert!(cause.contains("a later update: "), "{cause}");
+    assert!(cause.contains("repeat it with `dfu-hil "), "{cause}");
 }
 
 #[test]
@@ -234,6 +315,138 @@ fn a_sweep_is_taken_up_where_it_was_and_its_parts_have_each_point_once() {
     cuts.sort();
     all.sort();
     assert_eq!(cuts, all);
+}
+
+/// Waits until a run has so many points in its journal.
+fn wait_for_points(desk: &Desk, count: usize) {
+    let clock = SystemClock::new();
+    let deadline = clock.now() + Duration::from_secs(120);
+    loop {
+        let runs = desk.runs();
+        let visited = runs
+            .first()
+            .filter(|run| RunDirectory::at(run).journal().exists())
+            .map_or(0, |run| sweeps(run).1.len());
+        if visited >= count {
+            return;
+        }
+        assert!(clock.now() < deadline, "{visited} of {count} points");
+        clock.sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_sweep_that_is_killed_goes_on_with_the_points_that_are_left() {
+    let desk = desk(None);
+    desk.write("rig.yaml", ONE_BOARD);
+    let args = [
+        "run",
+        "swap.yaml",
+        "--rig",
+        "rig.yaml",
+        "--firmware",
+        "fw/firmware.yaml",
+        "--sweep",
+        "sample:6",
+    ];
+    let mut child = desk
+        .command(&args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the command starts");
+    wait_for_points(&desk, 2);
+    child.kill().expect("it runs");
+    child.wait().expect("it has ended");
+    let folder = desk.runs().remove(0);
+    let before = sweeps(&folder).1.len();
+    assert!((2..8).contains(&before), "killed after {before} of 8");
+
+    let id = RunDirectory::at(&folder).id().to_owned();
+    let ended = desk.run(&[&args[..], &["--resume", &id]].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    let (plans, points) = sweeps(&folder);
+    let [_, again] = plans.as_slice() else {
+        panic!("planned twice: {plans:?}");
+    };
+    assert_eq!(again.visited_before as usize, before);
+    let cuts: BTreeSet<&str> = points.iter().map(|point| point.cut.as_str()).collect();
+    assert_eq!((cuts.len(), points.len()), (8, 8), "each once: {points:?}");
+}
+
+/// With a ledger of how often pages were erased.
+fn ledger(desk: &Desk, budget: u64) -> PathBuf {
+    let ledger = desk.path("ledger");
+    let wear = format!(
+        "wear: {{ ledger: \"{}\", budget: {budget} }}\n",
+        ledger.display()
+    );
+    desk.write("rig.yaml", &format!("{ONE_BOARD}{wear}"));
+    ledger
+}
+
+/// The largest count in the only file of a ledger.
+fn most_erases(ledger: &Path) -> u64 {
+    let files: Vec<_> = fs::read_dir(ledger).expect("it is there").collect();
+    let [file] = files.as_slice() else {
+        panic!("one chip: {files:?}");
+    };
+    let text = fs::read_to_string(file.as_ref().expect("it is there").path()).expect("a file");
+    let file: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let pages = file["pages"].as_object().into_iter().flatten();
+    pages
+        .filter_map(|(_, count)| count.as_u64())
+        .max()
+        .unwrap_or(0)
+}
+
+#[test]
+fn a_board_that_comes_to_its_budget_in_a_sweep_is_stopped_there_and_stays_so() {
+    let desk = desk(None);
+    let ledger = ledger(&desk, 12);
+    let args = ["--sweep", "every", "--retries", "0"];
+    let ended = run(&desk, &args);
+    assert_eq!(ended.code, Some(3), "{}", ended.all());
+    let outcome = &ended.record().scenarios[0].outcome;
+    assert!(
+        matches!(outcome, Outcome::Error { kind: ErrorKind::Worn, cause, .. }
+            if cause.contains(" points: flash of board `dk` is worn: the page at 0x")),
+        "{outcome:?}"
+    );
+    let (_, points) = sweeps(&desk.runs()[0]);
+    assert!((1..12).contains(&points.len()), "{points:?}");
+    let worn = most_erases(&ledger);
+    assert!(worn >= 12, "{worn}");
+
+    let again = run(&desk, &args);
+    assert_eq!(again.code, Some(3), "{}", again.all());
+    assert_eq!(sweeps(&desk.runs()[1]).1, [], "nothing more is done to it");
+    assert_eq!(most_erases(&ledger), worn);
+}
+
+#[test]
+fn the_wear_of_a_sweep_is_that_of_the_flash() {
+    let desk = desk(None);
+    // Between two interruptions in a row the board runs for a moment, of which nobody knows what it has erased.
+    let rows = "in_recovery: 1, bursts: { cuts: 3 }, ";
+    desk.write("swap.yaml", &SWEEP.replace(rows, ""));
+    let board = sound_board(VirtualDkOptions {
+        speed: Speed::Factor(f64::from(SPEED)),
+        ..VirtualDkOptions::default()
+    });
+    desk.rig_for(&board);
+    let ended = run(&desk, &["--sweep", "sample:2"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    let journal = read_journal(&RunDirectory::at(&desk.runs()[0]).journal()).expect("a journal");
+    let worn: Vec<(bool, u64)> = journal
+        .events
+        .iter()
+        .filter_map(|event| match &event.kind {
+            EventKind::Wear(wear) => Some((wear.complete, wear.erases)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(worn, [(true, board.page_erases())]);
 }
 
 #[test]

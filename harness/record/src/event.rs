@@ -9,7 +9,7 @@ use crate::health::Health;
 use crate::identity::BoardIdentity;
 use crate::outcome::Outcome;
 use crate::proof::{BoardDone, CheckMade};
-use crate::sweep::{SweepPlan, SweepPoint};
+use crate::sweep::{SweepPlan, SweepPoint, SweepTotals};
 use crate::transport_fault::TransportFault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -145,6 +145,8 @@ pub enum EventKind {
     SweepPlanned(SweepPlan),
     /// It was, at one point.
     SweepPoint(SweepPoint),
+    /// It will not be any more.
+    SweepFinished(SweepTotals),
     /// How far an upload is; sent now and then, not for each packet.
     UploadProgress {
         /// Name of the board.
@@ -194,7 +196,8 @@ impl EventKind {
             | Self::StepStarted { .. }
             | Self::StepFinished { .. }
             | Self::SweepPlanned(_)
-            | Self::SweepPoint(_) => true,
+            | Self::SweepPoint(_)
+            | Self::SweepFinished(_) => true,
             Self::Console { .. }
             | Self::Smp(_)
             | Self::TransportFault(_)

@@ -148,6 +148,7 @@ impl Folding {
             | EventKind::Probe { .. }
             | EventKind::SweepPlanned(_)
             | EventKind::SweepPoint(_)
+            | EventKind::SweepFinished(_)
             | EventKind::Flash(_)
             | EventKind::Checked(_)
             | EventKind::Done(_)

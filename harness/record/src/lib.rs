@@ -51,6 +51,6 @@ pub use proof::{
 };
 pub use reporter::Reporter;
 pub use run::{ConsoleLine, Ending, RecordError, RunRecord, ScenarioRecord, StepRecord, Totals};
-pub use sweep::{SweepPlan, SweepPoint};
+pub use sweep::{SweepPlan, SweepPoint, SweepTotals};
 pub use transport_fault::TransportFault;
 pub use wear::WearRecord;

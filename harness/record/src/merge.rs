@@ -346,6 +346,7 @@ fn rename(kind: &mut EventKind, names: &BTreeMap<String, String>) {
         EventKind::TransportFault(fault) => &mut fault.board,
         EventKind::SweepPlanned(plan) => &mut plan.board,
         EventKind::SweepPoint(point) => &mut point.board,
+        EventKind::SweepFinished(totals) => &mut totals.board,
         EventKind::Checked(made) => &mut made.board,
         EventKind::Done(done) => &mut done.board,
         EventKind::Course(Course::Again(again)) => &mut again.board,

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// A sweep begins.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -48,4 +49,86 @@ pub struct SweepPoint {
     pub problem: Option<String>,
     /// How long it took, restoring included, in milliseconds.
     pub took_ms: u64,
+}
+
+/// A sweep has ended, well or not: what it came to altogether.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SweepTotals {
+    /// Name of the variant.
+    pub scenario: String,
+    /// Name of the board.
+    pub board: String,
+    /// Flash operations of the start that was interrupted.
+    pub operations: u32,
+    /// Points that were visited, those of a run before not counted.
+    pub visited: u32,
+    /// How many of them were bad.
+    pub bad: u32,
+    /// How long the points took altogether, in milliseconds.
+    pub took_ms: u64,
+}
+
+impl SweepTotals {
+    /// Points that were visited in a second.
+    #[must_use]
+    pub fn per_second(&self) -> f64 {
+        f64::from(self.visited) * 1000.0 / (self.took_ms.max(1) as f64)
+    }
+}
+
+impl fmt::Display for SweepTotals {
+    /// `476 points of 476 flash operations in 61.2 s, 7.78 per second, all good`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} point{} of {} flash operations in {:.1} s, {:.2} per second",
+            self.visited,
+            if self.visited == 1 { "" } else { "s" },
+            self.operations,
+            self.took_ms as f64 / 1000.0,
+            self.per_second(),
+        )?;
+        match (self.visited, self.bad) {
+            (0, _) => Ok(()),
+            (_, 0) => f.write_str(", all good"),
+            (_, bad) => write!(f, ", {bad} bad"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::all(
+        476,
+        0,
+        61_200,
+        "476 points of 476 flash operations in 61.2 s, 7.78 per second, all good"
+    )]
+    #[case::bad(
+        1,
+        1,
+        500,
+        "1 point of 476 flash operations in 0.5 s, 2.00 per second, 1 bad"
+    )]
+    #[case::nothing(0, 0, 0, "0 points of 476 flash operations in 0.0 s, 0.00 per second")]
+    fn a_sweep_is_told_in_one_line(
+        #[case] visited: u32,
+        #[case] bad: u32,
+        #[case] took_ms: u64,
+        #[case] expected: &str,
+    ) {
+        let totals = SweepTotals {
+            scenario: "swap".to_owned(),
+            board: "dk".to_owned(),
+            operations: 476,
+            visited,
+            bad,
+            took_ms,
+        };
+        assert_eq!(totals.to_string(), expected);
+    }
 }

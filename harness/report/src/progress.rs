@@ -148,6 +148,9 @@ impl<W: Write + Send> Reporter for ProgressLines<W> {
                 problem: Some(problem),
                 ..
             }) => writeln!(out, "      {scenario}: cut {cut}: {problem}"),
+            EventKind::SweepFinished(totals) => {
+                writeln!(out, "      {}: {totals}", totals.scenario)
+            }
             EventKind::SweepPoint(_)
             | EventKind::RunFinished { stopped: false }
             | EventKind::Course(Course::Shard(_) | Course::Part(_))

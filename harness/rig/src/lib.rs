@@ -41,9 +41,9 @@ pub use power::{
     ProbeSight, Sighting, Switched,
 };
 pub use probe::{
-    Afterwards, Caught, Class, CoreState, Edge, Halted, Identity, Memory, Missed, Planned,
-    ProbeSession, ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Reached, Rest, Route,
-    Tear, Trap, Watch, route,
+    Afterwards, Caught, Class, CoreState, Edge, Followed, Halted, Identity, Instead, Memory,
+    Missed, Planned, ProbeSession, ProgramOptions, ProgramPhase, ProgramProgress, Programmed,
+    Reached, Rest, Route, Strayed, Tear, Trap, Watch, route,
 };
 pub use rig::{Board, Rig, RigOptions, Waiting};
 pub use uart::UartEndpoint;

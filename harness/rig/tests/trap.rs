@@ -10,8 +10,8 @@ use hil_bootloader::predict::{Action, Board};
 use hil_bootloader::sweep::Sweep;
 use hil_bootloader::{Cut, DeviceId, Operation, OperationKind, SimFlash};
 use hil_rig::{
-    Caught, Class, Core, Edge, Halted, Memory, Planned, ProbeSession, RigError, Route, Tear, Trap,
-    Watch, route,
+    Caught, Class, Core, Edge, Followed, Halted, Instead, Memory, Planned, ProbeSession, RigError,
+    Route, Tear, Trap, Watch, route,
 };
 use rstest::rstest;
 use std::time::Duration;
@@ -133,6 +133,83 @@ fn a_halt_in_an_erase_is_told_when_the_flash_has_ended_it() {
         staged.differs(&probe, &sweep.at_cut(after_erase).unwrap()),
         None
     );
+}
+
+/// Follows a swap on a board that is prepared for it, when these operations are foretold.
+fn followed(staged: &Staged, operations: &[Planned], within: Duration) -> Followed {
+    let probe = staged.probe();
+    staged.stage(&probe);
+    let followed = probe.follow(operations, within, |_, _| Ok(false)).unwrap();
+    staged.wait_for(&probe, staged.sweep().end());
+    followed
+}
+
+#[rstest]
+#[case::internal(Staged::new(Variant::SWAP_MOVE_SINGLE_CORE))]
+#[case::external(Staged::new(Variant::SWAP_MOVE_EXTERNAL))]
+fn a_swap_is_followed_through_every_operation_that_the_model_says(#[case] staged: Staged) {
+    let operations = planned(staged.sweep().operations());
+    let followed = followed(&staged, &operations, PATIENCE);
+    assert_eq!(followed.strayed, None);
+    assert_eq!((followed.seen, followed.early), (operations.len(), 0));
+}
+
+const SOON: Duration = Duration::from_secs(10);
+
+#[rstest]
+#[case::another_page(|operation: &mut Planned| operation.offset += PAGE)]
+#[case::a_page_more(|operation: &mut Planned| operation.length += PAGE)]
+#[case::another_class(|operation: &mut Planned| operation.class = Class::Write)]
+fn a_swap_that_erases_otherwise_than_foretold_strays_there(#[case] otherwise: fn(&mut Planned)) {
+    let staged = Staged::new(Variant::SWAP_MOVE_SINGLE_CORE);
+    let mut operations = planned(staged.sweep().operations());
+    let erases = |operation: &Planned| operation.class == Class::Erase;
+    let index = operations.iter().rposition(erases).unwrap();
+    otherwise(&mut operations[index]);
+    let followed = followed(&staged, &operations, SOON);
+    // A write may be taken for the one behind it, of the same page.
+    assert!((index..=index + 1).contains(&followed.seen), "{followed:?}");
+    assert_eq!(followed.strayed.unwrap().index, followed.seen);
+}
+
+#[test]
+fn an_erasure_that_nobody_foretold_and_an_operation_that_does_not_come_are_strayed_from() {
+    let staged = Staged::new(Variant::SWAP_MOVE_SINGLE_CORE);
+    let all = planned(staged.sweep().operations());
+    let erases = |operation: &Planned| operation.class == Class::Erase;
+    let mut left_out = all.clone();
+    left_out.remove(all.iter().rposition(erases).unwrap());
+    let strayed = followed(&staged, &left_out, SOON).strayed.unwrap();
+    assert_eq!(strayed.instead, Instead::Erased(1));
+
+    let mut in_vain = all.clone();
+    in_vain.push(*all.last().unwrap());
+    let followed = followed(&staged, &in_vain, SOON);
+    assert_eq!(followed.seen, all.len());
+    assert!(matches!(
+        followed.strayed.unwrap().instead,
+        Instead::Missed(_)
+    ));
+}
+
+#[test]
+fn what_is_done_before_its_turn_is_not_waited_for() {
+    let staged = Staged::new(Variant::SWAP_MOVE_SINGLE_CORE);
+    let probe = staged.probe();
+    let sweep = staged.sweep();
+    let all = planned(sweep.operations());
+    // A status word behind its copy is foretold before it.
+    let erases = |operation: &Planned| operation.class == Class::Erase;
+    let index = all.iter().rposition(erases).unwrap();
+    let mut operations = all.clone();
+    operations.swap(index, index + 1);
+    staged.stage(&probe);
+    let followed = probe
+        .follow(&operations, PATIENCE, |_, at| Ok(at == index + 1))
+        .unwrap();
+    assert_eq!(followed.strayed, None);
+    assert_eq!((followed.seen, followed.early), (all.len(), 1));
+    staged.wait_for(&probe, sweep.end());
 }
 
 /// Goes there, cuts the power and lets the board recover; gives the number of halts that it took.

@@ -209,6 +209,7 @@ const fn is_of_the_board(kind: &EventKind) -> bool {
         | EventKind::Done(_)
         | EventKind::SweepPlanned(_)
         | EventKind::SweepPoint(_)
+        | EventKind::SweepFinished(_)
         | EventKind::UploadProgress { .. }
         | EventKind::Retry { .. } => false,
     }

@@ -9,8 +9,8 @@ use crate::firmware::{EXTERNAL_WINDOW, Firmware, Region, memory_name};
 use crate::history::{self, Rest};
 use crate::trouble::{Checked, Trouble};
 use crate::{snapshot, standing};
-use hil_bootloader::predict::{Comparison, Match, Mismatch, PredictError};
-use hil_bootloader::{Area, DeviceId};
+use hil_bootloader::predict::{Comparison, Forecast, Match, Mismatch, PredictError};
+use hil_bootloader::{Area, DeviceId, Erases, SimFlash};
 use hil_record::{Check, ErrorKind, Evidence, FailKind};
 use hil_scenario::{Core, StandingCheck};
 use std::collections::BTreeMap;
@@ -77,6 +77,19 @@ pub(crate) fn run(context: &mut Context<'_>, waived: &BTreeMap<StandingCheck, St
                 return Err(different(context, &mismatch));
             }
         }
+    }
+}
+
+/// Holds flash against a forecast of its own, of what was done since the flash was last known. How often sectors were erased.
+pub(crate) fn compare(
+    context: &Context<'_>,
+    forecast: &Forecast<'_>,
+    found: &SimFlash,
+) -> Checked<Erases> {
+    match forecast.compare(found, &[]) {
+        Comparison::Same(matched) => Ok(matched.erases),
+        Comparison::Different(mismatch) => Err(different(context, &mismatch)),
+        Comparison::NotKnown(reason) => Err(Trouble::error(ErrorKind::Harness, reason)),
     }
 }
 
@@ -213,7 +226,7 @@ fn different(context: &Context<'_>, mismatch: &Mismatch) -> Trouble {
 }
 
 /// The model cannot follow: that says nothing of the firmware.
-fn not_modelled(error: &PredictError) -> Trouble {
+pub(crate) fn not_modelled(error: &PredictError) -> Trouble {
     Trouble::error(
         ErrorKind::Harness,
         format_args!("the bootloader model cannot follow what was done: {error}"),

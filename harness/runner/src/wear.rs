@@ -112,10 +112,10 @@ impl Wear {
         }
     }
 
-    /// Why no scenario may run on the board any more, if none may.
+    /// Why nothing may run on the board any more, if nothing may.
     pub(crate) fn over_budget(&self, board: &str) -> Option<Trouble> {
         let budget = self.budget?;
-        let most = most(&self.total).filter(|page| page.erases >= budget)?;
+        let most = most(&self.so_far()).filter(|page| page.erases >= budget)?;
         let trouble = Trouble::error(
             ErrorKind::Worn,
             format_args!(
@@ -127,6 +127,35 @@ impl Wear {
             "take another board; a page is good for 10,000 erases. `wear.budget` in the rig file is the limit, and the count \
              is in the file of the chip in the ledger folder",
         ))
+    }
+
+    /// All that is known, this scenario included.
+    fn so_far(&self) -> Pages {
+        let mut pages = self.total.clone();
+        for (page, erases) in &self.scenario {
+            *pages.entry(*page).or_default() += erases;
+        }
+        pages
+    }
+
+    /// Keeps what is known in the middle of a scenario that wears much: a run that is killed must not be forgotten.
+    pub(crate) fn keep(&self, events: &Events, board: &str) {
+        self.save(&self.so_far(), events, board);
+    }
+
+    fn save(&self, pages: &Pages, events: &Events, board: &str) {
+        let Some(path) = &self.ledger else {
+            return;
+        };
+        if let Err(error) = save(path, pages) {
+            events.note(
+                Some(board),
+                format!(
+                    "the wear of its flash could not be kept in {}: {error}",
+                    path.display()
+                ),
+            );
+        }
     }
 
     /// The scenario is over: what it wore is told and kept.
@@ -145,18 +174,7 @@ impl Wear {
             most: most(&self.total),
             budget: self.budget,
         }));
-        let Some(path) = &self.ledger else {
-            return;
-        };
-        if let Err(error) = save(path, &self.total) {
-            events.note(
-                Some(board),
-                format!(
-                    "the wear of its flash could not be kept in {}: {error}",
-                    path.display()
-                ),
-            );
-        }
+        self.save(&self.total, events, board);
     }
 }
 
@@ -283,6 +301,9 @@ mod tests {
             ..Wear::default()
         };
         assert_eq!(wear.over_budget("dk"), None);
+        wear.scenario.insert(0xd000, 1);
+        assert!(wear.over_budget("dk").is_some(), "this scenario counts");
+        wear.scenario.clear();
         wear.total.insert(0xd000, 3);
         let outcome = wear.over_budget("dk").expect("it is worn").into_outcome();
         assert_eq!(outcome.kind_word().as_deref(), Some("worn"));

@@ -9,8 +9,9 @@ use crate::reset::ResetBy;
 use crate::scenario::{Scenario, step_path};
 use crate::source::FileError;
 use crate::step::{Answer, Step};
+use crate::sweep::Sweep;
 use crate::variant::Variant;
-use crate::words::Stored;
+use crate::words::{Core, ImageRef, Stored};
 use hil_bootloader::Mode;
 
 /// What a check found.
@@ -218,6 +219,7 @@ fn impossible(step: &Step, firmware: &FirmwareSet) -> Option<(&'static str, Prob
                 Problem::new("a client asks again or gives up, not both".to_owned()),
             ))
         }
+        Step::Sweep(step) => later_update(step, firmware),
         Step::Upload(step) if step.link_lost.is_some() && step.power_cut.is_some() => Some((
             "link_lost",
             Problem::new(
@@ -251,6 +253,27 @@ fn impossible(step: &Step, firmware: &FirmwareSet) -> Option<(&'static str, Prob
         }
         _ => None,
     }
+}
+
+/// Of the releases that a board may be updated to later, one must be there and be sent as it is.
+fn later_update(step: &Sweep, firmware: &FirmwareSet) -> Option<(&'static str, Problem)> {
+    let plain = |release: &String| {
+        firmware
+            .image(&ImageRef::new(release, Core::App))
+            .is_ok_and(|image| !image.encrypted)
+    };
+    (!step.later_update.is_empty() && !step.later_update.iter().any(plain)).then(|| {
+        (
+            "later_update",
+            Problem {
+                advice: Some("add one that the firmware set has, such as `update`".to_owned()),
+                ..Problem::new(format!(
+                    "firmware set `{}` has none of them with an application that is not encrypted",
+                    firmware.name
+                ))
+            },
+        )
+    })
 }
 
 /// A mistake before its place is known.

@@ -22,6 +22,10 @@ pub struct Sweep {
     /// The releases of which the application may run after an interruption and the start that follows it.
     #[serde(deserialize_with = "releases")]
     pub boots: Vec<String>,
+    /// The releases to one of which the board is updated after each point, when it has come through it: the first that the
+    /// firmware set has and that the bootloader takes in the place of what runs. None: it is not.
+    #[serde(default)]
+    pub later_update: Vec<String>,
     /// What the application is asked for after the start, when that is what is interrupted and not the start itself.
     pub during: Option<Asked>,
     /// So many points in the start that follows an interruption, which is then interrupted too.
@@ -184,6 +188,9 @@ impl fmt::Display for Sweep {
         if let Some(bursts) = self.bursts {
             write!(f, ", {} times {} in a row", bursts.rows, bursts.cuts)?;
         }
+        if !self.later_update.is_empty() {
+            f.write_str(", and update it after each")?;
+        }
         Ok(())
     }
 }
@@ -228,6 +235,17 @@ mod tests {
         assert_eq!(
             sweep.to_string(),
             "interrupt the next start at 12 of its flash operations, 1 times 3 in a row"
+        );
+    }
+
+    #[test]
+    fn a_sweep_says_that_it_updates_the_board_after_each_point() {
+        let sweep: Sweep =
+            serde_yaml::from_str("{ cuts: every, boots: [update], later_update: [hotfix] }")
+                .unwrap();
+        assert_eq!(
+            sweep.to_string(),
+            "interrupt the next start at every flash operation, and update it after each"
         );
     }
 

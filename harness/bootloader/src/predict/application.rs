@@ -234,6 +234,16 @@ impl Forecast<'_> {
         self.apply(&mut blank, &erase_image)?;
         let mut erased = blank.clone();
         self.apply(&mut erased, &erase_trailer)?;
+        // Of a slot that is blank nothing is erased (zephyr `zephyr_img_mgmt.c`, `img_mgmt_flash_check_empty`).
+        if !is_erased(&state.flash, slot, slot.size) {
+            let trailer = (trailer, slot.size - trailer);
+            count_erased(&mut blank, slot, &[(erased_from, image_end - erased_from)]);
+            count_erased(
+                &mut erased,
+                slot,
+                &[(erased_from, image_end - erased_from), trailer],
+            );
+        }
         let Sent::Part { acknowledged } = sent else {
             self.apply(&mut erased, &program(slot, start, file))?;
             return Ok(vec![erased]);
@@ -339,7 +349,11 @@ impl Forecast<'_> {
     /// The slot does not lie in the device.
     pub fn erase_slot(&mut self, slot: Area) -> Result<(), PredictError> {
         self.each(|forecast, mut state, next| {
+            let blank = is_erased(&state.flash, slot, slot.size);
             forecast.apply(&mut state, &erase(slot, 0, slot.size))?;
+            if !blank {
+                count_erased(&mut state, slot, &[(0, slot.size)]);
+            }
             state.story.push("a slot erased over SMP".to_owned());
             next.add(state);
             Ok(())
@@ -355,6 +369,15 @@ fn contents(flash: &SimFlash, area: Area) -> Vec<u8> {
 fn is_erased(flash: &SimFlash, slot: Area, length: u32) -> bool {
     let bytes = flash.bytes_at(slot.device, slot.offset as usize, length as usize);
     bytes.iter().all(|byte| *byte == ERASED)
+}
+
+/// Counts what an application has erased of a slot: first byte and length of each part.
+fn count_erased(state: &mut State, slot: Area, parts: &[(u32, u32)]) {
+    for (offset, length) in parts {
+        state
+            .flash
+            .count_erased(slot.device, slot.offset + offset, *length);
+    }
 }
 
 fn mark(image: usize, mark: Mark) -> Action {

@@ -126,6 +126,10 @@ impl Reporter for Bars {
                 self.screen
                     .println(format!("board {}: {}", health.board(), health.words()))?;
             }
+            EventKind::SweepFinished(totals) => {
+                self.screen
+                    .println(format!("sweep {}: {totals}", totals.scenario))?;
+            }
             EventKind::Note { board, text } => {
                 let board = board.as_deref().unwrap_or("run");
                 self.screen.println(format!("note  {board}: {text}"))?;

@@ -104,6 +104,7 @@ impl Tally {
             | EventKind::Wear(_)
             | EventKind::SweepPlanned(_)
             | EventKind::SweepPoint(_)
+            | EventKind::SweepFinished(_)
             | EventKind::Flash(_)
             | EventKind::UploadProgress { .. }
             | EventKind::Retry { .. }

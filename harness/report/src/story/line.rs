@@ -190,6 +190,10 @@ impl LogLine {
                 let text = format!("cut {}: {came_to}", point.cut);
                 (Some(point.board.as_str()), line(Kind::Note, text))
             }
+            EventKind::SweepFinished(totals) => (
+                Some(totals.board.as_str()),
+                line(Kind::Note, format!("sweep: {totals}")),
+            ),
             EventKind::RunStarted(_)
             | EventKind::Inputs { .. }
             | EventKind::RunFinished { .. }

@@ -44,6 +44,8 @@ pub(super) enum Condition {
     Value(u32, u32),
     /// A store to one of two words. Which one, [`matched`] says.
     Either(u32, u32),
+    /// A store to the first word (comparator 0), or to the second one with this value (comparator 3).
+    ToOrValue(u32, u32, u32),
 }
 
 impl Condition {
@@ -64,6 +66,10 @@ impl Condition {
                 (value, LINKED_VALUE | DEBUG_EVENT | WORD),
             ],
             Self::Either(one, other) => [halting(one), OFF, halting(other), OFF],
+            Self::ToOrValue(word, address, value) => {
+                let [.., linked, compared] = Self::Value(address, value).comparators();
+                [halting(word), OFF, linked, compared]
+            }
         }
     }
 }
@@ -94,6 +100,11 @@ pub(super) fn set(bus: &mut dyn Bus, condition: &Condition) -> Result<(), ArmErr
         }
     }
     Ok(())
+}
+
+/// Forgets which comparators have matched until now.
+pub(super) fn forget_matches(bus: &mut dyn Bus) -> Result<(), ArmError> {
+    (0..COMPARATORS).try_for_each(|number| matched(bus, number).map(drop))
 }
 
 /// Switches the watchpoints off. What else of a debugger there is stays.
@@ -151,6 +162,10 @@ mod tests {
     #[case::word(Condition::To(0x5003_9504), &[(0, 0x5003_9504, 0x815)])]
     #[case::value(Condition::Value(0x5003_9504, 2), &[(2, 0x5003_9504, 0x805), (3, 2, 0x81B)])]
     #[case::either(Condition::Either(8, 12), &[(0, 8, 0x815), (2, 12, 0x815)])]
+    #[case::word_or_value(
+        Condition::ToOrValue(8, 0x5003_9504, 2),
+        &[(0, 8, 0x815), (2, 0x5003_9504, 0x805), (3, 2, 0x81B)]
+    )]
     fn a_condition_takes_these_comparators(
         #[case] condition: Condition,
         #[case] expected: &[(u32, u32, u32)],

@@ -31,8 +31,8 @@ mod trap;
 pub use program::{Afterwards, ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Rest};
 pub use tear::Tear;
 pub use trap::{
-    Caught, Class, CoreState, Edge, Halted, Memory, Missed, Planned, Reached, Route, Trap, Watch,
-    route,
+    Caught, Class, CoreState, Edge, Followed, Halted, Instead, Memory, Missed, Planned, Reached,
+    Route, Strayed, Trap, Watch, route,
 };
 
 use crate::core::Core;

@@ -7,12 +7,14 @@
 //! The watchpoints stay through resets of the core and go with its power. As long as the trap is armed the connection to
 //! the chip stays open. A trap that is dropped lets the core run again; a board never stays halted.
 
+mod follow;
 mod leave;
 mod pursuit;
 mod reach;
 mod route;
 mod watch;
 
+pub use follow::{Followed, Instead, Strayed};
 pub use reach::Reached;
 pub use route::{Planned, Route, route};
 pub use watch::{Caught, Class, CoreState, Edge, Halted, Memory, Missed, Watch};
@@ -136,7 +138,10 @@ impl Trap<'_> {
         self.check()?;
         if self.armed {
             let condition = self.watch.condition(self.core);
-            self.on_core(SHORT, move |bus| dwt::set(bus, &condition))?;
+            self.on_core(SHORT, move |bus| {
+                dwt::set(bus, &condition)?;
+                dwt::forget_matches(bus)
+            })?;
         }
         Ok(())
     }
@@ -376,6 +381,16 @@ fn place(bus: &mut dyn Bus, core: Core, watch: &Watch) -> Result<Place, ArmError
                 Class::Write => 4,
                 Class::Erase => core.page_size(),
             });
+        }
+        Watch::StoreOrErase(address) => {
+            let (stored, erases) = (dwt::matched(bus, 0)?, dwt::matched(bus, 3)?);
+            if stored {
+                nvmc::wait_until_ready(bus, core)?;
+                place.address = Some(*address);
+            } else if erases {
+                place.edge = Edge::Before;
+            }
+            place.class = class(bus.read(core.nvmc() + watch::CONFIG)? & 7);
         }
         Watch::ExternalTasks => {
             let written = dwt::matched(bus, 0)?;

@@ -5,7 +5,7 @@ use crate::link::{Link, Reply};
 use crate::radio::RadioLink;
 use crate::trouble::{Checked, Trouble};
 use hil_record::{ErrorKind, FailKind};
-use hil_rig::{Caught, Core, Missed, RigError, Route, Watch};
+use hil_rig::{Caught, Core, Followed, Memory, Missed, Planned, RigError, Route, Watch};
 use hil_scenario::Transport;
 use std::time::Duration;
 
@@ -90,22 +90,31 @@ impl Bench {
         }
     }
 
-    /// Lets the board start, which is held at its first instruction, and counts how often a page of the application core's flash
-    /// is erased, until `most` were or the time is over.
-    pub(crate) fn start_and_count_erasures(&mut self, most: u64, within: Duration) -> Checked<u64> {
-        self.probe_event("count", "erasures of the application core");
-        let mut trap = self.board.probe().trap(Core::App, Watch::Erases);
-        let counted = (|| {
-            trap.arm()?;
-            if most == 0 {
-                trap.resume()?;
-            } else {
-                trap.nth(most, within)?;
-            }
-            Ok(trap.number())
-        })();
-        // Dropped, it lets the core go on.
-        counted.map_err(|error| trouble(&error))
+    /// Lets the board start, which is held at its first instruction, and sees it do these operations, those of the network core
+    /// left out. `effect` says what an operation, by its number in the list, leaves in the application core's flash that is not
+    /// there before it: where that is there before its turn, it was done earlier.
+    pub(crate) fn start_and_follow(
+        &mut self,
+        operations: &[Planned],
+        within: Duration,
+        effect: impl Fn(usize) -> Option<Vec<u8>>,
+    ) -> Checked<Followed> {
+        self.probe_event("follow", &format!("{} flash operations", operations.len()));
+        self.board
+            .probe()
+            .follow(operations, within, |probe, index| {
+                let Some(operation) = operations.get(index) else {
+                    return Ok(false);
+                };
+                match effect(index) {
+                    Some(effect) if operation.memory == Memory::App => {
+                        let found = probe.read(Core::App, operation.offset, operation.length)?;
+                        Ok(found == effect)
+                    }
+                    Some(_) | None => Ok(false),
+                }
+            })
+            .map_err(|error| trouble(&error))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::run::SCENARIO_LIMIT;
 use crate::scenario::{self, Condition};
 use crate::trouble::{Trouble, error_chain};
 use hil_clock::SharedClock;
-use hil_record::{Canary, EventKind, Health, Outcome, Quarantine, SkipKind, Verdict};
+use hil_record::{Canary, ErrorKind, EventKind, Health, Outcome, Quarantine, SkipKind, Verdict};
 use hil_rig::{BoardHealth, Failure, HealthFile, Quarantined};
 use jiff::Timestamp;
 use ladder::InUse;
@@ -88,6 +88,8 @@ impl Ward {
         let cause = match condition {
             Condition::Worn { cause } => return Err(given_up(&bench.name, cause)),
             Condition::Broken { cause } => cause.clone(),
+            // The next scenario on it finds its budget spent; nothing can be helped.
+            Condition::Usable if is_worn(outcome) => return Ok(()),
             Condition::Usable if may_be_the_board(outcome) => {
                 outcome.cause().unwrap_or_default().to_owned()
             }
@@ -224,6 +226,17 @@ impl Ward {
             .try_into()
             .unwrap_or(Timestamp::UNIX_EPOCH)
     }
+}
+
+/// Whether a sweep has come to the budget of the board's wear.
+const fn is_worn(outcome: &Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Error {
+            kind: ErrorKind::Worn,
+            ..
+        }
+    )
 }
 
 /// `1 scenario`, `2 scenarios`.

@@ -79,6 +79,23 @@ impl<'a> Foretold<'a> {
         self.operations.iter().map(|(_, operation)| operation)
     }
 
+    /// What the operation with this index leaves in its place, where that is not there before it.
+    pub(super) fn effect(&self, index: usize) -> Option<Vec<u8>> {
+        let (number, operation) = self.operations.get(index)?;
+        let first = self.campaign.first();
+        let at = |ops| first.at_cut(Cut { ops, torn: 0 });
+        let (before, after) = (at(*number)?, at(number + 1));
+        let bytes = |flash: &SimFlash| {
+            flash.bytes_at(
+                operation.device,
+                operation.offset as usize,
+                operation.length as usize,
+            )
+        };
+        let after = bytes(after.as_ref().unwrap_or_else(|| first.end()));
+        (after != bytes(&before)).then_some(after)
+    }
+
     /// Whether the network core's flash is written.
     pub(super) fn touches_network(&self) -> bool {
         self.operations()

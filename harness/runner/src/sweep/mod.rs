@@ -6,11 +6,13 @@
 //! differ are programmed), the board starts, is stopped there and interrupted, and starts again. It must boot an allowed
 //! image, and its flash must be, byte for byte, what the model predicts of that very cut; as the prediction has plain text of
 //! an encrypted image in the primary slot only, so has the board. A list of cuts that fails is made as short as it can be,
-//! and the sentence that tells it has the command that repeats it.
+//! and the sentence that tells it has the command that repeats it. Where the step says so, a later update has to go in after each
+//! point.
 
 mod choose;
 mod cutter;
 mod foretold;
+mod later;
 mod orders;
 mod recovery;
 mod request;
@@ -26,8 +28,9 @@ use cutter::{Aim, Cutter, Left};
 use foretold::{Foretold, Outcome};
 use hil_bootloader::SimFlash;
 use hil_bootloader::sweep::minimise;
-use hil_record::{ErrorKind, EventKind, Evidence, SweepPlan, SweepPoint};
+use hil_record::{ErrorKind, EventKind, Evidence, SweepPlan, SweepPoint, SweepTotals};
 use hil_scenario::{Class, CutList, Strategy, Sweep};
+use later::Later;
 use start::Start;
 use std::collections::BTreeMap;
 
@@ -56,6 +59,8 @@ pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
         boots: step.boots.clone(),
         came_to: BTreeMap::new(),
         visited: 0,
+        bad: 0,
+        updated: 0,
     };
     sweeping.run(context)?;
     // At last as if nothing had been tried: the flash that the steps before left, and one start. What was done to the board
@@ -78,6 +83,9 @@ struct Sweeping<'a, 's> {
     /// What points came to, and how many.
     came_to: BTreeMap<String, u32>,
     visited: u32,
+    bad: u32,
+    /// After how many a later update went in.
+    updated: u32,
 }
 
 impl<'a> Sweeping<'a, '_> {
@@ -125,21 +133,26 @@ impl<'a> Sweeping<'a, '_> {
             )
             .with_help("request an update before the sweep, or take the step out"));
         }
-        if halving {
-            self.halve(context)?;
+        Later::must_be_there(context, self.step, &self.foretold.uncut().after)?;
+        let visited = self.visit_all(context, halving, &new);
+        let took = context.clock.now().saturating_since(began);
+        let totals = SweepTotals {
+            scenario: context.scenario.clone(),
+            board: context.bench.name.clone(),
+            operations,
+            visited: self.visited,
+            bad: self.bad,
+            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        };
+        context.see(Evidence::seen("points", totals.to_string()));
+        context.events.emit(EventKind::SweepFinished(totals));
+        visited?;
+        if !self.step.later_update.is_empty() {
+            context.see(Evidence::seen(
+                "later updates",
+                format!("good after {} of {} points", self.updated, self.visited),
+            ));
         }
-        for list in &new {
-            self.visit_and_tell(context, list)?;
-        }
-        let took = context.clock.now().saturating_since(began).as_secs_f64();
-        let per_second = f64::from(self.visited) / took.max(f64::MIN_POSITIVE);
-        context.see(Evidence::seen(
-            "points",
-            format!(
-                "{} of {operations} flash operations in {took:.1} s, {per_second:.2} per second",
-                self.visited
-            ),
-        ));
         for (came_to, count) in &self.came_to {
             context.see(Evidence::seen(came_to.as_str(), format!("{count} times")));
         }
@@ -160,6 +173,20 @@ impl<'a> Sweeping<'a, '_> {
             ));
         }
         Ok(())
+    }
+
+    fn visit_all(
+        &mut self,
+        context: &mut Context<'a>,
+        halving: bool,
+        lists: &[CutList],
+    ) -> Checked {
+        if halving {
+            self.halve(context)?;
+        }
+        lists
+            .iter()
+            .try_for_each(|list| self.visit_and_tell(context, list).map(drop))
     }
 
     /// One start without a cut. Whether the board was seen to do what the model foretells.
@@ -253,9 +280,14 @@ impl<'a> Sweeping<'a, '_> {
         if context.cancel.is_cancelled() {
             return Err(Trouble::Cancelled);
         }
+        let board = context.bench.name.clone();
+        if let Some(worn) = context.bench.wear.over_budget(&board) {
+            return Err(told(&format!("after {} points", self.visited), worn));
+        }
         let began = context.clock.now();
         let seen = context.seen();
         let visited = self.visit(context, list);
+        context.bench.wear.keep(&context.events, &board);
         // Each start has its own limit; how many there are is for who asked for them.
         context.does_not_count(context.clock.now().saturating_since(began));
         if matches!(visited, Err(Trouble::Error(..) | Trouble::Cancelled)) {
@@ -282,6 +314,7 @@ impl<'a> Sweeping<'a, '_> {
                 Ok(came_to)
             }
             Err(trouble) => {
+                self.bad += 1;
                 let (least, trouble) = self.least(context, list, trouble)?;
                 let command = context.repeat_command(&least);
                 Err(told(
@@ -372,9 +405,36 @@ impl<'a> Sweeping<'a, '_> {
             let allowed = std::mem::take(&mut self.boots);
             let looked = self.look(context, &expected);
             self.boots = allowed;
-            return looked.map(|came_to| format!("hit the start after it; {came_to}"));
+            let came_to = format!("hit the start after it; {}", looked?);
+            return self.update_later(context, came_to);
         }
-        self.look(context, &expected)
+        let came_to = self.look(context, &expected)?;
+        self.update_later(context, came_to)
+    }
+
+    /// Where the step wants it, brings a later update in, which must be good.
+    fn update_later(&mut self, context: &mut Context<'a>, came_to: String) -> Checked<String> {
+        if self.step.later_update.is_empty() {
+            return Ok(came_to);
+        }
+        let brought_in = Later::bring_in(context, self.step, &self.held);
+        match &brought_in {
+            Err(Trouble::Error(..) | Trouble::Cancelled) => {}
+            // What a board holds that is not as it must be is put back as well.
+            Err(_) => {
+                context.hold()?;
+                self.held = self.start.read(context)?;
+            }
+            Ok(_) => self.held = self.start.read(context)?,
+        }
+        let updated = brought_in.and_then(|later| {
+            let release = later.check(context, &self.held)?;
+            Ok(format!("{came_to}; then updated to {release}"))
+        });
+        let came_to =
+            updated.map_err(|trouble| told(&format!("{came_to}; a later update"), trouble))?;
+        self.updated += 1;
+        Ok(came_to)
     }
 
     /// Where the clock stopped the board, which is told. Whether it was in the start that is swept.

@@ -8,20 +8,18 @@ use super::cutter::{Aim, Cutter};
 use super::foretold::Foretold;
 use super::request;
 use crate::context::Context;
+use crate::firmware::{EXTERNAL_WINDOW, Region};
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::{DeviceId, Operation, OperationKind};
 use hil_record::{ErrorKind, Evidence};
-use hil_rig::{Class, Memory, Planned, Route, route};
-use hil_scenario::{CutPoint, Phase, Request, Sweep};
-
-/// Pages of the application core's flash, in bytes.
-const PAGE: u32 = 0x1000;
+use hil_rig::{Class, Followed, Instead, Memory, Planned, Route, Strayed, route};
+use hil_scenario::{Core, CutPoint, Phase, Request, Sweep};
 
 /// Stops the core by its watchpoints.
 #[derive(Debug, Default)]
 pub(super) struct ByTrap {
-    /// Erasures of pages that were seen in the start without a cut.
-    erasures: u64,
+    /// What was seen of the start without a cut.
+    followed: Option<Followed>,
 }
 
 impl Cutter for ByTrap {
@@ -42,13 +40,19 @@ impl Cutter for ByTrap {
         if step.during.is_some() {
             return request::running(context, step);
         }
-        let pages = erased_pages(foretold);
         context.started_by_probe();
         let within = context
             .deadline(step.within)
             .saturating_since(context.clock.now());
-        self.erasures = context.bench.start_and_count_erasures(pages, within)?;
-        Ok(())
+        let operations: Vec<_> = foretold.operations().map(planned).collect();
+        let followed = context
+            .bench
+            .start_and_follow(&operations, within, |index| foretold.effect(index))?;
+        let followed = self.followed.insert(followed);
+        match &followed.strayed {
+            Some(strayed) => Err(drift(context, foretold, strayed)),
+            None => Ok(()),
+        }
     }
 
     fn after_dry_run(
@@ -56,30 +60,24 @@ impl Cutter for ByTrap {
         context: &mut Context<'_>,
         foretold: &Foretold<'_>,
     ) -> Checked<bool> {
-        if foretold.is_of_a_request() {
-            // It was carried out, and left what the model says.
-            return Ok(true);
+        // A request was carried out, and left what the model says.
+        let Some(followed) = &self.followed else {
+            return Ok(foretold.is_of_a_request());
+        };
+        let all = foretold.operations().count();
+        let seen = followed.seen;
+        let mut what = format!("{seen} of {all}, by class, address and number as foretold");
+        if seen < all {
+            what.push_str("; those of the network core are seen by what they leave");
         }
-        let foretold = erased_pages(foretold);
-        if self.erasures != foretold {
-            return Err(Trouble::error(
-                ErrorKind::Inconclusive,
-                format_args!(
-                    "plan drift: the board erased {} pages of the application core where the model foretells {foretold}, so \
-                     that the names of points would not say what they mean",
-                    self.erasures
-                ),
-            )
-            .with_help(
-                "does `bootloader` in the firmware set say how the bootloader was built? `dfu-hil bootloader sweep` lists what \
-                 the model does",
+        if followed.early > 0 {
+            what.push_str(&format!(
+                "; {} of them in another order: earlier than foretold",
+                followed.early
             ));
         }
-        context.see(Evidence::seen(
-            "page erasures",
-            format!("{foretold}, as foretold"),
-        ));
-        Ok(true)
+        context.see(Evidence::seen("flash operations seen", what));
+        Ok(seen == all)
     }
 
     fn stop_at(
@@ -112,42 +110,79 @@ impl Cutter for ByTrap {
     }
 }
 
-/// Pages of the application core that the start erases.
-fn erased_pages(foretold: &Foretold<'_>) -> u64 {
-    foretold
-        .operations()
-        .filter(|operation| {
-            operation.device == DeviceId::AppFlash && operation.kind == OperationKind::Erase
-        })
-        .map(|operation| u64::from(operation.length.div_ceil(PAGE)))
-        .sum()
+/// That the board does something else than the model foretells.
+fn drift(context: &Context<'_>, foretold: &Foretold<'_>, strayed: &Strayed) -> Trouble {
+    let all = foretold.operations().count();
+    let expected = foretold.operations().nth(strayed.index).map_or_else(
+        || "none: all came".to_owned(),
+        |operation| {
+            let (core, address) = place(operation);
+            format!(
+                "{} of {} bytes at {address:#010x}, {}",
+                hil_scenario::Class::of(operation),
+                operation.length,
+                context.firmware.place(core, address)
+            )
+        },
+    );
+    let instead = match &strayed.instead {
+        Instead::Halted(_) | Instead::Erased(_) => strayed.instead.to_string(),
+        // It may have ended otherwise.
+        Instead::Missed(missed) => format!("{missed}; {}", context.last_line(Core::App)),
+    };
+    Trouble::error(
+        ErrorKind::Inconclusive,
+        format_args!(
+            "plan drift: flash operation {} of {all} is, by the model, {expected}; on the board: {instead}; so the names of \
+             points would not say what they mean",
+            strayed.index
+        ),
+    )
+    .with_help(
+        "does `bootloader` in the firmware set say how the bootloader was built? `dfu-hil bootloader sweep` lists what the \
+         model does",
+    )
+}
+
+/// Where an operation begins, in the map of the core that has it.
+fn place(operation: &Operation) -> (Core, u32) {
+    match operation.device {
+        DeviceId::AppFlash | DeviceId::RamFlash => (Core::App, operation.offset),
+        DeviceId::External => (Core::App, EXTERNAL_WINDOW + operation.offset),
+        DeviceId::NetFlash => (
+            Core::Net,
+            Region::whole_flash(Core::Net).address + operation.offset,
+        ),
+    }
 }
 
 /// The way to the point behind all of these operations, of which the last may be done in part.
 fn behind(done: &[Operation]) -> Option<Route> {
-    let planned: Vec<Planned> = done
-        .iter()
-        .map(|operation| Planned {
-            memory: match operation.device {
-                DeviceId::AppFlash | DeviceId::RamFlash => Memory::App,
-                DeviceId::NetFlash => Memory::Net,
-                DeviceId::External => Memory::External,
-            },
-            class: match operation.kind {
-                OperationKind::Write => Class::Write,
-                OperationKind::Erase => Class::Erase,
-            },
-            offset: operation.offset,
-            length: operation.length,
-        })
-        .collect();
+    let planned: Vec<Planned> = done.iter().map(planned).collect();
     route(&planned, planned.len(), 0)
+}
+
+/// An operation as the rig knows it.
+fn planned(operation: &Operation) -> Planned {
+    Planned {
+        memory: match operation.device {
+            DeviceId::AppFlash | DeviceId::RamFlash => Memory::App,
+            DeviceId::NetFlash => Memory::Net,
+            DeviceId::External => Memory::External,
+        },
+        class: match operation.kind {
+            OperationKind::Write => Class::Write,
+            OperationKind::Erase => Class::Erase,
+        },
+        offset: operation.offset,
+        length: operation.length,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hil_rig::{Core, Watch};
+    use hil_rig::Watch;
 
     fn write(offset: u32, length: u32) -> Operation {
         Operation {
@@ -163,7 +198,7 @@ mod tests {
     fn a_board_is_stopped_behind_the_last_word_before_the_point() {
         let done = [write(0x8800, 0x400), write(0x8c00, 8)];
         let expected = Route::Halt {
-            core: Core::Net,
+            core: hil_rig::Core::Net,
             watch: Watch::store_at(0x0100_8c04),
             number: 1,
         };

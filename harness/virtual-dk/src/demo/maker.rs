@@ -44,6 +44,12 @@ pub(super) const TOO_LARGE: u32 = APP_PRIMARY.size - 0x1000;
 /// Payload bytes of an image that ends below the trailer and leaves no spare page for a swap by moving.
 pub(super) const NEARLY_FULL: u32 = APP_PRIMARY.size - 0x2000;
 
+/// Payload bytes of an application that is sent within a second.
+pub(super) const HOTFIX: u32 = 0x1800;
+
+/// Payload bytes of an application of 100 KiB.
+pub(super) const BIG: u32 = 0x19000;
+
 /// Bytes of the bootloader binaries: smaller than their partitions, as real ones.
 const MCUBOOT_SIZE: u32 = 0x9000;
 const B0N_SIZE: u32 = 0x5400;

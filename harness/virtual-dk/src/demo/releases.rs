@@ -10,7 +10,8 @@ use super::hex_file;
 use super::keys::Keys;
 use super::layout::{APP_BOOTLOADER, APP_PRIMARY, NET_BOOTLOADER, NET_PRIMARY};
 use super::maker::{
-    App, CRASHES, HANGS, Maker, NEARLY_FULL, OTHER_IPC_VERSION, PROVISION_DATA, TOO_LARGE, tamper,
+    App, BIG, CRASHES, HANGS, HOTFIX, Maker, NEARLY_FULL, OTHER_IPC_VERSION, PROVISION_DATA,
+    TOO_LARGE, tamper,
 };
 use super::metadata::{break_validation, provision};
 use crate::model::{Confirmation, EraseAnswer, MarkRules};
@@ -119,6 +120,9 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
     releases.extend(unaware);
     releases.extend(locked);
     releases.extend(history(&make, &mcuboot, network.as_ref()));
+    if variant.bootloader().has_secondary() {
+        releases.push(hotfix(&make));
+    }
     if keys.encryption.is_none() {
         releases.push(
             Release::of(
@@ -216,6 +220,9 @@ pub(super) fn all(variant: Variant, keys: &Keys) -> Vec<Release> {
     ]);
     if variant.bootloader().mode == Mode::SwapMove {
         releases.push(nearly_full(&make, version));
+        if variant == Variant::default() {
+            releases.push(big(&make, version));
+        }
         if variant.bootloader().line <= Line::Nordic30 {
             releases.push(large(&make, network.as_ref()));
         }
@@ -361,6 +368,36 @@ fn history(make: &Maker<'_>, mcuboot: &[u8], network: Option<&Network>) -> Vec<R
         release.app(image)
     })
     .collect()
+}
+
+/// What any board can be updated to in a moment, whatever it runs.
+fn hotfix(make: &Maker<'_>) -> Release {
+    Release::of(
+        "hotfix",
+        "a good update of the application to 2.2.0 that is sent within a second",
+    )
+    .app(make.image(
+        &make.app(App {
+            size: HOTFIX,
+            ..App::new("hotfix", 2, 2)
+        }),
+        ImageVersion::new(2, 2, 0),
+    ))
+}
+
+/// An update of 100 KiB, as those of applications with a radio are: its swap is hundreds of flash operations, whatever ran before.
+fn big(make: &Maker<'_>, version: ImageVersion) -> Release {
+    Release::of(
+        "big",
+        "a good update of the application to 2.0.0 with an image of 100 KiB",
+    )
+    .app(make.image(
+        &make.app(App {
+            size: BIG,
+            ..App::new("big", 2, 0)
+        }),
+        version,
+    ))
 }
 
 /// The baseline as it leaves a factory: both cores closed to debuggers from the next start on. Only for boards with firmware on

@@ -35,27 +35,27 @@ fn a_set_is_the_same_bytes_every_time() {
         })
         .collect();
     insta::assert_snapshot!(digests.join("\n"), @r"
-    swap-move-ecdsa-ec256        73b91a5b0d35cf870e993684fa05de4c94ef604bd5fa8e93dbecb052e635802d
-    overwrite-rsa2048            e40f8bc405d4deffb40fb7132797d33f473972a362a6fc00a6132b3a5bf86e96
-    swap-move-external           bbcff6c0ff1933c50f040c2822db1cd78e8f1c85fd81cadc2d97c962741d3e01
-    swap-offset-ecdsa-ec256      bbdb5fe9151b8d6d8c2ef310e299b01ef292d81f8e6c263579966c18f6d7ede5
-    swap-scratch-ecdsa-ec256     a5f034f9593a0a66bc33d238e23085f82842b0b2c38c19b0de7dfb1cceccb4cf
-    swap-move-ed25519-x25519     2e74452fc03e94412a395ea7d0a44973ad6bfed1f22c2c34758d2899d7568795
-    swap-move-rsa2048            697fd9acf3f989194d2b6c3da987f29f0de7ced93304dcded3a82e1c9b10f0ed
-    swap-move-single-core        4d8b536db4e63354b3e88dc04b487eef4f07350337d2b33ebbc31534b160ced6
-    swap-move-security-counter   9fe0835ab820978d5cc9afccf83a280c74ea0314bab6b4bb984e53715be71ac5
-    simultaneous-overwrite       9bef2e48f97bab89e7b1b2202b539699ca57b507e6ad9c828343631b27843dd5
-    simultaneous-swap            7770e953297ded73f2a42c6184f9e25e742e0e8196699663580e1a06b228ccb7
-    simultaneous-internal        78c8dce144d901576a439f8e22025ab755cfd8c1684ff023c526f7c9464cba9d
-    simultaneous-old-b0n         37e2261d4775e4f8714d71bc93e24cfc38892c58281ea3000616c41913897198
-    swap-move-b0n-counter        47f38e4ba29da8029ea713ff358f3473ac0c96d24cb5a4b56d22e4dcd98ce3b6
-    sdk-2.3                      ccba2fd1b09dc23700d95475ec561b0a1d135806e7a5bd94d018d71bfa5531d0
-    sdk-2.5                      1587b9b71a0f5b86750c1809ec72d0242b950b89048077e04f74c5b346152050
-    sdk-2.7                      b8e1e199d592f4b879aa6993eec31e1e5034d27970ce9b60b283ddd6f6655ff6
-    sdk-2.9                      8121b94231420d6519c1ec93b9ea06b0b4004903e2685f2586f272f7490c023e
-    sdk-2.9-overwrite            d048f9ada9371cc6235a6ecf3c4092285a1b210e371eb49a21a03188608558b1
-    sdk-3.4                      f9755d2b4cf7f004d801e52e1ba8924d6a2aef55f20f02ced6a6df7fdb40f0bd
-    few-sectors                  264d167b0e349a819364504cc5ba1506bf881f5d0357c0c073a9ae9b43f39371
+    swap-move-ecdsa-ec256        e7ce8c6b113234acacddc0efb0f3b6dd3c7abe8636ed3ee54ec66112b2269ed9
+    overwrite-rsa2048            eb26ead65cd61749743ea9511e8f284e5e0289f3cd28fdd22410dd1de91a7ff5
+    swap-move-external           aa19872a8838cac3c6e7b7429f6aab583c0f724cece1d9ca71844f5b9e91974d
+    swap-offset-ecdsa-ec256      7b10acd04dab9f67c5460c2c85127a38c7c30914dae845aba54e67d53a9a056f
+    swap-scratch-ecdsa-ec256     4d88b5222d4e1a83d311b31ffaac9e27515544572769c86a849361e7b9fbc955
+    swap-move-ed25519-x25519     8a711122e82c43e8845ecf7b56006a4ba90b4c6453695e761cdd3646dfe32e1e
+    swap-move-rsa2048            003d756c37166e9881611c548b42485e130fa9c72c572a4e827cab9193620914
+    swap-move-single-core        d3689cf8e532e7d5e9f7fc3ce1f7a8e60c60831b97d0f02e7f372208b6de724e
+    swap-move-security-counter   b2f942fcdfdc87a9663155431dfd68c4e120fcfd2935368eb1bea302ee591e95
+    simultaneous-overwrite       25a855f4f8fadabc626b4cdffd1adfc922bc224e3657d8e2aec1f72c4883a812
+    simultaneous-swap            d2709645ce1a4684578c748b8980c7289e297e03d74263a67329264cc622f631
+    simultaneous-internal        884008722b0b94203bcc78169f027b3e0106d7612b8ec3cc1dd96b99db459061
+    simultaneous-old-b0n         1f21c594824256c9388db6731342ab68284d0ee8326b53e6eccb57a5025948a3
+    swap-move-b0n-counter        a72dd75701a5882e3ddd35014f1111a54b5019f4bbdaaf4e42511a298d9555ad
+    sdk-2.3                      d03d398a1b958089a791578c6b9aac43525dd3d1ed65455ddb971cd75b2f722d
+    sdk-2.5                      f91c646c8e077e02892a839e0b8c6f028222895ce26aa4dfb52281a943239d46
+    sdk-2.7                      de8e736a66be538f1efaa49f5a8535e82bcc30fcbd66993301370fb66f8504ff
+    sdk-2.9                      2e092c903f788aed2e0b0848b1c0813934170fec61eff786f22a48a4009b68a0
+    sdk-2.9-overwrite            0df0374780d442a5642a516ff93039f5521d7b9ecf34734826de633e4d53e2d8
+    sdk-3.4                      9d2fb28149370934767f90f95e03c487a546d5be340f47fbbc21a5680478193f
+    few-sectors                  2229506994c910a74666eb5167db5a0adb4f1d6bfccb6eba3d5773e7ea1345fe
     single-slot                  a24c6de014e1c90a82ba781a748d0a1a3ea314f4cee3be18a59890bd6bd25de5
     single-slot-sdk-2.6          e1a5aee79d8d3edd130aff392458c0f19ab4e04ba91602c3e82b4be911d9f7a8
     single-slot-sdk-3.4          66e8be2bfae9c0008795ad1fbc1c70f8415667356f216a12e4731f254b8d2206
@@ -154,6 +154,8 @@ fn private_keys_say_that_they_are_demo_keys_and_can_be_read() {
 #[case::self_confirms("self-confirms", true)]
 #[case::downgrade("downgrade", true)]
 #[case::too_large("too-large", true)]
+#[case::hotfix("hotfix", true)]
+#[case::big("big", true)]
 #[case::wrong_key("wrong-key", false)]
 #[case::tampered("tampered", false)]
 #[case::unsigned("unsigned", false)]
@@ -173,6 +175,13 @@ fn only_images_that_are_meant_to_be_refused_fail_verification(
         .decryption(decryption)
         .verify(&image);
     assert_eq!(verified.is_ok(), good, "{verified:?}");
+}
+
+#[test]
+fn the_big_image_has_100_kib_and_leaves_room_for_a_swap() {
+    let set = DemoSet::generate(Variant::SWAP_MOVE_ECDSA_EC256);
+    let image = set.file("big/app_update.bin").expect("it is in the set");
+    assert!((100 * 1024..128 * 1024).contains(&image.len()));
 }
 
 #[test]

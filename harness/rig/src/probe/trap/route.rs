@@ -70,15 +70,34 @@ impl Planned {
         let mut tasks = 0;
         let mut at = 0;
         while at < bytes {
-            let left = self.length - at;
-            at += if left >= BLOCK && (self.offset + at).is_multiple_of(BLOCK) {
-                BLOCK
-            } else {
-                SECTOR
-            };
+            at += self.erased_at(at);
             tasks += 1;
         }
         (at == bytes).then_some(tasks)
+    }
+
+    /// Bytes that an erase does at once, of which so many bytes are done.
+    const fn erased_at(&self, done: u32) -> u32 {
+        let left = self.length - done;
+        match self.memory {
+            Memory::External if left >= BLOCK && (self.offset + done).is_multiple_of(BLOCK) => {
+                BLOCK
+            }
+            Memory::App | Memory::Net | Memory::External => self.unit(),
+        }
+    }
+
+    /// What an erase does at once, one after the other: first byte and bytes of each page or task.
+    pub(super) fn erased_at_a_time(self) -> impl Iterator<Item = (u32, u32)> {
+        let mut done = 0;
+        std::iter::from_fn(move || {
+            (done < self.length).then(|| {
+                let length = self.erased_at(done);
+                let offset = self.offset + done;
+                done += length;
+                (offset, length)
+            })
+        })
     }
 
     /// How often its first `bytes` are begun with a store to the word at `offset`.

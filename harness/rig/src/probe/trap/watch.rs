@@ -25,6 +25,9 @@ pub enum Watch {
     /// Behind each word that is programmed in this range of the core's own flash, and each page whose first word lies in
     /// it and is erased. Leads to a known operation with very few halts.
     Stores(Range<u32>),
+    /// Behind the store to this word of the core's own flash, which programs it or erases the page that begins with it, and
+    /// in front of each page that is erased.
+    StoreOrErase(u32),
     /// Behind each write and each erase of the external flash. Application core only.
     ExternalTasks,
     /// Behind each time that firmware holds the network core off or lets it run. Application core only.
@@ -48,6 +51,7 @@ impl Watch {
     /// What is wrong with watching for this on `core`.
     pub(super) fn problem(&self, core: Core) -> Option<String> {
         match self {
+            Self::StoreOrErase(address) => Self::store_at(*address).problem(core),
             Self::Stores(range) => {
                 let flash = core.flash();
                 let inside = flash.start <= range.start && range.end <= flash.end;
@@ -74,6 +78,7 @@ impl Watch {
             Self::Words => Condition::Value(config, CONFIG_WRITE),
             Self::Ends => Condition::Value(config, 0),
             Self::Stores(range) => Condition::Into(range.clone()),
+            Self::StoreOrErase(address) => Condition::ToOrValue(*address, config, CONFIG_ERASE),
             Self::ExternalTasks => {
                 Condition::Either(qspi::WRITE_TASK_SECURE, qspi::ERASE_TASK_SECURE)
             }
