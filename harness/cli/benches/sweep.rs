@@ -44,7 +44,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// The start from the flash that the scenario leaves, of the application core alone.
 fn by_the_model() -> Result<(), Box<dyn Error>> {
     let set = DemoSet::generate(Variant::default());
-    let file = |path: &str| set.file(path).ok_or(format!("the demo has no {path}"));
+    let file = |path: &str| {
+        set.file(path)
+            .ok_or_else(|| format!("the demo has no {path}"))
+    };
     let mut config = Variant::default().bootloader();
     config.network_core = NetworkCore::None;
     let keys = Keys {

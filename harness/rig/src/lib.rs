@@ -45,5 +45,5 @@ pub use probe::{
     Missed, Planned, ProbeSession, ProgramOptions, ProgramPhase, ProgramProgress, Programmed,
     Reached, Rest, Route, Strayed, Tear, Trap, Watch, route,
 };
-pub use rig::{Board, Rig, RigOptions, Waiting};
+pub use rig::{Board, Rig, RigOptions, WaitListener, Waiting};
 pub use uart::UartEndpoint;

@@ -48,13 +48,16 @@ pub struct RigOptions {
     pub waiting: Option<Waiting>,
 }
 
+/// Told whom a run waits for, when that changes, and `None` now and then. Waiting ends when it says `Break`.
+pub type WaitListener = dyn Fn(Option<&Holder>) -> ControlFlow<()> + Send + Sync;
+
 /// How boards are waited for.
 #[derive(Clone)]
 pub struct Waiting {
     /// How long at most.
     pub within: Duration,
-    /// Told whom it waits for, when that changes. Waiting ends when it says `Break`.
-    pub told: Arc<dyn Fn(Option<&Holder>) -> ControlFlow<()> + Send + Sync>,
+    /// Who is told of it.
+    pub told: Arc<WaitListener>,
 }
 
 /// How often it is looked whether boards are free: somebody who waits for minutes does not notice it.
