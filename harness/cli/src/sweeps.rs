@@ -80,7 +80,7 @@ fn part(job: &Job, orders: &SweepOrders, share: Share) -> Job {
     let mut job = job.clone();
     job.sweep = orders.clone();
     if share.of > 1 {
-        job.variant.name = format!("{}#{}/{}", job.variant.name, share.number + 1, share.of);
+        job.variant.name = share.name(&job.variant.name);
         job.sweep.share = Some(share);
     }
     job

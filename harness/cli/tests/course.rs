@@ -2,9 +2,9 @@
 
 mod support;
 
-use hil_record::{Ending, RunDirectory, RunRecord, Verdict};
+use hil_record::{Ending, EventKind, Objects, RunDirectory, RunRecord, Verdict, read_journal};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use support::{Desk, wait_for_line};
 
@@ -26,15 +26,13 @@ fn desk(rig: &str, names: &[&str], more: &str) -> Desk {
     desk
 }
 
+const ONE_BOARD: &str = "rig: test\nboards: [{ name: dk, virtual: { speed: 20 } }]\n";
+
 fn one_board(names: &[&str]) -> Desk {
-    desk(
-        "rig: test\nboards: [{ name: dk, virtual: { speed: 20 } }]\n",
-        names,
-        "",
-    )
+    desk(ONE_BOARD, names, "")
 }
 
-fn result_of(folder: &std::path::Path) -> RunRecord {
+fn result_of(folder: &Path) -> RunRecord {
     let text = fs::read_to_string(RunDirectory::at(folder).result()).expect("the run wrote it");
     serde_json::from_str(&text).expect("it is a record")
 }
@@ -151,7 +149,12 @@ fn a_killed_run_goes_on_with_what_is_left_and_its_report_has_all() {
 
 #[test]
 fn two_shards_merged_are_one_run_that_can_be_replayed_and_a_changed_shard_is_refused() {
-    let desk = one_board(&["one", "two", "three"]);
+    // Something that is not as programmed, so that the evidence has pages of flash.
+    let desk = desk(
+        ONE_BOARD,
+        &["one", "two", "three"],
+        "  - upload: { image: update.app }\n",
+    );
     for part in ["1/2", "2/2"] {
         // The history of the first must not cut the second otherwise.
         let ended = desk.run(&[
@@ -204,6 +207,12 @@ fn two_shards_merged_are_one_run_that_can_be_replayed_and_a_changed_shard_is_ref
     assert_eq!((record.ending, record.parts.len()), (Ending::Complete, 2));
     let replayed = desk.run(&["replay", &whole.to_string_lossy()]);
     assert_eq!(replayed.code, Some(0), "{}", replayed.all());
+    assert!(
+        !replayed.stdout.contains("not made again"),
+        "{}",
+        replayed.all()
+    );
+    a_flipped_byte_of_flash_is_found(&desk, &whole, "three");
 
     let journal = RunDirectory::at(&shards[1]).journal();
     let text = fs::read_to_string(&journal).expect("it is there");
@@ -217,6 +226,28 @@ fn two_shards_merged_are_one_run_that_can_be_replayed_and_a_changed_shard_is_ref
         "{}",
         changed.all()
     );
+}
+
+/// Changes a page that a check of the scenario has read, in the store of the run, and replays.
+fn a_flipped_byte_of_flash_is_found(desk: &Desk, run: &Path, scenario: &str) {
+    let events = read_journal(&RunDirectory::at(run).journal()).expect("the run left a journal");
+    let page = events.events.iter().find_map(|event| match &event.kind {
+        EventKind::Checked(made) if made.scenario == scenario => {
+            made.check.objects().first().map(|page| (*page).to_owned())
+        }
+        _ => None,
+    });
+    let page = page.expect("a check has read a page that is not as programmed");
+    let path = Objects::path_of(&page).expect("the journal names it by its digest");
+    let mut bytes = fs::read(run.join(&path)).expect("it is in the store");
+    bytes[5] ^= 1;
+    fs::write(run.join(&path), bytes).expect("the folder is ours");
+    let found = desk.run(&["replay", &run.to_string_lossy()]);
+    assert_eq!(found.code, Some(1), "{}", found.all());
+    let file = format!("refused: `{path}` has changed since the run ended, in step ");
+    assert!(found.stdout.contains(&file), "{}", found.all());
+    let step = format!("of scenario `{scenario}`: object `{path}` has changed");
+    assert!(found.stdout.contains(&step), "{}", found.all());
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod support;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
 use hil_image::{DecryptionKey, Image};
-use hil_record::{Event, EventKind, Manifest, Objects, RunDirectory, RunRecord, read_journal};
+use hil_record::{Event, EventKind, Objects, RunDirectory, read_journal};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::Read as _;
@@ -65,20 +65,9 @@ impl Left {
         found
     }
 
-    /// Rewrites the events of the journal, and the manifest with it: as somebody would who has the folder.
-    fn forge(&self, mut change: impl FnMut(&mut Event)) {
-        let directory = RunDirectory::at(&self.run);
-        let mut contents = read_journal(&directory.journal()).unwrap();
-        let mut text = "{\"journal\":1}\n".to_owned();
-        for event in &mut contents.events {
-            change(event);
-            text.push_str(&serde_json::to_string(event).unwrap());
-            text.push('\n');
-        }
-        fs::write(directory.journal(), text).unwrap();
-        let record = RunRecord::from_events(&contents.events).unwrap();
-        let manifest = Manifest::of(&directory, &record).unwrap();
-        manifest.write(&directory).unwrap();
+    /// As [`support::forgery::forge`].
+    fn forge(&self, change: impl FnMut(&mut Event)) {
+        support::forgery::forge(&self.run, change);
     }
 }
 

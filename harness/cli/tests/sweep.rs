@@ -183,6 +183,18 @@ fn the_same_file_runs_by_whatever_the_rig_has(
     assert_eq!(told, switch.then(|| hit.to_string()), "a reset is no cut");
     // The clock comes too late for some of them on a busy machine; never for all.
     assert!(good > 0 && (missed == 0 || !more.is_empty()), "{points:?}");
+    is_made_again_whole(&desk, 0);
+}
+
+/// Replays a run: the evidence has all that each of its points was judged by.
+fn is_made_again_whole(desk: &Desk, run: usize) {
+    let replayed = desk.run(&["replay", &desk.runs()[run].to_string_lossy()]);
+    assert_eq!(replayed.code, Some(0), "{}", replayed.all());
+    assert!(
+        !replayed.stdout.contains("not made again"),
+        "{}",
+        replayed.all()
+    );
 }
 
 #[test]
@@ -225,6 +237,7 @@ fn a_mistake_of_the_bootloader_is_found_made_short_and_shown_again_by_its_name()
         .1
         .trim_end_matches('`');
     assert!(!cut.contains('+'), "one cut is enough: {cut}");
+    is_made_again_whole(&desk, 0);
 
     let again = run(&desk, &["--filter", "swap", "--cut", cut]);
     assert_eq!(again.code, Some(1), "{}", again.all());
@@ -315,6 +328,9 @@ fn a_sweep_is_taken_up_where_it_was_and_its_parts_have_each_point_once() {
     cuts.sort();
     all.sort();
     assert_eq!(cuts, all);
+    for run in 0..3 {
+        is_made_again_whole(&desk, run);
+    }
 }
 
 /// Waits until a run has so many points in its journal.

@@ -16,7 +16,10 @@ pub struct BoardIdentity {
     /// where the chip does not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<u32>,
-    /// The debug probe, in the form that probe-rs selects it by: vendor, product and serial number. Its firmware is not
-    /// here: probe-rs reads that of a J-Link and tells it to nobody.
+    /// The debug probe, in the form that probe-rs selects it by: vendor, product and serial number.
     pub probe: String,
+    /// The firmware of the probe, in its own words. None where it is not known: probe-rs asks a J-Link and a Black Magic
+    /// Probe for it, and none that speaks CMSIS-DAP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_firmware: Option<String>,
 }

@@ -51,6 +51,17 @@ pub struct SweepPoint {
     pub took_ms: u64,
 }
 
+impl SweepPoint {
+    /// What a point comes to where the clock was too late for it. That is no failure, and shows nothing.
+    pub const MISSED: &str = "missed: the start was over before";
+
+    /// Whether the board was interrupted at it, and came to what it must.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.problem.is_none() && self.came_to != Self::MISSED
+    }
+}
+
 /// A sweep has ended, well or not: what it came to altogether.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SweepTotals {

@@ -163,7 +163,7 @@ fn the_wear_of_a_board_is_beside_it_with_its_budget_and_on_the_map_of_its_scenar
     let page = shown(&html(&record, &events));
     let (_, boards) = page.split_once("most worn page").expect("it has a column");
     let (_, row) = boards.split_once(&board).expect("the board has a row");
-    let row: Vec<&str> = row.lines().skip(4).take(2).collect();
+    let row: Vec<&str> = row.lines().skip(5).take(2).collect();
     assert_eq!(
         row,
         [

@@ -2,9 +2,10 @@
 
 mod support;
 
-use hil_report::{ctrf, junit, markdown};
+use hil_record::{Journal, RunDirectory, read_journal};
+use hil_report::{ctrf, junit, markdown, write};
 use serde_json::{Value, json};
-use support::{hostile, record};
+use support::{hostile, large, record};
 
 /// What the specification asks of a report, as far as we use it (`ctrf-io/ctrf schema/ctrf.schema.json`). The reference
 /// implementation is asked in `ctrf_reference.rs`.
@@ -55,6 +56,37 @@ fn schema() -> Value {
         },
         "additionalProperties": false
     })
+}
+
+/// Three chunks of scenarios, from two journals of the same events: a hash map in between would show in some order of its own.
+#[test]
+fn all_five_reports_are_the_same_bytes_when_they_are_made_again_from_the_journal() {
+    let events = large(250);
+    let root = tempfile::tempdir().unwrap();
+    let made: Vec<_> = ["first", "again"]
+        .into_iter()
+        .map(|name| {
+            let directory = RunDirectory::at(root.path().join(name));
+            std::fs::create_dir(directory.path()).unwrap();
+            let mut journal = Journal::create(&directory.journal()).unwrap();
+            for event in &events {
+                journal.append(event).unwrap();
+            }
+            let events = read_journal(&directory.journal()).unwrap().events;
+            write(&record(&events), &events, &directory).unwrap();
+            [
+                directory.html(),
+                directory.result(),
+                directory.junit(),
+                directory.ctrf(),
+                directory.markdown(),
+            ]
+            .map(|path| std::fs::read(path).unwrap())
+        })
+        .collect();
+    for (number, (first, again)) in made[0].iter().zip(&made[1]).enumerate() {
+        assert!(!first.is_empty() && first == again, "report {number}");
+    }
 }
 
 #[test]

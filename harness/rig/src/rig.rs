@@ -16,7 +16,7 @@ use crate::power::{
     self, Ask, CommandSwitch, Commands, ManualSwitch, Place, PowerKind, PowerSwitch, Ppk2Switch,
     ProbeSight, Programs, ResetOnly, ScpiSwitch, SysfsSwitch, UhubctlSwitch,
 };
-use crate::probe::{ProbeConfig, ProbeSession};
+use crate::probe::{ProbeConfig, ProbeFirmware, ProbeSession};
 use crate::uart::{self, UartEndpoint};
 use hil_ble::{AdapterId, BleWorker, DeviceId, WorkerLauncher};
 use hil_clock::SharedClock;
@@ -638,6 +638,7 @@ impl Board {
             external_flash: spec.external_flash,
             clock: options.clock.clone(),
             process: process.clone(),
+            firmware: ProbeFirmware::default(),
         }));
         let power = power_switch(&name, &real.power, &probe, options);
         let recovery_button = real

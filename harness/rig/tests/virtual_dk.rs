@@ -216,7 +216,13 @@ fn a_reset_starts_the_chip_and_leaves_nothing_of_a_debugger_behind() {
 #[test]
 fn identity_is_that_of_an_nrf5340() {
     let bench = Bench::new();
-    let identity = bench.probe().identity().unwrap();
+    let probe = bench.probe();
+    assert_eq!(probe.firmware(), None, "nobody has asked it");
+    let identity = probe.identity().unwrap();
+    assert_eq!(
+        probe.firmware().as_deref(),
+        Some("Black Magic Probe (virtual nRF5340 DK)")
+    );
     assert_eq!(identity.part, 0x5340);
     assert_eq!(identity.variant, "QKAA");
     assert_ne!(identity.device_id, 0);

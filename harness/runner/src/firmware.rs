@@ -3,7 +3,7 @@
 use crate::damaged::DamagedImages;
 use crate::proof::Secrets;
 use crate::trouble::{Checked, Trouble};
-use hil_bootloader::{Area, DeviceId, Keys, Mode, Signature};
+use hil_bootloader::{Area, DeviceId, Keys, Mode, Signature, SimFlash};
 use hil_image::{DamageError, DecryptionKey, Image, PrivateKey, PublicKey};
 use hil_record::{ErrorKind, FirmwareInfo, Partition};
 use hil_rig::FlashImage;
@@ -185,6 +185,12 @@ impl Region {
     /// Whether an address of its core lies in it.
     pub(crate) const fn contains(&self, address: u32) -> bool {
         address >= self.address && address - self.address < self.size
+    }
+
+    /// Its bytes in a flash of the bootloader model; shorter when they do not all lie in its device.
+    pub(crate) fn bytes_of(&self, flash: &SimFlash) -> Vec<u8> {
+        let area = self.area();
+        flash.bytes_at(area.device, area.offset as usize, area.size as usize)
     }
 
     /// Its bytes in a dump of its whole memory.

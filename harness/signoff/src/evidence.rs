@@ -4,10 +4,10 @@
 
 use crate::digest::Sha256;
 use hil_record::{
-    Attempt, Ending, InputRole, JournalError, Manifest, ManifestError, Outcome, RecordError,
-    RunDirectory, RunRecord, ScenarioRecord, SkipKind, Verdict, read_journal,
+    Attempt, Ending, Event, EventKind, InputRole, JournalError, Manifest, ManifestError, Outcome,
+    RecordError, RunDirectory, RunRecord, ScenarioRecord, SkipKind, Verdict, read_journal,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A run that was read.
@@ -19,6 +19,8 @@ pub struct Evidence {
     pub manifest: Sha256,
     /// What the journal says.
     pub record: RunRecord,
+    /// The points at which the power was cut well in the last attempt at each scenario variant, by its name.
+    pub(crate) cuts: BTreeMap<String, BTreeSet<CutPoint>>,
     /// Why it proves nothing, in sentences; empty when it does.
     pub doubts: Vec<String>,
 }
@@ -124,9 +126,33 @@ impl Evidence {
         Ok(Self {
             folder: folder.to_owned(),
             manifest: digest.into(),
+            cuts: cuts(&contents.events),
             record,
             doubts,
         })
+    }
+
+    /// The points at which a scenario cut the power, when it is the power that it took away.
+    pub(crate) fn cuts(&self, scenario: &ScenarioRecord) -> impl Iterator<Item = &CutPoint> {
+        let evidence = scenario.steps.iter().flat_map(|step| &step.evidence);
+        let by_power = evidence
+            .into_iter()
+            .any(|evidence| evidence.what == hil_record::Evidence::CUT_POINTS);
+        let cuts = self.cuts.get(&scenario.name).filter(|_| by_power);
+        cuts.into_iter().flatten()
+    }
+
+    /// What tells a scenario's board from all others: the identity of its chip. Where that is not known, its name.
+    pub(crate) fn chip(&self, scenario: &ScenarioRecord) -> Option<String> {
+        let board = scenario.board.as_ref()?;
+        let mut boards = self.record.rig.boards.iter();
+        let identity = boards
+            .find(|info| info.name == *board)
+            .and_then(|info| info.identity.as_ref());
+        match identity {
+            Some(identity) => Some(format!("{} {}", identity.chip, identity.device_id)),
+            None => self.board(scenario),
+        }
     }
 
     /// Digests of the inputs of one sort by name; for files of firmware sets, of the set with this digest.
@@ -231,13 +257,31 @@ fn other_verdicts(directory: &RunDirectory, record: &RunRecord) -> Option<String
     })
 }
 
-/// At how many points a scenario cut the power, where its evidence says so.
-pub(crate) fn cut_points(scenario: &ScenarioRecord) -> u64 {
-    let evidence = scenario.steps.iter().flat_map(|step| &step.evidence);
-    evidence
-        .filter(|evidence| evidence.what == hil_record::Evidence::CUT_POINTS)
-        .filter_map(|evidence| evidence.found.parse::<u64>().ok())
-        .sum()
+/// A point of a sweep: the digest of the list of flash operations that it is one of, and its name.
+pub(crate) type CutPoint = (String, String);
+
+/// The points of each scenario variant, of its last attempt.
+fn cuts(events: &[Event]) -> BTreeMap<String, BTreeSet<CutPoint>> {
+    let mut cuts: BTreeMap<String, BTreeSet<CutPoint>> = BTreeMap::new();
+    let mut lists: BTreeMap<&str, &str> = BTreeMap::new();
+    for event in events {
+        match &event.kind {
+            EventKind::ScenarioStarted(started) => {
+                cuts.remove(&started.scenario);
+            }
+            EventKind::SweepPlanned(plan) => {
+                lists.insert(&plan.scenario, &plan.digest);
+            }
+            EventKind::SweepPoint(point) if point.is_good() => {
+                let list = lists.get(point.scenario.as_str()).copied();
+                let list = list.unwrap_or_default().to_owned();
+                let points = cuts.entry(point.scenario.clone()).or_default();
+                points.insert((list, point.cut.clone()));
+            }
+            _ => {}
+        }
+    }
+    cuts
 }
 
 /// Whether a scenario passed.

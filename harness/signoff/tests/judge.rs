@@ -9,6 +9,7 @@ mod support;
 
 use hil_record::{ErrorKind, FailKind, Outcome};
 use hil_signoff::{Judgement, KnownIssues, Standing, Terms, Waives, judge};
+use rstest::rstest;
 use support::{AT, Ran, Run, at, requirement, scenario_terms, terms, waiver};
 
 fn judged(terms: &Terms, runs: &[Run]) -> Judgement {
@@ -262,43 +263,104 @@ fn numbers_of_passes_boards_and_cuts_are_asked_for() {
     terms.scenarios[0].passes = 3;
     terms.scenarios[0].boards = 2;
     terms.scenarios[0].cut_points = 100;
-    let run = with(vec![
-        Ran {
-            cut_points: Some(40),
-            ..Ran::passed("app-update[uart]")
-        },
-        Ran {
-            cut_points: Some(50),
-            ..Ran::passed("app-update[uart]")
-        },
-        Ran::passed("revert[uart]"),
-    ]);
-    insta::assert_snapshot!(refusals(&terms, &[run]), @"
+    let ran = |id, board, cuts| Run {
+        id,
+        scenarios: vec![
+            Ran {
+                cut_points: Some(cuts),
+                board,
+                ..Ran::passed("app-update[uart]")
+            },
+            Ran::passed("revert[uart]"),
+        ],
+        ..Run::default()
+    };
+    let (first, second) = (ran("one", "dk-1", 0..40), ran("two", "dk-1", 30..90));
+    insta::assert_snapshot!(refusals(&terms, &[first.clone(), second.clone()]), @"
     refused (passed): scenario `app-update[uart]` passed 2 times, the policy asks for 3
        help: run it more often, and give these runs as well
     refused (board): scenario `app-update[uart]` passed on 1 boards, the policy asks for 2
        help: run it on more boards
-    refused (cut-points): scenario `app-update[uart]` cut the power at 90 points, the policy asks for 100
+    refused (cut-points): scenario `app-update[uart]` cut the power at 90 different points, the policy asks for 100
        help: run a longer sweep
     ");
-    let run = with(vec![
-        Ran {
-            cut_points: Some(40),
-            ..Ran::passed("app-update[uart]")
-        },
-        Ran {
-            cut_points: Some(50),
-            board: "dk-2",
-            ..Ran::passed("app-update[uart]")
-        },
-        Ran {
-            cut_points: Some(10),
-            board: "dk-2",
-            ..Ran::passed("app-update[uart]")
-        },
-        Ran::passed("revert[uart]"),
-    ]);
-    assert_eq!(refusals(&terms, &[run]), "");
+    let third = ran("three", "dk-2", 90..100);
+    assert_eq!(refusals(&terms, &[first, second, third]), "");
+}
+
+#[test]
+fn the_same_points_again_are_no_more_points() {
+    let mut terms = terms();
+    terms.scenarios[0].cut_points = 41;
+    let ran = |id| Run {
+        id,
+        scenarios: vec![
+            Ran {
+                cut_points: Some(0..40),
+                ..Ran::passed("app-update[uart]")
+            },
+            Ran::passed("revert[uart]"),
+        ],
+        ..Run::default()
+    };
+    let text = refusals(&terms, &[ran("one"), ran("two")]);
+    insta::assert_snapshot!(text.lines().next().unwrap(), @"refused (cut-points): scenario `app-update[uart]` cut the power at 40 different points, the policy asks for 41");
+}
+
+#[rstest]
+#[case::two_chips(Some(["ae4f213a3d734e77", "625119aa2ac75d17"]), true)]
+#[case::one_chip_under_two_names(Some(["ae4f213a3d734e77"; 2]), false)]
+#[case::chips_that_are_not_known(None, true)]
+fn boards_are_told_apart_by_their_chips(
+    #[case] chips: Option<[&'static str; 2]>,
+    #[case] two: bool,
+) {
+    let mut terms = terms();
+    terms.scenarios[0].boards = 2;
+    let ran = |id, board| Run {
+        id,
+        chips,
+        scenarios: vec![
+            Ran {
+                board,
+                ..Ran::passed("app-update[uart]")
+            },
+            Ran::passed("revert[uart]"),
+        ],
+        ..Run::default()
+    };
+    let text = refusals(&terms, &[ran("one", "dk-1"), ran("two", "dk-2")]);
+    let refused =
+        "refused (board): scenario `app-update[uart]` passed on 1 boards, the policy asks for 2";
+    assert_eq!(text.starts_with(refused), !two, "{text}");
+    assert_eq!(text.is_empty(), two, "{text}");
+}
+
+#[test]
+fn a_merged_run_and_one_of_its_parts_are_one_run_given_twice() {
+    let merged = Run {
+        id: "merged",
+        parts: vec!["one", "two"],
+        ..Run::default()
+    };
+    let other = Run {
+        id: "other",
+        parts: vec!["two", "three"],
+        ..Run::default()
+    };
+    let part = Run {
+        id: "one",
+        ..Run::default()
+    };
+    assert_eq!(refusals(&terms(), std::slice::from_ref(&merged)), "");
+    insta::assert_snapshot!(refusals(&terms(), &[merged.clone(), part]), @"
+    refused (evidence): run `one` is given twice: it is a part of `merged`
+       help: give either the merged run or its parts
+    ");
+    insta::assert_snapshot!(refusals(&terms(), &[merged, other]), @"
+    refused (evidence): run `two` is given twice: it is a part of `other`
+       help: give either the merged run or its parts
+    ");
 }
 
 #[test]

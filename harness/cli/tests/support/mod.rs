@@ -5,6 +5,7 @@
 pub(crate) mod boards;
 pub(crate) mod broken;
 pub(crate) mod bus;
+pub(crate) mod forgery;
 pub(crate) mod mutation;
 pub(crate) mod peers;
 

@@ -155,6 +155,35 @@ pub enum Check {
         /// The flash, one region for each memory.
         found: Vec<RegionShot>,
     },
+    /// The flash that every start of a sweep begins from, one region for each memory: what the model foretells of each
+    /// point follows from it. Nothing is compared with it.
+    SweepStart {
+        /// The flash.
+        found: Vec<RegionShot>,
+    },
+    /// Where a board was stopped that only the clock could stop: what it must come to follows from the flash there.
+    SweepStopped {
+        /// The point, or several in a row.
+        cut: String,
+        /// Which of these, from 0.
+        number: u32,
+        /// What a start may change, as pages that are not as in [`SweepStart`](Self::SweepStart). Regions without such
+        /// a page are left out.
+        found: Vec<RegionShot>,
+    },
+    /// What a start comes to that was interrupted, by the start after it: which image runs, and the flash.
+    SweepCameTo {
+        /// The point, or several in a row; none for the start without a cut.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cut: Option<String>,
+        /// The hash of the image that the application says runs, as hex digits; none when no application answered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        runs: Option<String>,
+        /// What a start may change, as pages that are not as after the start without a cut; for that start itself, not
+        /// as in [`SweepStart`](Self::SweepStart). Regions without such a page are left out.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        found: Vec<RegionShot>,
+    },
 }
 
 impl Check {
@@ -178,6 +207,12 @@ impl Check {
             Self::UicrUnchanged { core, .. } => format!("UICR of the {core} core is unchanged"),
             Self::NoPlainText { image, .. } => format!("no plain text of {image}"),
             Self::Predicted { .. } => "flash as predicted".to_owned(),
+            Self::SweepStart { .. } => "the flash that the sweep begins from".to_owned(),
+            Self::SweepStopped { cut, .. } => format!("the flash at cut {cut}"),
+            Self::SweepCameTo { cut: None, .. } => {
+                "the flash after a start without a cut".to_owned()
+            }
+            Self::SweepCameTo { cut: Some(cut), .. } => format!("the flash after cut {cut}"),
         }
     }
 
@@ -190,9 +225,11 @@ impl Check {
             | Self::NetworkVersion { found, .. }
             | Self::Unchanged { found, .. } => vec![found],
             Self::Same { before, found } => vec![before, found],
-            Self::NoPlainText { found, .. } | Self::Predicted { found, .. } => {
-                found.iter().collect()
-            }
+            Self::NoPlainText { found, .. }
+            | Self::Predicted { found, .. }
+            | Self::SweepStart { found }
+            | Self::SweepStopped { found, .. }
+            | Self::SweepCameTo { found, .. } => found.iter().collect(),
             Self::ImageList { .. }
             | Self::Running { .. }
             | Self::Console { .. }

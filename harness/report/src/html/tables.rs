@@ -5,7 +5,7 @@ use crate::display::visible;
 use crate::grid::word;
 use crate::requirements::{Row, matrix};
 use crate::text::Took;
-use hil_record::{Grid, RunRecord, ScenarioRecord, Totals, Verdict, WearRecord};
+use hil_record::{BoardInfo, Grid, RunRecord, ScenarioRecord, Totals, Verdict, WearRecord};
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 
@@ -186,6 +186,7 @@ pub(crate) fn bench(record: &RunRecord) -> Markup {
                     caption { "Boards" }
                     thead { tr {
                         th scope="col" { "board" } th scope="col" { "what it is" }
+                        th scope="col" { "debug probe" }
                         th scope="col" { "scenarios" } th scope="col" { "busy" }
                         th scope="col" { "erases of pages" } th scope="col" { "most worn page" }
                     } }
@@ -200,6 +201,7 @@ pub(crate) fn bench(record: &RunRecord) -> Markup {
                             tr {
                                 th scope="row" { (visible(&board.name)) }
                                 td { (visible(&board.description)) }
+                                td { (visible(&probe(board))) }
                                 td { (ran.len()) }
                                 td { (Took(ran.iter().map(|scenario| scenario.duration_ms).sum())) }
                                 td { (erases(wear)) }
@@ -230,5 +232,16 @@ pub(crate) fn bench(record: &RunRecord) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// The probe of a board and its firmware, as far as they are known.
+fn probe(board: &BoardInfo) -> String {
+    let Some(identity) = &board.identity else {
+        return "not known".to_owned();
+    };
+    match &identity.probe_firmware {
+        Some(firmware) => format!("{}, firmware: {firmware}", identity.probe),
+        None => format!("{}, firmware not known", identity.probe),
     }
 }

@@ -132,10 +132,14 @@ impl Context {
     }
 
     pub(super) fn open_interface(&self) -> Result<Box<dyn ArmDebugInterface>, RigError> {
-        let mut probe = self.open_probe()?;
-        probe
-            .attach_to_unspecified()
-            .map_err(|error| self.attach_error(error))?;
+        // A J-Link is asked for its firmware when it is opened for the chip, a Black Magic Probe before.
+        let probe = self.config.firmware.listen(|| {
+            let mut probe = self.open_probe()?;
+            probe
+                .attach_to_unspecified()
+                .map_err(|error| self.attach_error(error))?;
+            Ok::<_, RigError>(probe)
+        })?;
         let sequence = Nrf5340::new(Scope::App, Recover::Forbidden, self.config.clock.clone());
         let mut interface = probe
             .try_into_arm_debug_interface(Arc::new(sequence))

@@ -15,6 +15,7 @@ mod context;
 mod cortex;
 mod dwt;
 mod external;
+mod firmware;
 mod glance;
 mod keeper;
 mod link;
@@ -42,6 +43,7 @@ use crate::image::FlashImage;
 use crate::launcher::VirtualProcess;
 use context::Context;
 use cortex::AfterReset;
+pub(crate) use firmware::ProbeFirmware;
 use hil_clock::SharedClock;
 use keeper::{Keeper, Lost};
 use link::Link;
@@ -70,6 +72,8 @@ pub(crate) struct ProbeConfig {
     pub(crate) external_flash: ExternalFlash,
     pub(crate) clock: SharedClock,
     pub(crate) process: Option<Arc<VirtualProcess>>,
+    /// The firmware of the probe, once it was told.
+    pub(crate) firmware: ProbeFirmware,
 }
 
 /// What the chip says that it is.
@@ -138,6 +142,7 @@ impl ProbeSession {
             external_flash: ExternalFlash::default(),
             clock,
             process: None,
+            firmware: ProbeFirmware::default(),
         })
     }
 
@@ -145,6 +150,13 @@ impl ProbeSession {
     #[must_use]
     pub fn selector(&self) -> &str {
         self.config.selector.as_str()
+    }
+
+    /// The firmware of the probe in its own words, such as `J-Link OB-nRF5340-NordicSemi compiled Mar  6 2023 14:08:51`.
+    /// None before the probe was opened, and for probes that are not asked for it: those that speak CMSIS-DAP.
+    #[must_use]
+    pub fn firmware(&self) -> Option<String> {
+        self.config.firmware.get()
     }
 
     /// The chip that must be there, where the rig file says it.

@@ -139,6 +139,7 @@ impl FoundBoard {
                 device_id: format!("{:016x}", self.identity.device_id),
                 revision: self.identity.revision,
                 probe: self.board.probe().selector().to_owned(),
+                probe_firmware: self.board.probe().firmware(),
             }),
         }
     }

@@ -27,6 +27,11 @@ impl Context<'_> {
                 &blank
             }
         };
+        self.shot_since(region, before, found)
+    }
+
+    /// The same as pages that are not as in `before`, which the reader has from somewhere else.
+    pub(crate) fn shot_since(&self, region: Region, before: &[u8], found: &[u8]) -> RegionShot {
         let damaged: Vec<_> = self
             .sent
             .iter()

@@ -71,10 +71,13 @@ impl Boards {
         }
     }
 
-    /// The run goes on in another process, which numbers lines from 0.
-    pub(super) fn resumed(&mut self) {
-        for board in self.0.values_mut() {
-            board.before = board.seen;
+    /// The run goes on in another process, which numbers the lines of these boards from 0. In a run that was put together
+    /// of several, those of the other parts go on as they were.
+    pub(super) fn resumed<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+        for name in names {
+            if let Some(board) = self.0.get_mut(name) {
+                board.before = board.seen;
+            }
         }
     }
 

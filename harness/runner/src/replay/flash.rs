@@ -4,7 +4,8 @@ use super::Judged;
 use crate::context::Programmed;
 use crate::events::sha256;
 use crate::firmware::{EXTERNAL_WINDOW, Region, memory_name};
-use hil_bootloader::DeviceId;
+use crate::history;
+use hil_bootloader::{DeviceId, SimFlash};
 use hil_record::{Objects, RegionShot};
 use hil_scenario::Core;
 
@@ -34,12 +35,22 @@ impl Recovered {
         programmed: Option<&Programmed>,
         objects: &Objects,
     ) -> Result<Self, Judged> {
-        let region = region_of(shot)
-            .ok_or_else(|| Judged::Broken(format!("there is no memory `{}`", shot.memory)))?;
-        let mut bytes = match programmed {
+        let before = |region| match programmed {
             Some(programmed) => programmed.flash(region).to_vec(),
             None => Vec::new(),
         };
+        Self::since(shot, before, objects)
+    }
+
+    /// The same, of pages that are not as they were `before`.
+    pub(super) fn since(
+        shot: &RegionShot,
+        before: impl FnOnce(Region) -> Vec<u8>,
+        objects: &Objects,
+    ) -> Result<Self, Judged> {
+        let region = region_of(shot)
+            .ok_or_else(|| Judged::Broken(format!("there is no memory `{}`", shot.memory)))?;
+        let mut bytes = before(region);
         bytes.resize(region.size as usize, 0xFF);
         let mut withheld = Vec::new();
         let page = shot.page.max(1) as usize;
@@ -106,6 +117,39 @@ impl Recovered {
     /// Whether bytes from the start of the region up to `end` are withheld.
     pub(super) fn withholds_up_to(&self, end: usize) -> bool {
         self.withheld.iter().any(|page| page.offset < end)
+    }
+}
+
+/// The whole of each memory.
+#[derive(Default)]
+pub(super) struct Memories {
+    app: Vec<u8>,
+    net: Vec<u8>,
+    external: Vec<u8>,
+}
+
+impl Memories {
+    /// Takes what was read of one.
+    pub(super) fn take(&mut self, flash: Recovered) -> Result<(), Judged> {
+        let external = flash.region.address >= EXTERNAL_WINDOW && flash.region.core == Core::App;
+        let (memory, whole) = match (flash.region.core, external) {
+            (Core::App, true) => (&mut self.external, flash.region),
+            (Core::App, false) => (&mut self.app, Region::whole_flash(Core::App)),
+            (Core::Net, _) => (&mut self.net, Region::whole_flash(Core::Net)),
+        };
+        if flash.region != whole {
+            return Err(Judged::Broken(format!(
+                "the {} was not read as a whole",
+                flash.region.memory()
+            )));
+        }
+        *memory = flash.bytes;
+        Ok(())
+    }
+
+    /// All of them, for the model of the bootloaders.
+    pub(super) fn flash(&self) -> SimFlash {
+        history::flash_of(&self.app, &self.net, &self.external)
     }
 }
 

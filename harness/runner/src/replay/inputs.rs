@@ -2,6 +2,7 @@
 
 use super::{ReplayRequest, StepReplay};
 use crate::firmware::Firmware;
+use crate::sweep::Share;
 use hil_record::{FirmwareInfo, InputFile, InputRole, Objects, ScenarioStarted, StepInfo, Verdict};
 use hil_scenario::{FirmwareSet, PlannedStep, Scenario, Variant};
 use std::collections::BTreeMap;
@@ -178,7 +179,8 @@ impl<'a> Inputs<'a> {
                 .ok()?;
         }
         let mut variants = scenario.expand().into_iter();
-        variants.find(|variant| variant.name == started.scenario)
+        let name = Share::variant(&started.scenario);
+        variants.find(|variant| variant.name == name)
     }
 }
 

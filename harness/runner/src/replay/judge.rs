@@ -2,7 +2,7 @@
 
 use super::Judged;
 use super::board::BoardState;
-use super::flash::Recovered;
+use super::flash::{Memories, Recovered};
 use crate::bench::{is_not_locked_up, is_released};
 use crate::context::{LoadedImage, compare_slot};
 use crate::firmware::{Firmware, Region};
@@ -16,7 +16,7 @@ use crate::{predicted, standing};
 use hil_bootloader::predict::Comparison;
 use hil_image::{Image, network};
 use hil_record::{Answered, Check, CoreName, ListedImage, Objects, RegionShot, StoredForm};
-use hil_scenario::{Core, Leaves, PlannedStep, Slot, StandingCheck, Step};
+use hil_scenario::{Leaves, PlannedStep, Slot, StandingCheck, Step};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -157,6 +157,12 @@ impl Judging<'_> {
                 app_line,
                 found,
             } => self.predicted(waived, *app_line, found),
+            Check::SweepStart { .. } | Check::SweepStopped { .. } | Check::SweepCameTo { .. } => {
+                Err(Judged::Broken(format!(
+                    "a look at {} in a step that is no sweep",
+                    self.check.what()
+                )))
+            }
         }
     }
 
@@ -169,7 +175,22 @@ impl Judging<'_> {
         self.board()?.programmed.as_ref().ok_or_else(not_programmed)
     }
 
-    fn recovered(&self, shot: &RegionShot) -> Result<Recovered, Judged> {
+    /// Whether a bootloader may have decrypted what was sent, with a key that is not given.
+    pub(super) fn decrypts(&self) -> bool {
+        let history = self.board.map(|board| board.history.as_slice());
+        history
+            .unwrap_or_default()
+            .iter()
+            .any(|event| match &event.what {
+                What::Uploaded { image, .. } | What::Recovered { image, .. } => {
+                    image.is_encrypted() && image.plain().is_none()
+                }
+                _ => false,
+            })
+    }
+
+    /// A region as it was read.
+    pub(super) fn recovered(&self, shot: &RegionShot) -> Result<Recovered, Judged> {
         let programmed = self.board.and_then(|board| board.programmed.as_ref());
         Recovered::of(shot, programmed, self.objects)
     }
@@ -360,13 +381,7 @@ impl Judging<'_> {
             .filter(|check| waived.iter().any(|name| name == standing::name(*check)))
             .map(|check| (check, String::new()))
             .collect();
-        let decrypts = board.history.iter().any(|event| match &event.what {
-            What::Uploaded { image, .. } | What::Recovered { image, .. } => {
-                image.is_encrypted() && image.plain().is_none()
-            }
-            _ => false,
-        });
-        if decrypts {
+        if self.decrypts() {
             return Ok(needs_key(
                 "the prediction of flash that a bootloader decrypts into",
             ));
@@ -411,7 +426,7 @@ impl Judging<'_> {
             }
             memories.take(flash)?;
         }
-        let found = history::flash_of(&memories.app, &memories.net, &memories.external);
+        let found = memories.flash();
         let except = predicted::left_out(self.firmware, &waived);
         let except: Vec<_> = except.iter().map(Region::area).collect();
         match forecast.compare(&found, &except) {
@@ -422,34 +437,6 @@ impl Judging<'_> {
                 mismatch.bytes, mismatch.first.offset, mismatch.first.device
             ))),
         }
-    }
-}
-
-/// The whole of each memory.
-#[derive(Default)]
-struct Memories {
-    app: Vec<u8>,
-    net: Vec<u8>,
-    external: Vec<u8>,
-}
-
-impl Memories {
-    fn take(&mut self, flash: Recovered) -> Result<(), Judged> {
-        let external = flash.region.address >= crate::firmware::EXTERNAL_WINDOW
-            && flash.region.core == Core::App;
-        let (memory, whole) = match (flash.region.core, external) {
-            (Core::App, true) => (&mut self.external, flash.region),
-            (Core::App, false) => (&mut self.app, Region::whole_flash(Core::App)),
-            (Core::Net, _) => (&mut self.net, Region::whole_flash(Core::Net)),
-        };
-        if flash.region != whole {
-            return Err(Judged::Broken(format!(
-                "the {} was not read as a whole",
-                flash.region.memory()
-            )));
-        }
-        *memory = flash.bytes;
-        Ok(())
     }
 }
 
@@ -488,13 +475,13 @@ fn not_programmed() -> Judged {
     Judged::Broken("the journal does not say what the board was programmed with".to_owned())
 }
 
-fn withheld(what: &str) -> Judged {
+pub(super) fn withheld(what: &str) -> Judged {
     Judged::Open(format!(
         "{what} may be secret and is in the evidence by its hash only"
     ))
 }
 
-fn needs_key(what: &str) -> Judged {
+pub(super) fn needs_key(what: &str) -> Judged {
     Judged::Open(format!(
         "{what} needs the key that images are encrypted for, which no evidence has"
     ))

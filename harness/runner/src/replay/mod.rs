@@ -10,12 +10,14 @@ mod flash;
 mod inputs;
 mod judge;
 mod required;
+mod sweep;
 
 use board::Boards;
 use hil_record::{
-    Check, Course, Done, Event, EventKind, FailKind, InputFile, Objects, Outcome, ScenarioStarted,
-    StepInfo, Verdict,
+    Check, Course, Done, Event, EventKind, Evidence, FailKind, InputFile, Objects, Outcome,
+    ScenarioStarted, StepInfo, Verdict,
 };
+use hil_scenario::Step;
 use inputs::Inputs;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -58,6 +60,20 @@ pub struct StepReplay {
     pub contradictions: Vec<String>,
 }
 
+impl Judged {
+    /// The same, and where it was met.
+    fn at(self, place: &str) -> Self {
+        let told = |words: String| format!("{place}: {words}");
+        match self {
+            Self::Holds => Self::Holds,
+            Self::Fails(cause) => Self::Fails(told(cause)),
+            // Reasons are counted, and are the same at each place.
+            Self::Open(why) => Self::Open(why),
+            Self::Broken(what) => Self::Broken(told(what)),
+        }
+    }
+}
+
 impl ScenarioReplay {
     /// How many comparisons of all steps were made again.
     #[must_use]
@@ -87,12 +103,12 @@ pub fn replay(request: &ReplayRequest<'_>) -> Vec<ScenarioReplay> {
     let mut boards = Boards::new(request.events);
     let mut open: BTreeMap<&str, Open<'_>> = BTreeMap::new();
     let mut done = Vec::new();
-    let mut merged = false;
     for event in request.events {
         match &event.kind {
             EventKind::Console { board, core, .. } => boards.printed(board, *core),
-            EventKind::Course(Course::Resumed(_)) => boards.resumed(),
-            EventKind::Course(Course::Part(_)) => merged = true,
+            EventKind::Course(Course::Resumed(resumed)) => {
+                boards.resumed(resumed.rig.boards.iter().map(|board| board.name.as_str()));
+            }
             EventKind::ScenarioStarted(started) => {
                 boards.begin(&started.board);
                 open.insert(&started.scenario, Open::new(started));
@@ -102,7 +118,7 @@ pub fn replay(request: &ReplayRequest<'_>) -> Vec<ScenarioReplay> {
                     open.step = Some(OpenStep::new(step));
                 }
             }
-            EventKind::Done(what) if !merged => {
+            EventKind::Done(what) => {
                 let mut running = open
                     .values_mut()
                     .find(|open| open.started.board == what.board);
@@ -121,21 +137,34 @@ pub fn replay(request: &ReplayRequest<'_>) -> Vec<ScenarioReplay> {
                 }
             }
             EventKind::Checked(made) => {
-                // The pages are in the store of the run that it was part of.
-                if let Some(open) = open.get_mut(made.scenario.as_str())
-                    && merged
-                {
-                    let why = "the run was put together of others: replay these";
-                    open.leave_open(&made.check, why);
-                } else if let Some(open) = open.get_mut(made.scenario.as_str()) {
+                if let Some(open) = open.get_mut(made.scenario.as_str()) {
                     open.check(&made.check, &boards, &mut inputs);
                 }
             }
+            EventKind::SweepPlanned(plan) => {
+                if let Some(step) = open
+                    .get_mut(plan.scenario.as_str())
+                    .and_then(|open| open.step.as_mut())
+                {
+                    step.sweep.planned(plan);
+                }
+            }
+            EventKind::SweepPoint(point) => {
+                if let Some(step) = open
+                    .get_mut(point.scenario.as_str())
+                    .and_then(|open| open.step.as_mut())
+                {
+                    step.sweep.told(point);
+                }
+            }
             EventKind::StepFinished {
-                scenario, outcome, ..
+                scenario,
+                outcome,
+                evidence,
+                ..
             } => {
                 if let Some(open) = open.get_mut(scenario.as_str()) {
-                    open.end_step(outcome, &mut inputs);
+                    open.end_step(outcome, evidence, &mut inputs);
                 }
             }
             EventKind::ScenarioFinished { scenario, .. } => {
@@ -167,6 +196,8 @@ struct OpenStep<'a> {
     info: &'a StepInfo,
     checks: Vec<&'a Check>,
     judged: Vec<Judged>,
+    /// What there is of its sweep, if it is one.
+    sweep: sweep::Story<'a>,
 }
 
 impl<'a> OpenStep<'a> {
@@ -175,6 +206,7 @@ impl<'a> OpenStep<'a> {
             info,
             checks: Vec::new(),
             judged: Vec::new(),
+            sweep: sweep::Story::default(),
         }
     }
 }
@@ -197,31 +229,48 @@ impl<'a> Open<'a> {
         let objects = inputs.objects();
         let judged = match inputs.firmware(self.started.firmware.as_ref()) {
             Err(problem) => Judged::Broken(problem.to_owned()),
-            Ok(firmware) => judge::judge(&judge::Judging {
-                check,
-                firmware,
-                board: boards.get(&self.started.board),
-                objects,
-                planned: planned.as_ref(),
-            }),
+            Ok(firmware) => {
+                let judging = judge::Judging {
+                    check,
+                    firmware,
+                    board: boards.get(&self.started.board),
+                    objects,
+                    planned: planned.as_ref(),
+                };
+                let sweeps = planned.as_ref().is_some_and(|of| is_sweep(&of.step));
+                if sweeps && step.sweep.take(check, &judging) {
+                    return;
+                }
+                judge::judge(&judging)
+            }
         };
         step.checks.push(check);
         step.judged.push(judged);
     }
 
-    fn leave_open(&mut self, check: &'a Check, why: &str) {
-        if let Some(step) = &mut self.step {
-            // It was looked at, in another run.
-            step.checks.push(check);
-            step.judged.push(Judged::Open(why.to_owned()));
-        }
-    }
-
-    fn end_step(&mut self, outcome: &Outcome, inputs: &mut Inputs<'_>) {
-        let Some(step) = self.step.take() else {
+    fn end_step(&mut self, outcome: &Outcome, evidence: &[Evidence], inputs: &mut Inputs<'_>) {
+        let Some(mut step) = self.step.take() else {
             return;
         };
         let verdict = outcome.verdict();
+        let planned = inputs.planned(self.started, step.info);
+        if let Some(Step::Sweep(sweep)) = planned.as_ref().map(|planned| &planned.step) {
+            let objects = inputs.objects();
+            let told = sweep::Told {
+                passed: verdict == Verdict::Pass,
+                cut_points: evidence
+                    .iter()
+                    .find(|evidence| evidence.what == Evidence::CUT_POINTS)
+                    .map(|evidence| evidence.found.clone()),
+            };
+            match inputs.firmware(self.started.firmware.as_ref()) {
+                Err(problem) => step.judged.push(Judged::Broken(problem.to_owned())),
+                Ok(firmware) => {
+                    let judged = step.sweep.judge(firmware, objects, sweep, &told);
+                    step.judged.extend(judged);
+                }
+            }
+        }
         let mut replayed = StepReplay {
             step: step.info.clone(),
             verdict,
@@ -245,7 +294,6 @@ impl<'a> Open<'a> {
                 Judged::Broken(what) => replayed.contradictions.push(what),
             }
         }
-        let planned = inputs.planned(self.started, step.info);
         if verdict == Verdict::Pass {
             let missing = match &planned {
                 Some(planned) => required::missing(&planned.step, &step.checks),
@@ -286,6 +334,11 @@ impl<'a> Open<'a> {
             steps: self.steps,
         }
     }
+}
+
+/// Whether a step interrupts a start again and again.
+const fn is_sweep(step: &Step) -> bool {
+    matches!(step, Step::Sweep(_))
 }
 
 /// Whether a failure of this kind is what a comparison found, and not that something did not come in time.

@@ -87,13 +87,13 @@ pub(super) fn missing(step: &Step, checks: &[&Check]) -> Option<String> {
         | Step::Reset(_)
         | Step::PowerCycle(_)
         | Step::PowerCut(_)
-        // What its points came to is taken from the journal as it stands.
+        // Its looks are missed where its points are judged.
         | Step::Sweep(_)
         | Step::ExpectRadio(_) => None,
     }
 }
 
-/// Whether a step does nothing but compare, so that its failure is what a comparison found.
+/// Whether a failure of a step that rests on a comparison is always one of those that are made again.
 pub(super) const fn is_comparison(step: &Step) -> bool {
     matches!(
         step,
@@ -102,6 +102,7 @@ pub(super) const fn is_comparison(step: &Step) -> bool {
             | Step::ExpectImageState(_)
             | Step::ExpectConsole(_)
             | Step::ExpectPlainText(_)
+            | Step::Sweep(_)
     )
 }
 

@@ -18,7 +18,7 @@ use std::cmp::Ordering;
 type Numbered = Vec<(u32, Operation)>;
 
 /// The start, as the model has it.
-pub(super) struct Foretold<'a> {
+pub(crate) struct Foretold<'a> {
     campaign: Campaign<'a>,
     config: &'a Config,
     keys: Keys,
@@ -29,16 +29,16 @@ pub(super) struct Foretold<'a> {
 }
 
 /// The flash after an interruption and the start that follows it.
-pub(super) struct Outcome {
-    pub(super) step: Step,
-    pub(super) after: SimFlash,
+pub(crate) struct Outcome {
+    pub(crate) step: Step,
+    pub(crate) after: SimFlash,
     /// Whether that is what comes of a start without a cut.
-    pub(super) same_end: bool,
+    pub(crate) same_end: bool,
 }
 
 impl<'a> Foretold<'a> {
     /// `request` is what an application is asked for after the start, when that is what is interrupted.
-    pub(super) fn new(
+    pub(crate) fn new(
         firmware: &'a Firmware,
         flash: &SimFlash,
         request: Option<&Action>,
@@ -70,7 +70,7 @@ impl<'a> Foretold<'a> {
     }
 
     /// Whether what is interrupted is a request and not a start.
-    pub(super) fn is_of_a_request(&self) -> bool {
+    pub(crate) fn is_of_a_request(&self) -> bool {
         self.phase == Phase::Request
     }
 
@@ -97,7 +97,7 @@ impl<'a> Foretold<'a> {
     }
 
     /// Whether the network core's flash is written.
-    pub(super) fn touches_network(&self) -> bool {
+    pub(crate) fn touches_network(&self) -> bool {
         self.operations()
             .any(|operation| operation.device == DeviceId::NetFlash)
     }
@@ -108,7 +108,7 @@ impl<'a> Foretold<'a> {
     }
 
     /// SHA-256 over the list of operations.
-    pub(super) fn digest(&self) -> String {
+    pub(crate) fn digest(&self) -> String {
         let mut hash = Sha256::new();
         for operation in self.operations() {
             let place = (operation.offset, operation.length);
@@ -118,7 +118,7 @@ impl<'a> Foretold<'a> {
     }
 
     /// The flash after a start without a cut, and that start.
-    pub(super) fn uncut(&self) -> Outcome {
+    pub(crate) fn uncut(&self) -> Outcome {
         Outcome {
             step: self.campaign.first().clean().clone(),
             after: self.campaign.first().end().clone(),
@@ -161,7 +161,7 @@ impl<'a> Foretold<'a> {
     }
 
     /// What these cuts lead to.
-    pub(super) fn follow(&mut self, list: &CutList) -> Checked<Outcome> {
+    pub(crate) fn follow(&mut self, list: &CutList) -> Checked<Outcome> {
         let followed = self.follow_exactly(list)?;
         let followed = followed.ok_or_else(|| {
             Trouble::error(
@@ -192,7 +192,7 @@ impl<'a> Foretold<'a> {
     }
 
     /// What a start from this flash comes to.
-    pub(super) fn from(&self, flash: &SimFlash) -> Checked<Outcome> {
+    pub(crate) fn from(&self, flash: &SimFlash) -> Checked<Outcome> {
         let mut board = Board::new(self.config, self.keys.clone(), SimFlash::new());
         board.load(flash.clone());
         let step = board
@@ -208,7 +208,7 @@ impl<'a> Foretold<'a> {
 
     /// The points of the first start that may have left this flash: those where everything but the bytes of the operation
     /// that was interrupted is as the model has it. Several, where neighbours differ in nothing else.
-    pub(super) fn locate(&self, found: &SimFlash) -> Vec<CutPoint> {
+    pub(crate) fn locate(&self, found: &SimFlash) -> Vec<CutPoint> {
         let first = self.campaign.first();
         let points = self.operations.iter().enumerate();
         points
@@ -229,7 +229,7 @@ impl<'a> Foretold<'a> {
     }
 
     /// Whether flash is as it is after the start without a cut.
-    pub(super) fn is_end(&self, found: &SimFlash) -> bool {
+    pub(crate) fn is_end(&self, found: &SimFlash) -> bool {
         same_devices(self.campaign.first().end(), found)
     }
 

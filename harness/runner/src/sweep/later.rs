@@ -76,7 +76,12 @@ impl<'a> Later<'a> {
         if let Reply::Refused(refused) = context.reset_over_smp()? {
             return Err(refusal("reset", &refused.to_string()));
         }
-        recovery::boots(context, step, std::slice::from_ref(&later.release))?;
+        let runs = recovery::boots(context, step)?;
+        recovery::release(
+            context.firmware,
+            std::slice::from_ref(&later.release),
+            &runs,
+        )?;
         Ok(later)
     }
 

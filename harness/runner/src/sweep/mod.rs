@@ -11,12 +11,12 @@
 
 mod choose;
 mod cutter;
-mod foretold;
+pub(crate) mod foretold;
 mod later;
 mod orders;
-mod recovery;
-mod request;
-mod start;
+pub(crate) mod recovery;
+pub(crate) mod request;
+pub(crate) mod start;
 mod trap;
 
 pub use orders::{Share, SweepOrders, Visited};
@@ -28,14 +28,12 @@ use cutter::{Aim, Cutter, Left};
 use foretold::{Foretold, Outcome};
 use hil_bootloader::SimFlash;
 use hil_bootloader::sweep::minimise;
-use hil_record::{ErrorKind, EventKind, Evidence, SweepPlan, SweepPoint, SweepTotals};
+use hil_record::{Check, ErrorKind, EventKind, Evidence, SweepPlan, SweepPoint, SweepTotals};
 use hil_scenario::{Class, CutList, Strategy, Sweep};
 use later::Later;
+use recovery::Looked;
 use start::Start;
 use std::collections::BTreeMap;
-
-/// What a point comes to where the clock was too late for it. That is no failure, and shows nothing.
-const MISSED: &str = "missed: the start was over before";
 
 /// Carries the step out.
 pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
@@ -61,6 +59,7 @@ pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
         visited: 0,
         bad: 0,
         updated: 0,
+        uncut: None,
     };
     sweeping.run(context)?;
     // At last as if nothing had been tried: the flash that the steps before left, and one start. What was done to the board
@@ -86,6 +85,9 @@ struct Sweeping<'a, 's> {
     bad: u32,
     /// After how many a later update went in.
     updated: u32,
+    /// What the flash held after the start without a cut: most points come to the same, and what they leave is told as what
+    /// differs from it.
+    uncut: Option<SimFlash>,
 }
 
 impl<'a> Sweeping<'a, '_> {
@@ -156,7 +158,11 @@ impl<'a> Sweeping<'a, '_> {
         for (came_to, count) in &self.came_to {
             context.see(Evidence::seen(came_to.as_str(), format!("{count} times")));
         }
-        let missed = self.came_to.get(MISSED).copied().unwrap_or_default();
+        let missed = self
+            .came_to
+            .get(SweepPoint::MISSED)
+            .copied()
+            .unwrap_or_default();
         if context.bench.has_power_switch() {
             let hit = self.visited - missed;
             context.see(Evidence::seen(Evidence::CUT_POINTS, hit.to_string()));
@@ -197,11 +203,11 @@ impl<'a> Sweeping<'a, '_> {
             request::make(context, self.step)?;
             // What runs is what ran before the request.
             let allowed = std::mem::take(&mut self.boots);
-            let looked = self.look(context, &expected);
+            let looked = self.look(context, None, &expected);
             self.boots = allowed;
             looked
         } else {
-            self.look(context, &expected)
+            self.look(context, None, &expected)
         }
         .map_err(|trouble| told("without a cut", trouble))?;
         self.cutter.after_dry_run(context, &self.foretold)
@@ -386,8 +392,13 @@ impl<'a> Sweeping<'a, '_> {
                         context.hold()?;
                     }
                     self.held = self.start.read(context)?;
+                    context.checked(Check::SweepStopped {
+                        cut: list.to_string(),
+                        number: u32::try_from(number).unwrap_or(u32::MAX),
+                        found: self.start.shots(context, &self.start.flash, &self.held),
+                    });
                     if self.foretold.is_end(&self.held) {
-                        return Ok(MISSED.to_owned());
+                        return Ok(SweepPoint::MISSED.to_owned());
                     }
                     if number == 0 && !self.locate(context, point)? {
                         anything = true;
@@ -403,12 +414,12 @@ impl<'a> Sweeping<'a, '_> {
             expected.ok_or_else(|| Trouble::error(ErrorKind::Harness, "a list of no cuts"))?;
         if anything {
             let allowed = std::mem::take(&mut self.boots);
-            let looked = self.look(context, &expected);
+            let looked = self.look(context, Some(list), &expected);
             self.boots = allowed;
-            let came_to = format!("hit the start after it; {}", looked?);
+            let came_to = hit_later(&looked?);
             return self.update_later(context, came_to);
         }
-        let came_to = self.look(context, &expected)?;
+        let came_to = self.look(context, Some(list), &expected)?;
         self.update_later(context, came_to)
     }
 
@@ -429,10 +440,9 @@ impl<'a> Sweeping<'a, '_> {
         }
         let updated = brought_in.and_then(|later| {
             let release = later.check(context, &self.held)?;
-            Ok(format!("{came_to}; then updated to {release}"))
+            Ok(format!("{}{release}", updated_after(&came_to)))
         });
-        let came_to =
-            updated.map_err(|trouble| told(&format!("{came_to}; a later update"), trouble))?;
+        let came_to = updated.map_err(|trouble| told(&update_failed_after(&came_to), trouble))?;
         self.updated += 1;
         Ok(came_to)
     }
@@ -458,14 +468,32 @@ impl<'a> Sweeping<'a, '_> {
         Ok(!hit.is_empty())
     }
 
-    fn look(&mut self, context: &mut Context<'a>, expected: &Outcome) -> Checked<String> {
-        let (judged, flash) =
-            recovery::look(context, self.step, &self.boots, &self.start, expected);
+    /// Looks at what came of a list of cuts, or of a start without one, and tells it.
+    fn look(
+        &mut self,
+        context: &mut Context<'a>,
+        list: Option<&CutList>,
+        expected: &Outcome,
+    ) -> Checked<String> {
+        let Looked {
+            runs,
+            flash,
+            came_to,
+        } = recovery::look(context, self.step, &self.boots, &self.start, expected);
         if let Some(flash) = flash {
             context.bench.wear.firmware_did(&expected.after.erases());
+            let before = self.uncut.as_ref().unwrap_or(&self.start.flash);
+            context.checked(Check::SweepCameTo {
+                cut: list.map(ToString::to_string),
+                runs: runs.map(hex::encode),
+                found: self.start.shots(context, before, &flash),
+            });
+            if list.is_none() {
+                self.uncut = Some(flash.clone());
+            }
             self.held = flash;
         }
-        judged
+        came_to
     }
 
     /// Makes the flash what it was, and holds the board at its first instruction.
@@ -480,6 +508,21 @@ impl<'a> Sweeping<'a, '_> {
         self.held = wanted.clone();
         Ok(())
     }
+}
+
+/// What a point comes to where the clock was too late for the start that was aimed at, and hit the one after it.
+pub(crate) fn hit_later(came_to: &str) -> String {
+    format!("hit the start after it; {came_to}")
+}
+
+/// What a point comes to that was good, and after which a later update went in; the release follows.
+pub(crate) fn updated_after(came_to: &str) -> String {
+    format!("{came_to}; then updated to ")
+}
+
+/// What a point comes to that was good, and after which no later update went in; what went wrong follows.
+pub(crate) fn update_failed_after(came_to: &str) -> String {
+    format!("{came_to}; a later update")
 }
 
 /// The same trouble, and where it was met.

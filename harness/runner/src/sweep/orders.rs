@@ -37,6 +37,23 @@ impl Share {
     pub const fn has(self, index: usize) -> bool {
         index % self.of == self.number
     }
+
+    /// What a variant is called of which this is the part, such as `swap#1/4`.
+    #[must_use]
+    pub fn name(self, variant: &str) -> String {
+        format!("{variant}#{}/{}", self.number + 1, self.of)
+    }
+
+    /// The variant of which this is the name of a part; the same name where it is that of a whole.
+    #[must_use]
+    pub fn variant(name: &str) -> &str {
+        let part = name.rsplit_once('#').filter(|(_, part)| {
+            part.split_once('/').is_some_and(|(number, of)| {
+                number.parse::<usize>().is_ok() && of.parse::<usize>().is_ok()
+            })
+        });
+        part.map_or(name, |(variant, _)| variant)
+    }
 }
 
 /// Points that were visited and found good, by variant and by the digest of the list of operations that they are points of.
@@ -103,6 +120,15 @@ mod tests {
             });
             assert_eq!(parts.count(), 1, "{index}");
         }
+    }
+
+    #[test]
+    fn a_part_is_called_after_its_variant() {
+        let name = Share { number: 1, of: 4 }.name("swap[uart]");
+        assert_eq!(name, "swap[uart]#2/4");
+        assert_eq!(Share::variant(&name), "swap[uart]");
+        assert_eq!(Share::variant("swap[uart]"), "swap[uart]");
+        assert_eq!(Share::variant("swap#one"), "swap#one");
     }
 
     fn planned(digest: &str) -> EventKind {

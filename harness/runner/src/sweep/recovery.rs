@@ -4,6 +4,7 @@ use super::foretold::Outcome;
 use super::start::Start;
 use crate::console::Waited;
 use crate::context::Context;
+use crate::firmware::Firmware;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::{BootResult, SimFlash};
 use hil_record::FailKind;
@@ -13,41 +14,89 @@ use hil_scenario::{Core, ImageRef, Sweep};
 const JUMPING: &str = "Jumping to the first image slot";
 const NOT_BOOTABLE: &str = "Unable to find bootable image";
 
-/// Waits until the board has booted, and compares it with what was foretold. What it holds is given also when it is wrong, as
-/// that has to be put back.
+/// What was seen of the start after an interruption.
+pub(super) struct Looked {
+    /// The hash of the image that runs, as its application says; none when no application answered.
+    pub(super) runs: Option<Vec<u8>>,
+    /// What the board holds, also when that is wrong, as it has to be put back.
+    pub(super) flash: Option<SimFlash>,
+    /// What it came to, in words.
+    pub(super) came_to: Checked<String>,
+}
+
+/// Waits until the board has booted, and compares it with what was foretold.
 pub(super) fn look(
     context: &mut Context<'_>,
     step: &Sweep,
     allowed: &[String],
     start: &Start,
     expected: &Outcome,
-) -> (Checked<String>, Option<SimFlash>) {
-    let ran = boots(context, step, allowed);
-    if matches!(ran, Err(Trouble::Error(..) | Trouble::Cancelled)) {
-        return (ran, None);
-    }
+) -> Looked {
+    let nothing = |trouble| Looked {
+        runs: None,
+        flash: None,
+        came_to: Err(trouble),
+    };
+    let ran = match boots(context, step) {
+        Err(trouble @ (Trouble::Error(..) | Trouble::Cancelled)) => return nothing(trouble),
+        ran => ran,
+    };
     let flash = match start.read(context) {
         Ok(flash) => flash,
-        Err(trouble) => return (Err(trouble), None),
+        Err(trouble) => return nothing(trouble),
     };
-    let judged = ran.and_then(|release| {
-        as_foretold(context, start, &flash, expected)?;
-        let flash = if expected.same_end {
-            "flash as without the cut"
-        } else {
-            "flash as this cut must leave it"
-        };
-        Ok(format!("boots {release}, {flash}"))
-    });
-    (judged, Some(flash))
+    let came_to = match &ran {
+        Err(trouble) => Err(trouble.clone()),
+        Ok(hash) => judge(&Judging {
+            firmware: context.firmware,
+            start,
+            allowed,
+            runs: hash,
+            found: &flash,
+            expected,
+            // Keys are secret, and so is what is encrypted on its way.
+            may_be_shown: context.encrypted_images_sent().is_empty(),
+        }),
+    };
+    Looked {
+        runs: ran.ok(),
+        flash: Some(flash),
+        came_to,
+    }
 }
 
-/// Waits until the board has booted; the release whose application runs, one of these, where there are any.
-pub(super) fn boots(
-    context: &mut Context<'_>,
-    step: &Sweep,
-    allowed: &[String],
-) -> Checked<String> {
+/// What is compared of the start after an interruption.
+pub(crate) struct Judging<'a> {
+    pub(crate) firmware: &'a Firmware,
+    pub(crate) start: &'a Start,
+    /// The releases that may run; none: whatever runs.
+    pub(crate) allowed: &'a [String],
+    /// The hash of the image that runs.
+    pub(crate) runs: &'a [u8],
+    pub(crate) found: &'a SimFlash,
+    pub(crate) expected: &'a Outcome,
+    /// Whether bytes of flash may be told.
+    pub(crate) may_be_shown: bool,
+}
+
+/// Whether an allowed image runs and the flash is as foretold: what it came to, in words.
+pub(crate) fn judge(judging: &Judging<'_>) -> Checked<String> {
+    let release = release(judging.firmware, judging.allowed, judging.runs)?;
+    judging.as_foretold()?;
+    let flash = if judging.expected.same_end {
+        "flash as without the cut"
+    } else {
+        "flash as this cut must leave it"
+    };
+    Ok(format!("boots {release}, {flash}"))
+}
+
+fn not_booted(sentence: impl std::fmt::Display) -> Trouble {
+    Trouble::fail(FailKind::NotBooted, sentence)
+}
+
+/// Waits until the board has booted; the hash of the image that its application says runs.
+pub(super) fn boots(context: &mut Context<'_>, step: &Sweep) -> Checked<Vec<u8>> {
     let deadline = context.deadline(step.within);
     let log = context.console(Core::App).clone();
     let mark = context.started_at(Core::App);
@@ -55,10 +104,10 @@ pub(super) fn boots(
     match log.wait_for(mark, deadline, &context.cancel, ended) {
         Waited::Cancelled => return Err(Trouble::Cancelled),
         Waited::Found(line, _) if line.text.contains(NOT_BOOTABLE) => {
-            return Err(Trouble::fail(
-                FailKind::NotBooted,
-                format_args!("nothing boots any more: `{}`", line.text),
-            ));
+            return Err(not_booted(format_args!(
+                "nothing boots any more: `{}`",
+                line.text
+            )));
         }
         Waited::Found(_, behind) => {
             // A question before the application is there would be waited for in vain for a second.
@@ -72,27 +121,29 @@ pub(super) fn boots(
     }
     let asking = context.deadline(step.within);
     let Some(list) = context.image_list(asking)? else {
-        return Err(Trouble::fail(
-            FailKind::NotBooted,
-            format_args!(
-                "no application answers within {:?}; {}",
-                step.within,
-                context.last_line(Core::App)
-            ),
-        ));
+        return Err(not_booted(format_args!(
+            "no application answers within {:?}; {}",
+            step.within,
+            context.last_line(Core::App)
+        )));
     };
     let active = list
         .images
         .into_iter()
         .find(|entry| entry.active && entry.image.unwrap_or(0) == 0);
-    let hash = active.and_then(|entry| entry.hash).unwrap_or_default();
+    Ok(active.and_then(|entry| entry.hash).unwrap_or_default())
+}
+
+/// The release whose application has this hash: one of `allowed`, where there are any.
+pub(super) fn release(firmware: &Firmware, allowed: &[String], runs: &[u8]) -> Checked<String> {
     for release in allowed {
-        if context.image(&ImageRef::new(release, Core::App))?.hash() == hash {
+        let image = firmware.image(&ImageRef::new(release, Core::App))?;
+        if image.hash() == runs {
             return Ok(release.clone());
         }
     }
-    let runs = context.firmware.name_of(&hash).unwrap_or_else(|| {
-        let hash = hash.get(..4).unwrap_or(&hash);
+    let runs = firmware.name_of(runs).unwrap_or_else(|| {
+        let hash = runs.get(..4).unwrap_or(runs);
         format!("an image with hash {}", hex::encode(hash))
     });
     if allowed.is_empty() {
@@ -104,41 +155,38 @@ pub(super) fn boots(
     ))
 }
 
-fn as_foretold(
-    context: &Context<'_>,
-    start: &Start,
-    found: &SimFlash,
-    expected: &Outcome,
-) -> Checked {
-    let Some(first) = start.first_difference(found, &expected.after) else {
-        return Ok(());
-    };
-    // Keys are secret, and so is what is encrypted on its way.
-    let bytes = if context.encrypted_images_sent().is_empty() {
-        format!(
-            "found {:#04x}, expected {:#04x}",
-            first.found, first.expected
-        )
-    } else {
-        "which may be secret and are not shown".to_owned()
-    };
-    let foretold = match expected
-        .step
-        .outcome
-        .as_ref()
-        .map(|outcome| &outcome.result)
-    {
-        Some(BootResult::Boot(image)) => format!("version {} boots", image.version),
-        Some(other) => other.to_string(),
-        None => "no boot".to_owned(),
-    };
-    Err(Trouble::fail(
-        FailKind::StandingCheck,
-        format_args!(
-            "flash is not as the model predicts of this cut ({foretold}): {} bytes differ, the first at {:#010x}, {}: {bytes}",
-            first.count,
-            first.address,
-            context.firmware.place(first.core, first.address)
-        ),
-    ))
+impl Judging<'_> {
+    fn as_foretold(&self) -> Checked {
+        let expected = self.expected;
+        let Some(first) = self.start.first_difference(self.found, &expected.after) else {
+            return Ok(());
+        };
+        let bytes = if self.may_be_shown {
+            format!(
+                "found {:#04x}, expected {:#04x}",
+                first.found, first.expected
+            )
+        } else {
+            "which may be secret and are not shown".to_owned()
+        };
+        let foretold = match expected
+            .step
+            .outcome
+            .as_ref()
+            .map(|outcome| &outcome.result)
+        {
+            Some(BootResult::Boot(image)) => format!("version {} boots", image.version),
+            Some(other) => other.to_string(),
+            None => "no boot".to_owned(),
+        };
+        Err(Trouble::fail(
+            FailKind::StandingCheck,
+            format_args!(
+                "flash is not as the model predicts of this cut ({foretold}): {} bytes differ, the first at {:#010x}, {}: {bytes}",
+                first.count,
+                first.address,
+                self.firmware.place(first.core, first.address)
+            ),
+        ))
+    }
 }

@@ -9,7 +9,7 @@ use hil_record::FailKind;
 use hil_scenario::{Core, Request, Sweep};
 
 /// What the model does for the request of a sweep.
-pub(super) fn action(step: &Sweep) -> Option<Action> {
+pub(crate) fn action(step: &Sweep) -> Option<Action> {
     let mark = step.mark()?;
     Some(Action::Mark {
         image: match mark.image.core {
@@ -27,7 +27,7 @@ pub(super) fn action(step: &Sweep) -> Option<Action> {
 /// Lets the board start, which is held at its first instruction, and waits for its application.
 pub(super) fn running(context: &mut Context<'_>, step: &Sweep) -> Checked {
     context.let_go()?;
-    recovery::boots(context, step, &[]).map(drop)
+    recovery::boots(context, step).map(drop)
 }
 
 /// Makes the request, and is not interrupted.

@@ -5,7 +5,7 @@ use crate::firmware::{EXTERNAL_WINDOW, Firmware, Region};
 use crate::history;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::{Area, DeviceId, NetworkCore, SimFlash};
-use hil_record::ErrorKind;
+use hil_record::{Check, ErrorKind, RegionShot};
 use hil_rig::FlashImage;
 use hil_scenario::Core;
 
@@ -16,8 +16,8 @@ const PAGE: u32 = 0x1000;
 const NET_PAGE: u32 = 0x800;
 
 /// The flash at the beginning.
-pub(super) struct Start {
-    pub(super) flash: SimFlash,
+pub(crate) struct Start {
+    pub(crate) flash: SimFlash,
     /// What a start may change: this is read and put back each time, and the rest is looked at by the checks at the end of the
     /// scenario.
     areas: Vec<Region>,
@@ -36,15 +36,37 @@ impl Start {
         let app = context.read(Region::whole_flash(Core::App))?;
         let net = context.read(Region::whole_flash(Core::Net))?;
         let external = context.read_external()?;
-        Ok(Self {
-            flash: history::flash_of(&app, &net, &external).counting_erases(),
-            areas: areas(context.firmware),
-        })
+        // What every start begins from, for whoever makes the verdicts again.
+        let external_flash = Region {
+            core: Core::App,
+            address: EXTERNAL_WINDOW,
+            size: u32::try_from(external.len()).unwrap_or(u32::MAX),
+        };
+        let mut found = vec![
+            context.shot(Region::whole_flash(Core::App), &app),
+            context.shot(Region::whole_flash(Core::Net), &net),
+        ];
+        if external_flash.size > 0 {
+            found.push(context.shot(external_flash, &external));
+        }
+        context.checked(Check::SweepStart { found });
+        Ok(Self::of(
+            history::flash_of(&app, &net, &external).counting_erases(),
+            context.firmware,
+        ))
+    }
+
+    /// The start from this flash.
+    pub(crate) fn of(flash: SimFlash, firmware: &Firmware) -> Self {
+        Self {
+            flash,
+            areas: areas(firmware),
+        }
     }
 
     /// Leaves out what no operation of the start touches in any case: the network core's flash is long, and mostly nobody
     /// writes it.
-    pub(super) fn without_network(&mut self) {
+    pub(crate) fn without_network(&mut self) {
         self.areas.retain(|region| region.core == Core::App);
     }
 
@@ -57,6 +79,24 @@ impl Start {
             flash.edit(area.device, area.offset, &bytes);
         }
         Ok(flash)
+    }
+
+    /// The pages in which what a start may change is not as in `before`. Regions without such a page are left out, and so is
+    /// how images measure: where their bytes are a secret they are known by the hash of their pages.
+    pub(super) fn shots(
+        &self,
+        context: &Context<'_>,
+        before: &SimFlash,
+        found: &SimFlash,
+    ) -> Vec<RegionShot> {
+        let differing = self.areas.iter().filter_map(|region| {
+            let (before, found) = (region.bytes_of(before), region.bytes_of(found));
+            (before != found).then(|| RegionShot {
+                images: Vec::new(),
+                ..context.shot_since(*region, &before, &found)
+            })
+        });
+        differing.collect()
     }
 
     /// The pages in which `wanted` differs from `held`, as an image to be programmed.
@@ -95,11 +135,7 @@ impl Start {
     ) -> Option<Difference> {
         let mut first: Option<Difference> = None;
         for region in &self.areas {
-            let area = region.area();
-            let bytes = |flash: &SimFlash| {
-                flash.bytes_at(area.device, area.offset as usize, area.size as usize)
-            };
-            let (found, expected) = (bytes(found), bytes(expected));
+            let (found, expected) = (region.bytes_of(found), region.bytes_of(expected));
             if found == expected {
                 continue;
             }

@@ -12,7 +12,7 @@ const CLOCK_SLACK_S: i64 = 300;
 
 pub(super) fn judge(terms: &Terms, runs: &[Evidence], at: Timestamp) -> Vec<Refusal> {
     let mut refusals = Vec::new();
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut parts) = (BTreeSet::new(), BTreeSet::new());
     for run in runs {
         let id = &run.record.run;
         if !seen.insert(id) {
@@ -21,6 +21,17 @@ pub(super) fn judge(terms: &Terms, runs: &[Evidence], at: Timestamp) -> Vec<Refu
                 format!("run `{id}` is given twice"),
                 "give each run once",
             ));
+            continue;
+        }
+        // What was merged counts as the whole, and not once more as a part.
+        for part in &run.record.parts {
+            if !parts.insert(&part.run) || runs.iter().any(|other| other.record.run == part.run) {
+                refusals.push(Refusal::new(
+                    Rule::Evidence,
+                    format!("run `{}` is given twice: it is a part of `{id}`", part.run),
+                    "give either the merged run or its parts",
+                ));
+            }
         }
         refusals.extend(run.doubts.iter().map(|doubt| {
             Refusal::new(

@@ -3,7 +3,7 @@
 use super::refusal::{Refusal, Rule};
 use super::waivers::Waivers;
 use super::{Found, Standing};
-use crate::evidence::{Evidence, cut_points, passed};
+use crate::evidence::{Evidence, passed};
 use crate::policy::{KnownIssues, ScenarioTerms, Terms, VirtualBoards};
 use hil_record::{InputRole, Outcome, ScenarioRecord};
 use std::collections::BTreeSet;
@@ -59,7 +59,7 @@ pub(super) fn judge(
         .iter()
         .filter_map(|ran| ran.run.board(ran.record))
         .collect();
-    judging.enough(&all, &counted, &boards, waivers);
+    judging.enough(&all, &counted, waivers);
     let known = judging.known_issue(&counted);
     let standing = if !judging.refusals.is_empty() {
         Standing::Refused
@@ -189,13 +189,7 @@ impl Judging<'_> {
     }
 
     /// As often, on as many boards, with as many cuts as asked for; or skipped by somebody's leave.
-    fn enough(
-        &mut self,
-        all: &[Ran<'_>],
-        counted: &[Ran<'_>],
-        boards: &BTreeSet<String>,
-        waivers: &mut Waivers<'_>,
-    ) {
+    fn enough(&mut self, all: &[Ran<'_>], counted: &[Ran<'_>], waivers: &mut Waivers<'_>) {
         let wanted = self.wanted;
         let name = &wanted.name;
         if counted.is_empty() {
@@ -239,6 +233,11 @@ impl Judging<'_> {
                 "run it more often, and give these runs as well",
             );
         }
+        // A board that has another name in another rig file is still the same.
+        let boards: BTreeSet<String> = counted
+            .iter()
+            .filter_map(|ran| ran.run.chip(ran.record))
+            .collect();
         if boards.len() < wanted.boards as usize {
             let text = format!(
                 "scenario `{name}` passed on {} boards, the policy asks for {}",
@@ -247,10 +246,15 @@ impl Judging<'_> {
             );
             self.refuse(Rule::Board, text, "run it on more boards");
         }
-        let cuts: u64 = counted.iter().map(|ran| cut_points(ran.record)).sum();
+        // The same point again shows nothing new.
+        let cuts: BTreeSet<_> = counted
+            .iter()
+            .flat_map(|ran| ran.run.cuts(ran.record))
+            .collect();
+        let cuts = cuts.len() as u64;
         if cuts < wanted.cut_points {
             let text = format!(
-                "scenario `{name}` cut the power at {cuts} points, the policy asks for {}",
+                "scenario `{name}` cut the power at {cuts} different points, the policy asks for {}",
                 wanted.cut_points
             );
             self.refuse(Rule::CutPoints, text, "run a longer sweep");

@@ -3,15 +3,16 @@
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
 use hil_record::{
-    Again, BoardInfo, Course, Event, EventKind, FirmwareInfo, InputFile, InputRole, Journal,
-    Manifest, Outcome, RigInfo, RunDirectory, RunRecord, RunStarted, ScenarioStarted, SkipKind,
-    StepInfo, Tool, read_journal,
+    Again, BoardIdentity, BoardInfo, Course, Event, EventKind, FirmwareInfo, InputFile, InputRole,
+    Journal, Manifest, Outcome, Part, RigInfo, RunDirectory, RunRecord, RunStarted,
+    ScenarioStarted, SkipKind, StepInfo, SweepPlan, SweepPoint, Tool, read_journal,
 };
 use hil_signoff::{
     Evidence, KnownIssues, NamedDigest, Release, Requirement, ScenarioTerms, SetTerms, Sha256,
     Terms, VirtualBoards, Waiver, Waives,
 };
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// When sign-offs of tests are made.
@@ -33,7 +34,8 @@ pub(crate) struct Ran {
     pub(crate) file: &'static str,
     /// How its last step ended, when that is not how the scenario did.
     pub(crate) last_step: Option<Outcome>,
-    pub(crate) cut_points: Option<u32>,
+    /// Numbers of the flash operations at which its sweep cut the power.
+    pub(crate) cut_points: Option<std::ops::Range<u32>>,
     /// How an attempt on another board, `dk-2`, ended before it.
     pub(crate) before: Option<Outcome>,
 }
@@ -71,6 +73,10 @@ pub(crate) struct Run {
     pub(crate) board: &'static str,
     pub(crate) stopped: bool,
     pub(crate) scenarios: Vec<Ran>,
+    /// Device identities of `dk-1` and `dk-2`, where they are known.
+    pub(crate) chips: Option<[&'static str; 2]>,
+    /// The runs that it was merged of.
+    pub(crate) parts: Vec<&'static str>,
 }
 
 impl Default for Run {
@@ -81,6 +87,8 @@ impl Default for Run {
             image: "app 2.1.0",
             board: "nRF5340 DK; nRF5340 QKAA ae4f213a3d734e77",
             stopped: false,
+            chips: None,
+            parts: Vec::new(),
             scenarios: vec![Ran::passed("app-update[uart]"), Ran::passed("revert[uart]")],
         }
     }
@@ -159,11 +167,11 @@ impl Run {
                 },
                 rig: RigInfo {
                     name: "left".to_owned(),
-                    boards: ["dk-1", "dk-2"]
-                        .map(|name| BoardInfo {
+                    boards: [("dk-1", 0), ("dk-2", 1)]
+                        .map(|(name, number)| BoardInfo {
                             name: name.to_owned(),
                             description: self.board.to_owned(),
-                            identity: None,
+                            identity: self.chips.map(|chips| identity(chips[number])),
                         })
                         .to_vec(),
                 },
@@ -176,6 +184,15 @@ impl Run {
             }),
             EventKind::Inputs { files: inputs },
         ];
+        kinds.extend(self.parts.iter().map(|part| {
+            EventKind::Course(Course::Part(Part {
+                run: (*part).to_owned(),
+                rig: "left".to_owned(),
+                manifest: None,
+                shard: None,
+                started_ms: 0,
+            }))
+        }));
         for ran in &self.scenarios {
             kinds.extend(scenario(ran, &firmware));
         }
@@ -184,6 +201,44 @@ impl Run {
         });
         kinds
     }
+}
+
+fn identity(device_id: &str) -> BoardIdentity {
+    BoardIdentity {
+        chip: "nRF5340".to_owned(),
+        variant: "QKAA".to_owned(),
+        device_id: device_id.to_owned(),
+        revision: None,
+        probe: "1366:1051:001050012345".to_owned(),
+        probe_firmware: None,
+    }
+}
+
+/// What the journal has of a sweep.
+fn sweep(ran: &Ran, cuts: &std::ops::Range<u32>) -> Vec<EventKind> {
+    let plan = EventKind::SweepPlanned(SweepPlan {
+        scenario: ran.name.to_owned(),
+        board: ran.board.to_owned(),
+        method: "interrupted by taking its power away".to_owned(),
+        operations: BTreeMap::from([("app-write".to_owned(), 1000)]),
+        digest: Sha256::of("operations").to_string(),
+        seen: true,
+        strategy: "every".to_owned(),
+        seed: 1,
+        points: Some(cuts.end - cuts.start),
+        visited_before: 0,
+    });
+    let points = cuts.clone().map(|number| {
+        EventKind::SweepPoint(SweepPoint {
+            scenario: ran.name.to_owned(),
+            board: ran.board.to_owned(),
+            cut: format!("boot.app-write.{number}.before"),
+            came_to: "boots update, flash as without the cut".to_owned(),
+            problem: None,
+            took_ms: 900,
+        })
+    });
+    std::iter::once(plan).chain(points).collect()
 }
 
 fn file_of(name: &str) -> String {
@@ -249,10 +304,10 @@ fn scenario(ran: &Ran, firmware: &FirmwareInfo) -> Vec<EventKind> {
             None if last => ran.outcome.clone(),
             _ => Outcome::Pass,
         };
-        let evidence = ran
-            .cut_points
-            .filter(|_| last)
-            .map(|points| hil_record::Evidence::seen("cut points", points.to_string()));
+        let cuts = ran.cut_points.clone().filter(|_| last);
+        kinds.extend(cuts.iter().flat_map(|cuts| sweep(ran, cuts)));
+        let evidence =
+            cuts.map(|cuts| hil_record::Evidence::seen("cut points", cuts.len().to_string()));
         kinds.push(EventKind::StepFinished {
             scenario: name(),
             number,

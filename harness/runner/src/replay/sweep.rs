@@ -1,0 +1,407 @@
+//! A sweep, judged from what the journal has of each of its points.
+//!
+//! The flash that every start begins from is in the evidence, and with it the model foretells each point, as it did in the
+//! run. What a point left is told as pages that differ from what the start without a cut left; for most points there are
+//! none. All of a sweep is judged at its end, because the model is made once for it.
+
+use super::Judged;
+use super::flash::{Memories, Recovered};
+use super::judge::{Judging, needs_key, withheld};
+use crate::firmware::{Firmware, Region};
+use crate::sweep::foretold::{Foretold, Outcome};
+use crate::sweep::recovery::{self, judge};
+use crate::sweep::start::Start;
+use crate::sweep::{hit_later, request, update_failed_after, updated_after};
+use crate::trouble::Trouble;
+use hil_bootloader::SimFlash;
+use hil_record::{Check, Objects, RegionShot, SweepPlan, SweepPoint};
+use hil_scenario::{CutList, Sweep};
+
+/// What the journal has of a sweep, in its order.
+#[derive(Default)]
+pub(super) struct Story<'a> {
+    start: Option<Result<SimFlash, Judged>>,
+    plan: Option<&'a SweepPlan>,
+    parts: Vec<Part<'a>>,
+}
+
+/// Something that was looked at, or told.
+enum Part<'a> {
+    Stopped {
+        number: u32,
+        found: &'a [RegionShot],
+    },
+    CameTo {
+        cut: Option<&'a str>,
+        runs: Option<&'a str>,
+        found: &'a [RegionShot],
+    },
+    Told(&'a SweepPoint),
+}
+
+/// What the journal says of the sweep as a whole.
+pub(super) struct Told {
+    /// The step passed.
+    pub(super) passed: bool,
+    /// At how many points the power was cut, where it was: a sign-off counts it.
+    pub(super) cut_points: Option<String>,
+}
+
+impl<'a> Story<'a> {
+    /// Takes a look, if it is one of a sweep.
+    pub(super) fn take(&mut self, check: &'a Check, judging: &Judging<'_>) -> bool {
+        match check {
+            Check::SweepStart { found } => self.start = Some(start(judging, found)),
+            Check::SweepStopped { number, found, .. } => self.parts.push(Part::Stopped {
+                number: *number,
+                found,
+            }),
+            Check::SweepCameTo { cut, runs, found } => self.parts.push(Part::CameTo {
+                cut: cut.as_deref(),
+                runs: runs.as_deref(),
+                found,
+            }),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Takes the plan.
+    pub(super) fn planned(&mut self, plan: &'a SweepPlan) {
+        self.plan = Some(plan);
+    }
+
+    /// Takes what a point came to in the run.
+    pub(super) fn told(&mut self, point: &'a SweepPoint) {
+        self.parts.push(Part::Told(point));
+    }
+
+    /// Judges all points.
+    pub(super) fn judge(
+        self,
+        firmware: &Firmware,
+        objects: &Objects,
+        step: &Sweep,
+        told: &Told,
+    ) -> Vec<Judged> {
+        let flash = match self.start {
+            Some(Ok(flash)) => flash,
+            Some(Err(problem @ Judged::Open(_))) => {
+                let looks = |part: &&Part<'_>| matches!(part, Part::CameTo { .. });
+                let count = self.parts.iter().filter(looks).count();
+                return vec![problem; count.max(1)];
+            }
+            Some(Err(problem)) => return vec![problem],
+            None if told.passed || !self.parts.is_empty() => {
+                return vec![no_look("the flash that the sweep begins from")];
+            }
+            None => return Vec::new(),
+        };
+        let foretold = match Foretold::new(firmware, &flash, request::action(step).as_ref()) {
+            Ok(foretold) => foretold,
+            Err(trouble) => return vec![Judged::Open(trouble.words())],
+        };
+        let mut start = Start::of(flash, firmware);
+        if !foretold.touches_network() {
+            start.without_network();
+        }
+        let mut points = Points {
+            firmware,
+            objects,
+            step,
+            start,
+            foretold,
+            uncut: None,
+            stopped: None,
+            looked: None,
+            judged: Vec::new(),
+            count: 0,
+            missed: 0,
+        };
+        for part in &self.parts {
+            points.take(part);
+        }
+        points.end(self.plan, told);
+        points.judged
+    }
+}
+
+/// The flash that every start begins from.
+fn start(judging: &Judging<'_>, found: &[RegionShot]) -> Result<SimFlash, Judged> {
+    if judging.decrypts() {
+        return Err(needs_key(
+            "what a cut leads to where a bootloader decrypts into flash",
+        ));
+    }
+    let mut memories = Memories::default();
+    for shot in found {
+        let flash = judging.recovered(shot)?;
+        if !flash.withheld.is_empty() {
+            return Err(withheld("the flash that the sweep begins from"));
+        }
+        memories.take(flash)?;
+    }
+    Ok(memories.flash())
+}
+
+/// Where the clock stopped the board, as its flash tells.
+struct Stopped {
+    held: SimFlash,
+    /// It was not in the start that is swept.
+    later: bool,
+}
+
+/// The points of a sweep, one after the other.
+struct Points<'f> {
+    firmware: &'f Firmware,
+    objects: &'f Objects,
+    step: &'f Sweep,
+    start: Start,
+    foretold: Foretold<'f>,
+    /// The flash after the start without a cut.
+    uncut: Option<SimFlash>,
+    /// The last stop by the clock that nothing was looked at after.
+    stopped: Option<Result<Stopped, Judged>>,
+    /// The last look that the run has not told of: which cut, and what it came to.
+    looked: Option<(String, Result<String, Judged>)>,
+    judged: Vec<Judged>,
+    count: u64,
+    missed: u64,
+}
+
+impl Points<'_> {
+    fn take(&mut self, part: &Part<'_>) {
+        match *part {
+            Part::Stopped { number, found } => {
+                let stopped = self.stopped_at(number, found);
+                self.stopped = Some(stopped);
+            }
+            Part::CameTo { cut, runs, found } => {
+                let place =
+                    cut.map_or_else(|| "without a cut".to_owned(), |cut| format!("at cut {cut}"));
+                let came_to = self
+                    .came_to(cut, runs, found)
+                    .map_err(|problem| problem.at(&place));
+                self.judged.push(match &came_to {
+                    Ok(_) => Judged::Holds,
+                    Err(problem) => problem.clone(),
+                });
+                self.looked = cut.map(|cut| (cut.to_owned(), came_to));
+                self.stopped = None;
+            }
+            Part::Told(point) => self.told(point),
+        }
+    }
+
+    fn stopped_at(&self, number: u32, found: &[RegionShot]) -> Result<Stopped, Judged> {
+        let ends = [self.foretold.uncut().after, self.start.flash.clone()];
+        let held = self.recovered(&self.start.flash, found, &ends)?;
+        let held = held.ok_or_else(|| withheld("the flash where the clock stopped the board"))?;
+        let later = match (&self.stopped, number) {
+            (_, 0) => self.foretold.locate(&held).is_empty(),
+            (Some(Ok(before)), _) => before.later,
+            (Some(Err(problem)), _) => return Err(problem.clone()),
+            (None, _) => {
+                return Err(no_look("the flash where the clock stopped the board first"));
+            }
+        };
+        Ok(Stopped { held, later })
+    }
+
+    /// What comes of a cut by the evidence, in words.
+    fn came_to(
+        &mut self,
+        cut: Option<&str>,
+        runs: Option<&str>,
+        found: &[RegionShot],
+    ) -> Result<String, Judged> {
+        let mut later = false;
+        let expected = match (cut, self.stopped.take()) {
+            (None, _) => self.foretold.uncut(),
+            (Some(_), Some(Err(problem))) => return Err(problem),
+            (Some(_), Some(Ok(stopped))) => {
+                later = stopped.later;
+                self.foretold.from(&stopped.held).map_err(not_a_point)?
+            }
+            (Some(cut), None) => {
+                let list: CutList = cut.parse().map_err(|error: hil_scenario::ParseCutError| {
+                    Judged::Broken(error.to_string())
+                })?;
+                self.foretold.follow(&list).map_err(not_a_point)?
+            }
+        };
+        let flash = self.after(cut, found, &expected)?;
+        if cut.is_none() {
+            self.uncut = Some(flash.clone());
+        }
+        let runs = runs.ok_or_else(|| Judged::Fails("no application answered".to_owned()))?;
+        let runs = hex::decode(runs)
+            .map_err(|_| Judged::Broken(format!("`{runs}` is no hash of an image")))?;
+        // What runs is what ran before a request; where the clock was late, nobody can say which image must.
+        let anything = later || (cut.is_none() && self.foretold.is_of_a_request());
+        let judged = judge(&recovery::Judging {
+            firmware: self.firmware,
+            start: &self.start,
+            allowed: if anything { &[] } else { &self.step.boots },
+            runs: &runs,
+            found: &flash,
+            expected: &expected,
+            may_be_shown: false,
+        });
+        match judged {
+            Ok(came_to) if later => Ok(hit_later(&came_to)),
+            Ok(came_to) => Ok(came_to),
+            Err(Trouble::Fail(_, cause)) => Err(Judged::Fails(cause)),
+            Err(trouble) => Err(Judged::Open(trouble.words())),
+        }
+    }
+
+    /// The flash after a start that was interrupted, or was not.
+    fn after(
+        &self,
+        cut: Option<&str>,
+        found: &[RegionShot],
+        expected: &Outcome,
+    ) -> Result<SimFlash, Judged> {
+        let before = match cut {
+            None => &self.start.flash,
+            Some(_) => self
+                .uncut
+                .as_ref()
+                .ok_or_else(|| no_look("the flash after a start without a cut"))?,
+        };
+        self.recovered(before, found, std::slice::from_ref(&expected.after))?
+            .ok_or_else(|| {
+                Judged::Fails("a page is none that the bootloader model predicts".to_owned())
+            })
+    }
+
+    /// `before` with pages that were found. Those that are a secret are known by their hash, and are looked for in what may
+    /// be there; none when they are not.
+    fn recovered(
+        &self,
+        before: &SimFlash,
+        found: &[RegionShot],
+        may_be: &[SimFlash],
+    ) -> Result<Option<SimFlash>, Judged> {
+        let mut flash = before.clone();
+        for shot in found {
+            let bytes = |region: Region| region.bytes_of(before);
+            let mut found = Recovered::since(shot, bytes, self.objects)?;
+            for candidate in may_be {
+                found.try_bytes(0, &found.region.bytes_of(candidate));
+            }
+            if !found.withheld.is_empty() {
+                return Ok(None);
+            }
+            let area = found.region.area();
+            flash.edit(area.device, area.offset, &found.bytes);
+        }
+        Ok(Some(flash))
+    }
+
+    /// Holds what the run told of a point against the look before it.
+    fn told(&mut self, point: &SweepPoint) {
+        self.count += 1;
+        self.missed += u64::from(point.came_to == SweepPoint::MISSED);
+        let cut = &point.cut;
+        let looked = self.looked.take().filter(|(looked, _)| looked == cut);
+        let came_to = match (looked, self.stopped.take()) {
+            (Some((_, came_to)), _) => Some(came_to),
+            (None, Some(stopped)) => {
+                let came_to = self.without_a_look(stopped);
+                self.judged.push(match &came_to {
+                    Ok(_) => Judged::Holds,
+                    Err(problem) => problem.clone().at(&format!("at cut {cut}")),
+                });
+                Some(came_to)
+            }
+            (None, None) => None,
+        };
+        let broken = match (came_to, &point.problem) {
+            (Some(Ok(came_to)), None)
+                if point.came_to == came_to
+                    || point.came_to.starts_with(&updated_after(&came_to)) =>
+            {
+                return;
+            }
+            // The point was good, and the update after it was not: that is told by the packets.
+            (Some(Ok(came_to)), Some(problem))
+                if problem.contains(&update_failed_after(&came_to)) =>
+            {
+                return;
+            }
+            (Some(Ok(came_to)), _) => format!(
+                "cut {cut} came to `{came_to}` by the evidence, the journal says `{}`",
+                point.problem.as_ref().unwrap_or(&point.came_to)
+            ),
+            (Some(Err(Judged::Fails(cause))), None) => {
+                format!("the journal has cut {cut} as good, but {cause}")
+            }
+            (None, None) => format!("the journal has no look at the flash after cut {cut}"),
+            // Told as failed, and is so; or nobody can say; or a request was refused, of which the packets tell.
+            (Some(Err(_)) | None, _) => return,
+        };
+        self.judged.push(Judged::Broken(broken));
+    }
+
+    /// A point that was over when the clock had stopped the board.
+    fn without_a_look(&self, stopped: Result<Stopped, Judged>) -> Result<String, Judged> {
+        let stopped = stopped?;
+        if self.foretold.is_end(&stopped.held) {
+            Ok(SweepPoint::MISSED.to_owned())
+        } else if stopped.later {
+            Err(Judged::Fails(
+                "the flash is what no interruption of that start can leave".to_owned(),
+            ))
+        } else {
+            Err(no_look("the flash after it"))
+        }
+    }
+
+    fn end(&mut self, plan: Option<&SweepPlan>, told: &Told) {
+        let mut broken = Vec::new();
+        match plan {
+            Some(plan) if plan.digest != self.foretold.digest() => {
+                broken.push(
+                    "the flash operations that are foretold from the evidence are not those of the plan"
+                        .to_owned(),
+                );
+            }
+            Some(plan) => {
+                let there = self.count + u64::from(plan.visited_before);
+                if told.passed
+                    && let Some(points) = plan.points
+                    && there != u64::from(points)
+                {
+                    broken.push(format!(
+                        "it passed, but of {points} points {there} were visited"
+                    ));
+                }
+            }
+            None if told.passed => broken.push("it passed, but has no plan".to_owned()),
+            None => {}
+        }
+        if told.passed && self.uncut.is_none() && broken.is_empty() {
+            self.judged
+                .push(no_look("the flash after a start without a cut"));
+        }
+        let hit = self.count.saturating_sub(self.missed);
+        if let Some(count) = &told.cut_points
+            && *count != hit.to_string()
+        {
+            broken.push(format!(
+                "it says that the power was cut at {count} points, but {hit} were hit"
+            ));
+        }
+        self.judged.extend(broken.into_iter().map(Judged::Broken));
+    }
+}
+
+fn not_a_point(trouble: Trouble) -> Judged {
+    Judged::Broken(trouble.words())
+}
+
+fn no_look(what: &str) -> Judged {
+    Judged::Broken(format!("the journal has no look at {what}"))
+}
