@@ -5,6 +5,7 @@ mod support;
 
 use hil_record::{Ending, Outcome, RunDirectory, RunRecord, Rung, RungEnd, Verdict, read_journal};
 use rstest::rstest;
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Resource, Rlimit};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -161,6 +162,9 @@ fn a_board_that_vanishes_and_comes_back_with_other_ports_goes_on() {
     scenario(&desk, "two", "");
     let port = || fs::read_link(&board.endpoints().uart.app).expect("it is a name");
     let before = port();
+    // As long as it is open here, the system gives its name to nobody else.
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let _held = rustix::fs::open(&before, flags, Mode::empty()).expect("it is there");
     let mut running = Running::start(&desk, &[]);
     running.says("says `never`");
     board.set_fault(Fault::Unplugged, true);
