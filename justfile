@@ -24,6 +24,10 @@ mutation *args:
 run *args:
     cargo run --release -- run {{args}}
 
+# Kills one of two runners on one rack, a hundred times at moments that seeds choose. About a quarter of an hour.
+kills count="100":
+    DFU_HIL_KILLS={{count}} cargo test -p dfu-hil --test killed -- --nocapture
+
 # Benchmarks: prints numbers, asserts nothing. Other tools are measured beside ours where they are on the path or in the
 # folder DFU_HIL_PEERS. About ten minutes; the numbers are worth what else the machine does meanwhile.
 bench:

@@ -7,6 +7,7 @@ use crate::exit::Exit;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hil_bootloader::predict::Mark;
+use hil_rig::QueueClass;
 use hil_scenario::{CutList, Strategy};
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
@@ -169,6 +170,13 @@ pub(crate) struct CourseArgs {
     /// Go on with a run that was stopped or killed: its id or its folder. Give the same scenarios, rig and firmware
     #[arg(long, value_name = "RUN")]
     pub(crate) resume: Option<PathBuf>,
+    /// Wait up to this time, such as 30min, for boards that somebody else uses
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) wait: Option<Duration>,
+    /// What the run is for, which decides who comes first among those who wait for the same boards: sign-off, developer or
+    /// nightly
+    #[arg(long = "as", value_name = "CLASS", default_value = "developer")]
+    pub(crate) class: QueueClass,
     /// History that says how long scenarios take: the longest have their turn first [default: history.db in the folder of
     /// --reports]
     #[arg(long, value_name = "FILE")]

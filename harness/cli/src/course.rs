@@ -162,6 +162,12 @@ impl Unfinished {
     /// Refuses to go on with other things than the run began with.
     pub(crate) fn same(&self, inputs: &[InputFile], jobs: &[&str]) -> Result<(), CliError> {
         let run = &self.record.run;
+        if self.record.inputs.is_empty() {
+            return Err(CliError::usage(format_args!(
+                "run `{run}` cannot go on: it ended before it had written down which files it is made from"
+            ))
+            .with_help(Some("nothing of it was done: run again")));
+        }
         let other = inputs
             .iter()
             .find(|input| !self.record.inputs.contains(input));

@@ -34,6 +34,14 @@ impl Library {
     }
 }
 
+/// The whole library, whatever was selected.
+pub(crate) fn library_of_all() -> Result<Library, CliError> {
+    match built_in() {
+        Ok(scenarios) => Ok(Library { scenarios }),
+        Err(mistakes) => Err(mistakes_in_files(&mistakes)),
+    }
+}
+
 /// Whether a scenario's own file was named, and not a folder that it is in: then it is meant to run.
 pub(crate) fn is_named(selection: &SelectionArgs, scenario: &Scenario) -> bool {
     let mut paths = selection.scenarios.iter();

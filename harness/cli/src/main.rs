@@ -7,6 +7,7 @@
 mod args;
 mod ask;
 mod bench_files;
+mod canary;
 mod command;
 mod course;
 mod error;

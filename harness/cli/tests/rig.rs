@@ -235,3 +235,50 @@ fn a_hardware_map_of_twister_is_printed_as_a_rig_file() {
         ended.stderr
     );
 }
+
+#[test]
+fn a_run_that_waits_for_a_board_says_for_whom_and_has_it_when_it_is_free() {
+    let desk = Desk::empty();
+    let board = sound_board(quick());
+    desk.rig_for(&board);
+    let mut holding = desk
+        .command(&[
+            "rig",
+            "hold",
+            "dk",
+            "--rig",
+            "rig.yaml",
+            "--reason",
+            "soldering",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(holding.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    desk.write(
+        "put.yaml",
+        "scenario: put\nsummary: Puts firmware on the board.\nsteps:\n  - program: baseline\n",
+    );
+    let run = ["run", "put.yaml", "--rig", "rig.yaml"];
+    let refused = desk.run(&run);
+    assert_eq!(refused.code, Some(3), "{}", refused.all());
+    assert!(refused.stderr.contains("soldering"), "{}", refused.all());
+
+    let mut waiting = desk
+        .command(&[&run[..], &["--wait", "10min", "--as", "nightly"]].concat())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(waiting.stderr.take().unwrap()).lines();
+    let waits = format!("waiting for process {}", holding.id());
+    assert!(lines.any(|line| line.unwrap().starts_with(&waits)));
+    let released = desk.run(&["rig", "release", "dk", "--rig", "rig.yaml"]);
+    assert_eq!(released.code, Some(0), "{}", released.all());
+    assert!(lines.count() > 0, "it says how it ended");
+    assert_eq!(waiting.wait().unwrap().code(), Some(0));
+    holding.wait().unwrap();
+}

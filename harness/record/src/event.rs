@@ -5,6 +5,7 @@
 
 use crate::course::Course;
 use crate::flash::FlashSnapshot;
+use crate::health::Health;
 use crate::identity::BoardIdentity;
 use crate::outcome::Outcome;
 use crate::proof::{BoardDone, CheckMade};
@@ -44,6 +45,8 @@ pub enum EventKind {
     },
     /// The run is not simply one of all scenarios from their first to their last.
     Course(Course),
+    /// A board made trouble, or makes none any more.
+    Health(Health),
     /// A scenario variant begins on a board.
     ScenarioStarted(ScenarioStarted),
     /// A scenario variant has ended, or was skipped without having begun.
@@ -187,6 +190,7 @@ impl EventKind {
             | Self::Inputs { .. }
             | Self::RunFinished { .. }
             | Self::Course(_)
+            | Self::Health(_)
             | Self::ScenarioStarted(_)
             | Self::ScenarioFinished { .. }
             | Self::StepStarted { .. }

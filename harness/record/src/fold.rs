@@ -6,6 +6,7 @@ use crate::event::{
     StepInfo,
 };
 use crate::grid::Grid;
+use crate::health::Healths;
 use crate::outcome::{ErrorKind, Outcome, SkipKind, Verdict};
 use crate::run::{ConsoleLine, Ending, RunRecord, ScenarioRecord, StepRecord, Totals};
 use crate::wear::Worn;
@@ -35,6 +36,7 @@ struct Folding {
     resumed: Vec<Resumption>,
     parts: Vec<Part>,
     worn: Worn,
+    healths: Healths,
     scenarios: Vec<Open>,
     /// By board, the lines since its scenario began.
     console: BTreeMap<String, VecDeque<ConsoleLine>>,
@@ -132,6 +134,7 @@ impl Folding {
                 }
             }
             EventKind::Wear(wear) => self.worn.take(wear),
+            EventKind::Health(health) => self.healths.take(health),
             EventKind::Note { board, text } => self.notes.push(match board {
                 Some(board) => format!("{board}: {text}"),
                 None => text.clone(),
@@ -289,6 +292,7 @@ impl Folding {
             retries: self.retries,
             grids: Grid::all(&scenarios),
             wear: self.worn.finish(),
+            health: self.healths.finish(),
             scenarios,
             notes: self.notes,
         }

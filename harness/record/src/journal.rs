@@ -107,6 +107,10 @@ impl Reporter for Journal {
         "journal"
     }
 
+    fn is_essential(&self) -> bool {
+        true
+    }
+
     fn on_event(&mut self, event: &Event) -> io::Result<()> {
         self.append(event)
     }

@@ -13,6 +13,7 @@ mod event;
 mod flash;
 mod fold;
 mod grid;
+mod health;
 mod identity;
 mod journal;
 mod manifest;
@@ -37,6 +38,7 @@ pub use event::{
 };
 pub use flash::{ChangedPage, FlashSnapshot, MemorySnapshot, PageRun, Partition};
 pub use grid::{Grid, GridCell};
+pub use health::{Canary, Health, HealthRecord, Quarantine, Rescue, Rung, RungEnd};
 pub use identity::BoardIdentity;
 pub use journal::{Journal, JournalContents, JournalError, parse_journal, read_journal};
 pub use manifest::{FileDigest, JournalPart, Manifest, ManifestError, Mismatch};

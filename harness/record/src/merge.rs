@@ -350,6 +350,7 @@ fn rename(kind: &mut EventKind, names: &BTreeMap<String, String>) {
         EventKind::Checked(made) => &mut made.board,
         EventKind::Done(done) => &mut done.board,
         EventKind::Course(Course::Again(again)) => &mut again.board,
+        EventKind::Health(health) => health.board_mut(),
         EventKind::Course(Course::Resumed(resumed)) => {
             for board in &mut resumed.rig.boards {
                 if let Some(name) = names.get(&board.name) {

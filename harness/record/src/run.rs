@@ -10,7 +10,8 @@ use crate::event::{
 };
 use crate::fold::fold;
 use crate::grid::Grid;
-use crate::outcome::{Outcome, Verdict};
+use crate::health::HealthRecord;
+use crate::outcome::{Outcome, SkipKind, Verdict};
 use crate::wear::WearRecord;
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -61,9 +62,37 @@ pub struct RunRecord {
     /// How often pages of the boards' flash were erased, by board; none of boards that ran nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wear: Vec<WearRecord>,
+    /// What became of boards that made trouble, by board; none of the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub health: Vec<HealthRecord>,
     /// What a reader should know besides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+impl RunRecord {
+    /// What the run comes to. Scenarios that had no board because some are in quarantine could not be decided, whatever
+    /// became of the others.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let blocked = |scenario: &ScenarioRecord| {
+            let blocked = matches!(
+                scenario.outcome,
+                Outcome::Skip {
+                    kind: SkipKind::Blocked,
+                    ..
+                }
+            );
+            blocked && scenario.started_ms.is_none()
+        };
+        let quarantine = self.health.iter().any(|board| board.quarantine.is_some());
+        match self.totals.verdict() {
+            Verdict::Pass | Verdict::Skip if quarantine && self.scenarios.iter().any(blocked) => {
+                Verdict::Error
+            }
+            verdict => verdict,
+        }
+    }
 }
 
 /// How a run ended.

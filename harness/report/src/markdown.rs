@@ -21,7 +21,7 @@ const ROWS: usize = 200;
 pub fn markdown(record: &RunRecord) -> String {
     let mut out = String::new();
     let totals = record.totals;
-    let verdict = match totals.verdict() {
+    let verdict = match record.verdict() {
         Verdict::Pass if record.ending != Ending::Complete => "Not complete",
         Verdict::Pass => "Passed",
         Verdict::Fail => "Failed",
@@ -50,6 +50,7 @@ pub fn markdown(record: &RunRecord) -> String {
         let _ = writeln!(out, "With {}.\n", count(record.retries, "retry", "retries"));
     }
     bench(&mut out, record);
+    health(&mut out, record);
     bad(&mut out, record);
     flaky(&mut out, record);
     skipped(&mut out, record);
@@ -59,6 +60,21 @@ pub fn markdown(record: &RunRecord) -> String {
         let _ = writeln!(out, "> {}\n", text(note));
     }
     out
+}
+
+/// Boards that made trouble: a rack with half of its boards in quarantine tests half as much.
+fn health(out: &mut String, record: &RunRecord) {
+    for board in &record.health {
+        let _ = writeln!(
+            out,
+            "- board {} {}",
+            text(&board.board),
+            text(&board.words())
+        );
+    }
+    if !record.health.is_empty() {
+        out.push('\n');
+    }
 }
 
 fn bench(out: &mut String, record: &RunRecord) {

@@ -132,6 +132,9 @@ impl<W: Write + Send> Reporter for ProgressLines<W> {
                     count(self.planned, "scenario", "scenarios")
                 )
             }
+            EventKind::Health(health) => {
+                writeln!(out, "      {}: {}", health.board(), health.words())
+            }
             EventKind::Note { board, text } => match board {
                 Some(board) => writeln!(out, "      {board}: {text}"),
                 None => writeln!(out, "      {text}"),

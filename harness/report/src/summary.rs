@@ -44,6 +44,9 @@ pub fn summary(record: &RunRecord, context: &SummaryContext<'_>) -> String {
     }
     totals(&mut out, record);
     known_issues(&mut out, record);
+    for board in &record.health {
+        let _ = writeln!(out, "board {}: {}", board.board, board.words());
+    }
     for note in &record.notes {
         let _ = writeln!(out, "note: {note}");
     }
@@ -202,7 +205,7 @@ fn totals(out: &mut String, record: &RunRecord) {
         Ending::Stopped => out.push_str("the run was stopped before its end\n"),
         Ending::Killed => out.push_str("the run was killed before its end\n"),
     }
-    if totals.verdict() == Verdict::Skip {
+    if record.verdict() == Verdict::Skip {
         out.push_str("nothing ran, so nothing is shown to work\n");
     }
 }

@@ -11,6 +11,7 @@ mod button;
 mod core;
 mod error;
 mod file;
+mod health;
 mod image;
 pub mod inventory;
 mod launcher;
@@ -27,13 +28,14 @@ pub use crate::core::Core;
 pub use error::{Operation, Purpose, RigError, Source};
 pub use file::{
     AdapterSpec, BleSpec, BluetoothSpec, BoardKind, BoardSpec, ButtonSpec, ChipId, Cuts,
-    ExternalFlash, LinkSpec, PowerSpec, Ppk2Mode, ProbeSelector, ProbeSpec, RealSpec, Recover,
-    RigFile, RigFileError, ScpiPlace, ScpiWords, Supply, TornSpec, UartPortSpec, UartSpec, UsbHub,
-    UsbSwitch, VirtualSpec, WearSpec,
+    ExternalFlash, LinkSpec, PowerSpec, Ppk2Mode, ProbeSelector, ProbeSpec, QuarantineSpec,
+    RealSpec, Recover, RigFile, RigFileError, ScpiPlace, ScpiWords, Supply, TornSpec, UartPortSpec,
+    UartSpec, UsbHub, UsbSwitch, VirtualSpec, WearSpec,
 };
+pub use health::{BoardHealth, Failure, HealthError, HealthFile, Quarantined};
 pub use image::{FlashImage, ImageError, ImageFormat};
 pub use launcher::VirtualLauncher;
-pub use lease::Holder;
+pub use lease::{Holder, QueueClass};
 pub use power::{
     Ask, Current, Judgement, ManualRequest, PowerKind, PowerLoss, PowerState, PowerSwitch,
     ProbeSight, Sighting, Switched,
@@ -43,5 +45,5 @@ pub use probe::{
     Missed, Planned, ProbeSession, ProgramOptions, ProgramPhase, ProgramProgress, Programmed,
     Reached, Rest, Route, Strayed, Tear, Trap, Watch, route,
 };
-pub use rig::{Board, Rig, RigOptions};
+pub use rig::{Board, Rig, RigOptions, WaitListener, Waiting};
 pub use uart::UartEndpoint;

@@ -6,11 +6,12 @@ use crate::core::Core;
 use crate::error::{Purpose, RigError};
 use crate::file::{
     BleSpec, BoardKind, BoardSpec, ButtonSpec, ChipId, Cuts, ExternalFlash, PowerSpec,
-    ProbeSelector, ProbeSpec, RealSpec, Recover, RigFile, ScpiPlace, ScpiWords, UartPortSpec,
-    UartSpec, UsbSwitch, WearSpec,
+    ProbeSelector, ProbeSpec, QuarantineSpec, RealSpec, Recover, RigFile, ScpiPlace, ScpiWords,
+    UartPortSpec, UartSpec, UsbSwitch, WearSpec,
 };
+use crate::health::HealthFile;
 use crate::launcher::{Offer, VirtualEndpoints, VirtualLauncher, VirtualProcess};
-use crate::lease::{self, Lease};
+use crate::lease::{self, Holder, Lease, QueueClass, Ticket};
 use crate::power::{
     self, Ask, CommandSwitch, Commands, ManualSwitch, Place, PowerKind, PowerSwitch, Ppk2Switch,
     ProbeSight, Programs, ResetOnly, ScpiSwitch, SysfsSwitch, UhubctlSwitch,
@@ -19,7 +20,10 @@ use crate::probe::{ProbeConfig, ProbeFirmware, ProbeSession};
 use crate::uart::{self, UartEndpoint};
 use hil_ble::{AdapterId, BleWorker, DeviceId, WorkerLauncher};
 use hil_clock::SharedClock;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +42,26 @@ pub struct RigOptions {
     pub ask: Option<Ask>,
     /// Where leases are; the host's folder when absent.
     pub lease_folder: Option<PathBuf>,
+    /// What it is opened for: who comes first among those who wait for the same boards.
+    pub class: QueueClass,
+    /// How boards are waited for that somebody else uses; without it, they are not.
+    pub waiting: Option<Waiting>,
 }
+
+/// Told whom a run waits for, when that changes, and `None` now and then. Waiting ends when it says `Break`.
+pub type WaitListener = dyn Fn(Option<&Holder>) -> ControlFlow<()> + Send + Sync;
+
+/// How boards are waited for.
+#[derive(Clone)]
+pub struct Waiting {
+    /// How long at most.
+    pub within: Duration,
+    /// Who is told of it.
+    pub told: Arc<WaitListener>,
+}
+
+/// How often it is looked whether boards are free: somebody who waits for minutes does not notice it.
+const LOOK_FOR_BOARDS_EVERY: Duration = Duration::from_millis(200);
 
 impl RigOptions {
     /// Options with nobody to ask and the host's folder for leases.
@@ -50,6 +73,8 @@ impl RigOptions {
             launcher,
             ask: None,
             lease_folder: None,
+            class: QueueClass::default(),
+            waiting: None,
         }
     }
 }
@@ -87,6 +112,7 @@ impl Rig {
             file,
             options,
             host,
+            leases: RefCell::new(leases(file, options)?),
         };
         let mut boards = Vec::new();
         for spec in &file.boards {
@@ -149,6 +175,8 @@ pub struct Board {
     power: Arc<dyn PowerSwitch>,
     cuts: Cuts,
     wear: WearSpec,
+    health: Option<HealthFile>,
+    quarantine: QuarantineSpec,
     recovery_button: Option<Arc<dyn Button>>,
     // In front of the process too: its worker hangs up before the air goes away.
     radio: Option<Radio>,
@@ -199,6 +227,18 @@ impl Board {
     #[must_use]
     pub const fn wear(&self) -> &WearSpec {
         &self.wear
+    }
+
+    /// Where its health is kept over runs, if it is.
+    #[must_use]
+    pub const fn health(&self) -> Option<&HealthFile> {
+        self.health.as_ref()
+    }
+
+    /// When it gets no more scenarios.
+    #[must_use]
+    pub const fn quarantine(&self) -> &QuarantineSpec {
+        &self.quarantine
     }
 
     /// Has the probe look for the chip, which may have no power. Does not disturb the firmware.
@@ -268,22 +308,91 @@ struct Opening<'a> {
     options: &'a RigOptions,
     /// The worker for the host's own Bluetooth.
     host: Arc<BleWorker>,
+    /// Of the boards on the bench, by name, until the boards have them.
+    leases: RefCell<BTreeMap<String, Lease>>,
+}
+
+/// Takes the leases of all boards on the bench, or none: who has one and waits for another would be in everybody's way.
+fn leases(file: &RigFile, options: &RigOptions) -> Result<BTreeMap<String, Lease>, RigError> {
+    let wanted: Vec<(&str, &str)> = file
+        .boards
+        .iter()
+        .filter_map(|spec| match &spec.kind {
+            BoardKind::Real(real) => Some((spec.name.as_str(), real.probe.selector.serial())),
+            BoardKind::Virtual(_) => None,
+        })
+        .collect();
+    let Some(&(first, _)) = wanted.first() else {
+        return Ok(BTreeMap::new());
+    };
+    let folder = options
+        .lease_folder
+        .clone()
+        .unwrap_or_else(lease::default_folder);
+    let clock = &*options.clock;
+    let queue = |source| RigError::Lease {
+        board: first.to_owned(),
+        path: folder.join("queue"),
+        source,
+    };
+    let me = Holder::this_process(
+        file.name.clone(),
+        Some("waits for it and comes first".to_owned()),
+        clock,
+    );
+    let serials = wanted.iter().map(|(_, serial)| (*serial).to_owned());
+    let ticket =
+        Ticket::draw(&folder, options.class, me, serials.collect(), clock).map_err(queue)?;
+    let until = options
+        .waiting
+        .as_ref()
+        .map(|waiting| clock.now() + waiting.within);
+    let mut known = None;
+    loop {
+        let taken = match ticket.behind().map_err(queue)? {
+            Some(holder) => Err(RigError::BoardInUse {
+                board: first.to_owned(),
+                holder: Box::new(holder),
+            }),
+            None => wanted
+                .iter()
+                .map(|(board, serial)| {
+                    let lease = Lease::take(&folder, board, &file.name, serial, clock)?;
+                    Ok(((*board).to_owned(), lease))
+                })
+                .collect(),
+        };
+        let (Some(waiting), Some(until), Err(RigError::BoardInUse { holder, .. })) =
+            (&options.waiting, until, &taken)
+        else {
+            return taken;
+        };
+        let news = known.as_ref() != Some(holder);
+        let goes_on = (waiting.told)(news.then_some(&**holder)).is_continue();
+        if !goes_on || clock.now() >= until {
+            return taken;
+        }
+        known = Some(holder.clone());
+        clock.sleep_until(until.min(clock.now() + LOOK_FOR_BOARDS_EVERY));
+    }
 }
 
 impl Opening<'_> {
     fn board(&self, spec: &BoardSpec, boards: &mut Vec<Board>) -> Result<(), RigError> {
         match &spec.kind {
             BoardKind::Real(real) => {
-                let serial = real.probe.selector.serial();
-                let lease = Lease::take(
-                    &self.lease_folder(),
-                    &spec.name,
-                    &self.file.name,
-                    serial,
-                    &*self.options.clock,
-                )?;
+                let lease = self.leases.borrow_mut().remove(&spec.name);
+                let lease = lease.ok_or_else(|| RigError::BadRequest {
+                    board: spec.name.clone(),
+                    what: "its lease was not taken".to_owned(),
+                })?;
                 let radio = real.ble.as_ref().map(|ble| self.radio(&spec.name, ble));
-                let ledger = self.file.wear.ledger.clone().or_else(data_folder);
+                let ledger = self
+                    .file
+                    .wear
+                    .ledger
+                    .clone()
+                    .or_else(|| data_folder("wear"));
                 boards.push(Board::new(
                     spec.name.clone(),
                     spec,
@@ -291,7 +400,11 @@ impl Opening<'_> {
                     radio,
                     self.options,
                     Backing::Leased(lease),
-                    self.wear(ledger),
+                    Standing {
+                        wear: self.wear(ledger),
+                        health: health_file(&self.file.quarantine, real),
+                        quarantine: self.file.quarantine.clone(),
+                    },
                 ));
             }
             BoardKind::Virtual(simulated) => {
@@ -348,7 +461,12 @@ impl Opening<'_> {
                         radio,
                         self.options,
                         Backing::Started(Arc::clone(&process)),
-                        self.wear(self.file.wear.ledger.clone()),
+                        // Its health is new with each run.
+                        Standing {
+                            wear: self.wear(self.file.wear.ledger.clone()),
+                            health: None,
+                            quarantine: self.file.quarantine.clone(),
+                        },
                     ));
                 }
             }
@@ -484,6 +602,13 @@ fn description(spec: &BoardSpec, process: &Option<Arc<VirtualProcess>>) -> Optio
     }
 }
 
+/// What decides whether a board may have scenarios.
+struct Standing {
+    wear: WearSpec,
+    health: Option<HealthFile>,
+    quarantine: QuarantineSpec,
+}
+
 /// What keeps a board ours: the lease of a real one, or the process that a virtual one is in.
 enum Backing {
     Leased(Lease),
@@ -498,7 +623,7 @@ impl Board {
         radio: Option<Radio>,
         options: &RigOptions,
         backing: Backing,
-        wear: WearSpec,
+        standing: Standing,
     ) -> Self {
         let (lease, process) = match backing {
             Backing::Leased(lease) => (Some(lease), None),
@@ -529,7 +654,9 @@ impl Board {
             recover: spec.recover,
             power,
             cuts: real.cuts,
-            wear,
+            wear: standing.wear,
+            health: standing.health,
+            quarantine: standing.quarantine,
             recovery_button,
             radio,
             probe,
@@ -539,13 +666,19 @@ impl Board {
     }
 }
 
-/// Where a user's programs keep what is to last (XDG Base Directory Specification).
-fn data_folder() -> Option<PathBuf> {
+/// Where the health of a board on a bench is kept.
+pub(crate) fn health_file(quarantine: &QuarantineSpec, real: &RealSpec) -> Option<HealthFile> {
+    let folder = (quarantine.ledger.clone()).or_else(|| data_folder("health"))?;
+    Some(HealthFile::of(&folder, real.probe.selector.serial()))
+}
+
+/// Where a user's programs keep what is to last (XDG Base Directory Specification): the folder of one subject.
+fn data_folder(subject: &str) -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let data = set("XDG_DATA_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(set("HOME")?).join(".local/share")))?;
-    Some(data.join("dfu-hil/wear"))
+    Some(data.join("dfu-hil").join(subject))
 }
 
 /// The driver for what the rig file says.

@@ -55,6 +55,7 @@ rig: rack
 description: Everything that a rig file can say.
 bluetooth: { adapters: [{ name: hci0, max-connections: 4 }], link: { mtu: 247, interval: 7.5ms, phy: 2m, loss: 2%, timing: instant } }
 wear: { ledger: /var/lib/wear, budget: 8000 }
+quarantine: { after: 3, canary: "app-update[uart]", ledger: /var/lib/health }
 boards:
   - name: a
     description: On the left.

@@ -6,6 +6,7 @@
 
 use crate::cancel::{CancelToken, POLL};
 use hil_clock::{Instant, SharedClock};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// A line that a core printed.
@@ -38,7 +39,7 @@ impl Mark {
 pub(crate) enum Waited {
     /// The line came, and the mark behind it.
     Found(Line, Mark),
-    /// The deadline passed.
+    /// The deadline passed, or nothing more comes.
     TimedOut,
     /// The run is being stopped.
     Cancelled,
@@ -55,6 +56,8 @@ pub(crate) struct ConsoleLog {
 struct Shared {
     lines: Mutex<Vec<Line>>,
     arrived: Condvar,
+    /// Nothing more comes for now: whoever waits need not.
+    ended: AtomicBool,
 }
 
 impl ConsoleLog {
@@ -72,6 +75,19 @@ impl ConsoleLog {
             text: text.into(),
         });
         self.shared.arrived.notify_all();
+    }
+
+    /// Nothing more comes, as the port is gone or the console floods: who waits has waited long enough.
+    pub(crate) fn end(&self) {
+        self.shared.ended.store(true, Ordering::SeqCst);
+        // Who is about to wait has the lock.
+        drop(self.lines());
+        self.shared.arrived.notify_all();
+    }
+
+    /// Lines come again.
+    pub(crate) fn begin(&self) {
+        self.shared.ended.store(false, Ordering::SeqCst);
     }
 
     /// The place behind the last line so far.
@@ -115,7 +131,7 @@ impl ConsoleLog {
                 return Waited::Cancelled;
             }
             let now = self.clock.now();
-            if now >= deadline {
+            if now >= deadline || self.shared.ended.load(Ordering::SeqCst) {
                 return Waited::TimedOut;
             }
             let slice_end = deadline.min(now + POLL);

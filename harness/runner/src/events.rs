@@ -1,5 +1,6 @@
 //! The one stream of events: everything that happens on any board, in one order.
 
+use crate::cancel::CancelToken;
 use hil_clock::{Instant, SharedClock};
 use hil_image::HashAlgorithm;
 use hil_record::{CoreName, Event, EventKind, Objects, Reporter};
@@ -21,6 +22,18 @@ pub(crate) struct Events {
     clock: SharedClock,
     stream: Arc<Mutex<Stream>>,
     objects: Option<Arc<Objects>>,
+    whose: Whose,
+    /// Stops the run when an essential reporter gives up.
+    cancel: Option<CancelToken>,
+}
+
+/// What a handle of the stream tells of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Whose {
+    /// Of the run and its scenarios.
+    Run,
+    /// Of a board only: what is done to it is recorded, and is part of no scenario of the run.
+    Board,
 }
 
 struct Stream {
@@ -56,6 +69,26 @@ impl Events {
                 failures: Vec::new(),
             })),
             objects: None,
+            whose: Whose::Run,
+            cancel: None,
+        }
+    }
+
+    /// The same stream, which stops the run when a reporter gives up that it must not go on without.
+    #[must_use]
+    pub(crate) fn stopping(mut self, cancel: &CancelToken) -> Self {
+        self.cancel = Some(cancel.clone());
+        self
+    }
+
+    /// The same stream for something that is done to a board and is none of the run's scenarios: what a scenario tells of
+    /// itself is left out, and nothing is kept for its evidence.
+    #[must_use]
+    pub(crate) fn of_the_board(&self) -> Self {
+        Self {
+            objects: None,
+            whose: Whose::Board,
+            ..self.clone()
         }
     }
 
@@ -90,6 +123,9 @@ impl Events {
 
     /// Puts an event behind all that came before it, and returns when every reporter has it.
     pub(crate) fn emit(&self, kind: EventKind) {
+        if self.whose == Whose::Board && !is_of_the_board(&kind) {
+            return;
+        }
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         // Read under the lock, so that times never go back in the stream.
         let at = self.clock.now().saturating_since(stream.start);
@@ -109,6 +145,9 @@ impl Events {
         reporters.retain_mut(|reporter| match reporter.on_event(&event) {
             Ok(()) => true,
             Err(error) => {
+                if let (true, Some(cancel)) = (reporter.is_essential(), &self.cancel) {
+                    cancel.cancel();
+                }
                 failures.push(ReporterFailure {
                     reporter: reporter.name().to_owned(),
                     error,
@@ -143,6 +182,39 @@ impl Events {
     }
 }
 
+/// Whether an event is of what happens to a board, whatever for.
+const fn is_of_the_board(kind: &EventKind) -> bool {
+    match kind {
+        EventKind::Console { .. }
+        | EventKind::Smp(_)
+        | EventKind::LinkConnected(_)
+        | EventKind::LinkEnded { .. }
+        | EventKind::Power { .. }
+        | EventKind::Button { .. }
+        | EventKind::Probe { .. }
+        | EventKind::Wear(_)
+        | EventKind::Health(_)
+        | EventKind::Note { .. } => true,
+        EventKind::RunStarted(_)
+        | EventKind::Inputs { .. }
+        | EventKind::RunFinished { .. }
+        | EventKind::Course(_)
+        | EventKind::ScenarioStarted(_)
+        | EventKind::ScenarioFinished { .. }
+        | EventKind::StepStarted { .. }
+        | EventKind::StepFinished { .. }
+        | EventKind::TransportFault(_)
+        | EventKind::Flash(_)
+        | EventKind::Checked(_)
+        | EventKind::Done(_)
+        | EventKind::SweepPlanned(_)
+        | EventKind::SweepPoint(_)
+        | EventKind::SweepFinished(_)
+        | EventKind::UploadProgress { .. }
+        | EventKind::Retry { .. } => false,
+    }
+}
+
 /// SHA-256 as hex digits.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex::encode(HashAlgorithm::Sha256.digest(bytes).as_bytes())
@@ -173,6 +245,10 @@ mod tests {
             "journal"
         }
 
+        fn is_essential(&self) -> bool {
+            true
+        }
+
         fn on_event(&mut self, _event: &Event) -> io::Result<()> {
             Err(io::ErrorKind::StorageFull.into())
         }
@@ -182,14 +258,18 @@ mod tests {
     fn a_reporter_that_fails_does_not_keep_the_others_from_listening() {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let clock = SimClock::new();
+        let cancel = CancelToken::new();
         let events = Events::new(
             Arc::new(clock.clone()),
             vec![Box::new(Full), Box::new(Kept(Arc::clone(&kept)))],
-        );
+        )
+        .stopping(&cancel);
+        assert!(!cancel.is_cancelled());
         events.note(None, "one");
         clock.advance(std::time::Duration::from_millis(30));
         events.note(None, "two");
 
+        assert!(cancel.is_cancelled(), "a run without a journal ends");
         let failures = events.close();
         assert_eq!(
             failures.len(),

@@ -18,6 +18,7 @@ mod faults;
 mod firmware;
 mod foretold;
 mod fuse;
+mod health;
 mod history;
 mod holding;
 mod link;
@@ -40,7 +41,7 @@ mod sweep;
 mod trouble;
 mod wear;
 
-pub use bench::{BenchError, FoundBoard};
+pub use bench::{BenchError, FoundBoard, FoundBoards, MissingBoard};
 pub use cancel::CancelToken;
 pub use events::ReporterFailure;
 pub use firmware::{Firmware, FirmwareProblem};

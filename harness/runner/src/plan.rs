@@ -121,6 +121,32 @@ impl Plan {
     }
 }
 
+/// The first of several canaries that a board can run; why it can run none.
+pub(crate) fn canary(canaries: &[Job], board: &FoundBoard) -> Result<Runnable, String> {
+    let board = [Has {
+        name: board.name().to_owned(),
+        features: board.features(),
+        transports: board.transports(),
+    }];
+    let mut first_reason = None;
+    for job in canaries {
+        match seat(job, &board) {
+            Ok((firmware, boards)) => {
+                return Ok(Runnable {
+                    job: job.clone(),
+                    firmware,
+                    boards,
+                });
+            }
+            Err(reason) => {
+                let reason = format!("`{}` cannot run on it: {reason}", job.variant.name);
+                first_reason.get_or_insert(reason);
+            }
+        }
+    }
+    Err(first_reason.unwrap_or_else(|| "there is no scenario that could be one".to_owned()))
+}
+
 /// The first set with which some board can run the job, and those boards; otherwise why none can.
 fn seat(job: &Job, boards: &[Has]) -> Result<(Arc<Firmware>, Vec<String>), String> {
     let sets = match &job.firmware {

@@ -149,7 +149,7 @@ impl<T: Clone> Queue<T> {
 
 /// Whether another board may do better: the bench failed, and not the files, the harness or the person who stopped it. A
 /// verdict on the firmware is never asked for again.
-const fn may_be_the_board(outcome: &Outcome) -> bool {
+pub(crate) const fn may_be_the_board(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Pass | Outcome::Fail { .. } | Outcome::Skip { .. } => false,
         Outcome::Error { kind, .. } => match kind {

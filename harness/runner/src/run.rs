@@ -1,17 +1,18 @@
 //! A run: jobs from one queue, one worker thread for each board, one stream of events.
 
-use crate::bench::{Bench, BenchError, FoundBoard};
+use crate::bench::{Bench, BenchError, FoundBoard, FoundBoards, MissingBoard};
 use crate::cancel::{CancelToken, POLL};
 use crate::events::{Events, ReporterFailure};
 use crate::firmware::Firmware;
-use crate::plan::{Job, Plan, Runnable};
+use crate::health::{Ward, quarantined};
+use crate::plan::{self, Job, Plan, Runnable};
 use crate::queue::{After, Next, Queue, Turn};
-use crate::scenario::{self, Condition};
+use crate::scenario;
 use crate::schedule::Schedule;
 use hil_clock::{Instant, SharedClock};
 use hil_record::{
-    Again, Course, EventKind, InputFile, Objects, Outcome, Reporter, Resumption, RigInfo,
-    RunStarted, SkipKind, Tool, Verdict,
+    Again, Course, EventKind, Health, InputFile, Objects, Outcome, Quarantine, Reporter, Rescue,
+    Resumption, RigInfo, RunStarted, SkipKind, Tool, Verdict,
 };
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,13 +34,16 @@ pub struct RunRequest {
     /// Name of the rig.
     pub rig: String,
     /// The boards, found and powered.
-    pub boards: Vec<FoundBoard>,
+    pub boards: FoundBoards,
     /// What is under test: the sets of all jobs, in the order in which reports list them.
     pub firmware: Vec<Arc<Firmware>>,
     /// The files that all of this was read from.
     pub inputs: Vec<InputFile>,
     /// What runs, in order, each with its firmware.
     pub jobs: Vec<Job>,
+    /// What must pass on a board that was put into quarantine before it gets anything else: the first of them that it can
+    /// run.
+    pub canaries: Vec<Job>,
     /// Where evidence goes that is too long for an event: pages of flash, images as they were sent.
     pub objects: Option<Arc<Objects>>,
     /// In which order, how often and how long.
@@ -100,12 +104,14 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
         firmware,
         inputs,
         jobs,
+        canaries,
         objects,
         schedule,
         reporters,
         clock,
         cancel,
     } = request;
+    let FoundBoards { boards, missing } = boards;
     let info = RigInfo {
         name: rig,
         boards: boards.iter().map(FoundBoard::info).collect(),
@@ -113,7 +119,8 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
     let events = match schedule.resumed {
         Some(resumed) => {
             let events = Events::behind(clock.clone(), reporters, resumed.events, resumed.at_ms)
-                .keeping(objects);
+                .keeping(objects)
+                .stopping(&cancel);
             events.emit(EventKind::Course(Course::Resumed(Resumption {
                 resumed: started,
                 at_ms: resumed.at_ms,
@@ -124,7 +131,9 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
             events
         }
         None => {
-            let events = Events::new(clock.clone(), reporters).keeping(objects);
+            let events = Events::new(clock.clone(), reporters)
+                .keeping(objects)
+                .stopping(&cancel);
             events.emit(EventKind::RunStarted(RunStarted {
                 run,
                 started,
@@ -156,14 +165,15 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
     for (job, reason) in plan.skipped {
         shared.skip(job, Outcome::skip(SkipKind::Needs, reason));
     }
-    let opened: Result<Vec<Bench>, BenchError> = boards
-        .into_iter()
-        .map(|board| board.open(&clock, &cancel, &events))
-        .collect();
+    let (benches, missing) = shared.open(boards, missing, &canaries);
     let mut stopped = false;
-    let problem = match opened {
-        Ok(benches) => {
-            let broken = work(&shared, benches);
+    let problem = match benches.is_empty() {
+        false => {
+            let mut broken: Vec<String> = missing
+                .iter()
+                .map(|board| quarantined(&board.name, &no_answer(board)))
+                .collect();
+            broken.extend(work(&shared, benches));
             let left = if shared.time_is_up() {
                 let reason = "the time for the run was up before its turn";
                 Outcome::skip(SkipKind::NotReached, reason)
@@ -179,10 +189,14 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
             shared.skip_rest(&left);
             None
         }
-        Err(error) => {
-            let cause = crate::trouble::error_chain(&error);
+        true => {
+            let error = missing.into_iter().next().map(|board| board.error);
+            let cause = error.as_ref().map_or_else(
+                || "the rig has no board".to_owned(),
+                |error| crate::trouble::error_chain(error),
+            );
             shared.skip_rest(&Outcome::skip(SkipKind::Blocked, cause));
-            Some(error)
+            error
         }
     };
     stopped |= cancel.is_cancelled();
@@ -200,7 +214,7 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
 }
 
 /// One worker for each board until the queue has nothing for any of them. Why boards were given up, if any were.
-fn work(shared: &Shared<'_>, benches: Vec<Bench>) -> Vec<String> {
+fn work(shared: &Shared<'_>, benches: Vec<(Bench, Ward)>) -> Vec<String> {
     let over = CancelToken::new();
     std::thread::scope(|scope| {
         if let Some(deadline) = shared.deadline {
@@ -218,11 +232,14 @@ fn work(shared: &Shared<'_>, benches: Vec<Bench>) -> Vec<String> {
         }
         let workers: Vec<_> = benches
             .into_iter()
-            .map(|mut bench| {
+            .map(|(mut bench, mut ward)| {
                 scope.spawn(move || {
                     let name = bench.name.clone();
-                    let broken = catch_unwind(AssertUnwindSafe(|| shared.worker(&mut bench)))
-                        .unwrap_or_else(|_| Some("a worker of the harness panicked".to_owned()));
+                    let broken =
+                        catch_unwind(AssertUnwindSafe(|| shared.worker(&mut bench, &mut ward)))
+                            .unwrap_or_else(|_| {
+                                Some("a worker of the harness panicked".to_owned())
+                            });
                     // Nobody waits for what it was at.
                     shared.queue().gone(&name);
                     broken
@@ -241,9 +258,61 @@ fn work(shared: &Shared<'_>, benches: Vec<Bench>) -> Vec<String> {
     })
 }
 
+/// Why a board is left out.
+fn no_answer(board: &MissingBoard) -> String {
+    let cause = crate::trouble::error_chain(&board.error);
+    format!("it did not answer when the run began: {cause}")
+}
+
 impl Shared<'_> {
+    /// Opens the consoles of the boards. The run goes without those that do not answer; that they are missing is told.
+    fn open(
+        &self,
+        boards: Vec<FoundBoard>,
+        mut missing: Vec<MissingBoard>,
+        canaries: &[Job],
+    ) -> (Vec<(Bench, Ward)>, Vec<MissingBoard>) {
+        let mut open = Vec::new();
+        for board in boards {
+            let name = board.name().to_owned();
+            let canary = plan::canary(canaries, &board);
+            self.tried(&name, &board.tried);
+            match board.open(self.clock, self.cancel, self.events) {
+                Ok(bench) => {
+                    let ward = Ward::of(&bench, canary);
+                    open.push((bench, ward));
+                }
+                Err(error) => missing.push(MissingBoard::new(name, error)),
+            }
+        }
+        for board in &missing {
+            self.tried(&board.name, &board.tried);
+            self.events.emit(EventKind::Health(Health::Quarantined {
+                board: board.name.clone(),
+                quarantine: Quarantine {
+                    failures: 0,
+                    cause: no_answer(board),
+                    since: None,
+                },
+            }));
+        }
+        (open, missing)
+    }
+
+    fn tried(&self, board: &str, tried: &[Rescue]) {
+        for attempt in tried {
+            self.events.emit(EventKind::Health(Health::Tried {
+                board: board.to_owned(),
+                attempt: attempt.clone(),
+            }));
+        }
+    }
+
     /// Runs what the board can run; why it was given up, if it was.
-    fn worker(&self, bench: &mut Bench) -> Option<String> {
+    fn worker(&self, bench: &mut Bench, ward: &mut Ward) -> Option<String> {
+        if let Err(given_up) = ward.admit(bench) {
+            return Some(given_up);
+        }
         while !self.cancel.is_cancelled() {
             let left = self
                 .deadline
@@ -259,9 +328,11 @@ impl Shared<'_> {
             };
             let (outcome, condition) = scenario::run(bench, &firmware, &job, SCENARIO_LIMIT);
             self.ended(&bench.name, &job, &outcome);
+            let name = &job.variant.name;
+            let goes_on = ward.ended(bench, &firmware, name, &outcome, &condition);
             self.record(&job, outcome);
-            if let Condition::Broken { cause } = condition {
-                return Some(format!("board `{}` was given up: {cause}", bench.name));
+            if let Err(given_up) = goes_on {
+                return Some(given_up);
             }
         }
         None

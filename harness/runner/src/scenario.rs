@@ -9,7 +9,9 @@ use crate::firmware::Firmware;
 use crate::plan::Job;
 use crate::trouble::{Checked, Trouble};
 use crate::{snapshot, standing, step};
-use hil_record::{ErrorKind, EventKind, Evidence, Outcome, ScenarioStarted, SkipKind, StepInfo};
+use hil_record::{
+    ErrorKind, EventKind, Evidence, Outcome, ScenarioStarted, SkipKind, StepInfo, Verdict,
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -39,8 +41,9 @@ pub(crate) fn run(
             board: Some(bench.name.clone()),
             outcome: outcome.clone(),
         });
-        return (outcome, Condition::Broken { cause });
+        return (outcome, Condition::Worn { cause });
     }
+    bench.begins();
     // The bench is only put back after a panic, which works on whatever state it is in.
     let ran = catch_unwind(AssertUnwindSafe(|| {
         // Waiting for others is not part of the scenario's time.
@@ -94,11 +97,35 @@ pub(crate) fn run(
     (outcome, condition)
 }
 
-/// Whether a board can run another job. A broken board stays broken: its first trouble is the cause of all that follows.
+/// What a step came to, unless the bench shows that nothing can be said. Trouble of the bench stays what it is.
+fn doubted(context: &Context<'_>, outcome: Outcome) -> Outcome {
+    let failed = match outcome.verdict() {
+        Verdict::Pass => false,
+        Verdict::Fail => true,
+        Verdict::Error | Verdict::Skip => return outcome,
+    };
+    let Some(doubt) = context.bench.doubt(failed) else {
+        return outcome;
+    };
+    match outcome.cause() {
+        Some(cause) => doubt.adding(&format!("the step found: {cause}")),
+        None => doubt,
+    }
+    .into_outcome()
+}
+
+/// Whether a board can run another job.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Condition {
     Usable,
-    Broken { cause: String },
+    /// It could not be left as it was found.
+    Broken {
+        cause: String,
+    },
+    /// Its flash was erased as often as its rig file allows. Nothing helps.
+    Worn {
+        cause: String,
+    },
 }
 
 /// The steps of a job and the checks behind them, as one sequence that stops at the first trouble.
@@ -176,6 +203,7 @@ impl<'a> Sequence<'a> {
             Ok(()) => Outcome::Pass,
             Err(trouble) => trouble.into_outcome(),
         };
+        let outcome = doubted(context, outcome);
         if !matches!(outcome, Outcome::Pass | Outcome::Skip { .. }) {
             self.outcome = outcome.clone();
             self.decided_at = Some(self.number);

@@ -61,6 +61,17 @@ impl<E> SetSource<E> {
         }
     }
 
+    /// A set that is there and is used elsewhere too.
+    #[must_use]
+    pub fn shared(firmware: &Arc<Firmware>) -> Self {
+        Self {
+            name: firmware.set().name.clone(),
+            bootloader: firmware.set().bootloader.clone(),
+            load: None,
+            loaded: Some(Arc::clone(firmware)),
+        }
+    }
+
     /// A set that is made when it is needed, and whose bootloader is this one.
     #[must_use]
     pub fn when_needed(

@@ -16,7 +16,7 @@ pub use chip::{Button, ExternalPart, ExternalWear, FlashWear, ForceOffView, Powe
 #[doc(hidden)]
 pub use server::RemoteProbe;
 pub use server::{
-    Accelerators, BleEndpoint, Contents, Cuts, DebugHeader, DebugPins, Endpoints, LoadError,
+    Accelerators, BleEndpoint, Contents, Cuts, DebugHeader, DebugPins, Endpoints, Fault, LoadError,
     ParseSpeedError, ParseWordError, Preload, Sampling, ServeError, ServeOptions, Speed,
     StartError, Supply, UartEndpoints, VirtualDk, VirtualDkOptions, Wire, serve, serve_with,
 };

@@ -11,11 +11,11 @@ pub(crate) enum RigCommand {
     Scan(ScanArgs),
     /// Prove what a rig file says: resets its boards and takes their power away, and programs nothing
     Check(RigCheckArgs),
-    /// Tell which boards are in use, and by whom
+    /// Tell which boards are in use, and by whom, and which are in quarantine
     Status(RigFileArgs),
     /// Take a board out of use until this command ends (Ctrl-C)
     Hold(HoldArgs),
-    /// End a hold, whoever began it
+    /// End a hold, whoever began it, or let a board out of quarantine
     Release(BoardArgs),
     /// End whatever uses a board, such as a run
     Kick(KickArgs),

@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::progress::counted;
 use crate::signals;
 use hil_clock::{SharedClock, SystemClock};
-use hil_rig::inventory::leases::{BoardState, Kick, KickError, Leases};
+use hil_rig::inventory::leases::{self, BoardState, Kick, KickError, Leases};
 use hil_rig::inventory::{System, check, scan, twister};
 use hil_rig::{ChipId, Holder, ProbeSession, Recover, RigError, RigFile};
 use hil_runner::{CancelToken, error_chain};
@@ -94,10 +94,11 @@ fn check_rig(args: &RigCheckArgs) -> Result<Exit, CliError> {
             )));
         }
     }
-    let rig = run::open(&file, &args.firmware, &clock)?;
+    let rig = run::open(&file, &args.firmware, &clock, &run::Queued::default())?;
     let system = System::default();
     let mut wrong = 0;
     for board in rig.boards() {
+        let before = wrong;
         println!(
             "{} ({})",
             board.name(),
@@ -106,6 +107,9 @@ fn check_rig(args: &RigCheckArgs) -> Result<Exit, CliError> {
         for fact in check::check(board, &system, &clock) {
             println!("{fact}");
             wrong += usize::from(fact.finding.is_wrong());
+        }
+        if wrong == before && forgive(&file, board.name())? {
+            println!("         out of quarantine: nothing is wrong with it");
         }
     }
     if wrong == 0 {
@@ -131,7 +135,14 @@ fn status(args: &RigFileArgs) -> Result<Exit, CliError> {
             BoardState::Held(holder) => format!("in use by {holder}"),
             _ => "not known".to_owned(),
         };
-        println!("{}: {words}", status.board);
+        match status.quarantined {
+            None => println!("{}: {words}", status.board),
+            Some(Ok(quarantined)) => println!(
+                "{}: {words}; in quarantine since {:.0}: {}",
+                status.board, quarantined.since, quarantined.cause
+            ),
+            Some(Err(problem)) => println!("{}: {words}; {problem}", status.board),
+        }
     }
     Ok(Exit::Passed)
 }
@@ -162,7 +173,23 @@ fn release(args: &BoardArgs) -> Result<Exit, CliError> {
     let file = file(&args.rig)?;
     let leases = Leases::new(None, clock());
     let ended = leases.release(&file, &args.board, args.within);
-    told(&args.board, ended)
+    let forgiven = match &ended {
+        Ok(_) | Err(KickError::Free { .. }) => forgive(&file, &args.board)?,
+        Err(_) => false,
+    };
+    if forgiven {
+        println!("board `{}` is out of quarantine", args.board);
+    }
+    match ended {
+        Err(KickError::Free { .. }) if forgiven => Ok(Exit::Passed),
+        ended => told(&args.board, ended),
+    }
+}
+
+/// Forgets the trouble that a board made; whether it had made any.
+fn forgive(file: &RigFile, board: &str) -> Result<bool, CliError> {
+    leases::forgive(file, board)
+        .map_err(|error| CliError::bench(error_chain(&error)).with_help(Some("whose file is it?")))
 }
 
 fn kick(args: &KickArgs) -> Result<Exit, CliError> {

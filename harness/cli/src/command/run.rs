@@ -6,28 +6,34 @@ use crate::course::{Unfinished, cut, expected, folder_of};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::library::{Library, is_named, mistakes_in_files, selected};
-use crate::{ask, inputs, progress, signals, sweeps};
+use crate::{ask, canary, inputs, progress, signals, sweeps};
 use hil_clock::{SharedClock, SystemClock};
 use hil_record::{
     Capture, ConsoleLogs, InputFile, Journal, Manifest, Objects, Reporter, RunDirectory, RunRecord,
     Tool, Verdict, read_journal,
 };
 use hil_report::SummaryContext;
-use hil_rig::{Rig, RigFile, RigOptions, VirtualLauncher};
+use hil_rig::{Holder, QueueClass, Rig, RigFile, RigOptions, VirtualLauncher, Waiting};
 use hil_runner::{
-    BenchError, CancelToken, Chosen, Firmware, FoundBoard, Job, RunRequest, Schedule, choose,
-    error_chain,
+    BenchError, CancelToken, Chosen, Firmware, FoundBoard, Job, ReporterFailure, RunRequest,
+    Schedule, choose, error_chain,
 };
 use hil_scenario::Scenario;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// What the journal is called among the reporters.
+const JOURNAL: &str = "journal";
 
 /// What was asked for, with every file read.
 struct Meant {
     jobs: Vec<Job>,
+    canaries: Vec<Job>,
     rig: RigFile,
     firmware: Vec<Arc<Firmware>>,
     inputs: Vec<InputFile>,
@@ -49,9 +55,14 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     signals::cancel_on(&cancel)
         .map_err(|error| CliError::bench(format_args!("signals cannot be caught: {error}")))?;
 
-    let rig = open(&meant.rig, &args.bench.firmware, &clock)?;
+    let queued = Queued {
+        class: args.course.class,
+        wait: args.course.wait,
+        cancel: cancel.clone(),
+    };
+    let rig = open(&meant.rig, &args.bench.firmware, &clock, &queued)?;
     let rig_name = rig.name().to_owned();
-    let boards = FoundBoard::all(rig).map_err(|error| bench_error(&error))?;
+    let boards = FoundBoard::all(rig, &clock).map_err(|error| bench_error(&error))?;
     let folder = meant.folder.keep();
     let objects = Arc::new(Objects::of_run(folder.path()));
     inputs::keep(&meant.kept, &objects)
@@ -89,6 +100,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
         firmware: meant.firmware,
         inputs: meant.inputs,
         jobs: meant.jobs,
+        canaries: meant.canaries,
         objects: Some(objects),
         schedule,
         reporters,
@@ -105,11 +117,36 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
             failure.reporter, failure.error
         );
     }
-    let record = report(&folder, args)?;
+    let lost = failures.iter().find(|lost| lost.reporter == JOURNAL);
+    let record = match (report(&folder, args), lost) {
+        (Ok(record), None) => record,
+        (reported, Some(lost)) => return Err(without_journal(&folder, lost, reported.err())),
+        (Err(error), None) => return Err(error),
+    };
     match ran {
         Ok(_) => Ok(exit_of(&record)),
         Err(error) => Err(bench_error(&error)),
     }
+}
+
+/// Why the run ended early: what happened could not be written down any more.
+fn without_journal(
+    folder: &RunDirectory,
+    lost: &ReporterFailure,
+    reported: Option<CliError>,
+) -> CliError {
+    let mut message = format!(
+        "journal `{}` cannot be written: {}; the run was stopped, and has no verdict behind what it could write",
+        folder.journal().display(),
+        lost.error
+    );
+    if let Some(error) = reported {
+        message.push_str(&format!("\nnor could its reports be made: {error}"));
+    }
+    CliError::bench(message).with_help(Some(format!(
+        "make room on the disk (`df`, `ulimit -f`), then go on with `--resume {}`",
+        folder.id()
+    )))
 }
 
 /// Reads everything that was named, before any board is touched.
@@ -184,6 +221,7 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
         schedule.shard = Some(shard);
     }
     let firmware = bench_files::under_test(&sets, &chosen);
+    let canaries = canary::of(&rig, &library, &firmware, &mut sets)?;
     let files: BTreeSet<&str> = chosen.jobs.iter().map(|job| job.file.as_str()).collect();
     let ran = library
         .scenarios
@@ -196,6 +234,7 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
     Ok(Meant {
         firmware,
         jobs: chosen.jobs,
+        canaries,
         rig,
         inputs,
         kept,
@@ -220,11 +259,40 @@ fn schedule(args: &RunArgs, rig: &RigFile, chosen: &Chosen) -> Schedule {
     }
 }
 
+/// How boards are come by that others want too.
+#[derive(Default)]
+pub(super) struct Queued {
+    class: QueueClass,
+    wait: Option<Duration>,
+    cancel: CancelToken,
+}
+
+impl Queued {
+    /// Waits until somebody stops the run, and says for whom.
+    fn waiting(&self, within: Duration) -> Waiting {
+        let cancel = self.cancel.clone();
+        let told = move |holder: Option<&Holder>| {
+            if let Some(holder) = holder {
+                eprintln!("waiting for {holder}");
+            }
+            match cancel.is_cancelled() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        };
+        Waiting {
+            within,
+            told: Arc::new(told),
+        }
+    }
+}
+
 /// Opens a rig with this program as its virtual boards.
 pub(super) fn open(
     file: &RigFile,
     firmware: &[PathBuf],
     clock: &SharedClock,
+    queued: &Queued,
 ) -> Result<Rig, CliError> {
     let program = std::env::current_exe().map_err(|error| {
         CliError::bench(format_args!("this program cannot find itself: {error}"))
@@ -235,6 +303,8 @@ pub(super) fn open(
     }
     let mut options = RigOptions::new(clock.clone(), launcher);
     options.ask = ask::person();
+    options.class = queued.class;
+    options.waiting = queued.wait.map(|within| queued.waiting(within));
     Rig::open(file, &options).map_err(|error| bench_error(&BenchError::from(error)))
 }
 
@@ -296,7 +366,7 @@ fn command_line(args: &RunArgs) -> String {
 
 /// A failure of the firmware wins over trouble of the bench; see [`Exit::Failed`].
 pub(super) fn exit_of(record: &RunRecord) -> Exit {
-    match record.totals.verdict() {
+    match record.verdict() {
         Verdict::Fail => Exit::Failed,
         Verdict::Error => Exit::BenchError,
         Verdict::Pass if record.ending != hil_record::Ending::Complete => Exit::BenchError,

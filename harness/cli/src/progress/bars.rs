@@ -122,6 +122,10 @@ impl Reporter for Bars {
                         .println(format!("cut   {}: {}: {problem}", point.board, point.cut))?;
                 }
             }
+            EventKind::Health(health) => {
+                self.screen
+                    .println(format!("board {}: {}", health.board(), health.words()))?;
+            }
             EventKind::SweepFinished(totals) => {
                 self.screen
                     .println(format!("sweep {}: {totals}", totals.scenario))?;

@@ -88,6 +88,7 @@ impl Tally {
             }
             EventKind::Course(Course::Resumed(resumed)) => self.planned = resumed.left.len(),
             EventKind::RunFinished { .. }
+            | EventKind::Health(_)
             | EventKind::Course(Course::Shard(_) | Course::Part(_))
             | EventKind::Console { .. }
             | EventKind::Smp(_)

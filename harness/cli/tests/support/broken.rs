@@ -124,6 +124,11 @@ impl Board {
             .sum()
     }
 
+    /// Begins or ends something that is wrong with the bench around it.
+    pub(crate) fn set_fault(&self, fault: virtual_dk::Fault, wrong: bool) {
+        self.dk.set_fault(fault, wrong);
+    }
+
     /// Names of the radio's adapters.
     pub(crate) fn adapters(&self) -> &[String] {
         self.radio.adapters()

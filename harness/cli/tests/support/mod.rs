@@ -95,6 +95,8 @@ impl Desk {
             .current_dir(self.folder.path())
             .args(args)
             .env("XDG_RUNTIME_DIR", self.folder.path())
+            // What is kept of boards over runs is the desk's, not the user's.
+            .env("XDG_DATA_HOME", self.folder.path().join("data"))
             .env_remove("DFU_HIL_LOG")
             .stdin(Stdio::null());
         command

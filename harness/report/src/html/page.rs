@@ -72,7 +72,7 @@ pub(crate) fn page(
 }
 /// The verdict on the run in words, and the class that colours it.
 fn overall(record: &RunRecord) -> (&'static str, &'static str) {
-    match record.totals.verdict() {
+    match record.verdict() {
         Verdict::Pass if record.ending != Ending::Complete => ("Not complete", "error"),
         Verdict::Pass => ("Passed", "pass"),
         Verdict::Fail => ("Failed", "fail"),
@@ -125,6 +125,9 @@ fn overview(record: &RunRecord) -> Markup {
                     "Put together of " (count(record.parts.len() as u64, "run", "runs")) ": "
                     (visible(&record.parts.iter().map(|part| part.run.as_str()).collect::<Vec<_>>().join(", "))) "."
                 }
+            }
+            @for board in &record.health {
+                p class="warning" { "Board " (visible(&board.board)) " " (visible(&board.words())) "." }
             }
             @for note in &record.notes { p class="note" { "Note: " (visible(note)) } }
         }

@@ -179,6 +179,7 @@ impl LogLine {
                     format!("the run went on at {}", resumed.resumed),
                 ),
             ),
+            EventKind::Health(health) => (Some(health.board()), line(Kind::Note, health.words())),
             EventKind::Note { board, text } => (board.as_deref(), line(Kind::Note, text.clone())),
             EventKind::SweepPlanned(plan) => (
                 Some(plan.board.as_str()),

@@ -19,7 +19,7 @@ pub use usb_hub::UsbHub;
 use crate::core::Core;
 use hil_ble::{AdapterId, DeviceId};
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -38,6 +38,8 @@ pub struct RigFile {
     pub bluetooth: BluetoothSpec,
     /// How the wear of its boards' flash is kept.
     pub wear: WearSpec,
+    /// When a board gets no more scenarios.
+    pub quarantine: QuarantineSpec,
     /// Its boards, at least one. Names are unique; virtual boards with a count are one entry here.
     pub boards: Vec<BoardSpec>,
 }
@@ -51,6 +53,34 @@ pub struct WearSpec {
     pub ledger: Option<PathBuf>,
     /// How often a page may have been erased for another scenario to run on its board.
     pub budget: Option<u64>,
+}
+
+/// When a board that makes trouble gets no more scenarios, and what shows that it can have some again.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct QuarantineSpec {
+    /// After how many scenarios in a row that the bench could not decide on it.
+    pub after: NonZeroU32,
+    /// The scenario variant that must pass on it then; a cheap one of the library when absent.
+    pub canary: Option<String>,
+    /// The folder with a file for each board. Without it real boards have it in the user's data folder, and virtual ones,
+    /// which are new each time, have none.
+    pub ledger: Option<PathBuf>,
+}
+
+impl QuarantineSpec {
+    /// We chose it: once may be a cable that somebody touched, twice in a row is the board's.
+    pub const AFTER: NonZeroU32 = NonZeroU32::new(2).unwrap();
+}
+
+impl Default for QuarantineSpec {
+    fn default() -> Self {
+        Self {
+            after: Self::AFTER,
+            canary: None,
+            ledger: None,
+        }
+    }
 }
 
 /// One entry under `boards:`.

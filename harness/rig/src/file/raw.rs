@@ -6,15 +6,15 @@ use super::power::{Address, CutsWord, DEFAULT_COMMAND_SECONDS, Power};
 use super::schema::Described;
 use super::{
     BluetoothSpec, BoardKind, BoardSpec, ButtonSpec, Cuts, ExternalFlash, PowerSpec, ProbeSelector,
-    ProbeSpec, RealSpec, Recover, RigFile, RigFileError, Supply, TornSpec, UartPortSpec, UartSpec,
-    VirtualSpec, WearSpec,
+    ProbeSpec, QuarantineSpec, RealSpec, Recover, RigFile, RigFileError, Supply, TornSpec,
+    UartPortSpec, UartSpec, VirtualSpec, WearSpec,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 use std::fmt;
 use std::marker::PhantomData;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -37,8 +37,21 @@ pub(super) struct Rig {
     bluetooth: Option<Bluetooth>,
     /// How the wear of flash is kept over runs, and how much of it is allowed.
     wear: Option<Wear>,
+    /// When a board that makes trouble gets no more scenarios.
+    quarantine: Option<Quarantine>,
     /// The boards, at least one.
     boards: Vec<Board>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Quarantine {
+    /// After how many scenarios in a row that the bench could not decide on it; 2 by default.
+    after: Option<NonZeroU32>,
+    /// Scenario variant that must pass on it before it gets others again, such as `app-update[uart]`.
+    canary: Option<String>,
+    /// Folder with a file for each board.
+    ledger: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -329,6 +342,7 @@ impl Rig {
             None => BluetoothSpec::default(),
         };
         let wear = self.wear.unwrap_or_default();
+        let quarantine = self.quarantine.unwrap_or_default();
         let mut boards: Vec<BoardSpec> = Vec::with_capacity(self.boards.len());
         for (index, board) in self.boards.into_iter().enumerate() {
             let name = board.name.0.0.clone();
@@ -359,6 +373,11 @@ impl Rig {
             wear: WearSpec {
                 ledger: wear.ledger,
                 budget: wear.budget.map(NonZeroU64::get),
+            },
+            quarantine: QuarantineSpec {
+                after: quarantine.after.unwrap_or(QuarantineSpec::AFTER),
+                canary: quarantine.canary,
+                ledger: quarantine.ledger,
             },
             boards,
         })

@@ -5,7 +5,9 @@
 
 use crate::error::RigError;
 use crate::file::{BoardKind, BoardSpec, RigFile};
+use crate::health::{HealthError, HealthFile, Quarantined};
 use crate::lease::{self, Holder, Lease};
+use crate::rig::health_file;
 use hil_clock::SharedClock;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,6 +23,8 @@ pub struct BoardStatus {
     pub board: String,
     /// What of it can be held.
     pub state: BoardState,
+    /// Since when and why it is in quarantine, if it is; or why that is not known.
+    pub quarantined: Option<Result<Quarantined, String>>,
 }
 
 /// Whether a board is used.
@@ -154,6 +158,7 @@ impl Leases {
             Ok(BoardStatus {
                 board: spec.name.clone(),
                 state,
+                quarantined: quarantined(file, spec),
             })
         };
         file.boards.iter().map(status).collect()
@@ -266,6 +271,33 @@ impl Leases {
             self.clock.sleep(LOOK_EVERY);
         }
         Ok(holder)
+    }
+}
+
+/// Whether a board is in quarantine. That it is not known keeps nobody from using it.
+fn quarantined(file: &RigFile, spec: &BoardSpec) -> Option<Result<Quarantined, String>> {
+    match health_of(file, spec)?.load() {
+        Ok(health) => health.quarantined.map(Ok),
+        Err(error) => Some(Err(format!("{error}: {}", error.source))),
+    }
+}
+
+fn health_of(file: &RigFile, spec: &BoardSpec) -> Option<HealthFile> {
+    match &spec.kind {
+        BoardKind::Real(real) => health_file(&file.quarantine, real),
+        BoardKind::Virtual(_) => None,
+    }
+}
+
+/// Takes a board out of quarantine and forgets the trouble that it made; whether there was any.
+///
+/// # Errors
+/// What is kept of it cannot be removed.
+pub fn forgive(file: &RigFile, board: &str) -> Result<bool, HealthError> {
+    let spec = file.boards.iter().find(|spec| spec.name == board);
+    match spec.and_then(|spec| health_of(file, spec)) {
+        Some(health) => health.clear(),
+        None => Ok(false),
     }
 }
 

@@ -1,5 +1,6 @@
 //! A console of a board: a serial port whose lines are events, and that may go away and come back with the power.
 
+use super::noise::Noise;
 use super::power::{LOOK_EVERY, REOPEN_WITHIN};
 use super::{BenchError, core_name, rig_core, trouble};
 use crate::console::ConsoleLog;
@@ -10,11 +11,13 @@ use hil_record::ErrorKind;
 use hil_rig::Board;
 use hil_scenario::Core;
 use hil_smp::{ConsoleEvent, ConsoleKind, UartOptions, UartPort};
+use std::sync::Arc;
 
 /// The console of one core; boards exist without one.
 pub(super) struct Console {
     pub(super) log: ConsoleLog,
     pub(super) port: Option<UartPort>,
+    pub(super) noise: Arc<Noise>,
 }
 
 impl Console {
@@ -25,8 +28,13 @@ impl Console {
         events: &Events,
     ) -> Result<Self, BenchError> {
         let log = ConsoleLog::new(clock.clone());
+        let noise = Arc::<Noise>::default();
         if !board.has_uart(rig_core(core)) {
-            return Ok(Self { log, port: None });
+            return Ok(Self {
+                log,
+                port: None,
+                noise,
+            });
         }
         let endpoint = board.uart(rig_core(core))?;
         let options = UartOptions {
@@ -37,19 +45,24 @@ impl Console {
             let log = log.clone();
             let events = events.clone();
             let board = board.name().to_owned();
+            let noise = Arc::clone(&noise);
             move |event: ConsoleEvent| match event.kind {
-                ConsoleKind::Line(bytes) => {
+                ConsoleKind::Line(bytes) if noise.line(&bytes) => {
                     let text = printable(&bytes);
                     // The event first: whoever acts on the line does so after it in the stream.
                     events.console(&board, core_name(core), &text);
                     log.push(event.at, text);
                 }
+                // A flood is told once, by the step that it came in.
+                ConsoleKind::Line(_) => log.end(),
                 ConsoleKind::Partial(_) => {}
-                ConsoleKind::Damaged(error) => events.note(
+                ConsoleKind::Damaged(error) if noise.damaged() => events.note(
                     Some(&board),
                     format!("an SMP packet was damaged on the {core} console: {error}"),
                 ),
+                ConsoleKind::Damaged(_) => {}
                 ConsoleKind::Gone(cause) => {
+                    log.end();
                     events.note(Some(&board), format!("the {core} console is gone: {cause}"));
                 }
             }
@@ -66,7 +79,13 @@ impl Console {
         Ok(Self {
             log,
             port: Some(port),
+            noise,
         })
+    }
+
+    /// Whether the port is there in the rig file and has gone.
+    pub(super) fn is_gone(&self) -> bool {
+        self.port.as_ref().is_some_and(UartPort::is_gone)
     }
 
     /// Closes the port, which is about to go away or has gone: the system gives a port that is still open another name.
@@ -91,7 +110,10 @@ impl Console {
             };
             match opened {
                 Err(_) if clock.now() < deadline => clock.sleep(LOOK_EVERY),
-                opened => return opened,
+                opened => {
+                    self.log.begin();
+                    return opened;
+                }
             }
         }
     }

@@ -1,17 +1,18 @@
 //! A board of the rig that has answered, before its consoles are read.
 
 use super::console::Console;
-use super::power::{measured, wait_for_debugger};
+use super::power::measured;
 use super::{Bench, BenchError, rig_core};
 use crate::cancel::CancelToken;
 use crate::events::Events;
 use crate::faults;
+use crate::health::{AtStart, Patient as _, climb};
 use crate::link::Link;
 use crate::radio::RadioLink;
 use crate::wear::Wear;
 use hil_clock::SharedClock;
-use hil_record::{BoardIdentity, BoardInfo};
-use hil_rig::{Board, Cuts, Identity, PowerLoss, Rig};
+use hil_record::{BoardIdentity, BoardInfo, Rescue};
+use hil_rig::{Board, Identity, PowerLoss, Rig, RigError};
 use hil_scenario::{BoardFeature, Core, Transport};
 use hil_smp::{FaultSwitch, Faulty};
 use std::collections::BTreeSet;
@@ -21,28 +22,108 @@ pub struct FoundBoard {
     board: Board,
     /// What the chip says that it is.
     identity: Identity,
+    /// What was tried until it did.
+    pub(crate) tried: Vec<Rescue>,
+}
+
+/// A board that does not answer, whatever was tried.
+#[derive(Debug)]
+pub struct MissingBoard {
+    /// Its name.
+    pub name: String,
+    /// What was tried.
+    pub(crate) tried: Vec<Rescue>,
+    /// What was wrong before anything was tried.
+    pub error: BenchError,
+}
+
+impl MissingBoard {
+    pub(crate) const fn new(name: String, error: BenchError) -> Self {
+        Self {
+            name,
+            tried: Vec::new(),
+            error,
+        }
+    }
+}
+
+/// The boards of a rig: those that answer, and those that do not.
+#[derive(Default)]
+pub struct FoundBoards {
+    /// Ready to be used.
+    pub boards: Vec<FoundBoard>,
+    /// The run goes without them.
+    pub missing: Vec<MissingBoard>,
+}
+
+/// Whether the rig file is wrong, and not the bench: a run without the board would hide it.
+const fn is_mistake(error: &RigError) -> bool {
+    matches!(
+        error,
+        RigError::OtherChip { .. }
+            | RigError::WrongChip { .. }
+            | RigError::BadRequest { .. }
+            | RigError::File(_)
+    )
 }
 
 impl FoundBoard {
-    /// Switches every board of a rig on and asks its chip what it is.
+    /// Switches every board of a rig on and asks its chip what it is. One that does not answer is helped; when that is in
+    /// vain, the run goes without it, as long as there is another one.
     ///
     /// # Errors
     ///
-    /// The first board that does not answer.
-    pub fn all(rig: Rig) -> Result<Vec<Self>, BenchError> {
-        rig.into_boards()
-            .into_iter()
-            .map(|board| {
-                board.power().on()?;
-                if board.cuts() == Cuts::Board {
-                    // It may have been off, and its debugger with it. What the probe then says is asked below.
-                    let power = board.power();
-                    wait_for_debugger(&board, power.clock());
-                }
-                let identity = board.probe().identity()?;
-                Ok(Self { board, identity })
-            })
-            .collect()
+    /// A board that is another one than the rig file says; or, where no board answers, what the first one made of it.
+    pub fn all(rig: Rig, clock: &SharedClock) -> Result<FoundBoards, BenchError> {
+        let mut all = FoundBoards::default();
+        for board in rig.into_boards() {
+            match Self::find(board, clock)? {
+                Ok(found) => all.boards.push(found),
+                Err(missing) => all.missing.push(missing),
+            }
+        }
+        if all.boards.is_empty() && !all.missing.is_empty() {
+            return Err(all.missing.swap_remove(0).error);
+        }
+        Ok(all)
+    }
+
+    fn find(board: Board, clock: &SharedClock) -> Result<Result<Self, MissingBoard>, RigError> {
+        let mut patient = AtStart {
+            board: &board,
+            clock: clock.clone(),
+            last: None,
+        };
+        let mut tried = Vec::new();
+        if patient.answers().is_err() {
+            if let Some(mistake) = patient.last.take_if(|error| is_mistake(error)) {
+                return Err(mistake);
+            }
+            // Nobody can stop the run yet, but for leaving it at once.
+            let first = patient.last.take();
+            let never = CancelToken::new();
+            let climbed = climb(&mut patient, &never, &mut |rescue| tried.push(rescue));
+            // What was wrong before anything was tried with it says most.
+            if let (Err(_), Some(error)) = (climbed, first.or(patient.last)) {
+                return Ok(Err(MissingBoard {
+                    name: board.name().to_owned(),
+                    tried,
+                    error: error.into(),
+                }));
+            }
+        }
+        let identity = board.probe().identity()?;
+        Ok(Ok(Self {
+            board,
+            identity,
+            tried,
+        }))
+    }
+
+    /// Its name in the rig.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.board.name()
     }
 
     /// Name and description, for events.
@@ -150,6 +231,7 @@ impl FoundBoard {
             wear,
             deaf: false,
             power: self.board.power(),
+            device: self.identity.device_id,
             pressed: false,
             board: self.board,
         })

@@ -5,6 +5,7 @@
 
 mod console;
 mod found;
+mod noise;
 mod power;
 mod stop;
 
@@ -21,14 +22,17 @@ use crate::wear::Wear;
 use console::Console;
 use hil_clock::{Instant, SharedClock};
 use hil_record::{Check, CoreName, ErrorKind, EventKind};
-use hil_rig::{Board, FlashImage, PowerLoss, PowerSwitch, ProgramOptions, Purpose, Rest, RigError};
+use hil_rig::{
+    Board, FlashImage, HealthFile, PowerLoss, PowerSwitch, ProgramOptions, Purpose, Rest, RigError,
+};
 use hil_scenario::{Button, Core, Transport};
 use hil_smp::{FaultSwitch, TransportError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use found::FoundBoard;
+pub use found::{FoundBoard, FoundBoards, MissingBoard};
+pub(crate) use power::wait_for_debugger;
 
 /// RESET.NETWORK.FORCEOFF of the application core (the same): 1 holds the network core off.
 const FORCEOFF: u32 = 0x5000_5614;
@@ -88,6 +92,8 @@ pub(crate) struct Bench {
     pub(crate) wear: Wear,
     /// The consoles were not there when the board was last started: its first lines are lost.
     deaf: bool,
+    /// FICR device id of the chip that it was found with.
+    device: u64,
     /// The button is held.
     pressed: bool,
     // Last, so that the ports are closed before the board goes away.
@@ -315,6 +321,85 @@ impl Bench {
         let powered = self.switch_on();
         let detached = self.board.probe().detach().map_err(|error| trouble(&error));
         released.and(powered).and(detached)
+    }
+
+    /// A scenario begins: what its consoles bring is counted from here on.
+    pub(crate) fn begins(&self) {
+        for console in [&self.app, &self.net] {
+            console.noise.begin();
+            console.log.begin();
+        }
+    }
+
+    /// Why what a step found is not to be believed: a serial port went away under it, or brought what no firmware prints.
+    /// `failed` is whether it found that the firmware is wrong.
+    pub(crate) fn doubt(&self, failed: bool) -> Option<Trouble> {
+        let consoles = [(Core::App, &self.app), (Core::Net, &self.net)];
+        // Ports that go with the power are away while it is off.
+        let away = |console: &Console| self.outage.is_none() && console.is_gone();
+        consoles.into_iter().find_map(|(core, console)| {
+            if away(console) {
+                return Some(
+                    Trouble::error(
+                        ErrorKind::Port,
+                        format_args!(
+                            "the serial port of the {core} core of board `{}` went away during this step",
+                            self.name
+                        ),
+                    )
+                    .with_help("look at the USB cable, the hub and what the system says of both (`dmesg`)"),
+                );
+            }
+            let flood = console.noise.flood(&self.name, core);
+            flood.or_else(|| console.noise.babble(&self.name, core).filter(|_| failed))
+        })
+    }
+
+    /// Whether its power is on, its serial ports are open, and the chip that it was found with tells its id.
+    pub(crate) fn answers(&mut self) -> Checked {
+        self.switch_on()?;
+        let identity = self.board.probe().identity();
+        let found = identity.map_err(|error| trouble(&error))?.device_id;
+        if found == self.device {
+            return Ok(());
+        }
+        Err(Trouble::error(
+            ErrorKind::Board,
+            format_args!(
+                "chip {found:016x} answers on the probe of board `{}`, which began the run with {:016x}",
+                self.name, self.device
+            ),
+        ))
+    }
+
+    /// Lets the probe and the serial ports go, so that they are opened anew.
+    pub(crate) fn reopen(&mut self) {
+        self.probe_event("reopen", "");
+        self.board.probe().forget();
+        self.app.let_go();
+        self.net.let_go();
+    }
+
+    /// Whether the board may be erased completely to unlock it.
+    pub(crate) fn may_be_erased(&self) -> bool {
+        self.board.may_be_erased()
+    }
+
+    /// Erases both cores through their control access ports.
+    pub(crate) fn recover(&mut self) -> Checked {
+        self.probe_event("recover", "both cores");
+        let recovered = self.board.probe().recover();
+        recovered.map_err(|error| trouble(&error))
+    }
+
+    /// Where its health is kept over runs, if it is.
+    pub(crate) fn health_file(&self) -> Option<HealthFile> {
+        self.board.health().cloned()
+    }
+
+    /// After how many scenarios in a row that the bench could not decide it gets no more.
+    pub(crate) fn quarantine_after(&self) -> u32 {
+        self.board.quarantine().after.get()
     }
 
     fn probe_event(&self, action: &str, detail: &str) {

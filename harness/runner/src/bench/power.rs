@@ -27,7 +27,7 @@ const RESETREAS: u32 = 0x5000_5400;
 const BOOT_SHOWS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Waits until the probe is there and reaches the chip; `false` when it is not in time.
-pub(super) fn wait_for_debugger(board: &Board, clock: &dyn Clock) -> bool {
+pub(crate) fn wait_for_debugger(board: &Board, clock: &dyn Clock) -> bool {
     let deadline = clock.now() + REOPEN_WITHIN;
     loop {
         match board.look_for_chip() {

@@ -1,6 +1,7 @@
 //! One board's state behind its lock, and the threads that its firmware runs on.
 
 use super::core_bus::CoreHandle;
+use super::faults::{Fault, Faults};
 use super::options::Speed;
 use super::radio::Radio;
 use crate::bus::{Core, Firmware};
@@ -39,15 +40,19 @@ pub(super) struct State {
     firmware_threads: Vec<JoinHandle<()>>,
     /// When power last came.
     powered_at: Instant,
+    /// The debugger, where it has its power from the board.
+    usb: Supplied,
+    /// When it last came on USB or left it.
+    usb_at: Instant,
     /// Board time since then that nobody waited for.
     pub(super) skipped: Duration,
 }
 
-/// Whether a board has power, and since which time.
+/// Whether the debugger of a board that has its power from it is on USB, and since which time.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Supplied {
     pub(super) on: bool,
-    /// How often power came.
+    /// How often it came there.
     pub(super) power_ups: u64,
 }
 
@@ -67,6 +72,8 @@ pub(super) struct Board {
     uart_wakeups: [OwnedFd; 2],
     /// For those who wait for power or its loss without a thread.
     supplied: watch::Sender<Supplied>,
+    /// What is wrong around it.
+    faults: Faults,
     stopping: AtomicBool,
 }
 
@@ -90,6 +97,8 @@ impl Board {
                 radio: Radio::default(),
                 firmware_threads: Vec::new(),
                 powered_at: clock.now(),
+                usb: Supplied::default(),
+                usb_at: clock.now(),
                 skipped: Duration::ZERO,
             }),
             clock,
@@ -97,6 +106,7 @@ impl Board {
             firmware,
             uart_wakeups: [wakeup()?, wakeup()?],
             supplied: watch::Sender::default(),
+            faults: Faults::default(),
             stopping: AtomicBool::new(false),
         })
     }
@@ -217,23 +227,45 @@ impl Board {
         state.skipped = Duration::ZERO;
         state.chip.set_power(power);
         self.settle(&mut state);
-        self.supplied.send_replace(Supplied {
-            on: power == Power::On,
-            power_ups: state.chip.power_ups(),
-        });
+        self.settle_usb(&mut state);
+    }
+
+    /// Whether something is wrong around the board.
+    pub(super) fn has(&self, fault: Fault) -> bool {
+        self.faults.has(fault)
+    }
+
+    /// Begins or ends something that is wrong around the board.
+    pub(super) fn set_fault(&self, fault: Fault, wrong: bool) {
+        let mut state = self.lock();
+        self.faults.set(fault, wrong);
+        self.settle_usb(&mut state);
+        self.wake();
+    }
+
+    /// Tells those who wait for the debugger of a board that goes away with its power or its cable.
+    fn settle_usb(&self, state: &mut State) {
+        let on = state.chip.power() == Power::On && !self.has(Fault::Unplugged);
+        if on != state.usb.on {
+            state.usb.on = on;
+            state.usb.power_ups += u64::from(on);
+            state.usb_at = self.clock.now();
+            self.supplied.send_replace(state.usb);
+        }
         for core in [Core::App, Core::Net] {
             self.wake_uart(core);
         }
     }
 
+    /// Which time the debugger is on USB, and how long; `None` while it is not.
+    pub(super) fn on_usb(&self, state: &State) -> Option<(u64, Duration)> {
+        let for_so_long = self.clock.now().saturating_since(state.usb_at);
+        state.usb.on.then_some((state.usb.power_ups, for_so_long))
+    }
+
     /// Tells of power that comes and goes.
     pub(super) fn supplied(&self) -> watch::Receiver<Supplied> {
         self.supplied.subscribe()
-    }
-
-    /// How long power has been there, in time outside of the board.
-    pub(super) fn powered_for(&self, state: &State) -> Duration {
-        self.clock.now().saturating_since(state.powered_at)
     }
 
     /// Board time since power-up.

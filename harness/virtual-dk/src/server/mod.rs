@@ -6,6 +6,7 @@
 
 mod board;
 mod core_bus;
+mod faults;
 mod flash_driver;
 mod hex;
 mod options;
@@ -20,6 +21,7 @@ mod serve;
 mod uart;
 mod virtual_dk;
 
+pub use faults::Fault;
 pub use hex::LoadError;
 pub use options::{
     Accelerators, Cuts, ParseSpeedError, ParseWordError, Preload, Speed, StartError, Supply,

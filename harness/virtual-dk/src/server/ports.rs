@@ -8,7 +8,7 @@ use super::board::{Board, Supplied};
 use super::probe::Probe;
 use super::uart::{self, Pty};
 use crate::bus::Core;
-use crate::chip::{Power, index};
+use crate::chip::index;
 use std::fs::DirBuilder;
 use std::io;
 use std::net::SocketAddr;
@@ -146,12 +146,10 @@ fn wait_for_power(board: &Board) -> Option<u64> {
         if board.is_stopping() {
             return None;
         }
-        if state.chip.power() == Power::Off {
+        let Some((ups, since)) = board.on_usb(&state) else {
             state = board.wait(state, None);
             continue;
-        }
-        let ups = state.chip.power_ups();
-        let since = board.powered_for(&state);
+        };
         match ENUMERATION.checked_sub(since) {
             Some(left) if !left.is_zero() => state = board.wait(state, Some(left)),
             _ => return Some(ups),

@@ -1,6 +1,7 @@
 //! The power supply on TCP, which can press buttons too: SCPI, one line at a time, any number of clients.
 
 use super::board::Board;
+use super::faults::Fault;
 use super::options::Supply;
 use super::scpi::{Output, Session};
 use crate::chip::{Button, Power};
@@ -63,6 +64,10 @@ impl Output for SupplyOf {
 
     fn set_button(&self, button: Button, pressed: bool) {
         self.board.lock().chip.set_button(button, pressed);
+    }
+
+    fn set_fault(&self, fault: Fault, wrong: bool) {
+        self.board.set_fault(fault, wrong);
     }
 
     fn current(&self) -> f64 {

@@ -1,6 +1,7 @@
 //! The debug probe on TCP: one debugger at a time, as with a probe on USB.
 
 use super::board::Board;
+use super::faults::Fault;
 use super::options::Accelerators;
 use super::remote::Remote;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -15,6 +16,9 @@ use tokio::sync::watch;
 /// How long a new debugger waits for the end of a connection whose other side is already gone. That takes as
 /// long as the commands still in hand; our choice, far above it.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How often a probe that hangs looks whether somebody still waits for it.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The probe of one board.
 pub(super) struct Probe {
@@ -101,7 +105,7 @@ impl Probe {
         let thread = thread::Builder::new()
             .name(format!("{}-probe", board.name))
             .spawn(move || {
-                answer_all(board, accelerators, served);
+                answer_all(&board, accelerators, served);
                 busy.send_replace(false);
             })?;
         *self.current() = Some(Connection { socket, thread });
@@ -141,10 +145,24 @@ fn has_left(socket: &TcpStream) -> bool {
     rustix::event::poll(&mut poll, Some(&now)).is_ok() && poll[0].revents().intersects(left)
 }
 
+/// Waits while the probe hangs; `false` when there is nobody left to answer.
+fn hang(board: &Board, socket: &TcpStream) -> bool {
+    let mut state = board.lock();
+    while board.has(Fault::ProbeHangs) {
+        if board.is_stopping() || has_left(socket) {
+            return false;
+        }
+        // The other side may leave without anything happening on the board.
+        state = board.wait(state, Some(LOOK_EVERY));
+    }
+    drop(state);
+    true
+}
+
 /// Answers until the debugger goes away. The chip stays as it was left.
-fn answer_all(board: Arc<Board>, accelerators: Accelerators, mut socket: TcpStream) {
+fn answer_all(board: &Arc<Board>, accelerators: Accelerators, mut socket: TcpStream) {
     let name = board.name.clone();
-    let mut remote = Remote::new(board, accelerators);
+    let mut remote = Remote::new(Arc::clone(board), accelerators);
     let mut received = [0; 4096];
     let mut answers = Vec::with_capacity(2048);
     loop {
@@ -153,6 +171,9 @@ fn answer_all(board: Arc<Board>, accelerators: Accelerators, mut socket: TcpStre
             Ok(length) => {
                 answers.clear();
                 remote.feed(&received[..length], &mut answers);
+                if !hang(board, &socket) {
+                    break;
+                }
                 socket.write_all(&answers)
             }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(()),

@@ -4,6 +4,7 @@
 //! separated by `;`. Errors go to a queue that `SYST:ERR?` reads. `BUTTon1[:STATe] ON` to `BUTTon4` press a button of the
 //! board until `OFF`, as a relay across it would; `BUTTon1[:STATe]?` asks.
 
+use super::faults::Fault;
 use crate::chip::{Button, Power};
 use std::collections::VecDeque;
 
@@ -18,6 +19,8 @@ pub(super) trait Output {
     fn set_power(&self, power: Power);
     fn button(&self, button: Button) -> bool;
     fn set_button(&self, button: Button, pressed: bool);
+    /// Begins or ends something that is wrong around the board.
+    fn set_fault(&self, fault: Fault, wrong: bool);
     /// In amperes.
     fn current(&self) -> f64;
 }
@@ -109,6 +112,14 @@ impl Session {
                 let (code, text) = self.errors.pop_front().unwrap_or((0, "No error"));
                 Some(format!("{code},\"{text}\""))
             }
+            ["FAUL" | "FAULT", word] => {
+                match (word.parse(), self.boolean(argument)) {
+                    (Ok(fault), Some(wrong)) => output.set_fault(fault, wrong),
+                    (Err(()), _) => self.fail(-113, "Undefined header"),
+                    (Ok(_), None) => {}
+                }
+                None
+            }
             _ => {
                 self.fail(-113, "Undefined header");
                 None
@@ -191,6 +202,7 @@ mod tests {
     struct Lamp {
         power: Cell<Power>,
         pressed: Cell<Option<Button>>,
+        wrong: Cell<Option<Fault>>,
     }
 
     impl Output for Lamp {
@@ -206,6 +218,9 @@ mod tests {
         fn set_button(&self, button: Button, pressed: bool) {
             self.pressed.set(pressed.then_some(button));
         }
+        fn set_fault(&self, fault: Fault, wrong: bool) {
+            self.wrong.set(wrong.then_some(fault));
+        }
         fn current(&self) -> f64 {
             0.0042
         }
@@ -215,6 +230,7 @@ mod tests {
         Lamp {
             power: Cell::new(Power::On),
             pressed: Cell::new(None),
+            wrong: Cell::new(None),
         }
     }
 
@@ -243,6 +259,8 @@ mod tests {
     #[case::no_such_button("BUTT5 ON;SYST:ERR?", Some("-114,\"Header suffix out of range\""))]
     #[case::half_pressed("BUTT1 HALF;SYST:ERR?", Some("-224,\"Illegal parameter value\""))]
     #[case::no_button("BUTTER ON;SYST:ERR?", Some("-113,\"Undefined header\""))]
+    #[case::fault("FAUL:PROB ON;SYST:ERR?", Some("0,\"No error\""))]
+    #[case::no_such_fault("FAUL:SOUP ON;SYST:ERR?", Some("-113,\"Undefined header\""))]
     #[case::nothing("", None)]
     fn a_line_and_its_answer(#[case] line: &str, #[case] expected: Option<&str>) {
         let answer = Session::default().line(line, &lit(), "maker,model");

@@ -6,6 +6,7 @@
 //! wait, which a wire would not make it do. With a baud rate, each direction moves ten bits a byte at that rate.
 
 use super::board::{Board, Supplied};
+use super::faults::{Fault, Noise};
 use crate::bus::Core;
 use crate::chip::{Run, index};
 use hil_clock::{Clock, Instant};
@@ -22,6 +23,11 @@ use std::time::Duration;
 const BOARD_BUFFER: usize = 4096;
 /// Most bytes moved at a time.
 const PIECE: usize = 4096;
+/// Noise of a line that babbles, in bytes, and how many bytes of the board go before it: so every packet is damaged.
+const BABBLE: usize = 64;
+const BABBLE_EVERY: usize = 16;
+/// Between two pieces of noise. With the length above it is about what a line at 115,200 baud can bring.
+const BETWEEN_NOISE: Duration = Duration::from_millis(5);
 /// How often to look whether somebody has opened a closed port.
 const CLOSED_POLL: Duration = Duration::from_millis(20);
 /// How long a host that has the port open may take nothing before bytes are dropped; our choice.
@@ -98,6 +104,8 @@ pub(super) fn serve_while(
         stuck_since: None,
         sending: Pace::new(baud),
         receiving: Pace::new(baud),
+        noise: Noise::new(),
+        noise_due: board.clock.now(),
     };
     while !board.is_stopping() && goes_on(*supplied.borrow()) {
         line.turn();
@@ -115,6 +123,9 @@ struct Line<'a> {
     stuck_since: Option<Instant>,
     sending: Pace,
     receiving: Pace,
+    noise: Noise,
+    /// When the next noise comes, where there is some.
+    noise_due: Instant,
 }
 
 impl Line<'_> {
@@ -142,7 +153,15 @@ impl Line<'_> {
             at_most = Some(at_most.map_or(duration, |other: Duration| other.min(duration)));
         };
 
-        if self.on_the_way.is_empty() {
+        if self.is_disturbed() {
+            let left = self.noise_due.saturating_since(now);
+            if !left.is_zero() {
+                limit(left);
+            } else if self.on_the_way.is_empty() {
+                self.disturb(waiting);
+                self.noise_due = now + BETWEEN_NOISE;
+            }
+        } else if self.on_the_way.is_empty() {
             match self.sending.allowed(now, waiting.min(PIECE)) {
                 Allowed::Nothing => {}
                 Allowed::Bytes(length) => self.take_from_board(length),
@@ -178,6 +197,29 @@ impl Line<'_> {
 
     /// Waits until the port is ready for what is of `interest`, the board has something for this line, or
     /// `at_most` has passed. Says what the port is ready for.
+    fn is_disturbed(&self) -> bool {
+        let has = |fault| self.board.has(fault);
+        self.core == Core::App && (has(Fault::Babble) || has(Fault::Flood))
+    }
+
+    /// Puts noise on the way, and some of what the board sends before it.
+    fn disturb(&mut self, waiting: usize) {
+        let babbles = self.board.has(Fault::Babble);
+        let piece = if babbles { BABBLE_EVERY } else { PIECE };
+        if waiting > 0 {
+            self.take_from_board(waiting.min(piece));
+        }
+        let noise = if babbles {
+            self.noise.babble(BABBLE)
+        } else if waiting > piece {
+            // Not in the middle of a line.
+            Vec::new()
+        } else {
+            self.noise.flood(PIECE)
+        };
+        self.on_the_way.extend(noise);
+    }
+
     fn sleep(&self, interest: Option<PollFlags>, at_most: Option<Duration>) -> PollFlags {
         let wakeup = self.board.uart_wakeup(self.core);
         let mut polled = vec![PollFd::new(wakeup, PollFlags::IN)];

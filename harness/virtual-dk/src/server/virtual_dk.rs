@@ -1,6 +1,7 @@
 //! One virtual DK: made, offered at its endpoints, and gone when dropped.
 
 use super::board::Board;
+use super::faults::Fault;
 use super::options::{Cuts, StartError, VirtualDkOptions};
 use super::pins::DebugHeader;
 use super::ports::{self, PortFolder};
@@ -237,6 +238,11 @@ impl VirtualDk {
     /// Presses a button, or lets go of it, as a finger would.
     pub fn set_button(&self, button: Button, pressed: bool) {
         self.board.lock().chip.set_button(button, pressed);
+    }
+
+    /// Begins or ends something that is wrong around the board.
+    pub fn set_fault(&self, fault: Fault, wrong: bool) {
+        self.board.set_fault(fault, wrong);
     }
 
     /// What has been done to `core`'s flash so far.

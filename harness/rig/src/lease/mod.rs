@@ -4,6 +4,11 @@
 //! processes of the host share. The operating system frees the lock when the process ends, however it ends,
 //! so a lease never has to be broken by hand. What the file says (who, since when) is only for messages.
 
+mod queue;
+
+pub use queue::QueueClass;
+pub(crate) use queue::Ticket;
+
 use crate::error::RigError;
 use hil_clock::Clock;
 use serde::{Deserialize, Serialize};
@@ -28,6 +33,21 @@ pub struct Holder {
     /// What for, where it is no run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+impl Holder {
+    /// This process, from now on.
+    pub(crate) fn this_process(rig: String, reason: Option<String>, clock: &dyn Clock) -> Self {
+        Self {
+            pid: Some(std::process::id()),
+            user: std::env::var("USER").ok().filter(|user| !user.is_empty()),
+            since: jiff::Timestamp::try_from(clock.wall())
+                .ok()
+                .map(|at| format!("{at:.0}")),
+            rig: Some(rig),
+            reason,
+        }
+    }
 }
 
 impl fmt::Display for Holder {
@@ -137,15 +157,7 @@ impl Lease {
             }
             Err(TryLockError::Error(source)) => return Err(error(source)),
         }
-        let holder = Holder {
-            pid: Some(std::process::id()),
-            user: std::env::var("USER").ok().filter(|user| !user.is_empty()),
-            since: jiff::Timestamp::try_from(clock.wall())
-                .ok()
-                .map(|at| format!("{at:.0}")),
-            rig: Some(format!("{rig}/{board}")),
-            reason,
-        };
+        let holder = Holder::this_process(format!("{rig}/{board}"), reason, clock);
         let text = serde_json::to_string(&holder).unwrap_or_default();
         // The lock is the lease; when the file belongs to another user, its text stays as it is.
         let _ = file
@@ -222,7 +234,7 @@ fn share(path: &Path, mode: u32) {
 }
 
 /// A probe's serial number as a file name: other characters than letters, digits, `-` and `.` become `_`.
-fn file_name(serial: &str) -> String {
+pub(crate) fn file_name(serial: &str) -> String {
     serial
         .chars()
         .map(|character| match character {
