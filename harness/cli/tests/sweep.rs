@@ -451,6 +451,25 @@ fn a_set_that_describes_another_bootloader_is_plan_drift_at_an_operation(#[case]
     assert!(plans.is_empty() && points.is_empty(), "nothing is visited");
 }
 
+/// Without the key nobody can say what the bootloader makes of an image, and so of a cut.
+#[test]
+fn a_sweep_that_nothing_can_be_foretold_of_is_an_error_and_no_pass() {
+    let desk = desk(None);
+    let set = desk.path("fw/firmware.yaml");
+    let text = fs::read_to_string(&set).unwrap();
+    let signing = text.lines().find(|line| line.contains("signing: "));
+    let without = text.replace(signing.expect("the set has a key"), "");
+    fs::write(&set, without).unwrap();
+    let ended = run(&desk, &["--sweep", "sample:1"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.all());
+    let outcome = &ended.record().scenarios[0].outcome;
+    assert!(
+        matches!(outcome, Outcome::Error { kind: ErrorKind::Inconclusive, cause, .. }
+            if cause.contains("does not give the key that images are signed for")),
+        "{outcome:?}"
+    );
+}
+
 #[test]
 fn a_board_that_cannot_be_updated_after_an_interruption_fails_at_that_point() {
     let desk = desk(None);

@@ -157,7 +157,9 @@ impl<'a> Sequence<'a> {
                 text: planned.step.to_string(),
                 line: Some(planned.line),
             };
-            self.one(context, info, |context| step::run(context, &planned.step));
+            self.one(context, info, |context| {
+                step::run(context, &planned.step).map_err(Trouble::of_a_step)
+            });
         }
         for check in standing::CHECKS {
             let info = StepInfo {

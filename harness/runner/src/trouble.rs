@@ -16,7 +16,7 @@ pub(crate) enum Trouble {
     /// A wireless link was lost or could not be made, which may be the board's doing: whoever asked may try again. Where
     /// nobody does, the board did not answer, and the verdict is *fail*.
     Lost(String),
-    /// It cannot be made here, for this reason: the verdict is *skip*, which is recorded and is no pass.
+    /// It cannot be made here, for this reason: a check behind the steps is left out, which is recorded and is no pass.
     NotPossible(String),
     /// The run was told to stop: the verdict is *error*, since the scenario has no result.
     Cancelled,
@@ -63,6 +63,15 @@ impl Trouble {
             Self::Error(kind, sentence, help) => Self::Error(kind, more(sentence), help),
             Self::Lost(sentence) => Self::Lost(more(sentence)),
             Self::NotPossible(_) | Self::Cancelled => self,
+        }
+    }
+
+    /// What it is to a step of the scenario, which must be made: a scenario that passes without it would not have shown what
+    /// it says. Only checks behind the steps can be left out.
+    pub(crate) fn of_a_step(self) -> Self {
+        match self {
+            Self::NotPossible(reason) => Self::error(ErrorKind::Inconclusive, reason),
+            other => other,
         }
     }
 
