@@ -14,6 +14,7 @@ mod cutter;
 pub(crate) mod foretold;
 pub(crate) mod frames;
 mod later;
+mod lists;
 mod orders;
 mod points;
 pub(crate) mod recovery;
@@ -22,20 +23,19 @@ mod sequence;
 pub(crate) mod start;
 mod torn;
 mod trap;
+mod visit;
 
 pub use orders::{Share, SweepOrders, Visited};
+pub(crate) use visit::{hit_later, then_not_updated, then_updated};
 
 use crate::context::Context;
 use crate::trouble::{Checked, Trouble};
-use choose::Draw;
-use cutter::{Aim, Cutter, Left};
-use foretold::{Foretold, Outcome};
+use cutter::Cutter;
+use foretold::Foretold;
 use hil_bootloader::SimFlash;
-use hil_bootloader::sweep::minimise;
-use hil_record::{Check, ErrorKind, EventKind, Evidence, SweepPlan, SweepPoint, SweepTotals};
+use hil_record::{ErrorKind, EventKind, Evidence, SweepPlan, SweepPoint, SweepTotals};
 use hil_scenario::{Class, CutList, Edge, Strategy, Sweep};
 use later::Later;
-use recovery::Looked;
 use start::Start;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -248,85 +248,6 @@ impl<'a> Sweeping<'a, '_> {
         self.cutter.after_dry_run(context, &self.foretold)
     }
 
-    /// The points to be visited by this job.
-    fn lists(
-        &mut self,
-        context: &Context<'_>,
-        strategy: Strategy,
-        seed: u64,
-    ) -> Checked<Vec<CutList>> {
-        if let Some(only) = &context.orders.only {
-            match frames::chunk(only) {
-                Some(point) => drop(frames::ends(&point, &self.ends)?),
-                None => self.foretold.check(only)?,
-            }
-            return Ok(vec![only.clone()]);
-        }
-        let classes = self.foretold.classes();
-        let indices = match strategy {
-            Strategy::Every => (0..classes.len()).collect(),
-            Strategy::Sample(count) => choose::sample(&classes, count.get(), seed),
-            Strategy::Frames(count) => frames::spread(self.ends.len(), count.get() as usize),
-            Strategy::Bisect => Vec::new(),
-        };
-        let point = |index, edge| match strategy {
-            Strategy::Frames(_) => frames::point(index, edge),
-            Strategy::Every | Strategy::Sample(_) | Strategy::Bisect => {
-                self.foretold.point(index, edge)
-            }
-        };
-        let edges = self.edges();
-        let mut lists: Vec<CutList> = indices
-            .into_iter()
-            .flat_map(|index| edges.iter().map(move |edge| (index, *edge)))
-            .filter_map(|(index, edge)| point(index, edge))
-            .map(CutList::from)
-            .collect();
-        let mut draw = Draw::new(seed);
-        let rows = self.step.bursts.map_or(0, |bursts| bursts.rows.get());
-        let in_a_row = self.step.bursts.map_or(0, |bursts| bursts.cuts.get());
-        let lengths = std::iter::repeat_n(2, self.step.in_recovery as usize)
-            .chain(std::iter::repeat_n(in_a_row, rows as usize));
-        for length in lengths {
-            lists.extend(self.row(&mut draw, length, classes.len())?);
-        }
-        Ok(match context.orders.share {
-            None => lists,
-            Some(share) => {
-                let all = lists.into_iter().enumerate();
-                all.filter(|(index, _)| share.has(*index))
-                    .map(|(_, list)| list)
-                    .collect()
-            }
-        })
-    }
-
-    /// So many cuts, each drawn from the start after the one before; fewer where a start does nothing to flash.
-    fn row(&mut self, draw: &mut Draw, length: u32, operations: usize) -> Checked<Option<CutList>> {
-        let edges = self.edges();
-        let first = draw
-            .below(operations)
-            .and_then(|index| self.foretold.point(index, draw.edge(&edges)));
-        let Some(mut list) = first.map(CutList::from) else {
-            return Ok(None);
-        };
-        for _ in 1..length {
-            match self.foretold.and_one_more(&list, draw, &edges)? {
-                Some(longer) => list = longer,
-                None => break,
-            }
-        }
-        Ok(Some(list))
-    }
-
-    /// On which sides of an operation it is interrupted. The clock hits near a point, on whichever side of it.
-    fn edges(&self) -> Vec<Edge> {
-        match (self.cutter.aim(), self.step.counts_frames()) {
-            (Aim::Near, false) => vec![Edge::Before],
-            (Aim::Near, true) | (Aim::Exact, _) => self.step.at.clone(),
-        }
-    }
-
     fn halve(&mut self, context: &mut Context<'a>) -> Checked {
         let count = self.foretold.classes().len();
         choose::bisect(count, |index| {
@@ -337,255 +258,6 @@ impl<'a> Sweeping<'a, '_> {
             self.visit_and_tell(context, &CutList::from(point))
         })
     }
-
-    /// Visits a point, tells what came of it, and makes a failure as short as it can be. What it came to, in words.
-    fn visit_and_tell(&mut self, context: &mut Context<'a>, list: &CutList) -> Checked<String> {
-        if context.cancel.is_cancelled() {
-            return Err(Trouble::Cancelled);
-        }
-        let board = context.bench.name.clone();
-        if let Some(worn) = context.bench.wear.over_budget(&board) {
-            return Err(told(&format!("after {} points", self.visited), worn));
-        }
-        let began = context.clock.now();
-        let seen = context.seen();
-        let visited = self.visit(context, list);
-        context.bench.wear.keep(&context.events, &board);
-        // Each start has its own limit; how many there are is for who asked for them.
-        context.does_not_count(context.clock.now().saturating_since(began));
-        if matches!(visited, Err(Trouble::Error(..) | Trouble::Cancelled)) {
-            return visited.map_err(|trouble| told(&format!("at cut {list}"), trouble));
-        }
-        self.visited += 1;
-        let (came_to, problem) = match &visited {
-            Ok(came_to) => (came_to.clone(), None),
-            Err(trouble) => ("a failure".to_owned(), Some(trouble.clone().words())),
-        };
-        context.events.emit(EventKind::SweepPoint(SweepPoint {
-            scenario: context.scenario.clone(),
-            board: context.bench.name.clone(),
-            cut: list.to_string(),
-            came_to: came_to.clone(),
-            problem,
-            took_ms: u64::try_from(context.clock.now().saturating_since(began).as_millis())
-                .unwrap_or(u64::MAX),
-        }));
-        match visited {
-            Ok(came_to) => {
-                context.unsee(seen);
-                *self.came_to.entry(came_to.clone()).or_default() += 1;
-                Ok(came_to)
-            }
-            Err(trouble) => {
-                self.bad += 1;
-                let (least, trouble) = self.least(context, list, trouble)?;
-                let command = context.repeat_command(&least);
-                Err(told(
-                    &format!(
-                        "after cut {least} ({} good points before it)",
-                        self.visited - 1
-                    ),
-                    trouble,
-                )
-                .adding(&format!("repeat it with `{command}`")))
-            }
-        }
-    }
-
-    /// The shortest list of cuts that fails as well, and how it does.
-    fn least(
-        &mut self,
-        context: &mut Context<'a>,
-        list: &CutList,
-        trouble: Trouble,
-    ) -> Checked<(CutList, Trouble)> {
-        let mut last = trouble;
-        let points = minimise(list.points(), |points| {
-            let Some(shorter) = CutList::new(points.to_vec()) else {
-                return Ok(false);
-            };
-            // A cut that is left out changes the starts after it: the rest may say operations that are not there any more.
-            if self.foretold.check(&shorter).is_err() {
-                return Ok(false);
-            }
-            match self.visit(context, &shorter) {
-                Ok(_) => Ok(false),
-                Err(trouble @ (Trouble::Error(..) | Trouble::Cancelled)) => Err(trouble),
-                Err(trouble) => {
-                    last = trouble;
-                    Ok(true)
-                }
-            }
-        })?;
-        Ok((CutList::new(points).unwrap_or_else(|| list.clone()), last))
-    }
-
-    /// Interrupts the start at each point of the list, one after the other, and looks at what comes of it.
-    fn visit(&mut self, context: &mut Context<'a>, list: &CutList) -> Checked<String> {
-        if let Some(point) = frames::chunk(list) {
-            return self.visit_chunk(context, &point);
-        }
-        self.put_back(context)?;
-        let last = list.points().len() - 1;
-        let mut expected = None;
-        // Where it is not known what was hit, nobody can say which image must run; the model says what the flash must hold.
-        let mut anything = false;
-        let ways = self.foretold.ways(list)?;
-        for (number, (point, way)) in list.points().iter().zip(&ways).enumerate() {
-            self.cutter.stop_at(context, point, &way.done, self.step)?;
-            if let Some(torn) = &way.torn {
-                torn.leave(context, point)?;
-            }
-            let left = cutter::interrupt(context, self.step)?;
-            expected = match self.cutter.aim() {
-                Aim::Exact => {
-                    if left == Left::Starting && number < last {
-                        // It has had power for a moment: that is undone.
-                        context.hold()?;
-                        self.held = self.start.read(context)?;
-                        let wanted = self.foretold.left_by(list, number)?;
-                        self.make_it(context, &wanted)?;
-                    }
-                    (number == last)
-                        .then(|| self.foretold.follow(list))
-                        .transpose()?
-                }
-                Aim::Near => {
-                    if left == Left::Starting {
-                        context.hold()?;
-                    }
-                    self.held = self.start.read(context)?;
-                    context.checked(Check::SweepStopped {
-                        cut: list.to_string(),
-                        number: u32::try_from(number).unwrap_or(u32::MAX),
-                        found: self.start.shots(context, &self.start.flash, &self.held),
-                    });
-                    if self.foretold.is_end(&self.held) {
-                        return Ok(SweepPoint::MISSED.to_owned());
-                    }
-                    if number == 0 && !self.locate(context, point)? {
-                        anything = true;
-                    }
-                    Some(self.foretold.from(&self.held)?)
-                }
-            };
-            if number == last && !(left == Left::Starting && self.cutter.aim() == Aim::Exact) {
-                context.let_go()?;
-            }
-        }
-        let expected =
-            expected.ok_or_else(|| Trouble::error(ErrorKind::Harness, "a list of no cuts"))?;
-        if anything {
-            let allowed = std::mem::take(&mut self.boots);
-            let looked = self.look(context, Some(list), &expected);
-            self.boots = allowed;
-            let came_to = hit_later(&looked?);
-            return self.update_later(context, came_to);
-        }
-        let came_to = self.look(context, Some(list), &expected)?;
-        self.update_later(context, came_to)
-    }
-
-    /// Where the step wants it, brings a later update in, which must be good.
-    fn update_later(&mut self, context: &mut Context<'a>, came_to: String) -> Checked<String> {
-        if self.step.later_update.is_empty() {
-            return Ok(came_to);
-        }
-        let brought_in = Later::bring_in(context, self.step, &self.held);
-        match &brought_in {
-            Err(Trouble::Error(..) | Trouble::Cancelled) => {}
-            // What a board holds that is not as it must be is put back as well.
-            Err(_) => {
-                context.hold()?;
-                self.held = self.start.read(context)?;
-            }
-            Ok(_) => self.held = self.start.read(context)?,
-        }
-        let updated = brought_in.and_then(|later| {
-            let release = later.check(context, &self.held)?;
-            Ok(then_updated(&came_to, release))
-        });
-        let came_to = updated.map_err(|trouble| told(&then_not_updated(&came_to), trouble))?;
-        self.updated += 1;
-        Ok(came_to)
-    }
-
-    /// Where the clock stopped the board, which is told. Whether it was in the start that is swept.
-    fn locate(
-        &mut self,
-        context: &mut Context<'_>,
-        point: &hil_scenario::CutPoint,
-    ) -> Checked<bool> {
-        let hit = self.foretold.locate(&self.held);
-        let words = match hit.as_slice() {
-            // A start that goes on for a moment before it is held again may be in the recovery already.
-            [] if context.bench.has_power_switch() => "the start after it".to_owned(),
-            [] => return Err(cutter::nowhere(point)),
-            [one] => one.to_string(),
-            [first, .., last] => format!("{first} to {last}"),
-        };
-        context.events.note(
-            Some(&context.bench.name),
-            format!("{}: aimed at {point}, hit {words}", context.scenario),
-        );
-        Ok(!hit.is_empty())
-    }
-
-    /// Looks at what came of a list of cuts, or of a start without one, and tells it.
-    fn look(
-        &mut self,
-        context: &mut Context<'a>,
-        list: Option<&CutList>,
-        expected: &Outcome,
-    ) -> Checked<String> {
-        let Looked {
-            runs,
-            flash,
-            came_to,
-        } = recovery::look(context, self.step, &self.boots, &self.start, expected);
-        if let Some(flash) = flash {
-            context.bench.wear.firmware_did(&expected.after.erases());
-            let before = self.uncut.as_ref().unwrap_or(&self.start.flash);
-            context.checked(Check::SweepCameTo {
-                cut: list.map(ToString::to_string),
-                runs: runs.map(hex::encode),
-                found: self.start.shots(context, before, &flash),
-            });
-            if list.is_none() {
-                self.uncut = Some(flash.clone());
-            }
-            self.held = flash;
-        }
-        came_to
-    }
-
-    /// Makes the flash what it was, and holds the board at its first instruction.
-    fn put_back(&mut self, context: &mut Context<'_>) -> Checked {
-        let wanted = self.start.flash.clone();
-        self.make_it(context, &wanted)
-    }
-
-    fn make_it(&mut self, context: &mut Context<'_>, wanted: &SimFlash) -> Checked {
-        let image = self.start.difference(&self.held, wanted)?;
-        context.restore(&image)?;
-        self.held = wanted.clone();
-        Ok(())
-    }
-}
-
-/// What a point comes to where the clock was too late for the start that was aimed at, and hit the one after it.
-pub(crate) fn hit_later(came_to: &str) -> String {
-    format!("hit the start after it; {came_to}")
-}
-
-/// What a point comes to that the board was updated after.
-pub(crate) fn then_updated(came_to: &str, release: &str) -> String {
-    format!("{came_to}; then updated to {release}")
-}
-
-/// The place of trouble with an update after a point.
-pub(crate) fn then_not_updated(came_to: &str) -> String {
-    format!("{came_to}; a later update")
 }
 
 /// The same trouble, and where it was met.
