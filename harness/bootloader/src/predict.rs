@@ -302,7 +302,7 @@ impl<'a> Board<'a> {
             Action::EraseSlot { slot } => {
                 let flash = &mut self.parts.borrow_mut().flash;
                 flash.power_up();
-                server::erase(flash, *slot)?;
+                server::erase(self.config, flash, *slot)?;
                 Ok(Step::quiet("a slot erased over SMP".to_owned()))
             }
             Action::Reset => self.reset(None),

@@ -7,7 +7,7 @@ mod common;
 use common::{SECONDARY, SECTOR, SLOT, area, config, flash_with, image, keys};
 use hil_bootloader::predict::Action;
 use hil_bootloader::sweep::Sweep;
-use hil_bootloader::{Config, DeviceId, ERASED, Mode, OperationKind, SimFlash};
+use hil_bootloader::{Area, Config, DeviceId, ERASED, Mode, OperationKind, SimFlash};
 use rstest::rstest;
 
 /// Kind, offset in the secondary slot, and length of each operation of a request.
@@ -44,18 +44,19 @@ fn upload(file: &[u8]) -> Action {
 fn the_first_chunk_erases_the_sectors_of_the_image_and_of_the_trailer_and_blocks_follow() {
     let config = config(Mode::SwapMove);
     let file = image(2, 5000);
-    let image_end = (file.len() as u32).next_multiple_of(SECTOR);
     let operations = operations(&config, &board(&config, &image(3, 9000)), &upload(&file));
     let trailer = SLOT - config.trailer_size().next_multiple_of(SECTOR);
+    assert_eq!(SLOT - trailer, SECTOR, "the trailer is in one page");
     assert_eq!(
-        operations[..3],
+        operations[..4],
         [
-            (OperationKind::Erase, 0, image_end),
-            (OperationKind::Erase, trailer, SLOT - trailer),
+            (OperationKind::Erase, 0, SECTOR),
+            (OperationKind::Erase, SECTOR, SECTOR),
+            (OperationKind::Erase, trailer, SECTOR),
             (OperationKind::Write, 0, 512),
         ]
     );
-    let writes = &operations[2..];
+    let writes = &operations[3..];
     assert!(
         writes
             .iter()
@@ -80,13 +81,36 @@ fn a_blank_slot_is_not_erased() {
 }
 
 #[test]
-fn a_slot_is_erased_in_one_go() {
+fn a_slot_is_erased_page_by_page() {
     let config = config(Mode::SwapMove);
     let erase = Action::EraseSlot {
         slot: area(SECONDARY, SLOT),
     };
     let operations = operations(&config, &board(&config, &image(3, 9000)), &erase);
-    assert_eq!(operations, [(OperationKind::Erase, 0, SLOT)]);
+    let pages = (0..SLOT).step_by(SECTOR as usize);
+    let pages: Vec<_> = pages.map(|at| (OperationKind::Erase, at, SECTOR)).collect();
+    assert_eq!(operations, pages);
+}
+
+/// The driver of an external flash erases in blocks and sectors as it likes.
+#[test]
+fn a_slot_in_the_external_flash_is_erased_in_one_go() {
+    let config = config(Mode::SwapMove);
+    let mut flash =
+        board(&config, &image(3, 9000)).with_device(DeviceId::External, SLOT, 4, SECTOR);
+    flash.edit(DeviceId::External, 0, &image(3, 9000));
+    let slot = Area {
+        device: DeviceId::External,
+        offset: 0,
+        size: SLOT,
+    };
+    let erase = Action::EraseSlot { slot };
+    let sweep = Sweep::plan_request(&config, keys(), &flash, &erase).unwrap();
+    let found = sweep.operations().iter();
+    let found: Vec<_> = found
+        .map(|operation| (operation.device, operation.offset, operation.length))
+        .collect();
+    assert_eq!(found, [(DeviceId::External, 0, SLOT)]);
 }
 
 #[rstest]

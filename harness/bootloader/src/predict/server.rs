@@ -7,11 +7,12 @@
 
 use super::PredictError;
 use crate::config::{Config, Encryption, Mode};
-use crate::flash::{Area, Flash};
+use crate::flash::{Area, DeviceId, Flash};
 use crate::marks::swap_type;
 use crate::outcome::SwapType;
 use crate::pages::ERASED;
 use crate::sim::SimFlash;
+use std::ops::Range;
 
 /// `CONFIG_IMG_BLOCK_BUF_SIZE` of builds that do not set it, in bytes (zephyr `subsys/dfu/Kconfig`).
 const BLOCK: usize = 512;
@@ -40,7 +41,12 @@ pub(super) fn upload(
     }
     if !is_blank(flash, slot) {
         let image_end = (start + length.max(1)).next_multiple_of(sector);
-        flash.erase(slot.device, slot.offset, image_end)?;
+        erase_pages(
+            config,
+            flash,
+            slot.device,
+            slot.offset..slot.offset + image_end,
+        )?;
         // An application knows nothing of the keys in the trailer.
         let plain = Config {
             encryption: Encryption::None,
@@ -48,7 +54,12 @@ pub(super) fn upload(
         };
         if slot.size.saturating_sub(plain.trailer_size()) >= image_end {
             let trailer = slot.trailer_sectors(plain.trailer_size(), sector);
-            flash.erase(slot.device, slot.offset + trailer, slot.size - trailer)?;
+            erase_pages(
+                config,
+                flash,
+                slot.device,
+                slot.offset + trailer..slot.offset + slot.size,
+            )?;
         }
     }
     for (at, block) in (start..).step_by(BLOCK).zip(file.chunks(BLOCK)) {
@@ -61,9 +72,34 @@ pub(super) fn upload(
 }
 
 /// Erases a whole slot, unless it is blank.
-pub(super) fn erase(flash: &mut SimFlash, slot: Area) -> Result<(), PredictError> {
-    if !is_blank(flash, slot) {
-        flash.erase(slot.device, slot.offset, slot.size)?;
+pub(super) fn erase(config: &Config, flash: &mut SimFlash, slot: Area) -> Result<(), PredictError> {
+    if is_blank(flash, slot) {
+        return Ok(());
+    }
+    erase_pages(
+        config,
+        flash,
+        slot.device,
+        slot.offset..slot.offset + slot.size,
+    )
+}
+
+/// Erases pages one after the other, as the chip does: the server asks for all of them at once, and the power may go between
+/// two. How the driver of an external flash cuts a call into tasks is its own affair (blocks of 64 KiB where they fit): there
+/// it stays one operation.
+fn erase_pages(
+    config: &Config,
+    flash: &mut SimFlash,
+    device: DeviceId,
+    bytes: Range<u32>,
+) -> Result<(), PredictError> {
+    let length = bytes.end - bytes.start;
+    let step = match device {
+        DeviceId::External => length.max(1),
+        DeviceId::AppFlash | DeviceId::NetFlash | DeviceId::RamFlash => config.sector_size.max(1),
+    };
+    for offset in bytes.clone().step_by(step as usize) {
+        flash.erase(device, offset, step.min(bytes.end - offset))?;
     }
     Ok(())
 }
