@@ -21,6 +21,19 @@ steps:
   - expect_boot: { app: baseline, within: 20s }
 ";
 
+/// One point, and the board is updated once more after it.
+const LATER: &str = "\
+scenario: request
+summary: A request is interrupted, and another update goes in.
+needs: { bootloader: { mode: swap-move } }
+steps:
+  - program: baseline
+  - expect_boot: { app: baseline, within: 20s }
+  - upload: { image: update.app }
+  - sweep: { during: { mark: { image: update.app, as: test } }, cuts: { sample: 1 }, boots: [baseline, update], later_update: [hotfix], within: 20s }
+  - expect_boot: { app: baseline, within: 20s }
+";
+
 const ENCRYPTED: &str = "\
 scenario: encrypted
 summary: A swap to an encrypted update is interrupted.
@@ -232,6 +245,83 @@ fn every_point_is_judged_again_and_a_change_is_found_with_the_point() {
     );
     assert!(found.stdout.contains(&file), "{}", found.all());
     assert!(found.stdout.contains(&point), "{}", found.all());
+}
+
+/// What is changed of an event, and what is said of it.
+type LaterForgery = (&'static str, fn(&mut Event, &str), &'static str);
+
+const LATER_FORGERIES: [LaterForgery; 4] = [
+    (
+        "another page",
+        |event, other| {
+            if let Some(Check::SweepUpdated { found, .. }) = later(event) {
+                // Some of the pages of the first one are not as after the start without a cut.
+                for page in found.iter_mut().flat_map(|shot| &mut shot.changed) {
+                    page.found = Some(other.to_owned());
+                }
+            }
+        },
+        "but the flash is not what the bootloader model predicts",
+    ),
+    (
+        "another release",
+        |event, _| {
+            if let Some(Check::SweepUpdated { release, .. }) = later(event) {
+                *release = "crashes".to_owned();
+            }
+        },
+        "`crashes` is no later update of the step",
+    ),
+    (
+        "no look",
+        |event, _| {
+            if later(event).is_some() {
+                event.kind = nothing();
+            }
+        },
+        "the journal has no look at the flash after a later update behind cut ",
+    ),
+    (
+        "another end",
+        |event, _| {
+            if let EventKind::SweepPoint(point) = &mut event.kind {
+                point.came_to = point.came_to.replace("hotfix", "update");
+            }
+        },
+        "; then updated to hotfix` by the evidence, the journal says `",
+    ),
+];
+
+/// The look at what a later update came to, if it is that event.
+fn later(event: &mut Event) -> Option<&mut Check> {
+    let EventKind::Checked(made) = &mut event.kind else {
+        return None;
+    };
+    let is_it = matches!(&made.check, Check::SweepUpdated { .. });
+    is_it.then_some(&mut made.check)
+}
+
+#[test]
+fn a_later_update_behind_a_point_is_judged_again_and_a_change_of_it_is_found() {
+    let (desk, run) = ran(LATER);
+    let clean = replay(&desk, &run, &[]);
+    assert_eq!(clean.code, Some(0), "{}", clean.all());
+    assert!(!clean.stdout.contains("not made again"), "{}", clean.all());
+    let other = Objects::of_run(&run).put(&[0x5A; 4096]).expect("ours");
+    for (name, change, says) in LATER_FORGERIES {
+        let forged = desk.path(&name.replace(' ', "-"));
+        copied(&run, &forged);
+        forge(&forged, |event| change(event, &other));
+        let found = replay(&desk, &forged, &[]);
+        assert_eq!(found.code, Some(1), "{name}: {}", found.all());
+        let step = "refused: step 4 `sweep` of scenario `request`: ";
+        let mut lines = found.stdout.lines();
+        assert!(
+            lines.any(|line| line.starts_with(step) && line.contains(says)),
+            "{name}: {}",
+            found.all()
+        );
+    }
 }
 
 #[test]

@@ -184,6 +184,20 @@ pub enum Check {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         found: Vec<RegionShot>,
     },
+    /// What a later update comes to that was brought in after a point, whose flash is that of the
+    /// [`SweepCameTo`](Self::SweepCameTo) before.
+    SweepUpdated {
+        /// The point, or several in a row.
+        cut: String,
+        /// The release of the update.
+        release: String,
+        /// Whether what ran before was confirmed already; else the harness confirmed it.
+        was_confirmed: bool,
+        /// What a start may change, as pages that are not as after the first later update of the sweep; for that one, not as
+        /// after the start without a cut. Regions without such a page are left out.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        found: Vec<RegionShot>,
+    },
 }
 
 impl Check {
@@ -213,6 +227,9 @@ impl Check {
                 "the flash after a start without a cut".to_owned()
             }
             Self::SweepCameTo { cut: Some(cut), .. } => format!("the flash after cut {cut}"),
+            Self::SweepUpdated { cut, release, .. } => {
+                format!("the flash after the later update to {release} behind cut {cut}")
+            }
         }
     }
 
@@ -229,7 +246,8 @@ impl Check {
             | Self::Predicted { found, .. }
             | Self::SweepStart { found }
             | Self::SweepStopped { found, .. }
-            | Self::SweepCameTo { found, .. } => found.iter().collect(),
+            | Self::SweepCameTo { found, .. }
+            | Self::SweepUpdated { found, .. } => found.iter().collect(),
             Self::ImageList { .. }
             | Self::Running { .. }
             | Self::Console { .. }

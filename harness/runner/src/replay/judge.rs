@@ -157,12 +157,13 @@ impl Judging<'_> {
                 app_line,
                 found,
             } => self.predicted(waived, *app_line, found),
-            Check::SweepStart { .. } | Check::SweepStopped { .. } | Check::SweepCameTo { .. } => {
-                Err(Judged::Broken(format!(
-                    "a look at {} in a step that is no sweep",
-                    self.check.what()
-                )))
-            }
+            Check::SweepStart { .. }
+            | Check::SweepStopped { .. }
+            | Check::SweepCameTo { .. }
+            | Check::SweepUpdated { .. } => Err(Judged::Broken(format!(
+                "a look at {} in a step that is no sweep",
+                self.check.what()
+            ))),
         }
     }
 

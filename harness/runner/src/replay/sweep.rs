@@ -9,17 +9,18 @@ use super::flash::{Memories, Recovered};
 use super::judge::{Judging, needs_key, withheld};
 use crate::firmware::{Firmware, Region};
 use crate::sweep::foretold::{Foretold, Outcome};
+use crate::sweep::later::{self, Running};
 use crate::sweep::recovery::{self, judge};
 use crate::sweep::start::Start;
 use crate::sweep::{frames, hit_later, then_not_updated, then_updated};
 use crate::trouble::Trouble;
 use hil_bootloader::SimFlash;
+use hil_bootloader::predict::Comparison;
 use hil_record::{Check, Objects, RegionShot, SweepPlan, SweepPoint};
-use hil_scenario::{CutList, Sweep};
+use hil_scenario::{Core, CutList, ImageRef, Sweep};
 
-/// Why what was done to a board after a point is not judged again.
-const NOT_AGAIN: &str =
-    "what a later update after a point of a sweep came to is taken from the journal as it stands";
+/// Why a later update is not judged again that did not come to its end.
+const NOT_AGAIN: &str = "a later update that the board refused, or that did not boot, is told by the packets and the console";
 
 /// What the journal has of a sweep, in its order.
 #[derive(Default)]
@@ -39,6 +40,12 @@ enum Part<'a> {
     CameTo {
         cut: Option<&'a str>,
         runs: Option<&'a str>,
+        found: &'a [RegionShot],
+    },
+    Updated {
+        cut: &'a str,
+        release: &'a str,
+        was_confirmed: bool,
         found: &'a [RegionShot],
     },
     Told(&'a SweepPoint),
@@ -65,6 +72,17 @@ impl<'a> Story<'a> {
             Check::SweepCameTo { cut, runs, found } => self.parts.push(Part::CameTo {
                 cut: cut.as_deref(),
                 runs: runs.as_deref(),
+                found,
+            }),
+            Check::SweepUpdated {
+                cut,
+                release,
+                was_confirmed,
+                found,
+            } => self.parts.push(Part::Updated {
+                cut,
+                release,
+                was_confirmed: *was_confirmed,
                 found,
             }),
             _ => return false,
@@ -120,6 +138,9 @@ impl<'a> Story<'a> {
             uncut: None,
             stopped: None,
             looked: None,
+            after_point: None,
+            updated: None,
+            updated_to: None,
             judged: Vec::new(),
             count: 0,
             missed: 0,
@@ -170,6 +191,12 @@ struct Points<'f> {
     stopped: Option<Result<Stopped, Judged>>,
     /// The last look that the run has not told of: which cut, and what it came to.
     looked: Option<(String, Result<String, Judged>)>,
+    /// The flash at that look, and the hash of the image that ran.
+    after_point: Option<(SimFlash, Vec<u8>)>,
+    /// The later update after it: to which release, and what it came to.
+    updated: Option<(String, Result<(), Judged>)>,
+    /// The flash after the first later update.
+    updated_to: Option<SimFlash>,
     judged: Vec<Judged>,
     count: u64,
     missed: u64,
@@ -182,7 +209,23 @@ impl Points<'_> {
                 let stopped = self.stopped_at(cut, number, found);
                 self.stopped = Some(stopped);
             }
+            Part::Updated {
+                cut,
+                release,
+                was_confirmed,
+                found,
+            } => {
+                let updated = self.later_update(release, was_confirmed, found);
+                self.judged.push(match updated.clone() {
+                    Ok(()) => Judged::Holds,
+                    Err(problem) => problem.at(&format!(
+                        "at the later update to {release} behind cut {cut}"
+                    )),
+                });
+                self.updated = Some((release.to_owned(), updated));
+            }
             Part::CameTo { cut, runs, found } => {
+                self.updated = None;
                 let place =
                     cut.map_or_else(|| "without a cut".to_owned(), |cut| format!("at cut {cut}"));
                 let came_to = self
@@ -246,6 +289,7 @@ impl Points<'_> {
         let runs = runs.ok_or_else(|| Judged::Fails("no application answered".to_owned()))?;
         let runs = hex::decode(runs)
             .map_err(|_| Judged::Broken(format!("`{runs}` is no hash of an image")))?;
+        self.after_point = Some((flash.clone(), runs.clone()));
         // What runs is what ran before a request; where the clock was late, nobody can say which image must.
         let anything = later || (cut.is_none() && self.foretold.is_of_a_request());
         let judged = judge(&recovery::Judging {
@@ -263,6 +307,52 @@ impl Points<'_> {
             Err(Trouble::Fail(_, cause)) => Err(Judged::Fails(cause)),
             Err(trouble) => Err(Judged::Open(trouble.words())),
         }
+    }
+
+    /// Whether the flash after a later update is what the model makes of it.
+    fn later_update(
+        &mut self,
+        release: &str,
+        was_confirmed: bool,
+        found: &[RegionShot],
+    ) -> Result<(), Judged> {
+        let (flash, runs) = self
+            .after_point
+            .take()
+            .ok_or_else(|| no_look("the flash before it"))?;
+        if !self.step.later_update.iter().any(|known| known == release) {
+            return Err(Judged::Broken(format!(
+                "`{release}` is no later update of the step"
+            )));
+        }
+        let open = |trouble: Trouble| Judged::Open(trouble.words());
+        let image = self
+            .firmware
+            .image(&ImageRef::new(release, Core::App))
+            .map_err(open)?;
+        let running = Running {
+            hash: runs,
+            confirmed: was_confirmed,
+        };
+        let forecast = later::foretell(self.firmware, &flash, &running, &image)
+            .map_err(open)?
+            .ok_or_else(|| {
+                Judged::Broken("the bootloader does not take it after what was there".to_owned())
+            })?;
+        let before = self.updated_to.as_ref().or(self.uncut.as_ref());
+        let before = before.ok_or_else(|| no_look("the flash after a start without a cut"))?;
+        let found = self
+            .recovered(before, found, &[])?
+            .ok_or_else(|| withheld("the flash after it"))?;
+        let judged = match forecast.compare(&found, &[]) {
+            Comparison::Same(_) => Ok(()),
+            Comparison::Different(_) => Err(Judged::Fails(
+                "the flash is not what the bootloader model predicts".to_owned(),
+            )),
+            Comparison::NotKnown(reason) => Err(Judged::Open(reason)),
+        };
+        self.updated_to.get_or_insert(found);
+        judged
     }
 
     /// The flash after a start that was interrupted, or was not.
@@ -328,28 +418,11 @@ impl Points<'_> {
             (None, None) => None,
         };
         let broken = match (came_to, &point.problem) {
-            (Some(Ok(came_to)), None) if self.updates_after(&came_to) => {
-                let updated = |release| then_updated(&came_to, release) == point.came_to;
-                if self
-                    .step
-                    .later_update
-                    .iter()
-                    .any(|release| updated(release))
-                {
-                    self.judged.push(Judged::Open(NOT_AGAIN.to_owned()));
-                    return;
+            (Some(Ok(came_to)), problem) if self.updates_after(&came_to) => {
+                match self.not_as_updated(&came_to, point, problem.as_deref()) {
+                    None => return,
+                    Some(broken) => broken,
                 }
-                format!(
-                    "cut {cut} came to `{came_to}` by the evidence and to a later update, the journal says `{}`",
-                    point.came_to
-                )
-            }
-            (Some(Ok(came_to)), Some(problem))
-                if self.updates_after(&came_to)
-                    && problem.starts_with(&then_not_updated(&came_to)) =>
-            {
-                self.judged.push(Judged::Open(NOT_AGAIN.to_owned()));
-                return;
             }
             (Some(Ok(came_to)), None) if came_to == point.came_to => return,
             (Some(Ok(came_to)), _) => format!(
@@ -364,6 +437,43 @@ impl Points<'_> {
             (Some(Err(_)) | None, _) => return,
         };
         self.judged.push(Judged::Broken(broken));
+    }
+
+    /// What the journal says otherwise than the evidence of a point that was good and a later update behind it.
+    fn not_as_updated(
+        &mut self,
+        came_to: &str,
+        point: &SweepPoint,
+        problem: Option<&str>,
+    ) -> Option<String> {
+        let cut = &point.cut;
+        let then = match problem {
+            None => point.came_to.as_str(),
+            Some(problem) => problem,
+        };
+        match (self.updated.take(), problem) {
+            (Some((release, Ok(()))), None) if then_updated(came_to, &release) == point.came_to => {
+                None
+            }
+            (Some((release, Ok(()))), _) => Some(format!(
+                "cut {cut} came to `{}` by the evidence, the journal says `{then}`",
+                then_updated(came_to, &release)
+            )),
+            (Some((release, Err(Judged::Fails(cause)))), None) => Some(format!(
+                "the journal has the later update to {release} behind cut {cut} as good, but {cause}"
+            )),
+            (Some((_, Err(_))), _) => None,
+            (None, Some(problem)) if problem.starts_with(&then_not_updated(came_to)) => {
+                self.judged.push(Judged::Open(NOT_AGAIN.to_owned()));
+                None
+            }
+            (None, Some(_)) => Some(format!(
+                "cut {cut} came to `{came_to}` by the evidence, the journal says `{then}`"
+            )),
+            (None, None) => Some(format!(
+                "the journal has no look at the flash after a later update behind cut {cut}"
+            )),
+        }
     }
 
     /// Whether the board was updated once more after a point that came to this.

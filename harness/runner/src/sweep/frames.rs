@@ -189,7 +189,7 @@ impl<'a> Sweeping<'a, '_> {
         let expected = self.foretold.from(&self.held)?;
         context.let_go()?;
         let came_to = self.look(context, Some(&list), &expected)?;
-        self.update_later(context, came_to)
+        self.update_later(context, &list, came_to)
     }
 }
 

@@ -5,6 +5,7 @@
 //! those in the scenario that the firmware set has and that the model says the bootloader takes in the place of what runs.
 
 use crate::context::{Context, LoadedImage};
+use crate::firmware::Firmware;
 use crate::history::What;
 use crate::link::{Reply, Uploaded};
 use crate::trouble::{Checked, Trouble};
@@ -22,13 +23,15 @@ use std::sync::Arc;
 pub(super) struct Later<'a> {
     release: String,
     image: Arc<LoadedImage>,
+    /// Whether what ran before was confirmed already.
+    was_confirmed: bool,
     forecast: Forecast<'a>,
 }
 
 /// What runs before the update.
-struct Running {
-    hash: Vec<u8>,
-    confirmed: bool,
+pub(crate) struct Running {
+    pub(crate) hash: Vec<u8>,
+    pub(crate) confirmed: bool,
 }
 
 impl<'a> Later<'a> {
@@ -85,11 +88,21 @@ impl<'a> Later<'a> {
         Ok(later)
     }
 
-    /// Compares the flash after it with what must have come of it. The name of the release.
-    pub(super) fn check(&self, context: &mut Context<'a>, found: &SimFlash) -> Checked<&str> {
+    /// The name of the release.
+    pub(super) fn release(&self) -> &str {
+        &self.release
+    }
+
+    /// Whether what ran before it was confirmed already.
+    pub(super) const fn was_confirmed(&self) -> bool {
+        self.was_confirmed
+    }
+
+    /// Compares the flash after it with what must have come of it.
+    pub(super) fn check(&self, context: &mut Context<'a>, found: &SimFlash) -> Checked {
         let erases = predicted::compare(context, &self.forecast, found)?;
         context.bench.wear.firmware_did(&erases);
-        Ok(&self.release)
+        Ok(())
     }
 
     fn choose(
@@ -100,10 +113,11 @@ impl<'a> Later<'a> {
     ) -> Checked<Self> {
         for release in known(context, step) {
             let image = context.image(&ImageRef::new(release, Core::App))?;
-            if let Some(forecast) = foretell(context, flash, running, &image)? {
+            if let Some(forecast) = foretell(context.firmware, flash, running, &image)? {
                 return Ok(Self {
                     release: release.to_owned(),
                     image,
+                    was_confirmed: running.confirmed,
                     forecast,
                 });
             }
@@ -168,8 +182,8 @@ fn known<'s>(context: &'s Context<'_>, step: &'s Sweep) -> impl Iterator<Item = 
 }
 
 /// The flash that comes of an update with this image; `None` when the bootloader would not take it in the place of what runs.
-fn foretell<'a>(
-    context: &Context<'a>,
+pub(crate) fn foretell<'a>(
+    firmware: &'a Firmware,
     flash: &SimFlash,
     running: &Running,
     image: &LoadedImage,
@@ -177,7 +191,6 @@ fn foretell<'a>(
     if image.hash() == running.hash {
         return Ok(None);
     }
-    let firmware = context.firmware;
     let config = &firmware.set().bootloader;
     let mut forecast = Forecast::new(config, firmware.bootloader_keys()?, flash.clone());
     let followed = (|| {

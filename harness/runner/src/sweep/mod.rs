@@ -13,7 +13,7 @@ mod choose;
 mod cutter;
 pub(crate) mod foretold;
 pub(crate) mod frames;
-mod later;
+pub(crate) mod later;
 mod lists;
 mod orders;
 mod points;
@@ -71,6 +71,7 @@ pub(crate) fn run(context: &mut Context<'_>, step: &Sweep) -> Checked {
         came_to: BTreeMap::new(),
         visited: 0,
         uncut: None,
+        updated_to: None,
         bad: 0,
         updated: 0,
     };
@@ -116,6 +117,8 @@ struct Sweeping<'a, 's> {
     /// What the flash held after the start without a cut: most points come to the same, and what they leave is told as what
     /// differs from it.
     uncut: Option<SimFlash>,
+    /// What the flash held after the first later update; what comes of the others is told as what differs from it.
+    updated_to: Option<SimFlash>,
     bad: u32,
     /// After how many a later update went in.
     updated: u32,

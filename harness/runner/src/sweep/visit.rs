@@ -159,16 +159,17 @@ impl<'a> Sweeping<'a, '_> {
             let looked = self.look(context, Some(list), &expected);
             self.boots = allowed;
             let came_to = hit_later(&looked?);
-            return self.update_later(context, came_to);
+            return self.update_later(context, list, came_to);
         }
         let came_to = self.look(context, Some(list), &expected)?;
-        self.update_later(context, came_to)
+        self.update_later(context, list, came_to)
     }
 
     /// Where the step wants it, brings a later update in, which must be good.
     pub(super) fn update_later(
         &mut self,
         context: &mut Context<'a>,
+        list: &CutList,
         came_to: String,
     ) -> Checked<String> {
         if self.step.later_update.is_empty() {
@@ -185,8 +186,18 @@ impl<'a> Sweeping<'a, '_> {
             Ok(_) => self.held = self.start.read(context)?,
         }
         let updated = brought_in.and_then(|later| {
-            let release = later.check(context, &self.held)?;
-            Ok(then_updated(&came_to, release))
+            let before = self.updated_to.as_ref().or(self.uncut.as_ref());
+            context.checked(Check::SweepUpdated {
+                cut: list.to_string(),
+                release: later.release().to_owned(),
+                was_confirmed: later.was_confirmed(),
+                found: self
+                    .start
+                    .shots(context, before.unwrap_or(&self.start.flash), &self.held),
+            });
+            self.updated_to.get_or_insert_with(|| self.held.clone());
+            later.check(context, &self.held)?;
+            Ok(then_updated(&came_to, later.release()))
         });
         let came_to = updated.map_err(|trouble| told(&then_not_updated(&came_to), trouble))?;
         self.updated += 1;
