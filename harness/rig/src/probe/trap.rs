@@ -22,7 +22,7 @@ pub use watch::{Caught, Class, CoreState, Edge, Halted, Memory, Missed, Watch};
 use super::bus::{Bus, wait_for};
 use super::context::Context;
 use super::cortex::{
-    DEMCR, DFSR, DFSR_ALL, DHCSR, DHCSR_S_HALT, DHCSR_S_RESET_ST, let_go, request_reset,
+    AfterReset, DEMCR, DFSR, DFSR_ALL, DHCSR, DHCSR_S_HALT, DHCSR_S_RESET_ST, let_go, reset,
 };
 use super::dwt::{self, Condition};
 use super::link::{Link, on_bus};
@@ -278,10 +278,10 @@ impl Trap<'_> {
     pub fn reset(&mut self) -> Result<(), RigError> {
         let condition = self.watch.condition(self.core);
         self.on_core(SHORT, move |bus| {
-            request_reset(bus)?;
-            // A core that stood when it was reset stands at its reset vector.
-            dwt::set(bus, &condition)?;
-            bus.write(DFSR, DFSR_ALL)?;
+            // The watchpoints stay, but a reset lets a core go on that stood: it would be at the first of them already when it
+            // is told to.
+            reset(bus, AfterReset::Halt)?;
+            dwt::arm(bus, &condition)?;
             resume(bus)?;
             bus.flush()
         })?;
