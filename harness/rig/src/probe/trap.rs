@@ -21,9 +21,7 @@ pub use watch::{Caught, Class, CoreState, Edge, Halted, Memory, Missed, Watch};
 
 use super::bus::{Bus, wait_for};
 use super::context::Context;
-use super::cortex::{
-    AfterReset, DEMCR, DFSR, DFSR_ALL, DHCSR, DHCSR_S_HALT, DHCSR_S_RESET_ST, let_go, reset,
-};
+use super::cortex::{AfterReset, DEMCR, DHCSR, DHCSR_S_HALT, DHCSR_S_RESET_ST, let_go, reset};
 use super::dwt::{self, Condition};
 use super::link::{Link, on_bus};
 use super::network::hold_network_core;
