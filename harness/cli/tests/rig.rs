@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use support::Desk;
 use support::broken::sound_board;
 use virtual_dk::{Speed, Supply, VirtualDkOptions};
@@ -130,6 +130,30 @@ fn a_swapped_board_is_refused_before_anything_is_programmed() {
     program(&desk);
 }
 
+/// Somebody who holds `dk` by hand, for soldering.
+fn held(desk: &Desk) -> Child {
+    let args = [
+        "rig",
+        "hold",
+        "dk",
+        "--rig",
+        "rig.yaml",
+        "--reason",
+        "soldering",
+    ];
+    let mut holding = desk
+        .command(&args)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut line = String::new();
+    BufReader::new(holding.stdout.take().expect("it is piped"))
+        .read_line(&mut line)
+        .expect("it says a line");
+    assert!(line.starts_with("board `dk` is held"), "{line}");
+    holding
+}
+
 #[test]
 fn a_board_that_is_held_by_hand_is_told_and_can_be_released() {
     let desk = Desk::empty();
@@ -138,24 +162,7 @@ fn a_board_that_is_held_by_hand_is_told_and_can_be_released() {
     let status = || desk.run(&["rig", "status", "--rig", "rig.yaml"]).stdout;
     assert_eq!(status(), "dk: free\n");
 
-    let mut holding = desk
-        .command(&[
-            "rig",
-            "hold",
-            "dk",
-            "--rig",
-            "rig.yaml",
-            "--reason",
-            "soldering",
-        ])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(holding.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    assert!(line.starts_with("board `dk` is held"), "{line}");
+    let mut holding = held(&desk);
     let words = format!("dk: in use by process {}", holding.id());
     let said = status();
     assert!(
@@ -241,23 +248,7 @@ fn a_run_that_waits_for_a_board_says_for_whom_and_has_it_when_it_is_free() {
     let desk = Desk::empty();
     let board = sound_board(quick());
     desk.rig_for(&board);
-    let mut holding = desk
-        .command(&[
-            "rig",
-            "hold",
-            "dk",
-            "--rig",
-            "rig.yaml",
-            "--reason",
-            "soldering",
-        ])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(holding.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
+    let mut holding = held(&desk);
     desk.write(
         "put.yaml",
         "scenario: put\nsummary: Puts firmware on the board.\nsteps:\n  - program: baseline\n",
