@@ -9,6 +9,7 @@ mod board;
 mod flash;
 mod inputs;
 mod judge;
+mod points;
 mod required;
 mod sweep;
 
