@@ -248,12 +248,12 @@ const OLD: &str = "  - upload: { image: never-confirms.app }\n";
     true,
     OLD,
     "during: { upload: { image: update.app } }, cuts: { sample: 2 }, at: [before, inside, after], boots: [baseline]",
-    &["upload.app-erase.0.before", "upload.app-erase.0.inside", "upload.app-write.2.after"]
+    &["upload.app-erase.0.before", "upload.app-erase.0.inside", "upload.app-write.11.after"]
 )]
 #[case::erasure(
     true,
     OLD,
-    "during: { erase: { slot: app.secondary } }, cuts: every, at: [inside, after], boots: [baseline]",
+    "during: { erase: { slot: app.secondary } }, cuts: { sample: 2 }, at: [inside, after], boots: [baseline]",
     &["erase.app-erase.0.inside", "erase.app-erase.0.after"]
 )]
 #[case::request_for_a_test(
@@ -290,7 +290,7 @@ const OLD: &str = "  - upload: { image: never-confirms.app }\n";
     false,
     OLD,
     "during: { upload: { image: update.app } }, cuts: { sample: 2 }, at: [before, inside, after], boots: [baseline]",
-    &["upload.app-erase.0.before", "upload.app-erase.0.inside", "upload.app-write.2.after"]
+    &["upload.app-erase.0.before", "upload.app-erase.0.inside", "upload.app-write.11.after"]
 )]
 #[case::chunks_without_a_switch(
     false,
