@@ -470,11 +470,18 @@ fn a_sweep_that_nothing_can_be_foretold_of_is_an_error_and_no_pass() {
     );
 }
 
+/// Its bootloader refuses the older release, which the set does not tell.
 #[test]
 fn a_board_that_cannot_be_updated_after_an_interruption_fails_at_that_point() {
     let desk = desk(None);
-    let crashes = desk.path("fw/crashes/app_update.bin");
-    fs::copy(crashes, desk.path("fw/hotfix/app_update.bin")).unwrap();
+    let set = desk.path("fw/firmware.yaml");
+    let text = fs::read_to_string(&set).unwrap();
+    let prevents = "downgrade-prevention: version";
+    assert!(text.contains(prevents), "{text}");
+    let untold = text.replace(prevents, "downgrade-prevention: none");
+    fs::write(&set, untold).unwrap();
+    let older = SWEEP.replace("later_update: [hotfix]", "later_update: [baseline]");
+    desk.write("swap.yaml", &older);
     let ended = run(&desk, &["--sweep", "sample:1"]);
     assert_eq!(ended.code, Some(1), "{}", ended.all());
     let Outcome::Fail { cause, .. } = &ended.record().scenarios[0].outcome else {
