@@ -73,7 +73,7 @@ impl Ward {
             since: Some(*since),
         };
         self.tell(bench, quarantine);
-        self.sing(bench)
+        self.run_canary(bench)
     }
 
     /// A scenario has ended. Returns when the board can have another one.
@@ -128,7 +128,7 @@ impl Ward {
                     scenarios(self.failures())
                 );
                 self.put(bench, &cause);
-                self.sing(bench)
+                self.run_canary(bench)
             }
             Ok(()) => Ok(()),
         }
@@ -173,7 +173,7 @@ impl Ward {
     }
 
     /// Runs the canary: what it does to the board is in the journal, and the run has no scenario more.
-    fn sing(&mut self, bench: &mut Bench) -> Result<(), GivenUp> {
+    fn run_canary(&mut self, bench: &mut Bench) -> Result<(), GivenUp> {
         let (name, outcome, usable) = match &self.canary {
             Err(reason) => (None, Outcome::skip(SkipKind::Needs, reason.clone()), true),
             Ok(Runnable { job, firmware, .. }) => {
