@@ -350,10 +350,13 @@ fn leases(file: &RigFile, options: &RigOptions) -> Result<BTreeMap<String, Lease
     let mut known = None;
     loop {
         let taken = match ticket.behind().map_err(queue)? {
-            Some(holder) => Err(RigError::BoardInUse {
-                board: first.to_owned(),
-                holder: Box::new(holder),
-            }),
+            Some((holder, serial)) => {
+                let board = wanted.iter().find(|(_, known)| *known == serial);
+                Err(RigError::BoardInUse {
+                    board: board.map_or(first, |(board, _)| board).to_owned(),
+                    holder: Box::new(holder),
+                })
+            }
             None => wanted
                 .iter()
                 .map(|(board, serial)| {

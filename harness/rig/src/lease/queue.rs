@@ -83,8 +83,16 @@ impl Entry {
         (self.due(), self.drawn, name) < (other.due(), other.drawn, others_name)
     }
 
+    /// The first board that both want, by the serial number of its probe.
+    fn shared_with(&self, other: &Self) -> Option<&str> {
+        let mut wants = self.wants.iter();
+        wants
+            .find(|want| other.wants.contains(want))
+            .map(String::as_str)
+    }
+
     fn wants_some_of(&self, other: &Self) -> bool {
-        self.wants.iter().any(|want| other.wants.contains(want))
+        self.shared_with(other).is_some()
     }
 }
 
@@ -142,9 +150,9 @@ impl Ticket {
         })
     }
 
-    /// Who wants one of the same boards and comes first, if somebody does. Tickets of processes that have ended are thrown
-    /// away.
-    pub(crate) fn behind(&self) -> io::Result<Option<Holder>> {
+    /// Who wants one of the same boards and comes first, if somebody does, with the serial number of that board's probe. Tickets
+    /// of processes that have ended are thrown away.
+    pub(crate) fn behind(&self) -> io::Result<Option<(Holder, String)>> {
         let mut first: Option<(String, Entry)> = None;
         for other in std::fs::read_dir(&self.folder)?.flatten() {
             let name = other.file_name().to_string_lossy().into_owned();
@@ -163,7 +171,10 @@ impl Ticket {
                 first = Some((name, entry));
             }
         }
-        Ok(first.map(|(_, entry)| entry.holder))
+        Ok(first.and_then(|(_, entry)| {
+            let board = self.entry.shared_with(&entry)?.to_owned();
+            Some((entry.holder, board))
+        }))
     }
 }
 
@@ -213,7 +224,8 @@ mod tests {
     }
 
     fn first(ticket: &Ticket) -> Option<String> {
-        ticket.behind().unwrap().and_then(|holder| holder.rig)
+        let (holder, _) = ticket.behind().unwrap()?;
+        holder.rig
     }
 
     #[test]
@@ -243,6 +255,8 @@ mod tests {
             &clock,
         );
         assert_eq!(first(&both).as_deref(), Some("left"));
+        let (_, board) = both.behind().unwrap().unwrap();
+        assert_eq!(board, "2", "the one that both want");
     }
 
     #[test]
