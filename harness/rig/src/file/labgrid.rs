@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::str::FromStr;
 
-/// `labgrid-client` is a Python program that connects to the coordinator each time: half a second here. We chose thirty
-/// seconds, to leave room for a busy host and a network in between.
+/// `labgrid-client` is a Python program that connects to the coordinator each time: half a second to one and a half here. We
+/// chose thirty seconds, to leave room for a busy host and a network in between.
 const DEFAULT_WITHIN_SECONDS: u64 = 30;
 
 #[derive(Debug, Deserialize, JsonSchema)]
