@@ -121,17 +121,23 @@ fn without_a_switch(desk: &Desk, boards: &Boards) {
 }
 
 #[rstest]
-#[case::flash_operation_and_supply(true, &[], "watchpoints; interrupted by taking its power away")]
-#[case::flash_operation_and_reset(false, &[], "watchpoints; interrupted by a reset through the probe, which is no loss of power")]
-#[case::clock_and_supply(true, &["--by-time"], "by the clock, near the point; interrupted by taking its power away")]
-#[case::clock_and_reset(false, &["--by-time"], "by the clock, near the point; interrupted by a reset through the probe")]
+#[case::flash_operation_and_supply(SPEED, true, &[], "watchpoints; interrupted by taking its power away")]
+#[case::flash_operation_and_reset(SPEED, false, &[], "watchpoints; interrupted by a reset through the probe, which is no loss of power")]
+// At a DK's own pace, as a swap that takes a tenth of a second is over before a busy machine stops it.
+#[case::clock_and_supply(1, true, &["--by-time"], "by the clock, near the point; interrupted by taking its power away")]
+#[case::clock_and_reset(1, false, &["--by-time"], "by the clock, near the point; interrupted by a reset through the probe")]
 fn the_same_file_runs_by_whatever_the_rig_has(
+    #[case] speed: u32,
     #[case] switch: bool,
     #[case] more: &[&str],
     #[case] method: &str,
 ) {
     let desk = desk(None);
-    let boards = (!switch).then(|| Boards::start(&[]));
+    desk.write(
+        "rig.yaml",
+        &ONE_BOARD.replace("speed: 20", &format!("speed: {speed}")),
+    );
+    let boards = (!switch).then(|| Boards::start_at(speed, &[]));
     if let Some(boards) = &boards {
         without_a_switch(&desk, boards);
     }

@@ -5,17 +5,22 @@ use serde_json::Value;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-/// Virtual boards of one process, at twenty times a DK's pace. They end with this value.
+/// Virtual boards of one process. They end with this value.
 pub(crate) struct Boards {
     process: Child,
     json: Value,
 }
 
 impl Boards {
-    /// Starts them and reads where they are.
+    /// Starts them, at twenty times a DK's pace, and reads where they are.
     pub(crate) fn start(args: &[&str]) -> Self {
+        Self::start_at(20, args)
+    }
+
+    /// The same at so many times a DK's pace.
+    pub(crate) fn start_at(speed: u32, args: &[&str]) -> Self {
         let mut process = Command::new(DFU_HIL)
-            .args(["virtual-dk", "--json", "--speed", "20"])
+            .args(["virtual-dk", "--json", "--speed", &speed.to_string()])
             .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
