@@ -320,6 +320,35 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
+    #[test]
+    fn what_comes_over_rtt_is_of_another_kind_than_what_comes_over_the_serial_port() {
+        let line = |source| {
+            let event = EventKind::Console {
+                board: "dk1".to_owned(),
+                core: CoreName::App,
+                source,
+                text: "ready".to_owned(),
+            };
+            let (board, line) = LogLine::of(5, &event).expect("it is shown");
+            (
+                board.map(str::to_owned),
+                line.kind.word(),
+                line.core,
+                line.text,
+            )
+        };
+        let shown = |word| {
+            (
+                Some("dk1".to_owned()),
+                word,
+                Some(CoreName::App),
+                "ready".to_owned(),
+            )
+        };
+        assert_eq!(line(ConsoleSource::Uart), shown("console"));
+        assert_eq!(line(ConsoleSource::Rtt), shown("RTT"));
+    }
+
     #[rstest]
     #[case::read(
         "0800000100010000a0",
