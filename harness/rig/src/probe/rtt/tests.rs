@@ -8,12 +8,15 @@ const RAM: Range<u32> = 0x2000_0000..0x2000_8000;
 const BLOCK: u32 = 0x2000_5678;
 const BUFFER: u32 = 0x2000_6000;
 
+/// What a core does to its RAM.
+type Change = fn(&mut Memory);
+
 /// RAM, and what a core does to it while it is looked at.
 struct Memory {
     bytes: Vec<u8>,
     reads: usize,
     /// Runs in front of this read.
-    meanwhile: Option<(usize, fn(&mut Memory))>,
+    meanwhile: Option<(usize, Change)>,
 }
 
 impl Memory {
