@@ -35,6 +35,7 @@ fn board(permission: BlePermission) -> broken::Board {
             ..SmpModel::default()
         },
         bootloader: BootloaderSupport::None,
+        rtt: None,
     };
     let network = NetworkModel {
         name: "net".to_owned(),

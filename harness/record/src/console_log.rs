@@ -1,7 +1,7 @@
-//! What each core printed, one file for each, with the time in front of every line.
+//! What each core printed, one file for each and for each way by which it prints, with the time in front of every line.
 
 use crate::directory::RunDirectory;
-use crate::event::{CoreName, Event, EventKind};
+use crate::event::{ConsoleSource, CoreName, Event, EventKind};
 use crate::reporter::Reporter;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -11,7 +11,7 @@ use std::io::{self, Write};
 #[derive(Debug)]
 pub struct ConsoleLogs {
     directory: RunDirectory,
-    files: BTreeMap<(String, CoreName), File>,
+    files: BTreeMap<(String, CoreName, ConsoleSource), File>,
 }
 
 impl ConsoleLogs {
@@ -33,14 +33,19 @@ impl Reporter for ConsoleLogs {
 
     fn on_event(&mut self, event: &Event) -> io::Result<()> {
         match &event.kind {
-            EventKind::Console { board, core, text } => {
-                let file = match self.files.entry((board.clone(), *core)) {
+            EventKind::Console {
+                board,
+                core,
+                source,
+                text,
+            } => {
+                let file = match self.files.entry((board.clone(), *core, *source)) {
                     std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
                     std::collections::btree_map::Entry::Vacant(entry) => entry.insert(
                         OpenOptions::new()
                             .append(true)
                             .create(true)
-                            .open(self.directory.console(board, *core))?,
+                            .open(self.directory.console(board, *core, *source))?,
                     ),
                 };
                 writeln!(
@@ -52,7 +57,7 @@ impl Reporter for ConsoleLogs {
             }
             // A heading, so that a line can be found without counting milliseconds.
             EventKind::ScenarioStarted(started) => {
-                for ((board, _), file) in &mut self.files {
+                for ((board, ..), file) in &mut self.files {
                     if *board == started.board {
                         writeln!(file, "--- {}", started.scenario)?;
                     }
@@ -74,23 +79,28 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let directory = RunDirectory::create(root.path(), SystemTime::UNIX_EPOCH).unwrap();
         let mut logs = ConsoleLogs::new(directory.clone());
-        for (seq, at, core, text) in [
-            (0, 5, CoreName::App, "*** Booting ***"),
-            (1, 61_250, CoreName::Net, "net 1.0.0"),
-            (2, 61_251, CoreName::App, "ready"),
+        let (uart, rtt) = (ConsoleSource::Uart, ConsoleSource::Rtt);
+        for (seq, at, core, source, text) in [
+            (0, 5, CoreName::App, uart, "*** Booting ***"),
+            (1, 61_250, CoreName::Net, uart, "net 1.0.0"),
+            (2, 61_251, CoreName::App, uart, "ready"),
+            (3, 61_252, CoreName::App, rtt, "<inf> ready"),
         ] {
             let kind = EventKind::Console {
                 board: "dk1".to_owned(),
                 core,
+                source,
                 text: text.to_owned(),
             };
             logs.on_event(&Event { seq, at, kind }).unwrap();
         }
-        let read = |core| std::fs::read_to_string(directory.console("dk1", core)).unwrap();
-        insta::assert_snapshot!(read(CoreName::App), @r"
+        let read =
+            |core, source| std::fs::read_to_string(directory.console("dk1", core, source)).unwrap();
+        insta::assert_snapshot!(read(CoreName::App, uart), @r"
         [     0.005] *** Booting ***
         [    61.251] ready
         ");
-        insta::assert_snapshot!(read(CoreName::Net), @"[    61.250] net 1.0.0");
+        insta::assert_snapshot!(read(CoreName::Net, uart), @"[    61.250] net 1.0.0");
+        insta::assert_snapshot!(read(CoreName::App, rtt), @"[    61.252] <inf> ready");
     }
 }

@@ -9,12 +9,13 @@
 //!   summary.md             the same for the page of a CI job
 //!   report.html            the same for people, with all logs
 //!   console/dk1-app.log    what each core printed
+//!   console/dk1-app-rtt.log  and over RTT
 //!   smp.pcapng             every SMP packet, for Wireshark
 //!   objects/9f/86d0…       pages of flash, images and files by SHA-256
 //!   manifest.json          the digests of all of these, and of what the run was made from
 //! ```
 
-use crate::event::CoreName;
+use crate::event::{ConsoleSource, CoreName};
 use jiff::Timestamp;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -171,10 +172,14 @@ impl RunDirectory {
 
     /// What a core of a board printed.
     #[must_use]
-    pub fn console(&self, board: &str, core: CoreName) -> PathBuf {
+    pub fn console(&self, board: &str, core: CoreName, source: ConsoleSource) -> PathBuf {
+        let way = match source {
+            ConsoleSource::Uart => "",
+            ConsoleSource::Rtt => "-rtt",
+        };
         self.path
             .join("console")
-            .join(format!("{}-{core}.log", file_name(board)))
+            .join(format!("{}-{core}{way}.log", file_name(board)))
     }
 }
 
@@ -229,7 +234,7 @@ mod tests {
     #[case::path("../dk", "console/%2e%2e%2fdk-app.log")]
     #[case::looks_escaped("%2fdk", "console/%252fdk-app.log")]
     fn a_console_log_stays_in_its_folder(#[case] board: &str, #[case] expected: &str) {
-        let path = RunDirectory::at("run").console(board, CoreName::App);
+        let path = RunDirectory::at("run").console(board, CoreName::App, ConsoleSource::Uart);
         assert_eq!(path, Path::new("run").join(expected));
     }
 }

@@ -86,6 +86,9 @@ pub enum EventKind {
         board: String,
         /// Which core.
         core: CoreName,
+        /// By which way it came.
+        #[serde(default, skip_serializing_if = "ConsoleSource::is_uart")]
+        source: ConsoleSource,
         /// The line without its end.
         text: String,
     },
@@ -499,6 +502,37 @@ impl fmt::Display for CoreName {
     }
 }
 
+/// By which way a core prints.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    Deserialize,
+    Eq,
+    Hash,
+    JsonSchema,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
+)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ConsoleSource {
+    /// Its serial port.
+    #[default]
+    Uart,
+    /// SEGGER RTT: a buffer in its RAM, which the probe takes. A line has the time at which it was taken.
+    Rtt,
+}
+
+impl ConsoleSource {
+    pub(crate) fn is_uart(&self) -> bool {
+        *self == Self::Uart
+    }
+}
+
 /// An SMP packet as it is recorded.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SmpPacket {
@@ -676,6 +710,32 @@ mod tests {
             serde_json::from_str::<EventKind>(older).unwrap(),
             event(None)
         );
+    }
+
+    #[test]
+    fn a_line_over_rtt_says_so_and_one_that_says_nothing_came_over_the_serial_port() {
+        let line = |source| EventKind::Console {
+            board: "dk".to_owned(),
+            core: CoreName::App,
+            source,
+            text: "ready".to_owned(),
+        };
+        for (json, source) in [
+            (
+                r#"{"type":"console","board":"dk","core":"app","source":"rtt","text":"ready"}"#,
+                ConsoleSource::Rtt,
+            ),
+            (
+                r#"{"type":"console","board":"dk","core":"app","text":"ready"}"#,
+                ConsoleSource::Uart,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&line(source)).unwrap(), json);
+            assert_eq!(
+                serde_json::from_str::<EventKind>(json).unwrap(),
+                line(source)
+            );
+        }
     }
 
     #[test]

@@ -113,7 +113,12 @@ impl Folding {
                     step.ended = Some((at, outcome.clone(), evidence.clone()));
                 }
             }
-            EventKind::Console { board, core, text } => {
+            EventKind::Console {
+                board,
+                core,
+                source,
+                text,
+            } => {
                 let lines = self.console.entry(board.clone()).or_default();
                 if lines.len() == CONSOLE_TAIL {
                     lines.pop_front();
@@ -121,6 +126,7 @@ impl Folding {
                 lines.push_back(ConsoleLine {
                     at_ms: at,
                     core: *core,
+                    source: *source,
                     text: text.clone(),
                 });
             }

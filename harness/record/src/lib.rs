@@ -32,9 +32,9 @@ pub use console_log::ConsoleLogs;
 pub use course::{Again, Attempt, Course, Part, Resumption, Shard};
 pub use directory::{RunDirectory, RunDirectoryError};
 pub use event::{
-    BoardInfo, BoardWear, CoreName, Direction, Durability, Event, EventKind, Evidence,
-    FirmwareInfo, InputFile, InputRole, LinkConnected, LinkEnd, PowerAction, RigInfo, RunStarted,
-    ScenarioStarted, SmpPacket, StepInfo, Tool, WornPage, WornPages,
+    BoardInfo, BoardWear, ConsoleSource, CoreName, Direction, Durability, Event, EventKind,
+    Evidence, FirmwareInfo, InputFile, InputRole, LinkConnected, LinkEnd, PowerAction, RigInfo,
+    RunStarted, ScenarioStarted, SmpPacket, StepInfo, Tool, WornPage, WornPages,
 };
 pub use flash::{ChangedPage, FlashSnapshot, MemorySnapshot, PageRun, Partition};
 pub use grid::{Grid, GridCell};

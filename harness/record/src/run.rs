@@ -5,8 +5,8 @@
 
 use crate::course::{Attempt, Part, Resumption, Shard, bad_step};
 use crate::event::{
-    CoreName, Event, EventKind, Evidence, FirmwareInfo, InputFile, RigInfo, StepInfo, Tool,
-    one_or_more,
+    ConsoleSource, CoreName, Event, EventKind, Evidence, FirmwareInfo, InputFile, RigInfo,
+    StepInfo, Tool, one_or_more,
 };
 use crate::fold::fold;
 use crate::grid::Grid;
@@ -245,8 +245,22 @@ pub struct ConsoleLine {
     pub at_ms: u64,
     /// Which core.
     pub core: CoreName,
+    /// By which way it came.
+    #[serde(default, skip_serializing_if = "ConsoleSource::is_uart")]
+    pub source: ConsoleSource,
     /// The line without its end.
     pub text: String,
+}
+
+impl ConsoleLine {
+    /// Who printed it: `app`, `net`, or `app RTT`.
+    #[must_use]
+    pub fn whose(&self) -> String {
+        match self.source {
+            ConsoleSource::Uart => self.core.to_string(),
+            ConsoleSource::Rtt => format!("{} RTT", self.core),
+        }
+    }
 }
 
 /// Why events are not those of a run.

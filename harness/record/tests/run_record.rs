@@ -1,9 +1,9 @@
 //! The record of a run from its events: whole, stopped, and killed after any event.
 
 use hil_record::{
-    BoardInfo, CoreName, Ending, ErrorKind, Event, EventKind, Evidence, FailKind, FirmwareInfo,
-    Outcome, RecordError, RigInfo, RunRecord, RunStarted, ScenarioStarted, SkipKind, StepInfo,
-    Tool, Verdict,
+    BoardInfo, ConsoleSource, CoreName, Ending, ErrorKind, Event, EventKind, Evidence, FailKind,
+    FirmwareInfo, Outcome, RecordError, RigInfo, RunRecord, RunStarted, ScenarioStarted, SkipKind,
+    StepInfo, Tool, Verdict,
 };
 
 fn firmware(name: &str) -> FirmwareInfo {
@@ -48,6 +48,7 @@ fn sample() -> Vec<Event> {
     let console = |text: &str| EventKind::Console {
         board: "dk1".to_owned(),
         core: CoreName::App,
+        source: ConsoleSource::Uart,
         text: text.to_owned(),
     };
     let wrong = || Outcome::fail(FailKind::WrongImage, "app core runs 1.0.0, expected 2.0.0");

@@ -228,7 +228,7 @@ fn test(record: &RunRecord, scenario: &ScenarioRecord) -> Test {
         stdout: scenario
             .console
             .iter()
-            .map(|line| format!("{} {}", line.core, visible(&line.text)))
+            .map(|line| format!("{} {}", line.whose(), visible(&line.text)))
             .collect(),
         steps: scenario
             .steps

@@ -126,7 +126,7 @@ fn last_lines(console: &[ConsoleLine]) -> String {
             "[{:>6}.{:03}] {} {}",
             line.at_ms / 1000,
             line.at_ms % 1000,
-            line.core,
+            line.whose(),
             line.text
         );
     }

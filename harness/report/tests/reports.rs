@@ -1,9 +1,9 @@
 //! What every report says about one and the same run, and that machines read it back.
 
 use hil_record::{
-    BoardInfo, CoreName, ErrorKind, Event, EventKind, Evidence, FailKind, FirmwareInfo, Outcome,
-    Reporter, RigInfo, RunDirectory, RunRecord, RunStarted, ScenarioStarted, SkipKind, StepInfo,
-    Tool,
+    BoardInfo, ConsoleSource, CoreName, ErrorKind, Event, EventKind, Evidence, FailKind,
+    FirmwareInfo, Outcome, Reporter, RigInfo, RunDirectory, RunRecord, RunStarted, ScenarioStarted,
+    SkipKind, StepInfo, Tool,
 };
 use hil_report::{ProgressLines, SummaryContext, json, junit, summary, write};
 use quick_junit::{NonSuccessKind, Report, TestCaseStatus};
@@ -121,6 +121,7 @@ fn scenario(
         EventKind::Console {
             board: "dk1".to_owned(),
             core: CoreName::App,
+            source: ConsoleSource::Uart,
             text: "I: Starting bootloader \u{1b}[0m".to_owned(),
         },
         progress(12_288),

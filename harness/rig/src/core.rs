@@ -36,6 +36,15 @@ impl Core {
         }
     }
 
+    /// The core's own RAM.
+    #[must_use]
+    pub const fn ram(self) -> Range<u32> {
+        match self {
+            Self::App => 0x2000_0000..0x2008_0000,
+            Self::Net => 0x2100_0000..0x2101_0000,
+        }
+    }
+
     /// The size of an erase page of the core's flash, in bytes.
     #[must_use]
     pub const fn page_size(self) -> u32 {

@@ -47,7 +47,7 @@ pub use power::{
 pub use probe::{
     Afterwards, Caught, Class, CoreState, Edge, Followed, Halted, Identity, Instead, Memory,
     Missed, Planned, ProbeSession, ProgramOptions, ProgramPhase, ProgramProgress, Programmed,
-    Reached, Rest, Route, Strayed, Tear, Trap, Watch, route,
+    Reached, Rest, Route, RttPiece, Strayed, Tear, Trap, Watch, route,
 };
 pub use rig::{Board, Rig, RigOptions, WaitListener, Waiting};
 pub use uart::UartEndpoint;

@@ -177,6 +177,7 @@ pub struct Board {
     uart_net: Option<BoardUart>,
     external_flash: ExternalFlash,
     recover: Recover,
+    rtt: Vec<Core>,
     power: Arc<dyn PowerSwitch>,
     cuts: Cuts,
     wear: WearSpec,
@@ -210,6 +211,18 @@ impl Board {
     #[must_use]
     pub fn probe(&self) -> &ProbeSession {
         &self.probe
+    }
+
+    /// The board's debug probe, for another thread.
+    #[must_use]
+    pub fn shared_probe(&self) -> Arc<ProbeSession> {
+        Arc::clone(&self.probe)
+    }
+
+    /// The cores whose firmware prints over SEGGER RTT, as the rig file says.
+    #[must_use]
+    pub fn rtt(&self) -> &[Core] {
+        &self.rtt
     }
 
     /// The chip that it has, where the rig file says it.
@@ -742,6 +755,7 @@ impl Board {
             uart_net: uart(net, &real.uart_net),
             external_flash: spec.external_flash,
             recover: spec.recover,
+            rtt: spec.rtt.clone(),
             power,
             cuts: real.cuts,
             wear: standing.wear,

@@ -289,9 +289,39 @@ fn the_rig_files_of_the_project_are_right() {
 #[test]
 fn an_unknown_key_is_shown_with_the_known_ones_and_the_nearest() {
     insta::assert_snapshot!(mistake("rig: bench\nboards:\n  - name: left\n    virtaul: {}\n"), @r#"
-    rigs/bench.yaml:4:5: boards[0]: unknown field `virtaul`, expected one of `name`, `description`, `recover`, `external-flash`, `virtual`, `labgrid`, `probe`, `chip`, `uart`, `ble`, `power`, `cuts`, `buttons`
+    rigs/bench.yaml:4:5: boards[0]: unknown field `virtaul`, expected one of `name`, `description`, `recover`, `external-flash`, `virtual`, `labgrid`, `probe`, `chip`, `uart`, `ble`, `power`, `cuts`, `buttons`, `rtt`
     help: did you mean `virtual`?
     "#);
+}
+
+#[test]
+fn cores_whose_rtt_is_read_are_named() {
+    let both = "rig: b\nboards:\n  - { name: left, virtual: {}, rtt: [net, app] }\n  - { name: right, virtual: {} }\n";
+    let rtt: Vec<Vec<Core>> = parse(both)
+        .unwrap()
+        .boards
+        .into_iter()
+        .map(|board| board.rtt)
+        .collect();
+    assert_eq!(rtt, [vec![Core::Net, Core::App], vec![]]);
+}
+
+#[rstest]
+#[case::unknown(
+    "[application]",
+    "5:11: boards[0].rtt[0]: unknown variant `application`, expected `app` or `net`\nhelp: did you mean `app`?"
+)]
+#[case::twice(
+    "[app, app]",
+    "3:11: boards[0].rtt: found the application core twice, expected each core once\nhelp: for example `rtt: [app]`, or leave it out when no firmware of the board prints over RTT"
+)]
+#[case::none(
+    "[]",
+    "3:11: boards[0].rtt: found no core, expected `app`, `net` or both\nhelp: for example `rtt: [app]`, or leave it out when no firmware of the board prints over RTT"
+)]
+fn a_mistake_in_rtt_has_its_place(#[case] rtt: &str, #[case] told: &str) {
+    let file = format!("rig: b\nboards:\n  - name: left\n    virtual: {{}}\n    rtt: {rtt}\n");
+    assert_eq!(mistake(&file), format!("rigs/bench.yaml:{told}"));
 }
 
 #[test]

@@ -67,6 +67,7 @@ boards:
     ble: { adapter: hci0, address: "C0:11:22:33:44:55" }
     power: { scpi: { address: "192.168.0.20:5025", current: false } }
     cuts: board
+    rtt: [app, net]
     buttons: { recovery: { command: { press: [a, b], release: [c] } } }
   - { name: b, probe: { selector: "1366:1051:1" }, power: { usb-port: { hub: 1-1.4, port: 2, by: sysfs } } }
   - { name: c, probe: { selector: "1366:1051:2" }, power: { ppk2: { path: /dev/ttyACM9 } } }
@@ -97,6 +98,7 @@ fn what_a_rig_file_can_say_is_valid() {
 #[case::chip("ae4f213a3d734e77", "ae4f")]
 #[case::selector("1366:1051:001050012345", "1366:001050012345")]
 #[case::number("interface: 2", "interface: two")]
+#[case::rtt("rtt: [app, net]", "rtt: [application]")]
 #[case::power("power: manual,", "power: by-hand,")]
 #[case::place("place: dk-07", "place: \"dk 07\"")]
 #[case::reservation("place: dk-07", "place: +token")]

@@ -3,7 +3,7 @@
 use crate::cancel::CancelToken;
 use hil_clock::{Instant, SharedClock};
 use hil_image::HashAlgorithm;
-use hil_record::{CoreName, Event, EventKind, Objects, Reporter};
+use hil_record::{ConsoleSource, CoreName, Event, EventKind, Objects, Reporter};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -166,10 +166,11 @@ impl Events {
     }
 
     /// A line of a console.
-    pub(crate) fn console(&self, board: &str, core: CoreName, text: &str) {
+    pub(crate) fn console(&self, board: &str, core: CoreName, source: ConsoleSource, text: &str) {
         self.emit(EventKind::Console {
             board: board.to_owned(),
             core,
+            source,
             text: text.to_owned(),
         });
     }

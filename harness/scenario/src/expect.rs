@@ -1,7 +1,7 @@
 //! The steps that check something: what must be so, as it is written and as the rest of the code sees it.
 
 use crate::units;
-use crate::words::{Core, ImageRef, Slot, Stored, Transport};
+use crate::words::{Core, ImageRef, PrintedBy, Slot, Stored, Transport};
 use hil_image::ImageVersion;
 use serde::Deserialize;
 use std::time::Duration;
@@ -218,6 +218,8 @@ impl TryFrom<RawExpectImageState> for ExpectImageState {
 pub struct ExpectConsole {
     /// Whose console.
     pub core: Core,
+    /// By which way it comes.
+    pub by: PrintedBy,
     /// Part of one line.
     pub text: String,
     /// Whether it has to be there.
@@ -241,6 +243,8 @@ pub enum Presence {
 struct RawExpectConsole {
     #[serde(default = "units::app")]
     core: Core,
+    #[serde(default)]
+    by: PrintedBy,
     text: String,
     #[serde(default)]
     absent: bool,
@@ -260,6 +264,7 @@ impl TryFrom<RawExpectConsole> for ExpectConsole {
         }
         Ok(Self {
             core: raw.core,
+            by: raw.by,
             text: raw.text,
             presence: if raw.absent {
                 Presence::Absent

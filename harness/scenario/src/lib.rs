@@ -62,4 +62,4 @@ pub use step::{
 pub use sweep::{Bursts, Strategy, Sweep};
 pub use units::Percent;
 pub use variant::{PlannedStep, Variant};
-pub use words::{Core, ImageRef, Slot, Stored, Transport};
+pub use words::{Core, ImageRef, PrintedBy, Slot, Stored, Transport};

@@ -159,6 +159,10 @@ pub enum BoardFeature {
     AppConsole,
     /// The network core's console can be read.
     NetConsole,
+    /// What the application core prints over RTT is read.
+    AppRtt,
+    /// The same of the network core.
+    NetRtt,
     /// It can be reached with Bluetooth through two adapters.
     SecondAdapter,
     /// The board has an external flash.
@@ -178,6 +182,8 @@ impl BoardFeature {
             | Self::PinReset
             | Self::AppConsole
             | Self::NetConsole
+            | Self::AppRtt
+            | Self::NetRtt
             | Self::SecondAdapter
             | Self::RecoveryButton
             | Self::Recover => "a",
@@ -192,6 +198,8 @@ impl fmt::Display for BoardFeature {
             Self::PinReset => "reset pin",
             Self::AppConsole => "console of the application core",
             Self::NetConsole => "console of the network core",
+            Self::AppRtt => "rig file that has RTT of the application core (`rtt: [app]`)",
+            Self::NetRtt => "rig file that has RTT of the network core (`rtt: [net]`)",
             Self::SecondAdapter => "second Bluetooth adapter",
             Self::ExternalFlash => "external flash",
             Self::RecoveryButton => "recovery button",

@@ -7,7 +7,7 @@ use crate::needs::BoardFeature;
 use crate::refusal::{ExpectRefusal, Refusal};
 use crate::reset::{Button, ResetBy};
 use crate::step::{Answer, EraseAnswer, Mark, MarkAnswer, Request, Step, Upload};
-use crate::words::{Core, ImageRef, Slot, Transport};
+use crate::words::{Core, ImageRef, PrintedBy, Slot, Transport};
 use std::fmt;
 
 impl Step {
@@ -76,7 +76,10 @@ impl Step {
                 };
                 held(step.holding, way)
             }
-            Self::ExpectConsole(step) => vec![console_of(step.core)],
+            Self::ExpectConsole(step) => vec![match step.by {
+                PrintedBy::Uart => console_of(step.core),
+                PrintedBy::Rtt => rtt_of(step.core),
+            }],
             Self::ExpectRefusal(ExpectRefusal {
                 refusal: Refusal::Boot { says: Some(_), .. },
                 ..
@@ -280,6 +283,13 @@ const fn console_of(core: Core) -> BoardFeature {
     }
 }
 
+const fn rtt_of(core: Core) -> BoardFeature {
+    match core {
+        Core::App => BoardFeature::AppRtt,
+        Core::Net => BoardFeature::NetRtt,
+    }
+}
+
 impl fmt::Display for Step {
     /// What it does, in words, for progress lines and reports.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -386,7 +396,11 @@ impl fmt::Display for Step {
                     Presence::Present => "says",
                     Presence::Absent => "does not say",
                 };
-                write!(f, "{} console {presence} `{}`", step.core, step.text)
+                let place = match step.by {
+                    PrintedBy::Uart => "console",
+                    PrintedBy::Rtt => "RTT",
+                };
+                write!(f, "{} {place} {presence} `{}`", step.core, step.text)
             }
             Self::ExpectNet(step) => {
                 let parts = [

@@ -35,6 +35,17 @@ impl fmt::Display for Core {
     }
 }
 
+/// By which way a core prints.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum PrintedBy {
+    /// Its serial port.
+    #[default]
+    Uart,
+    /// SEGGER RTT, which the debug probe reads.
+    Rtt,
+}
+
 /// A place for an image in flash.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum Slot {

@@ -1,7 +1,7 @@
 //! One comparison: what had to be, and what was found.
 
 use super::shot::RegionShot;
-use crate::event::CoreName;
+use crate::event::{ConsoleSource, CoreName};
 use serde::{Deserialize, Serialize};
 
 /// A comparison that a step made, in the order in which it made them.
@@ -78,12 +78,15 @@ pub enum Check {
     Console {
         /// Whose.
         core: CoreName,
+        /// Of which lines of it.
+        #[serde(default, skip_serializing_if = "ConsoleSource::is_uart")]
+        source: ConsoleSource,
         /// Part of a line; the empty text is in any.
         text: String,
         /// It must not be there.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         absent: bool,
-        /// The line from which it counts, from 0, over all lines of the core since the run began.
+        /// The line from which it counts, from 0, over all lines of the core by that way since the run began.
         from: u64,
         /// The line before which the look ended.
         to: u64,
@@ -212,6 +215,12 @@ impl Check {
             Self::ImageList { .. } => "the image list".to_owned(),
             Self::Running { image, .. } => format!("{image} runs"),
             Self::Console { core, text, .. } if text.is_empty() => format!("the {core} console"),
+            Self::Console {
+                core,
+                text,
+                source: ConsoleSource::Rtt,
+                ..
+            } => format!("`{text}` over the RTT of the {core} core"),
             Self::Console { core, text, .. } => format!("`{text}` on the {core} console"),
             Self::NetworkVersion { version, .. } => format!("network firmware version {version}"),
             Self::NetworkRuns { .. } => "the network core runs".to_owned(),

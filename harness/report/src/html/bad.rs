@@ -107,7 +107,7 @@ fn failure(scenario: &ScenarioRecord) -> Markup {
                     summary { "Last " (count(scenario.console.len() as u64, "line", "lines")) " of the consoles" }
                     pre tabindex="0" {
                         @for line in &scenario.console {
-                            (seconds(line.at_ms)) " " (format!("{:<3}", line.core.to_string())) " " (visible(&line.text)) "\n"
+                            (seconds(line.at_ms)) " " (format!("{:<3}", line.whose())) " " (visible(&line.text)) "\n"
                         }
                     }
                 }

@@ -1,12 +1,15 @@
 //! A line of the merged log.
 
-use hil_record::{CoreName, Course, Direction, EventKind, LinkEnd, PowerAction, SmpPacket};
+use hil_record::{
+    ConsoleSource, CoreName, Course, Direction, EventKind, LinkEnd, PowerAction, SmpPacket,
+};
 
 /// What sort of thing a line tells. The order is that of the report's filter.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
     Step,
     Console,
+    Rtt,
     Smp,
     Power,
     Probe,
@@ -16,9 +19,10 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Step,
         Self::Console,
+        Self::Rtt,
         Self::Smp,
         Self::Power,
         Self::Probe,
@@ -31,6 +35,7 @@ impl Kind {
         match self {
             Self::Step => "step",
             Self::Console => "console",
+            Self::Rtt => "RTT",
             Self::Smp => "SMP",
             Self::Power => "power",
             Self::Probe => "probe",
@@ -75,8 +80,17 @@ impl LogLine {
     pub(crate) fn of(at: u64, event: &EventKind) -> Option<(Option<&str>, Self)> {
         let line = |kind, text: String| Self::new(at, kind, text);
         Some(match event {
-            EventKind::Console { board, core, text } => {
-                let mut line = line(Kind::Console, text.clone());
+            EventKind::Console {
+                board,
+                core,
+                source,
+                text,
+            } => {
+                let kind = match source {
+                    ConsoleSource::Rtt => Kind::Rtt,
+                    _ => Kind::Console,
+                };
+                let mut line = line(kind, text.clone());
                 line.core = Some(*core);
                 (Some(board.as_str()), line)
             }
@@ -305,6 +319,35 @@ impl Command {
 mod tests {
     use super::*;
     use rstest::rstest;
+
+    #[test]
+    fn what_comes_over_rtt_is_of_another_kind_than_what_comes_over_the_serial_port() {
+        let line = |source| {
+            let event = EventKind::Console {
+                board: "dk1".to_owned(),
+                core: CoreName::App,
+                source,
+                text: "ready".to_owned(),
+            };
+            let (board, line) = LogLine::of(5, &event).expect("it is shown");
+            (
+                board.map(str::to_owned),
+                line.kind.word(),
+                line.core,
+                line.text,
+            )
+        };
+        let shown = |word| {
+            (
+                Some("dk1".to_owned()),
+                word,
+                Some(CoreName::App),
+                "ready".to_owned(),
+            )
+        };
+        assert_eq!(line(ConsoleSource::Uart), shown("console"));
+        assert_eq!(line(ConsoleSource::Rtt), shown("RTT"));
+    }
 
     #[rstest]
     #[case::read(

@@ -493,6 +493,7 @@ mod tests {
                 core: Core::App,
                 address: 0x2000_0000,
             },
+            Operation::Rtt(Core::Net),
             Operation::ResetAndHalt(Core::Net),
             Operation::Halt(Core::App),
             Operation::Run(Core::App),

@@ -30,6 +30,8 @@ pub enum Operation {
         /// How many bytes.
         length: u32,
     },
+    /// Taking what a core printed over RTT.
+    Rtt(Core),
     /// Writing a word.
     Write {
         /// The core whose map is meant.
@@ -77,6 +79,7 @@ impl fmt::Display for Operation {
                 write!(f, "reading {length} bytes at {address:#010x} of the {core}")
             }
             Self::Write { core, address } => write!(f, "writing {address:#010x} of the {core}"),
+            Self::Rtt(core) => write!(f, "reading the RTT of the {core}"),
             Self::Reset => f.write_str("resetting the chip"),
             Self::ResetAndHalt(core) => write!(f, "resetting and halting the {core}"),
             Self::Halt(core) => write!(f, "halting the {core}"),

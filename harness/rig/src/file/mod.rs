@@ -96,6 +96,8 @@ pub struct BoardSpec {
     pub recover: Recover,
     /// The external flash on it.
     pub external_flash: ExternalFlash,
+    /// Cores whose firmware prints over SEGGER RTT.
+    pub rtt: Vec<Core>,
     /// Where it is.
     pub kind: BoardKind,
 }

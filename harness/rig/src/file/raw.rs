@@ -10,6 +10,7 @@ use super::{
     PowerSpec, ProbeSelector, ProbeSpec, QuarantineSpec, RealSpec, Recover, RigFile, RigFileError,
     Supply, TornSpec, UartPortSpec, UartSpec, VirtualSpec, WearSpec,
 };
+use crate::core::Core;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
@@ -99,6 +100,25 @@ struct Board {
     cuts: Option<CutsWord>,
     /// Who presses its buttons.
     buttons: Option<Buttons>,
+    /// Cores whose firmware prints over SEGGER RTT, which is read through the probe.
+    rtt: Option<Vec<CoreWord>>,
+}
+
+/// A core.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+enum CoreWord {
+    App,
+    Net,
+}
+
+impl CoreWord {
+    const fn checked(self) -> Core {
+        match self {
+            Self::App => Core::App,
+            Self::Net => Core::Net,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -455,6 +475,7 @@ impl Place<'_> {
 impl Board {
     fn check(self, place: &Place<'_>, index: usize) -> Result<BoardSpec, RigFileError> {
         let at = format!("boards[{index}]");
+        let rtt = check_rtt(self.rtt.as_deref(), place, &at)?;
         let own = Own {
             chip: self.chip,
             uart: self.uart,
@@ -536,9 +557,38 @@ impl Board {
                 Some(ExternalFlashWord::None) => ExternalFlash::None,
                 Some(ExternalFlashWord::Mx25r64) | None => ExternalFlash::Mx25r64,
             },
+            rtt,
             kind,
         })
     }
+}
+
+/// The cores whose RTT is read, each once.
+fn check_rtt(
+    words: Option<&[CoreWord]>,
+    place: &Place<'_>,
+    at: &str,
+) -> Result<Vec<Core>, RigFileError> {
+    const EXAMPLE: &str =
+        "for example `rtt: [app]`, or leave it out when no firmware of the board prints over RTT";
+    let mut cores = Vec::new();
+    for word in words.unwrap_or_default() {
+        let core = word.checked();
+        if cores.contains(&core) {
+            return Err(place.problem(
+                format!("{at}.rtt: found the {core} twice, expected each core once"),
+                EXAMPLE,
+            ));
+        }
+        cores.push(core);
+    }
+    if words.is_some() && cores.is_empty() {
+        return Err(place.problem(
+            format!("{at}.rtt: found no core, expected `app`, `net` or both"),
+            EXAMPLE,
+        ));
+    }
+    Ok(cores)
 }
 
 /// What a rig file says of a board that it does not start, wherever that is.

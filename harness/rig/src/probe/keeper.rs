@@ -9,7 +9,7 @@ use hil_clock::{Instant, SharedClock};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -78,8 +78,40 @@ impl<S: Default + 'static> Keeper<S> {
         T: Send + 'static,
         P: Send + 'static,
     {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        self.run(threads, deadline, progress, job)
+    }
+
+    /// The same for what can wait: `None`, at once, when another request is under way.
+    pub(super) fn request_if_idle<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        job: impl FnOnce(&mut S) -> T + Send + 'static,
+    ) -> Option<Result<T, Lost>> {
+        let threads = match self.threads.try_lock() {
+            Ok(threads) => threads,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(
+            self.run(threads, deadline, &mut |(): ()| {}, move |state, _| {
+                job(state)
+            }),
+        )
+    }
+
+    fn run<T, P>(
+        &self,
+        mut threads: MutexGuard<'_, Threads<S>>,
+        deadline: Instant,
+        progress: &mut dyn FnMut(P),
+        job: impl FnOnce(&mut S, &mut dyn FnMut(P)) -> T + Send + 'static,
+    ) -> Result<T, Lost>
+    where
+        T: Send + 'static,
+        P: Send + 'static,
+    {
         let started = self.clock.now();
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         threads.lost.retain(|thread| !thread.is_finished());
         let (sender, receiver) = mpsc::channel();
         let job: Job<S> = Box::new(move |state| {
@@ -238,6 +270,24 @@ mod tests {
         assert_eq!(threads.lost.len(), 1);
         drop(threads);
         drop(release);
+    }
+
+    #[test]
+    fn what_can_wait_is_not_done_while_another_request_is_under_way() {
+        let (keeper, clock) = keeper(SystemClock::new());
+        let deadline = clock.now() + LONG;
+        let mut meanwhile = Vec::new();
+        let result = keeper.request(
+            deadline,
+            &mut |(): ()| meanwhile.push(keeper.request_if_idle(deadline, |state| *state)),
+            |state, report| {
+                *state = 7;
+                report(());
+            },
+        );
+        assert_eq!((result, meanwhile), (Ok(()), vec![None]));
+        let afterwards = keeper.request_if_idle(deadline, |state| *state);
+        assert_eq!(afterwards, Some(Ok(7)));
     }
 
     #[test]

@@ -7,14 +7,17 @@ use super::bus::{Ahb, wait_for};
 use super::context::Context;
 use super::cortex::{AfterReset, DHCSR, DHCSR_S_HALT, halt, let_go, reset};
 use super::external;
+use super::glance;
 use super::network::{
     self, Release, hold_network_core, is_network_core_held, release_network_core,
 };
 use super::qspi::ExternalFlash;
+use super::rtt::{self, RttPiece};
 use super::{Identity, nvmc};
 use crate::core::Core;
 use crate::error::RigError;
 use crate::file::{ChipId, Recover};
+use hil_clock::Instant;
 use probe_rs::architecture::arm::memory::ArmMemoryInterface;
 use probe_rs::architecture::arm::{ArmDebugInterface, ArmError, FullyQualifiedApAddress};
 use std::fmt;
@@ -30,10 +33,23 @@ const PART_NRF5340: u32 = 0x5340;
 const TAKE_OVER_WITHIN: Duration = Duration::from_millis(100);
 
 /// A connection that is open only while it must be.
-#[derive(Default)]
 pub(super) struct Link {
     /// Kept while a core is halted.
     held: Option<Held>,
+    /// Kept from one look at RTT to the next, and closed as soon as anything else is asked of the probe.
+    listening: Option<Box<dyn ArmDebugInterface>>,
+    /// What is known of the RTT of each core.
+    rtt: [rtt::Reader; 2],
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self {
+            held: None,
+            listening: None,
+            rtt: Core::ALL.map(|core| rtt::Reader::new(core.ram())),
+        }
+    }
 }
 
 impl fmt::Debug for Link {
@@ -95,6 +111,68 @@ impl Link {
     /// Forgets the connection after something went wrong on it.
     pub(super) fn abandon(&mut self) {
         self.held = None;
+        self.listening = None;
+    }
+
+    /// Closes the connection that only RTT keeps open: it is in the way of others.
+    pub(super) fn stop_listening(&mut self) {
+        self.listening = None;
+    }
+
+    /// Takes what a core has printed over RTT. Disturbs nothing: a network core that is held off stays so. It has nothing to say, and
+    /// neither has a chip without power.
+    pub(super) fn take_rtt(
+        &mut self,
+        context: &Context,
+        core: Core,
+        deadline: Instant,
+    ) -> Result<Vec<RttPiece>, RigError> {
+        // Opening a connection to a chip that does not answer takes the probe library five seconds.
+        let open = self.held.is_some() || self.listening.is_some();
+        if !open && !glance::chip_answers(context)? {
+            return Ok(Vec::new());
+        }
+        let interface = match (&mut self.held, &mut self.listening) {
+            (Some(held), _) => &mut *held.interface,
+            (None, Some(listening)) => &mut **listening,
+            (None, listening) => &mut **listening.insert(context.open_interface()?),
+        };
+        check_open(context, interface, Core::App)?;
+        if core == Core::Net {
+            let held_off = on_bus(context, interface, Core::App, |bus| {
+                is_network_core_held(bus)
+            })?;
+            if held_off {
+                return Ok(Vec::new());
+            }
+            check_open(context, interface, core)?;
+        }
+        // Nobody waits for it any more: what it took would be lost.
+        if context.clock().now() >= deadline {
+            return Ok(Vec::new());
+        }
+        let reader = &mut self.rtt[usize::from(core.index())];
+        on_bus(context, interface, core, |bus| reader.take(bus))
+    }
+
+    /// The cores start, or have just done so: their RTT is looked for from the start of their RAM.
+    pub(super) fn look_for_rtt_anew(&mut self) {
+        self.rtt.iter_mut().for_each(rtt::Reader::look_anew);
+    }
+
+    /// A core was reset (the application core: the chip): what its RTT still holds is of the past.
+    pub(super) fn rtt_was_reset(&mut self, core: Core) {
+        for other in Core::ALL {
+            if core == Core::App || other == core {
+                self.rtt[usize::from(other.index())].was_reset();
+            }
+        }
+    }
+
+    /// The chip has lost its power.
+    pub(super) fn lost_power(&mut self) {
+        self.abandon();
+        self.rtt.iter_mut().for_each(rtt::Reader::lost_power);
     }
 
     /// Runs `job` on the connection that is held, or on one of its own.
@@ -225,6 +303,7 @@ impl Link {
         core: Core,
         after: AfterReset,
     ) -> Result<(), RigError> {
+        self.rtt_was_reset(core);
         if after == AfterReset::Run && self.held.is_none() {
             return self.with(context, |interface| {
                 reset_core(context, interface, core, after)

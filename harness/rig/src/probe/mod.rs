@@ -25,11 +25,13 @@ mod plan;
 mod program;
 mod qspi;
 mod restore;
+mod rtt;
 mod sequence;
 mod tear;
 mod trap;
 
 pub use program::{Afterwards, ProgramOptions, ProgramPhase, ProgramProgress, Programmed, Rest};
+pub use rtt::RttPiece;
 pub use tear::Tear;
 pub use trap::{
     Caught, Class, CoreState, Edge, Followed, Halted, Instead, Memory, Missed, Planned, Reached,
@@ -50,11 +52,15 @@ use link::Link;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How long a request that touches a few registers may take: opening a probe on USB takes up to a second or
 /// two, a chip that is slow to reset a few hundred milliseconds.
 const SHORT: Duration = Duration::from_secs(15);
+
+/// How long one look at RTT may take: opening a probe on USB, and reading 20 KiB. Others wait meanwhile.
+const LISTEN: Duration = Duration::from_secs(5);
 
 /// How long erasing both cores may take: 384 pages of at most 89.7 ms (Zephyr `soc/nordic/nrf53/soc.h`), and
 /// as much again for the probe.
@@ -106,6 +112,8 @@ impl fmt::Display for Identity {
 pub struct ProbeSession {
     config: Arc<ProbeConfig>,
     keeper: Keeper<Link>,
+    /// The next look at RTT begins with a search.
+    rtt_anew: AtomicBool,
 }
 
 impl fmt::Debug for ProbeConfig {
@@ -122,6 +130,7 @@ impl ProbeSession {
         Self {
             keeper: Keeper::new(format!("probe {}", config.board), config.clock.clone()),
             config: Arc::new(config),
+            rtt_anew: AtomicBool::new(false),
         }
     }
 
@@ -225,6 +234,7 @@ impl ProbeSession {
         let options = options.clone();
         self.request_with(doing, within, progress, move |link, context, progress| {
             Self::same_chip(link, context)?;
+            link.rtt_was_reset(Core::App);
             program::program(link, context, &image, &options, progress)
         })
     }
@@ -359,6 +369,7 @@ impl ProbeSession {
                 ..ProgramOptions::default()
             };
             Self::same_chip(link, context)?;
+            link.rtt_was_reset(Core::App);
             program::program(link, context, &FlashImage::new(), &options, &mut |_| {}).map(drop)
         })
     }
@@ -385,9 +396,52 @@ impl ProbeSession {
     pub fn forget(&self) {
         // A thread that hangs is given up by the request that it hangs in.
         let _ = self.request(Operation::Detach, SHORT, |link, _| {
-            link.abandon();
+            link.lost_power();
             Ok(())
         });
+    }
+
+    /// Takes what a core has printed over SEGGER RTT since it was last asked, up to some KiB. `None` while the probe does something else.
+    ///
+    /// A core that runs goes on running and does not notice; a network core that is held off stays so. The connection stays open
+    /// until anything else is asked of the probe. The control block is looked for in the core's RAM, a part with each call.
+    ///
+    /// # Errors
+    /// Bench trouble.
+    pub fn take_rtt(&self, core: Core) -> Result<Option<Vec<RttPiece>>, RigError> {
+        let doing = Operation::Rtt(core);
+        let context = self.context(&doing);
+        let deadline = self.config.clock.now() + LISTEN;
+        let anew = self.rtt_anew.swap(false, Ordering::Relaxed);
+        let answer = self.keeper.request_if_idle(deadline, move |link| {
+            if anew {
+                link.look_for_rtt_anew();
+            }
+            let taken = link.take_rtt(&context, core, deadline);
+            if taken.is_err() {
+                link.abandon();
+            }
+            taken
+        });
+        match answer {
+            Some(answer) => self.told(doing, answer).map(Some),
+            None => {
+                self.rtt_anew.fetch_or(anew, Ordering::Relaxed);
+                Ok(None)
+            }
+        }
+    }
+
+    /// The board starts, by whatever means: its next firmware may have its RTT control block elsewhere, and is looked for at once.
+    pub fn expect_rtt_anew(&self) {
+        self.rtt_anew.store(true, Ordering::Relaxed);
+    }
+
+    fn context(&self, doing: &Operation) -> Context {
+        Context {
+            config: Arc::clone(&self.config),
+            doing: doing.clone(),
+        }
     }
 
     fn request<T: Send + 'static>(
@@ -408,14 +462,12 @@ impl ProbeSession {
         progress: &mut dyn FnMut(P),
         job: impl FnOnce(&mut Link, &Context, &mut dyn FnMut(P)) -> Result<T, RigError> + Send + 'static,
     ) -> Result<T, RigError> {
-        let context = Context {
-            config: Arc::clone(&self.config),
-            doing: doing.clone(),
-        };
+        let context = self.context(&doing);
         let deadline = self.config.clock.now() + within;
         let answer = self
             .keeper
             .request(deadline, progress, move |link, report| {
+                link.stop_listening();
                 let result = job(link, &context, report);
                 if result.is_err() {
                     // The state of the connection is not known any more.
@@ -423,6 +475,15 @@ impl ProbeSession {
                 }
                 result
             });
+        self.told(doing, answer)
+    }
+
+    /// What became of a request.
+    fn told<T>(
+        &self,
+        doing: Operation,
+        answer: Result<Result<T, RigError>, Lost>,
+    ) -> Result<T, RigError> {
         let board = self.config.board.clone();
         let probe = self.config.selector.to_string();
         let result = answer.unwrap_or_else(|lost| {

@@ -7,7 +7,7 @@ use crate::console::ConsoleLog;
 use crate::events::Events;
 use crate::trouble::{Checked, Trouble, error_chain};
 use hil_clock::SharedClock;
-use hil_record::ErrorKind;
+use hil_record::{ConsoleSource, ErrorKind};
 use hil_rig::Board;
 use hil_scenario::Core;
 use hil_smp::{ConsoleEvent, ConsoleKind, UartOptions, UartPort};
@@ -50,7 +50,7 @@ impl Console {
                 ConsoleKind::Line(bytes) if noise.line(&bytes) => {
                     let text = printable(&bytes);
                     // The event first: whoever acts on the line does so after it in the stream.
-                    events.console(&board, core_name(core), &text);
+                    events.console(&board, core_name(core), ConsoleSource::Uart, &text);
                     log.push(event.at, text);
                 }
                 // A flood is told once, by the step that it came in.
@@ -120,7 +120,7 @@ impl Console {
 }
 
 /// A line as text: what is not UTF-8 or not printable is shown as its code, and the terminal's own sequences with it.
-fn printable(bytes: &[u8]) -> String {
+pub(super) fn printable(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for character in String::from_utf8_lossy(bytes).chars() {
         if character.is_control() && character != '\t' {

@@ -2,6 +2,7 @@
 
 use super::console::Console;
 use super::power::measured;
+use super::rtt::Rtt;
 use super::{Bench, BenchError, rig_core};
 use crate::cancel::CancelToken;
 use crate::events::Events;
@@ -159,6 +160,14 @@ impl FoundBoard {
                 });
             }
         }
+        for core in Core::ALL {
+            if self.board.rtt().contains(&rig_core(core)) {
+                features.insert(match core {
+                    Core::App => BoardFeature::AppRtt,
+                    Core::Net => BoardFeature::NetRtt,
+                });
+            }
+        }
         if self
             .board
             .radio()
@@ -203,6 +212,7 @@ impl FoundBoard {
         let info = self.info();
         let app = Console::open(&self.board, Core::App, clock, events)?;
         let net = Console::open(&self.board, Core::Net, clock, events)?;
+        let rtt = Rtt::open(&self.board, clock, events);
         let faults = FaultSwitch::default();
         let link = app.port.as_ref().map(|port| {
             let told = faults::sink(events, &info.name, Transport::Uart);
@@ -223,6 +233,7 @@ impl FoundBoard {
             events: events.clone(),
             app,
             net,
+            rtt,
             link,
             radio,
             faults,

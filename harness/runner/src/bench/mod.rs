@@ -7,6 +7,7 @@ mod console;
 mod found;
 mod noise;
 mod power;
+mod rtt;
 mod stop;
 mod trouble;
 
@@ -22,12 +23,13 @@ use crate::trouble::{Checked, Trouble};
 use crate::wear::Wear;
 use console::Console;
 use hil_clock::{Instant, SharedClock};
-use hil_record::{Check, CoreName, ErrorKind, EventKind};
+use hil_record::{Check, ConsoleSource, CoreName, ErrorKind, EventKind};
 use hil_rig::{
     Board, FlashImage, HealthFile, PowerLoss, PowerSwitch, ProgramOptions, Rest, RigError,
 };
-use hil_scenario::{Button, Core, Transport};
+use hil_scenario::{Button, Core, PrintedBy, Transport};
 use hil_smp::{FaultSwitch, TransportError};
+use rtt::Rtt;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +83,7 @@ pub(crate) struct Bench {
     pub(crate) events: Events,
     app: Console,
     net: Console,
+    rtt: Rtt,
     link: Option<Link>,
     radio: Option<RadioLink>,
     /// Breaks what goes over both.
@@ -103,6 +106,16 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
+    /// What a core printed over RTT, where the rig file says that it does.
+    pub(crate) const fn rtt(&self, core: Core) -> &ConsoleLog {
+        self.rtt.log(core)
+    }
+
+    /// The board is about to be started: what it printed until now is of the past.
+    pub(crate) fn starts(&self) {
+        self.rtt.board_starts();
+    }
+
     /// The lines of a core.
     pub(crate) const fn console(&self, core: Core) -> &ConsoleLog {
         match core {
@@ -168,6 +181,7 @@ impl Bench {
     /// closed to debuggers is erased first, where its rig file allows it; whether it was.
     pub(crate) fn hold(&mut self) -> Checked<bool> {
         self.deaf = false;
+        self.rtt.look();
         self.probe_event("hold", "");
         let probe = self.board.probe();
         match probe.reset_and_halt(hil_rig::Core::App) {
@@ -187,6 +201,7 @@ impl Bench {
     /// Makes both flashes hold `image` and nothing else, and so parts of the external flash, and starts the chip. What it
     /// did, in words.
     pub(crate) fn program(&mut self, image: &FlashImage, external: &[Region]) -> Checked<String> {
+        self.rtt.look();
         self.probe_event("program", &format!("{} bytes", image.len()));
         let options = ProgramOptions {
             rest: Rest::Erase,
@@ -277,6 +292,7 @@ impl Bench {
     /// before and after.
     pub(crate) fn restore(&mut self, image: &FlashImage) -> Checked {
         self.deaf = false;
+        self.rtt.look();
         self.probe_event("restore", &format!("{} bytes", image.len()));
         let done = self
             .board
@@ -304,6 +320,7 @@ impl Bench {
     /// Resets the chip and lets it run.
     pub(crate) fn reset(&mut self) -> Checked {
         self.deaf = false;
+        self.rtt.look();
         self.probe_event("reset", "");
         self.board.probe().reset().map_err(|error| trouble(&error))
     }
@@ -331,6 +348,7 @@ impl Bench {
             console.noise.begin();
             console.log.begin();
         }
+        self.rtt.begins();
     }
 
     /// Why what a step found is not to be believed: a serial port went away under it, or brought what no firmware prints.
@@ -355,6 +373,7 @@ impl Bench {
             let flood = console.noise.flood(&self.name, core);
             flood.or_else(|| console.noise.babble(&self.name, core).filter(|_| failed))
         })
+        .or_else(|| self.rtt.flood())
     }
 
     /// Whether its power is on, its serial ports are open, and the chip that it was found with tells its id.
@@ -427,6 +446,13 @@ pub(crate) const fn rig_core(core: Core) -> hil_rig::Core {
     match core {
         Core::App => hil_rig::Core::App,
         Core::Net => hil_rig::Core::Net,
+    }
+}
+
+pub(crate) const fn source_name(by: PrintedBy) -> ConsoleSource {
+    match by {
+        PrintedBy::Uart => ConsoleSource::Uart,
+        PrintedBy::Rtt => ConsoleSource::Rtt,
     }
 }
 

@@ -55,6 +55,7 @@ pub(super) fn measured(power: &dyn PowerSwitch) -> Option<f64> {
 impl Bench {
     /// Takes the power away, and looks whether it is gone: what proves it, if something does already.
     pub(crate) fn power_off(&mut self, action: PowerAction) -> Checked<Option<String>> {
+        self.rtt.pause();
         let switched = self.power.off().map_err(|error| trouble(&error))?;
         let mut outage = Outage::new(self.clock.now(), [&self.app.log, &self.net.log]);
         self.power_event(action, switched);
@@ -111,6 +112,7 @@ impl Bench {
                 .map_err(|error| trouble(&error))?;
         }
         self.drawn = measured(&*self.power).or(self.drawn);
+        self.rtt.go_on();
         Ok(())
     }
 

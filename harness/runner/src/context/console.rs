@@ -1,17 +1,34 @@
 //! The lines of both cores, since the board was last started.
 
 use super::Context;
-use crate::bench::core_name;
+use crate::bench::{core_name, source_name};
 use crate::console::{ConsoleLog, Line, Mark, Waited};
 use crate::trouble::{Checked, Trouble};
 use hil_clock::Instant;
 use hil_record::{Check, ErrorKind, FailKind};
-use hil_scenario::Core;
+use hil_scenario::{Core, PrintedBy};
 
 impl Context<'_> {
     /// All lines of a core.
     pub(crate) fn console(&self, core: Core) -> &ConsoleLog {
         self.bench.console(core)
+    }
+
+    /// All lines of a core that came by this way.
+    pub(crate) fn printed(&self, core: Core, by: PrintedBy) -> &ConsoleLog {
+        match by {
+            PrintedBy::Uart => self.bench.console(core),
+            PrintedBy::Rtt => self.bench.rtt(core),
+        }
+    }
+
+    /// The place among these lines where the board was last started by a step.
+    pub(crate) const fn printed_from(&self, core: Core, by: PrintedBy) -> Mark {
+        match (by, core) {
+            (PrintedBy::Uart, _) => self.started_at(core),
+            (PrintedBy::Rtt, Core::App) => self.start.app_rtt,
+            (PrintedBy::Rtt, Core::Net) => self.start.net_rtt,
+        }
     }
 
     /// The place on a console where the board was last started by a step.
@@ -23,13 +40,14 @@ impl Context<'_> {
     }
 
     /// Tells that the lines of a console since the board was last started were looked through for a text.
-    pub(crate) fn tell_console(&self, core: Core, text: &str, absent: bool) {
+    pub(crate) fn tell_console(&self, core: Core, by: PrintedBy, text: &str, absent: bool) {
         self.checked(Check::Console {
             core: core_name(core),
+            source: source_name(by),
             text: text.to_owned(),
             absent,
-            from: self.started_at(core).line(),
-            to: self.console(core).mark().line(),
+            from: self.printed_from(core, by).line(),
+            to: self.printed(core, by).mark().line(),
         });
     }
 
@@ -77,6 +95,25 @@ impl Context<'_> {
         match self.console(core).last_since(self.started_at(core)) {
             Some(line) => format!("the last line of the {core} console is `{}`", line.text),
             None => format!("the {core} console has shown nothing since the board was started"),
+        }
+    }
+
+    /// The same for what came by this way.
+    pub(crate) fn last_printed(&self, core: Core, by: PrintedBy) -> String {
+        let last = self
+            .printed(core, by)
+            .last_since(self.printed_from(core, by));
+        match (by, last) {
+            (PrintedBy::Uart, _) => self.last_line(core),
+            (PrintedBy::Rtt, Some(line)) => {
+                format!(
+                    "the last line over the RTT of the {core} core is `{}`",
+                    line.text
+                )
+            }
+            (PrintedBy::Rtt, None) => {
+                format!("nothing came over the RTT of the {core} core since the board was started")
+            }
         }
     }
 }

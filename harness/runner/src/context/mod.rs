@@ -74,6 +74,9 @@ struct Start {
     at: Instant,
     app: Mark,
     net: Mark,
+    /// Over RTT.
+    app_rtt: Mark,
+    net_rtt: Mark,
 }
 
 impl<'a> Context<'a> {
@@ -91,6 +94,8 @@ impl<'a> Context<'a> {
             at: now,
             app: bench.console(Core::App).mark(),
             net: bench.console(Core::Net).mark(),
+            app_rtt: bench.rtt(Core::App).mark(),
+            net_rtt: bench.rtt(Core::Net).mark(),
         };
         Self {
             firmware,

@@ -30,10 +30,13 @@ impl Context<'_> {
 
     /// The board is about to be started by a step: what was printed until now is of the past.
     pub(super) fn starting(&mut self, by: StartedBy) {
+        self.bench.starts();
         let start = Start {
             at: self.clock.now(),
             app: self.console(Core::App).mark(),
             net: self.console(Core::Net).mark(),
+            app_rtt: self.bench.rtt(Core::App).mark(),
+            net_rtt: self.bench.rtt(Core::Net).mark(),
         };
         self.starting_from(by, start);
     }

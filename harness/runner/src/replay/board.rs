@@ -9,7 +9,9 @@ use crate::history::{self, StartedBy, What};
 use crate::proof::role;
 use hil_bootloader::predict::{Request, Sent};
 use hil_clock::{Instant, SimClock};
-use hil_record::{BoardDone, CoreName, Done, Event, EventKind, FirmwareInfo, SentPart, StartCause};
+use hil_record::{
+    BoardDone, ConsoleSource, CoreName, Done, Event, EventKind, FirmwareInfo, SentPart, StartCause,
+};
 use hil_scenario::{Core, Slot};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,18 +23,24 @@ pub(super) struct Boards(BTreeMap<String, BoardState>);
 /// What is known of a board.
 #[derive(Default)]
 pub(super) struct BoardState {
-    app: Vec<Line>,
-    net: Vec<Line>,
-    /// How many lines of each there had been when the run went on: the program counts anew then.
-    before: (usize, usize),
-    /// The same up to the event that is looked at.
-    seen: (usize, usize),
+    /// What its cores printed, by each way.
+    printed: BTreeMap<(CoreName, ConsoleSource), Printed>,
     /// What it held when it was programmed; none when no step did.
     pub(super) programmed: Option<Programmed>,
     /// Digests of UICR at that time, of the application core and the network core.
     pub(super) uicr: Option<(String, String)>,
     /// What was done since.
     pub(super) history: Vec<history::Event>,
+}
+
+/// All lines of a core that came by one way.
+#[derive(Default)]
+struct Printed {
+    lines: Vec<Line>,
+    /// How many lines there had been when the run went on: the program counts anew then.
+    before: usize,
+    /// The same up to the event that is looked at.
+    seen: usize,
 }
 
 /// The moment of an event: the journal has milliseconds, and the order within one.
@@ -46,13 +54,16 @@ impl Boards {
     pub(super) fn new(events: &[Event]) -> Self {
         let mut boards: BTreeMap<String, BoardState> = BTreeMap::new();
         for event in events {
-            if let EventKind::Console { board, core, text } = &event.kind {
+            if let EventKind::Console {
+                board,
+                core,
+                source,
+                text,
+            } = &event.kind
+            {
                 let board = boards.entry(board.clone()).or_default();
-                let lines = match core {
-                    CoreName::App => &mut board.app,
-                    CoreName::Net => &mut board.net,
-                };
-                lines.push(Line {
+                let printed = board.printed.entry((*core, *source)).or_default();
+                printed.lines.push(Line {
                     at: moment(event),
                     text: text.clone(),
                 });
@@ -62,12 +73,10 @@ impl Boards {
     }
 
     /// A line was printed.
-    pub(super) fn printed(&mut self, board: &str, core: CoreName) {
-        if let Some(board) = self.0.get_mut(board) {
-            match core {
-                CoreName::App => board.seen.0 += 1,
-                CoreName::Net => board.seen.1 += 1,
-            }
+    pub(super) fn printed(&mut self, board: &str, core: CoreName, source: ConsoleSource) {
+        let board = self.0.get_mut(board);
+        if let Some(printed) = board.and_then(|board| board.printed.get_mut(&(core, source))) {
+            printed.seen += 1;
         }
     }
 
@@ -76,7 +85,9 @@ impl Boards {
     pub(super) fn resumed<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
         for name in names {
             if let Some(board) = self.0.get_mut(name) {
-                board.before = board.seen;
+                for printed in board.printed.values_mut() {
+                    printed.before = printed.seen;
+                }
             }
         }
     }
@@ -205,13 +216,19 @@ impl Boards {
 }
 
 impl BoardState {
-    /// The lines of a core.
-    pub(super) fn lines(&self, core: CoreName, from: u64, to: u64) -> &[Line] {
-        let (lines, before) = match core {
-            CoreName::App => (&self.app, self.before.0),
-            CoreName::Net => (&self.net, self.before.1),
-        };
-        let lines = lines.get(before..).unwrap_or_default();
+    /// The lines of a core that came by this way.
+    pub(super) fn lines(
+        &self,
+        core: CoreName,
+        source: ConsoleSource,
+        from: u64,
+        to: u64,
+    ) -> &[Line] {
+        let lines = self
+            .printed
+            .get(&(core, source))
+            .and_then(|printed| printed.lines.get(printed.before..))
+            .unwrap_or_default();
         let end = usize::try_from(to).unwrap_or(usize::MAX).min(lines.len());
         let start = usize::try_from(from).unwrap_or(usize::MAX);
         lines.get(start..end).unwrap_or_default()
@@ -220,7 +237,7 @@ impl BoardState {
     /// The console of the application core up to a line.
     pub(super) fn console(&self, to: u64) -> ConsoleLog {
         let log = ConsoleLog::new(Arc::new(SimClock::new()));
-        for line in self.lines(CoreName::App, 0, to) {
+        for line in self.lines(CoreName::App, ConsoleSource::Uart, 0, to) {
             log.push(line.at, line.text.as_str());
         }
         log

@@ -78,12 +78,13 @@ impl Judging<'_> {
             }
             Check::Console {
                 core,
+                source,
                 text,
                 absent,
                 from,
                 to,
             } => {
-                let lines = self.board()?.lines(*core, *from, *to);
+                let lines = self.board()?.lines(*core, *source, *from, *to);
                 let shown = lines.iter().any(|line| line.text.contains(text.as_str()));
                 Ok(holds(shown != *absent, || {
                     let which = if *absent { "a" } else { "no" };

@@ -106,7 +106,12 @@ pub fn replay(request: &ReplayRequest<'_>) -> Vec<ScenarioReplay> {
     let mut done = Vec::new();
     for event in request.events {
         match &event.kind {
-            EventKind::Console { board, core, .. } => boards.printed(board, *core),
+            EventKind::Console {
+                board,
+                core,
+                source,
+                ..
+            } => boards.printed(board, *core, *source),
             EventKind::Course(Course::Resumed(resumed)) => {
                 boards.resumed(resumed.rig.boards.iter().map(|board| board.name.as_str()));
             }

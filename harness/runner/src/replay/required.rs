@@ -1,5 +1,6 @@
 //! Which comparisons a step must have made to have passed: evidence that was taken out is missed.
 
+use crate::bench::source_name;
 use hil_record::{Check, CoreName};
 use hil_scenario::{Core, ExpectBoot, ExpectNet, Presence, Slot, SlotContents, Step};
 
@@ -50,8 +51,8 @@ pub(super) fn missing(step: &Step, checks: &[&Check]) -> Option<String> {
             };
             let wanted_absent = expect.presence == Presence::Absent;
             let found = has(&|check| {
-                matches!(check, Check::Console { core, text, absent, .. }
-                    if *core == wanted_core && *text == expect.text && *absent == wanted_absent)
+                matches!(check, Check::Console { core, source, text, absent, .. }
+                    if *core == wanted_core && *source == source_name(expect.by) && *text == expect.text && *absent == wanted_absent)
             });
             (!found).then(|| format!("the {} console for `{}`", expect.core, expect.text))
         }

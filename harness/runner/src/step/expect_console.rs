@@ -4,43 +4,49 @@ use crate::console::Waited;
 use crate::context::Context;
 use crate::trouble::{Checked, Trouble};
 use hil_record::{Evidence, FailKind};
-use hil_scenario::{ExpectConsole, Presence};
+use hil_scenario::{ExpectConsole, Presence, PrintedBy};
 
 pub(super) fn run(context: &mut Context<'_>, expect: &ExpectConsole) -> Checked {
-    let log = context.console(expect.core).clone();
-    let mark = context.started_at(expect.core);
+    let log = context.printed(expect.core, expect.by).clone();
+    let mark = context.printed_from(expect.core, expect.by);
+    let place = match expect.by {
+        PrintedBy::Uart => format!("{} console", expect.core),
+        PrintedBy::Rtt => format!("RTT of the {} core", expect.core),
+    };
     let deadline = context.deadline(expect.within);
     let waited = log.wait_for(mark, deadline, &context.cancel, |line| {
         line.contains(&expect.text)
     });
     context.tell_console(
         expect.core,
+        expect.by,
         &expect.text,
         expect.presence == Presence::Absent,
     );
     match (waited, expect.presence) {
         (Waited::Cancelled, _) => Err(Trouble::Cancelled),
         (Waited::Found(line, _), Presence::Present) => {
-            context.see(Evidence::seen(
-                format!("{} console", expect.core),
-                line.text,
-            ));
+            context.see(Evidence::seen(place, line.text));
             Ok(())
         }
         (Waited::Found(line, _), Presence::Absent) => Err(Trouble::fail(
             FailKind::Console,
-            format_args!(
-                "the {} console shows `{}`, which must not be there",
-                expect.core, line.text
-            ),
+            format_args!("the {place} shows `{}`, which must not be there", line.text),
         )),
         (Waited::TimedOut, Presence::Absent) => Ok(()),
-        (Waited::TimedOut, Presence::Present) => Err(context.line_missing(format_args!(
-            "no `{}` on the {} console within {:?}; {}",
-            expect.text,
-            expect.core,
-            expect.within,
-            context.last_line(expect.core)
-        ))),
+        (Waited::TimedOut, Presence::Present) => {
+            let sentence = format!(
+                "no `{}` on the {place} within {:?}; {}",
+                expect.text,
+                expect.within,
+                context.last_printed(expect.core, expect.by)
+            );
+            Err(match expect.by {
+                PrintedBy::Uart => context.line_missing(sentence),
+                PrintedBy::Rtt => Trouble::fail(FailKind::Console, sentence).with_help(
+                    "is the firmware built with CONFIG_USE_SEGGER_RTT and CONFIG_LOG_BACKEND_RTT, and does it print into up buffer 0?",
+                ),
+            })
+        }
     }
 }

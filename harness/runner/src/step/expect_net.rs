@@ -7,7 +7,7 @@ use crate::context::{Context, POLL_FLASH};
 use crate::holding::Form;
 use crate::trouble::{Checked, Trouble};
 use hil_record::{Check, ErrorKind, EventKind, Evidence, FailKind};
-use hil_scenario::{Core, ExpectNet, ImageRef, Slot};
+use hil_scenario::{Core, ExpectNet, ImageRef, PrintedBy, Slot};
 
 pub(super) fn run(context: &mut Context<'_>, expect: &ExpectNet) -> Checked {
     let deadline = context.deadline(expect.within);
@@ -148,7 +148,7 @@ pub(crate) fn alive(context: &mut Context<'_>, deadline: hil_clock::Instant) -> 
         return runs_for_the_probe(context, deadline);
     }
     let line = context.wait_for_line(Core::Net, deadline, |_| true)?;
-    context.tell_console(Core::Net, "", false);
+    context.tell_console(Core::Net, PrintedBy::Uart, "", false);
     match line {
         Some(line) => {
             context.see(Evidence::seen("net console", line.text));
@@ -187,7 +187,7 @@ fn runs_for_the_probe(context: &mut Context<'_>, deadline: hil_clock::Instant) -
 
 fn silent(context: &mut Context<'_>) -> Checked {
     let mark = context.started_at(Core::Net);
-    context.tell_console(Core::Net, "", true);
+    context.tell_console(Core::Net, PrintedBy::Uart, "", true);
     match context.console(Core::Net).last_since(mark) {
         None => Ok(()),
         Some(line) => Err(Trouble::fail(

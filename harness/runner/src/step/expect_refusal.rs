@@ -12,8 +12,8 @@ use hil_image::trailer::magic;
 use hil_record::{Check, Evidence, FailKind};
 use hil_scenario::{
     Answer, BootState, Core, ExpectBoot, ExpectConsole, ExpectRefusal, ExpectSlot, ImageRef,
-    Leaves, Mark, MarkAnswer, Presence, Refusal, Request, Reset, ResetBy, Slot, SlotContents,
-    Upload,
+    Leaves, Mark, MarkAnswer, Presence, PrintedBy, Refusal, Request, Reset, ResetBy, Slot,
+    SlotContents, Upload,
 };
 use std::time::Duration;
 
@@ -69,6 +69,7 @@ pub(super) fn run(context: &mut Context<'_>, step: &ExpectRefusal) -> Checked {
     if let Some(text) = says {
         let console = ExpectConsole {
             core: Core::App,
+            by: PrintedBy::Uart,
             text: text.clone(),
             presence: Presence::Present,
             within: LINE_WITHIN,

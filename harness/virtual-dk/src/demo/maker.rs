@@ -161,6 +161,7 @@ impl Maker<'_> {
                     .unwrap_or_else(|| self.variant.bootloader().mode),
                 ..self.variant.bootloader()
             }),
+            rtt: None,
         };
         Binary::new(
             Model::Application(model),

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::time::Duration;
 
 use hil_bootloader::{Config, DowngradePrevention, Mode};
@@ -13,6 +14,7 @@ use super::ble::{Central, Reassembly};
 use super::console::{self, Level};
 use super::flash::SharedBus;
 use super::images::SlotServices;
+use super::rtt::Rtt;
 use super::smp::{Identity, Server, Services};
 use super::{BOOT_MODE_ADDRESS, IPC_ADDRESS, IPC_MAGIC, Run};
 use crate::bus::{BusError, CoreBus, Stopped};
@@ -35,14 +37,16 @@ const IDLE: Duration = Duration::from_secs(3600);
 
 /// Runs an application until its core stops.
 pub(super) fn run(bus: &mut dyn CoreBus, model: &ApplicationModel) -> Run {
-    console::line(bus, "*** Booting nRF Connect SDK v2.9.0 ***")?;
-    console::line(bus, "*** Using Zephyr OS v3.7.99 ***")?;
-    console::line(
-        bus,
-        format_args!("{} {} ({})", model.name, model.version, model.release),
-    )?;
-    let started = bus.uptime()?;
-    let mut application = Application::new(model, started);
+    let rtt = model
+        .rtt
+        .map(|rtt| Rtt::begin(&mut *bus, rtt))
+        .transpose()?;
+    let mut application = Application::new(model, rtt);
+    application.print(bus, "*** Booting nRF Connect SDK v2.9.0 ***")?;
+    application.print(bus, "*** Using Zephyr OS v3.7.99 ***")?;
+    let banner = format!("{} {} ({})", model.name, model.version, model.release);
+    application.print(bus, &banner)?;
+    application.begin(bus.uptime()?);
     bus.write_ram(IPC_ADDRESS, &[0; 8])?;
     bus.force_network_off(false)?;
     loop {
@@ -72,6 +76,7 @@ struct Application<'a> {
     model: &'a ApplicationModel,
     config: Option<&'a Config>,
     started: Duration,
+    rtt: Option<Rtt>,
     server: Server,
     decoder: Decoder,
     reassembly: Reassembly,
@@ -89,21 +94,16 @@ struct Application<'a> {
 }
 
 impl<'a> Application<'a> {
-    fn new(model: &'a ApplicationModel, started: Duration) -> Self {
+    fn new(model: &'a ApplicationModel, rtt: Option<Rtt>) -> Self {
         let config = match &model.bootloader {
             BootloaderSupport::None => None,
             BootloaderSupport::Mcuboot(config) => Some(config),
         };
-        let confirm_at = match model.confirmation {
-            Confirmation::BySelf { after_ms } => {
-                Some(started + Duration::from_millis(after_ms.into()))
-            }
-            Confirmation::ByClient | Confirmation::Refused => None,
-        };
         Self {
             model,
             config,
-            started,
+            started: Duration::ZERO,
+            rtt,
             server: Server::new(model.smp.clone(), identity(model, config)),
             decoder: Decoder::server(model.smp.buf_size as usize),
             reassembly: Reassembly::new(model.smp.ble_reassembly, model.smp.buf_size),
@@ -112,8 +112,37 @@ impl<'a> Application<'a> {
             network: Network::Starting { looks: 0 },
             reset_at: None,
             boot_mode: 0,
-            confirm_at,
+            confirm_at: None,
         }
+    }
+
+    /// Its clock begins.
+    fn begin(&mut self, now: Duration) {
+        self.started = now;
+        self.confirm_at = match self.model.confirmation {
+            Confirmation::BySelf { after_ms } => Some(now + Duration::from_millis(after_ms.into())),
+            Confirmation::ByClient | Confirmation::Refused => None,
+        };
+    }
+
+    /// Prints a line wherever its log goes.
+    fn print(&mut self, bus: &mut dyn CoreBus, text: &str) -> Result<(), BusError> {
+        console::line(bus, text)?;
+        match &mut self.rtt {
+            Some(rtt) => rtt.line(bus, text),
+            None => Ok(()),
+        }
+    }
+
+    fn log(
+        &mut self,
+        bus: &mut dyn CoreBus,
+        level: Level,
+        module: &str,
+        text: impl Display,
+    ) -> Result<(), BusError> {
+        let line = console::log_line(bus, self.started, level, module, text)?;
+        self.print(bus, &line)
     }
 
     /// Looks whether the network core has said which interface it speaks.
@@ -127,9 +156,8 @@ impl<'a> Application<'a> {
             self.meet_network_core(bus, u32::from_le_bytes([v0, v1, v2, v3]))?;
         } else if looks >= NETWORK_LOOKS && bus.uptime()? >= deadline {
             self.network = Network::Settled;
-            console::log(
+            self.log(
                 bus,
-                self.started,
                 Level::Warning,
                 "ipc",
                 "network core does not answer: no radio",
@@ -140,21 +168,20 @@ impl<'a> Application<'a> {
         Ok(())
     }
 
-    fn meet_network_core(&self, bus: &mut dyn CoreBus, version: u32) -> Result<(), Stopped> {
+    fn meet_network_core(&mut self, bus: &mut dyn CoreBus, version: u32) -> Result<(), BusError> {
         let expected = self.model.ipc_version;
         if version == expected {
-            console::log(
+            self.log(
                 bus,
-                self.started,
                 Level::Info,
                 "ipc",
                 format_args!("network core ready, IPC version {version}"),
             )?;
-            self.advertise(bus)
+            Ok(self.advertise(bus)?)
         } else {
             let text =
                 format!("network core speaks IPC version {version}, expected {expected}: no radio");
-            console::log(bus, self.started, Level::Error, "ipc", text)
+            self.log(bus, Level::Error, "ipc", text)
         }
     }
 
@@ -185,7 +212,7 @@ impl<'a> Application<'a> {
                 Err(super::smp::DeviceError::Stopped(stopped)) => return Err(stopped.into()),
                 Err(_) => "image not confirmed: trailer cannot be written",
             };
-            console::log(bus, self.started, Level::Info, "app", text)?;
+            self.log(bus, Level::Info, "app", text)?;
         }
         Ok(())
     }
@@ -319,12 +346,12 @@ impl<'a> Application<'a> {
     }
 
     /// Fails, and comes back when the core has stopped.
-    fn fail(&self, bus: &mut dyn CoreBus) -> Result<Stopped, Stopped> {
+    fn fail(&mut self, bus: &mut dyn CoreBus) -> Result<Stopped, BusError> {
         let way = match self.model.behaviour {
             Behaviour::Normal => return Ok(bus.hang()),
             Behaviour::Hangs { then, .. } => then,
             Behaviour::Crashes { then, .. } => {
-                print_fault(bus, self.started, then)?;
+                self.print_fault(bus, then)?;
                 then
             }
         };
@@ -338,28 +365,22 @@ impl<'a> Application<'a> {
         }
         Ok(bus.hang())
     }
-}
 
-/// What Zephyr prints when it meets a fault it cannot survive (`zephyr kernel/fatal.c`, `arch/arm/core/cortex_m/fault.c`).
-fn print_fault(bus: &mut dyn CoreBus, started: Duration, then: ResetWay) -> Result<(), Stopped> {
-    for text in [
-        "***** USAGE FAULT *****",
-        "  Attempt to execute undefined instruction",
-        ">>> ZEPHYR FATAL ERROR 36: Unknown error on CPU 0",
-        "Current thread: 0x20000a88 (main)",
-    ] {
-        console::log(bus, started, Level::Error, "os", text)?;
-    }
-    match then {
-        ResetWay::AtOnce => console::log(
-            bus,
-            started,
-            Level::Error,
-            "fatal_error",
-            "Resetting system",
-        ),
-        ResetWay::Never | ResetWay::Watchdog { .. } => {
-            console::log(bus, started, Level::Error, "os", "Halting system")
+    /// What Zephyr prints when it meets a fault it cannot survive (`zephyr kernel/fatal.c`, `arch/arm/core/cortex_m/fault.c`).
+    fn print_fault(&mut self, bus: &mut dyn CoreBus, then: ResetWay) -> Result<(), BusError> {
+        for text in [
+            "***** USAGE FAULT *****",
+            "  Attempt to execute undefined instruction",
+            ">>> ZEPHYR FATAL ERROR 36: Unknown error on CPU 0",
+            "Current thread: 0x20000a88 (main)",
+        ] {
+            self.log(bus, Level::Error, "os", text)?;
+        }
+        match then {
+            ResetWay::AtOnce => self.log(bus, Level::Error, "fatal_error", "Resetting system"),
+            ResetWay::Never | ResetWay::Watchdog { .. } => {
+                self.log(bus, Level::Error, "os", "Halting system")
+            }
         }
     }
 }

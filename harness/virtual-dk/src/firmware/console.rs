@@ -28,24 +28,21 @@ pub(super) fn line(bus: &mut dyn CoreBus, text: impl Display) -> Result<(), Stop
     bus.uart_write(format!("{text}\r\n").as_bytes())
 }
 
-/// Logs a line with the time since `started` and a module: `[00:00:00.250,000] <inf> app: confirmed`. Zephyr's clock
+/// A line of the log, with the time since `started` and a module: `[00:00:00.250,000] <inf> app: confirmed`. Zephyr's clock
 /// begins with the program, the board's with the power.
-pub(super) fn log(
+pub(super) fn log_line(
     bus: &mut dyn CoreBus,
     started: Duration,
     level: Level,
     module: &str,
     text: impl Display,
-) -> Result<(), Stopped> {
+) -> Result<String, Stopped> {
     let uptime = bus.uptime()?.saturating_sub(started);
     let seconds = uptime.as_secs();
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     let (milliseconds, microseconds) = (uptime.subsec_millis(), uptime.subsec_micros() % 1000);
     let tag = level.tag();
-    line(
-        bus,
-        format_args!(
-            "[{hours:02}:{minutes:02}:{seconds:02}.{milliseconds:03},{microseconds:03}] <{tag}> {module}: {text}"
-        ),
-    )
+    Ok(format!(
+        "[{hours:02}:{minutes:02}:{seconds:02}.{milliseconds:03},{microseconds:03}] <{tag}> {module}: {text}"
+    ))
 }

@@ -1,6 +1,7 @@
 //! MCUboot on the application core.
 
 use std::cell::RefCell;
+use std::fmt::Display;
 use std::time::Duration;
 
 use hil_bootloader::{
@@ -12,20 +13,53 @@ use hil_smp::frame::{self, Decoded, Decoder};
 
 use super::flash::{BusFlash, SharedBus, run_address};
 use super::recovery::{After, Recovery, RecoveryBoard};
+use super::rtt::Rtt;
 use super::{BOOT_MODE_ADDRESS, Run, console, start};
 use crate::bus::{BusError, CoreBus, Stopped};
-use crate::model::{ApplicationModel, ConsoleOutput, McubootModel, Model};
+use crate::model::{ApplicationModel, ConsoleOutput, McubootModel, Model, RttMode, RttModel};
+
+/// Where the RTT control block of a bootloader lies that prints there (ours): in front of what the application of the demo has, as in
+/// builds whose two programs are linked for the same RAM.
+const RTT: RttModel = RttModel {
+    address: 0x2000_0400,
+    mode: RttMode::Skip,
+};
+
+/// Where its log goes.
+enum Output {
+    Uart,
+    Nowhere,
+    Rtt(Rtt),
+}
+
+impl Output {
+    fn begin(bus: &mut dyn CoreBus, model: &McubootModel) -> Result<Self, BusError> {
+        Ok(match model.console {
+            ConsoleOutput::Log => Self::Uart,
+            ConsoleOutput::Silent => Self::Nowhere,
+            ConsoleOutput::Rtt => Self::Rtt(Rtt::begin(bus, RTT)?),
+        })
+    }
+
+    fn line(&mut self, bus: &mut dyn CoreBus, text: impl Display) -> Result<(), BusError> {
+        match self {
+            Self::Uart => Ok(console::line(bus, text)?),
+            Self::Nowhere => Ok(()),
+            Self::Rtt(rtt) => rtt.line(bus, text),
+        }
+    }
+}
 
 /// Runs MCUboot, and then what it starts.
 pub(super) fn run(bus: &mut dyn CoreBus, model: &McubootModel) -> Run {
-    if model.console == ConsoleOutput::Log {
-        console::line(
-            bus,
-            format_args!("*** Booting MCUboot {} ***", model.version),
-        )?;
-        console::line(bus, "*** Using nRF Connect SDK v2.9.0 ***")?;
-        console::line(bus, "*** Using Zephyr OS v3.7.99 ***")?;
-    }
+    let mut output = Output::begin(bus, model)?;
+    output.line(
+        bus,
+        format_args!("*** Booting MCUboot {} ***", model.version),
+    )?;
+    output.line(bus, "*** Using nRF Connect SDK v2.9.0 ***")?;
+    output.line(bus, "*** Using Zephyr OS v3.7.99 ***")?;
+    let output = &mut output;
     let keys = match keys(model) {
         Ok(keys) => keys,
         Err(error) => {
@@ -39,26 +73,24 @@ pub(super) fn run(bus: &mut dyn CoreBus, model: &McubootModel) -> Run {
         && let Some(button) = &build.button
         && is_held(bus, button)?
     {
-        if model.console == ConsoleOutput::Log {
-            console::line(bus, "I: Starting bootloader")?;
-        }
-        return recover(bus, model, build, &keys);
+        output.line(bus, "I: Starting bootloader")?;
+        return recover(bus, model, build, &keys, output);
     }
     let began = bus.uptime()?;
-    let result = boot(bus, model, &keys)?;
+    let result = boot(bus, model, &keys, output)?;
     if let Some(build) = &model.config.serial_recovery {
         // In this order, and only after slots were swapped (the same).
         if build.on_boot_mode && take_boot_mode(bus)? {
-            return recover(bus, model, build, &keys);
+            return recover(bus, model, build, &keys, output);
         }
         if build.wait_ms > 0 {
             let window = Duration::from_millis(build.wait_ms.into());
             let left = window.saturating_sub(bus.uptime()?.saturating_sub(began));
             let until = bus.uptime()? + left.max(Duration::from_millis(1));
-            serve(bus, model, build, &keys, Some(until))?;
+            serve(bus, model, build, &keys, output, Some(until))?;
         }
         if build.on_no_image && matches!(result, BootResult::NoBoot { .. }) {
-            return recover(bus, model, build, &keys);
+            return recover(bus, model, build, &keys, output);
         }
     }
     match result {
@@ -102,12 +134,17 @@ fn keys(model: &McubootModel) -> Result<Keys, KeyError> {
     })
 }
 
-fn boot(bus: &mut dyn CoreBus, model: &McubootModel, keys: &Keys) -> Result<BootResult, BusError> {
+fn boot(
+    bus: &mut dyn CoreBus,
+    model: &McubootModel,
+    keys: &Keys,
+    output: &mut Output,
+) -> Result<BootResult, BusError> {
     let shared: SharedBus<'_> = RefCell::new(bus);
     let mut stopped = None;
     let mut log = |line: LogLine| {
-        if model.console == ConsoleOutput::Log && stopped.is_none() {
-            stopped = console::line(*shared.borrow_mut(), line).err();
+        if stopped.is_none() {
+            stopped = output.line(*shared.borrow_mut(), line).err();
         }
     };
     let mut flash = BusFlash::new(&shared);
@@ -120,7 +157,7 @@ fn boot(bus: &mut dyn CoreBus, model: &McubootModel, keys: &Keys) -> Result<Boot
         &mut log,
     );
     if let Some(stopped) = stopped {
-        return Err(stopped.into());
+        return Err(stopped);
     }
     match outcome {
         Ok(outcome) => {
@@ -198,11 +235,10 @@ fn recover(
     model: &McubootModel,
     build: &SerialRecovery,
     keys: &Keys,
+    output: &mut Output,
 ) -> Run {
-    if model.console == ConsoleOutput::Log {
-        console::line(bus, "I: Enter the serial recovery mode")?;
-    }
-    serve(bus, model, build, keys, None)?;
+    output.line(bus, "I: Enter the serial recovery mode")?;
+    serve(bus, model, build, keys, output, None)?;
     // Without an end it does not come back.
     Err(bus.hang().into())
 }
@@ -213,6 +249,7 @@ fn serve(
     model: &McubootModel,
     build: &SerialRecovery,
     keys: &Keys,
+    output: &mut Output,
     until: Option<Duration>,
 ) -> Result<(), BusError> {
     /// From the answer to the reset (`bs_reset`).
@@ -238,8 +275,8 @@ fn serve(
             let shared: SharedBus<'_> = RefCell::new(&mut *bus);
             let mut stopped = None;
             let mut log = |line: LogLine| {
-                if model.console == ConsoleOutput::Log && stopped.is_none() {
-                    stopped = console::line(*shared.borrow_mut(), line).err();
+                if stopped.is_none() {
+                    stopped = output.line(*shared.borrow_mut(), line).err();
                 }
             };
             let mut board = RecoveryBoard {
@@ -249,7 +286,7 @@ fn serve(
             };
             let answer = recovery.handle(&packet, &mut board).map_err(|_| Stopped)?;
             if let Some(stopped) = stopped {
-                return Err(stopped.into());
+                return Err(stopped);
             }
             let Some(answer) = answer else { continue };
             until = None;

@@ -14,6 +14,7 @@ mod known;
 mod mcuboot;
 mod network;
 mod recovery;
+mod rtt;
 mod smp;
 
 #[cfg(test)]

@@ -230,6 +230,14 @@ impl SimBoard {
         }
     }
 
+    /// The application core's bus, for a test that is its firmware.
+    pub(crate) fn bus(&self) -> impl CoreBus {
+        SimBus {
+            chip: Arc::clone(&self.0),
+            core: Core::App,
+        }
+    }
+
     /// Boots without a client.
     pub(crate) fn start(&self) -> Boot {
         self.boot(&[])

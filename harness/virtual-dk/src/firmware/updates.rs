@@ -495,6 +495,7 @@ fn an_application_without_a_bootloader_runs_from_the_start_of_flash() {
         links: vec![Link::Uart],
         smp: SmpModel::default(),
         bootloader: BootloaderSupport::None,
+        rtt: None,
     };
     let board = SimBoard::new();
     board.program(

@@ -25,7 +25,7 @@ impl Feature {
     }
 }
 
-/// Whether a bootloader prints its log on the UART. The Thingy:53 build of MCUboot prints nothing.
+/// Where a bootloader prints its log. The Thingy:53 build of MCUboot prints nothing.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConsoleOutput {
@@ -34,6 +34,9 @@ pub enum ConsoleOutput {
     Log,
     /// Not a byte.
     Silent,
+    /// The same lines over SEGGER RTT, and nothing on the UART (`CONFIG_RTT_CONSOLE`): as in builds whose UART is for serial
+    /// recovery. Bootloaders of the application core only.
+    Rtt,
 }
 
 /// Text that must not be shown: a private key in PEM, or a symmetric one in base64.
@@ -197,6 +200,31 @@ pub struct ApplicationModel {
     pub smp: SmpModel,
     /// What it knows of the bootloader it was built for. Without it there is no image management.
     pub bootloader: BootloaderSupport,
+    /// Its log goes over SEGGER RTT too (`CONFIG_LOG_BACKEND_RTT`), beside the UART.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtt: Option<RttModel>,
+}
+
+/// SEGGER RTT as firmware was built with it (`CONFIG_USE_SEGGER_RTT`).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RttModel {
+    /// Where the linker has put `_SEGGER_RTT`, in the core's RAM.
+    pub address: u32,
+    /// What is done with a line for which there is no room.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub mode: RttMode,
+}
+
+/// What becomes of a text that does not fit into the buffer (`CONFIG_SEGGER_RTT_MODE_*`).
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RttMode {
+    /// `NO_BLOCK_SKIP`: it is dropped, and Zephyr's log says later how many were.
+    #[default]
+    Skip,
+    /// `NO_BLOCK_TRIM`: as much of it is there as fits.
+    Trim,
 }
 
 /// Version of the interface between the cores that firmware without a description speaks (ours): that of the demo's.
@@ -233,6 +261,7 @@ impl ApplicationModel {
             links,
             smp,
             bootloader: BootloaderSupport::Mcuboot(bootloader),
+            rtt: None,
         }
     }
 }

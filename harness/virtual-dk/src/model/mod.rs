@@ -17,7 +17,7 @@ pub use block::{BLOCK_OFFSET, MAX_DESCRIPTION};
 pub use description::{
     ApplicationModel, B0nModel, Behaviour, BlePermission, BootloaderSupport, Confirmation,
     ConsoleOutput, EraseAnswer, Feature, Link, MarkRules, McubootModel, NetworkModel,
-    ParseBehaviourError, ResetWay, Secret, SmpModel, UndescribedApplication,
+    ParseBehaviourError, ResetWay, RttMode, RttModel, Secret, SmpModel, UndescribedApplication,
 };
 
 use crate::bus::Core;

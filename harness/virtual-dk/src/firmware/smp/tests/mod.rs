@@ -46,6 +46,7 @@ impl Device {
             links: vec![Link::Uart],
             smp,
             bootloader: BootloaderSupport::Mcuboot(bootloader),
+            rtt: None,
         };
         let board = SimBoard::new();
         board.program(
