@@ -6,8 +6,8 @@ use crate::core::Core;
 use crate::error::{Purpose, RigError};
 use crate::file::{
     BleSpec, BoardKind, BoardSpec, ButtonSpec, ChipId, Cuts, ExternalFlash, PowerSpec,
-    ProbeSelector, ProbeSpec, QuarantineSpec, RealSpec, Recover, RigFile, ScpiPlace, ScpiWords,
-    UartPortSpec, UartSpec, UsbSwitch, WearSpec,
+    ProbeSelector, ProbeSpec, QuarantineSpec, RamScan, RealSpec, Recover, RigFile, ScpiPlace,
+    ScpiWords, UartPortSpec, UartSpec, UsbSwitch, WearSpec,
 };
 use crate::health::HealthFile;
 use crate::inventory::System;
@@ -178,6 +178,7 @@ pub struct Board {
     external_flash: ExternalFlash,
     recover: Recover,
     rtt: Vec<Core>,
+    ram_scan: RamScan,
     power: Arc<dyn PowerSwitch>,
     cuts: Cuts,
     wear: WearSpec,
@@ -223,6 +224,12 @@ impl Board {
     #[must_use]
     pub fn rtt(&self) -> &[Core] {
         &self.rtt
+    }
+
+    /// Whether its RAM may be searched for the keys of encrypted images, as the rig file says.
+    #[must_use]
+    pub fn may_scan_ram(&self) -> bool {
+        self.ram_scan == RamScan::Allowed
     }
 
     /// The chip that it has, where the rig file says it.
@@ -756,6 +763,7 @@ impl Board {
             external_flash: spec.external_flash,
             recover: spec.recover,
             rtt: spec.rtt.clone(),
+            ram_scan: spec.ram_scan,
             power,
             cuts: real.cuts,
             wear: standing.wear,
