@@ -244,6 +244,7 @@ impl FoundBoard {
             power: self.board.power(),
             device: self.identity.device_id,
             pressed: false,
+            left: Vec::new(),
             board: self.board,
         })
     }
