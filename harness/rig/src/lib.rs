@@ -20,6 +20,7 @@ mod power;
 mod probe;
 mod process;
 mod rig;
+mod silicon;
 mod uart;
 
 pub use crate::bluetooth::{Radio, Seat};
@@ -46,4 +47,5 @@ pub use probe::{
     Reached, Rest, Route, Strayed, Tear, Trap, Watch, route,
 };
 pub use rig::{Board, Rig, RigOptions, WaitListener, Waiting};
+pub use silicon::Silicon;
 pub use uart::UartEndpoint;

@@ -9,6 +9,7 @@ use super::{
     ProbeSpec, QuarantineSpec, RealSpec, Recover, RigFile, RigFileError, Supply, TornSpec,
     UartPortSpec, UartSpec, VirtualSpec, WearSpec,
 };
+use crate::silicon::Silicon;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
@@ -22,6 +23,9 @@ use std::time::Duration;
 /// The DK's virtual serial ports run at this speed (sdk-nrf
 /// `doc/nrf/app_dev/device_guides/nrf53/logging_nrf5340.rst`).
 const DEFAULT_BAUD: u32 = 115_200;
+
+/// QEMU for Arm as Debian names it.
+const DEFAULT_QEMU: &str = "qemu-system-arm";
 
 /// More boards than this in one process is a typing error: 16 take 400 MB.
 const MOST_VIRTUAL_BOARDS: usize = 64;
@@ -77,6 +81,8 @@ struct Board {
     #[serde(rename = "virtual")]
     /// A board that the harness starts itself: needs no hardware.
     simulated: Option<Virtual>,
+    /// An nRF51 that QEMU emulates, started by the harness: executes real firmware, needs no hardware.
+    qemu: Option<Qemu>,
     /// The debug probe; `uart`, `power` and the rest belong to a board that has one.
     probe: Option<Probe>,
     /// FICR device id of the chip.
@@ -156,6 +162,13 @@ struct Virtual {
     cuts: Option<CutsWord>,
     supply: Option<SupplyWord>,
     torn: Option<Torn>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Qemu {
+    /// QEMU for Arm; `qemu-system-arm` by default.
+    program: Option<PathBuf>,
 }
 
 /// Flash operations that are torn when the power fails.
@@ -452,6 +465,26 @@ impl Place<'_> {
 impl Board {
     fn check(self, place: &Place<'_>, index: usize) -> Result<BoardSpec, RigFileError> {
         let at = format!("boards[{index}]");
+        if let Some(qemu) = self.qemu {
+            let own = self.uart.is_some() || self.power.is_some() || self.ble.is_some();
+            let other = self.simulated.is_some() || self.probe.is_some();
+            let fixed =
+                self.cuts.is_some() || self.recover.is_some() || self.external_flash.is_some();
+            if own || other || fixed || self.buttons.is_some() || self.chip.is_some() {
+                return Err(place.problem(
+                    format!("{at}: found other keys beside `qemu`, expected `name` and `description` only"),
+                    "an emulated board says its own endpoints when it starts",
+                ));
+            }
+            return Ok(BoardSpec {
+                name: self.name.0.0,
+                description: self.description,
+                // It has no control access port.
+                recover: Recover::Forbidden,
+                external_flash: ExternalFlash::None,
+                kind: BoardKind::Virtual(qemu.checked()),
+            });
+        }
         let kind = match (self.simulated, self.probe) {
             (Some(simulated), None) => {
                 let own = self.uart.is_some() || self.power.is_some() || self.ble.is_some();
@@ -479,6 +512,7 @@ impl Board {
                 };
                 let uarts = self.uart.as_ref();
                 BoardKind::Real(Box::new(RealSpec {
+                    silicon: Silicon::Nrf5340,
                     chip: self.chip.map(|chip| chip.0),
                     probe: probe.check(place, &at)?,
                     uart_app: uart(uarts.and_then(|uarts| uarts.app.as_ref()), "app")?,
@@ -530,6 +564,21 @@ impl Board {
     }
 }
 
+impl Qemu {
+    fn checked(self) -> VirtualSpec {
+        let program = self.program.unwrap_or_else(|| DEFAULT_QEMU.into());
+        VirtualSpec {
+            count: 1,
+            speed: None,
+            application: None,
+            cuts: Cuts::Soc,
+            supply: Supply::Works,
+            torn: None,
+            emulator: Some(program),
+        }
+    }
+}
+
 impl Virtual {
     fn check(self, place: &Place<'_>, at: &str) -> Result<VirtualSpec, RigFileError> {
         let count = self.count.unwrap_or(1);
@@ -553,6 +602,7 @@ impl Virtual {
                 seed: torn.seed,
                 unstable: torn.unstable.unwrap_or(true),
             }),
+            emulator: None,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::core::Core;
 use crate::error::flash_id;
+use crate::silicon::Silicon;
 use hil_clock::Clock;
 use probe_rs::architecture::arm::ArmError;
 use probe_rs::architecture::arm::memory::ArmMemoryInterface;
@@ -105,12 +106,17 @@ pub(super) trait Bus {
     /// Makes sure that writes have reached the chip.
     fn flush(&mut self) -> Result<(), ArmError>;
     fn clock(&self) -> &dyn Clock;
+    /// What chip the bus is in.
+    fn silicon(&self) -> Silicon {
+        Silicon::Nrf5340
+    }
 }
 
 /// The bus behind an AHB access port.
 pub(super) struct Ahb<'a> {
     pub(super) memory: &'a mut dyn ArmMemoryInterface,
     pub(super) clock: &'a dyn Clock,
+    pub(super) silicon: Silicon,
 }
 
 impl Bus for Ahb<'_> {
@@ -136,6 +142,10 @@ impl Bus for Ahb<'_> {
 
     fn clock(&self) -> &dyn Clock {
         self.clock
+    }
+
+    fn silicon(&self) -> Silicon {
+        self.silicon
     }
 }
 
