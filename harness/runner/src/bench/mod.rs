@@ -24,6 +24,7 @@ use hil_clock::{Instant, SharedClock};
 use hil_record::{Check, CoreName, ErrorKind, EventKind};
 use hil_rig::{
     Board, FlashImage, HealthFile, PowerLoss, PowerSwitch, ProgramOptions, Purpose, Rest, RigError,
+    Silicon,
 };
 use hil_scenario::{Button, Core, Transport};
 use hil_smp::{FaultSwitch, TransportError};
@@ -243,6 +244,11 @@ impl Bench {
             bytes[..there as usize].copy_from_slice(&read);
         }
         Ok(bytes)
+    }
+
+    /// The kind of its chip.
+    pub(crate) fn silicon(&self) -> Silicon {
+        self.board.silicon()
     }
 
     /// How many of these bytes the chip has.

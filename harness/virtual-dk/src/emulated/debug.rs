@@ -228,7 +228,10 @@ impl DebugUnit {
                 self.dfsr |= DFSR_DWTTRAP;
                 self.halted = true;
                 self.control |= C_HALT;
-                Ok(())
+                // Flash and registers are devices to QEMU, and in front of a store to one it stops again and again without
+                // making it. A Cortex-M0 halts behind it.
+                self.forget_watchpoints(machine)?;
+                machine.core.step()
             }
             // Nothing of ours: as if it had not been.
             Stop::Asked | Stop::Other => self.go_on(machine),
@@ -261,24 +264,32 @@ impl DebugUnit {
             .filter(|_| active)
             .filter_map(Comparator::watched)
             .collect();
-        if wanted == self.set {
+        // A core that stands watches nothing; what it is to watch is set when it goes on.
+        if wanted == self.set || self.halted {
             return Ok(());
         }
         // The stub takes commands only while the machine stands.
         let ran = machine.core.runs();
-        let stop = machine.core.halt()?;
-        for (address, length) in std::mem::take(&mut self.set) {
-            machine.core.forget(address, length)?;
+        if let Some(stop @ Stop::Watchpoint(_)) = machine.core.halt()? {
+            return self.note(machine, stop);
         }
+        self.forget_watchpoints(machine)?;
         for (address, length) in wanted {
             machine.core.watch(address, length)?;
             self.set.push((address, length));
         }
-        match stop {
-            Some(stop @ Stop::Watchpoint(_)) => self.note(machine, stop),
-            _ if ran => self.go_on(machine),
-            _ => Ok(()),
+        if ran {
+            self.go_on(machine)?;
         }
+        Ok(())
+    }
+
+    /// Makes QEMU watch nothing, until the core goes on.
+    fn forget_watchpoints(&mut self, machine: &mut Machine) -> Result<(), EmulatorError> {
+        for (address, length) in std::mem::take(&mut self.set) {
+            machine.core.forget(address, length)?;
+        }
+        Ok(())
     }
 
     /// DCRSR: a core register from or to DCRDR.

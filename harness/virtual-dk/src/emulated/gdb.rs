@@ -18,7 +18,7 @@ const LONGEST_PACKET: usize = 16 * 1024;
 pub(super) enum Stop {
     /// It was told to.
     Asked,
-    /// It has stored something where a watchpoint is, of which this is the first address.
+    /// It is about to store something where a watchpoint is, of which this is the first address.
     Watchpoint(u32),
     /// Something else that QEMU stops for.
     Other,
@@ -31,6 +31,7 @@ pub(super) struct Gdb {
     received: Vec<u8>,
     packets: VecDeque<String>,
     runs: bool,
+    asked_for_target: bool,
 }
 
 impl Gdb {
@@ -42,6 +43,7 @@ impl Gdb {
             received: Vec::new(),
             packets: VecDeque::new(),
             runs: false,
+            asked_for_target: false,
         })
     }
 
@@ -55,6 +57,13 @@ impl Gdb {
             self.send("c")?;
             self.runs = true;
         }
+        Ok(())
+    }
+
+    /// Lets a core that stands execute one instruction.
+    pub(super) fn step(&mut self) -> Result<(), EmulatorError> {
+        self.send("s")?;
+        while stop_of(&self.packet()?).is_none() {}
         Ok(())
     }
 
@@ -98,8 +107,12 @@ impl Gdb {
         Ok(None)
     }
 
-    /// A core register of a core that stands, by GDB's number.
+    /// A core register of a core that stands, by GDB's number. The stub tells single registers only to those who have asked for its
+    /// description of the target (`handle_read_one_reg`: `gdb_has_xml`).
     pub(super) fn register(&mut self, number: u32) -> Result<u32, EmulatorError> {
+        if !std::mem::replace(&mut self.asked_for_target, true) {
+            self.ask("qXfer:features:read:target.xml:0,ffb")?;
+        }
         let answer = self.ask(&format!("p{number:x}"))?;
         let digits = answer.as_bytes().first_chunk::<8>();
         let value = digits.and_then(|digits| {
@@ -247,7 +260,9 @@ mod tests {
     fn registers_come_with_their_least_byte_first() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let mut gdb = Gdb::new(ours).unwrap();
-        (&theirs).write_all(b"+$34120020#00").unwrap();
+        (&theirs)
+            .write_all(b"+$l<target/>#00+$34120020#00")
+            .unwrap();
         assert_eq!(gdb.register(13).unwrap(), 0x2000_1234);
     }
 
