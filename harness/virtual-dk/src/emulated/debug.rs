@@ -181,13 +181,11 @@ impl DebugUnit {
         machine.core.reset()?;
         self.was_reset = true;
         self.halted = false;
+        // A core that stood goes on, unless the reset is caught.
+        self.control &= !C_HALT;
         let debugging = self.control & C_DEBUGEN != 0;
         if debugging && self.demcr & VC_CORERESET != 0 {
-            self.dfsr |= DFSR_VCATCH;
-            self.halted = true;
-        } else if self.control & C_HALT != 0 {
-            self.dfsr |= DFSR_HALTED;
-            self.halted = true;
+            self.stand(DFSR_VCATCH);
         }
         self.start(machine)
     }
@@ -210,6 +208,14 @@ impl DebugUnit {
         machine.core.go_on()
     }
 
+    /// The core stands, for this reason. Whatever that is, C_HALT says so (C1.6.3): a debugger that writes back what it has read
+    /// does not let it go.
+    fn stand(&mut self, reason: u32) {
+        self.dfsr |= reason;
+        self.halted = true;
+        self.control |= C_HALT;
+    }
+
     /// Notes that the core has come to stand by itself.
     fn look(&mut self, machine: &mut Machine) -> Result<(), EmulatorError> {
         match machine.core.stopped()? {
@@ -225,9 +231,7 @@ impl DebugUnit {
                     let watched = comparator.watched();
                     comparator.matched |= watched.is_some_and(|(first, _)| first == address);
                 }
-                self.dfsr |= DFSR_DWTTRAP;
-                self.halted = true;
-                self.control |= C_HALT;
+                self.stand(DFSR_DWTTRAP);
                 // Flash and registers are devices to QEMU, and in front of a store to one it stops again and again without
                 // making it. A Cortex-M0 halts behind it.
                 self.forget_watchpoints(machine)?;
@@ -245,8 +249,7 @@ impl DebugUnit {
             if let Some(Stop::Watchpoint(address)) = machine.core.halt()? {
                 self.note(machine, Stop::Watchpoint(address))?;
             }
-            self.dfsr |= DFSR_HALTED;
-            self.halted = true;
+            self.stand(DFSR_HALTED);
         } else if !halt && self.halted {
             self.halted = false;
             self.follow_watchpoints(machine)?;
@@ -323,6 +326,17 @@ impl DebugUnit {
 mod tests {
     use super::*;
     use rstest::rstest;
+
+    #[test]
+    fn a_core_that_was_caught_stays_when_its_control_is_written_back() {
+        let mut unit = DebugUnit {
+            control: C_DEBUGEN,
+            ..DebugUnit::default()
+        };
+        unit.stand(DFSR_VCATCH);
+        assert_eq!(unit.control, C_DEBUGEN | C_HALT);
+        assert_eq!(unit.dfsr, DFSR_VCATCH);
+    }
 
     #[rstest]
     #[case::off(0x2_2400, 2, 0, None)]
