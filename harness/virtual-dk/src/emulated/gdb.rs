@@ -215,7 +215,7 @@ fn first_packet(received: &[u8]) -> Option<(String, usize)> {
 
 /// The reason in a stop reply; `None` for another packet.
 fn stop_of(packet: &str) -> Option<Stop> {
-    let rest = packet.strip_prefix('T').or(packet.strip_prefix('S'))?;
+    let rest = packet.strip_prefix(['T', 'S'])?;
     let watched = rest.split_once("watch:").and_then(|(_, rest)| {
         let address = rest.split(';').next()?;
         u32::from_str_radix(address, 16).ok()
