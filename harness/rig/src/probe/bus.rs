@@ -176,7 +176,7 @@ pub(super) fn wait_for(
 pub(super) mod recording {
     //! A bus that writes down what happens on it, and answers from a list.
 
-    use super::{ArmError, Bus};
+    use super::{ArmError, Bus, Silicon};
     use hil_clock::{Clock, Instant, SharedClock};
     use std::collections::{HashMap, VecDeque};
     use std::sync::{Arc, Mutex};
@@ -233,6 +233,7 @@ pub(super) mod recording {
         words: HashMap<u32, u32>,
         next: HashMap<u32, VecDeque<u32>>,
         fail_write: Option<(u32, u32)>,
+        silicon: Silicon,
     }
 
     impl Recording {
@@ -247,7 +248,14 @@ pub(super) mod recording {
                 words: HashMap::new(),
                 next: HashMap::new(),
                 fail_write: None,
+                silicon: Silicon::Nrf5340,
             }
+        }
+
+        /// A bus of another chip.
+        pub(in crate::probe) fn of(mut self, silicon: Silicon) -> Self {
+            self.silicon = silicon;
+            self
         }
 
         /// The word that an address holds.
@@ -318,6 +326,10 @@ pub(super) mod recording {
         fn flush(&mut self) -> Result<(), ArmError> {
             self.ops.lock().unwrap().push(Op::Flush);
             Ok(())
+        }
+
+        fn silicon(&self) -> Silicon {
+            self.silicon
         }
 
         fn clock(&self) -> &dyn Clock {

@@ -231,6 +231,40 @@ mod tests {
         assert_eq!(bus.writes(), off.chain(on).collect::<Vec<_>>());
     }
 
+    // COMP, MASK and FUNCTION: 0b0110 halts at a store.
+    #[rstest]
+    #[case::range(Condition::Into(0..0x4_0000), [(0, 18, 6), (0, 0, 0)])]
+    #[case::word(Condition::To(0x4001_E508), [(0x4001_E508, 2, 6), (0, 0, 0)])]
+    #[case::either(Condition::Either(8, 12), [(8, 2, 6), (12, 2, 6)])]
+    fn a_cortex_m0_watches_with_two_masks(
+        #[case] condition: Condition,
+        #[case] expected: [(u32, u32, u32); 2],
+    ) {
+        let mut bus = Recording::new().of(Silicon::Nrf51);
+        set(&mut bus, &condition).unwrap();
+        let off = (0..2).map(|number| (FUNCTION + STEP * number, 0));
+        let on = (0..)
+            .zip(expected)
+            .flat_map(|(number, (comp, mask, function))| {
+                [
+                    (COMP + STEP * number, comp),
+                    (MASK + STEP * number, mask),
+                    (FUNCTION + STEP * number, function),
+                ]
+            });
+        assert_eq!(bus.writes(), off.chain(on).collect::<Vec<_>>());
+    }
+
+    #[rstest]
+    #[case::value(Condition::Value(8, 2))]
+    #[case::odd_range(Condition::Into(4..16))]
+    fn what_a_cortex_m0_cannot_watch_is_refused(#[case] condition: Condition) {
+        let mut bus = Recording::new().of(Silicon::Nrf51);
+        let error = set(&mut bus, &condition).unwrap_err();
+        let fault = SequenceFault::below(&error).expect("our own fault");
+        assert!(matches!(fault, SequenceFault::NoWatchpoints { .. }));
+    }
+
     #[test]
     fn a_core_that_stands_stays_standing_when_it_is_armed() {
         let mut bus = m33();

@@ -192,6 +192,25 @@ mod tests {
     }
 
     #[test]
+    fn an_nrf51_is_told_the_page_in_a_register() {
+        const NRF51: u32 = 0x4001_E000;
+        let mut bus = Recording::new()
+            .of(Silicon::Nrf51)
+            .holding(NRF51 + READY, 1);
+        let mut erased = 0;
+        erase_pages(&mut bus, Core::App, &[0x8000], &mut |bytes| erased += bytes).unwrap();
+        assert_eq!(
+            bus.writes(),
+            [
+                (NRF51 + CONFIG, 2),
+                (NRF51 + 0x508, 0x8000),
+                (NRF51 + CONFIG, 0)
+            ]
+        );
+        assert_eq!(erased, 0x400);
+    }
+
+    #[test]
     fn a_page_that_is_never_ready_is_given_up_and_the_mode_is_put_back() {
         let mut bus = Recording::new().holding(APP + READY, 0);
         let error = erase_pages(&mut bus, Core::App, &[0x7000], &mut |_| {}).unwrap_err();
