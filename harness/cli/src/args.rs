@@ -66,6 +66,9 @@ pub(crate) enum Command {
     VirtualDk(VirtualDkArgs),
     /// Write the demo firmware set that the virtual rig runs by default
     DemoFirmware(DemoFirmwareArgs),
+    /// Emulate an nRF51 board with QEMU, for a rig
+    #[command(hide = true)]
+    EmulatedBoard(EmulatedBoardArgs),
     /// Use Bluetooth for another process, through standard input and output
     #[command(hide = true)]
     BleWorker,
@@ -609,6 +612,17 @@ pub(crate) struct SweepArgs {
     /// JSON for each cut. Much faster, as the flash is compared and not hashed
     #[arg(long)]
     pub(crate) summary: bool,
+}
+
+/// `dfu-hil emulated-board`.
+#[derive(Args, Debug)]
+pub(crate) struct EmulatedBoardArgs {
+    /// The board's name
+    #[arg(long, default_value = "nrf51")]
+    pub(crate) name: String,
+    /// QEMU for Arm
+    #[arg(long, value_name = "PROGRAM", default_value = "qemu-system-arm")]
+    pub(crate) emulator: PathBuf,
 }
 
 /// `dfu-hil virtual-dk`.

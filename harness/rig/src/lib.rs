@@ -22,6 +22,7 @@ mod power;
 mod probe;
 mod process;
 mod rig;
+mod silicon;
 mod uart;
 
 pub use crate::bluetooth::{Radio, Seat};
@@ -50,4 +51,5 @@ pub use probe::{
     Reached, Rest, Route, RttPiece, Strayed, Tear, Trap, Watch, route,
 };
 pub use rig::{Board, Rig, RigOptions, WaitListener, Waiting};
+pub use silicon::Silicon;
 pub use uart::UartEndpoint;

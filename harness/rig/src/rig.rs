@@ -7,7 +7,7 @@ use crate::error::{Purpose, RigError};
 use crate::file::{
     BleSpec, BoardKind, BoardSpec, ButtonSpec, ChipId, Cuts, ExternalFlash, PowerSpec,
     ProbeSelector, ProbeSpec, QuarantineSpec, RealSpec, Recover, RigFile, ScpiPlace, ScpiWords,
-    UartPortSpec, UartSpec, UsbSwitch, WearSpec,
+    UartPortSpec, UartSpec, UsbSwitch, VirtualSpec, WearSpec,
 };
 use crate::health::HealthFile;
 use crate::inventory::System;
@@ -19,6 +19,7 @@ use crate::power::{
     ProbeSight, Programs, ResetOnly, ScpiSwitch, SysfsSwitch, UhubctlSwitch,
 };
 use crate::probe::{ProbeConfig, ProbeFirmware, ProbeSession};
+use crate::silicon::Silicon;
 use crate::uart::{self, UartEndpoint};
 use hil_ble::{AdapterId, BleWorker, DeviceId, WorkerLauncher};
 use hil_clock::{Instant, SharedClock};
@@ -223,6 +224,12 @@ impl Board {
     #[must_use]
     pub fn rtt(&self) -> &[Core] {
         &self.rtt
+    }
+
+    /// The kind of its chip.
+    #[must_use]
+    pub fn silicon(&self) -> Silicon {
+        self.probe.silicon()
     }
 
     /// The chip that it has, where the rig file says it.
@@ -489,7 +496,7 @@ impl Opening<'_> {
                         )),
                         _ => None,
                     };
-                    let real = as_real(&name, endpoints, simulated.cuts)?;
+                    let real = as_real(&name, endpoints, simulated)?;
                     boards.push(Board::new(
                         name,
                         spec,
@@ -639,7 +646,12 @@ impl Opening<'_> {
 }
 
 /// A virtual board with the endpoints that it has said: from here on a board like any other.
-fn as_real(name: &str, endpoints: VirtualEndpoints, cuts: Cuts) -> Result<RealSpec, RigError> {
+fn as_real(
+    name: &str,
+    endpoints: VirtualEndpoints,
+    spec: &VirtualSpec,
+) -> Result<RealSpec, RigError> {
+    let emulated = spec.emulator.is_some();
     let selector: ProbeSelector = endpoints
         .probe
         .parse()
@@ -647,28 +659,40 @@ fn as_real(name: &str, endpoints: VirtualEndpoints, cuts: Cuts) -> Result<RealSp
             board: name.to_owned(),
             what,
         })?;
-    let uart = |path| {
-        Some(UartSpec {
-            port: UartPortSpec::Path(path),
-            baud: 115_200,
-        })
+    let uart = |path| UartSpec {
+        port: UartPortSpec::Path(path),
+        baud: 115_200,
     };
+    let words = ScpiWords::default();
     Ok(RealSpec {
+        silicon: if emulated {
+            Silicon::Nrf51
+        } else {
+            Silicon::Nrf5340
+        },
         chip: None,
         probe: ProbeSpec {
             selector,
             speed_khz: None,
         },
-        uart_app: uart(endpoints.uart.app),
-        uart_net: uart(endpoints.uart.net),
+        uart_app: Some(uart(endpoints.uart.app)),
+        uart_net: endpoints.uart.net.map(uart),
         ble: None,
         power: PowerSpec::Scpi {
             supply: ScpiPlace::Tcp(endpoints.power),
-            words: ScpiWords::default(),
+            words: if emulated {
+                // Nothing flows that could be measured.
+                ScpiWords {
+                    current: None,
+                    ..words
+                }
+            } else {
+                words
+            },
         },
-        cuts,
+        cuts: spec.cuts,
         // Button 1, by a command of the supply.
-        recovery_button: Some(ButtonSpec::Scpi {
+        recovery_button: (!emulated).then(|| ButtonSpec::Scpi {
             address: endpoints.power,
             press: "BUTT1 ON".to_owned(),
             release: "BUTT1 OFF".to_owned(),
@@ -677,12 +701,16 @@ fn as_real(name: &str, endpoints: VirtualEndpoints, cuts: Cuts) -> Result<RealSp
 }
 
 /// What a board is, in words: whether it is a virtual one has to be in every report, whatever its owner calls it.
-fn description(spec: &BoardSpec, process: &Option<Arc<VirtualProcess>>) -> Option<String> {
-    match (process, &spec.description) {
-        (Some(_), None) => Some("virtual nRF5340 DK".to_owned()),
-        (Some(_), Some(words)) => Some(format!("virtual nRF5340 DK, {words}")),
-        (None, words) => words.clone(),
-    }
+fn description(spec: &BoardSpec) -> Option<String> {
+    let what = match &spec.kind {
+        BoardKind::Virtual(spec) if spec.emulator.is_some() => "nRF51 emulated by QEMU",
+        BoardKind::Virtual(_) => "virtual nRF5340 DK",
+        BoardKind::Real(_) | BoardKind::Labgrid(_) => return spec.description.clone(),
+    };
+    Some(match &spec.description {
+        None => what.to_owned(),
+        Some(words) => format!("{what}, {words}"),
+    })
 }
 
 /// What decides whether a board may have scenarios.
@@ -734,6 +762,7 @@ impl Board {
         };
         let probe = Arc::new(ProbeSession::new(ProbeConfig {
             board: name.clone(),
+            silicon: real.silicon,
             selector: real.probe.selector.clone(),
             speed_khz: real.probe.speed_khz,
             chip: real.chip,
@@ -750,7 +779,7 @@ impl Board {
             .map(|spec| button::of(&name, spec, options));
         Self {
             name,
-            description: description(spec, &process),
+            description: description(spec),
             uart_app: uart(app, &real.uart_app),
             uart_net: uart(net, &real.uart_net),
             external_flash: spec.external_flash,

@@ -42,7 +42,7 @@ pub use expect::{
 };
 pub use fault::{FaultKind, FaultPlace, FaultWay, FaultWhen, TransportFault};
 pub use firmware::{
-    FirmwareFile, FirmwareSet, KeyFiles, Layout, Memory, ProgramFile, Region, Release,
+    Chip, FirmwareFile, FirmwareSet, KeyFiles, Layout, Memory, ProgramFile, Region, Release,
     ReleaseImage, SmpServer, UnknownRole,
 };
 pub use library::load_scenarios;

@@ -4,6 +4,7 @@ mod ble_worker;
 mod bootloader;
 mod check;
 mod demo_firmware;
+mod emulated_board;
 mod firmware;
 mod history;
 mod image;
@@ -43,6 +44,7 @@ pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
         Command::Firmware(FirmwareCommand::Check(args)) => firmware::check(&args),
         Command::Bootloader(command) => bootloader::dispatch(command),
         Command::VirtualDk(args) => virtual_dk::serve(args),
+        Command::EmulatedBoard(args) => emulated_board::serve(args),
         Command::BleWorker => ble_worker::serve(),
         Command::DemoFirmware(args) => demo_firmware::write(&args),
     }

@@ -13,8 +13,8 @@ use crate::radio::RadioLink;
 use crate::wear::Wear;
 use hil_clock::SharedClock;
 use hil_record::{BoardIdentity, BoardInfo, Rescue};
-use hil_rig::{Board, Identity, PowerLoss, Rig, RigError};
-use hil_scenario::{BoardFeature, Core, Transport};
+use hil_rig::{Board, Identity, PowerLoss, Rig, RigError, Silicon};
+use hil_scenario::{BoardFeature, Chip, Core, Transport};
 use hil_smp::{FaultSwitch, Faulty};
 use std::collections::BTreeSet;
 
@@ -130,7 +130,10 @@ impl FoundBoard {
     /// Name and description, for events.
     #[must_use]
     pub fn info(&self) -> BoardInfo {
-        let description = self.board.description().unwrap_or("nRF5340 board");
+        let description = match self.board.description() {
+            Some(description) => description.to_owned(),
+            None => format!("{} board", self.board.silicon()),
+        };
         BoardInfo {
             name: self.board.name().to_owned(),
             description: format!("{description}; {}", self.identity),
@@ -185,6 +188,15 @@ impl FoundBoard {
             features.insert(BoardFeature::RecoveryButton);
         }
         features
+    }
+
+    /// The chip that it has.
+    #[must_use]
+    pub fn chip(&self) -> Chip {
+        match self.board.silicon() {
+            Silicon::Nrf5340 => Chip::Nrf5340,
+            Silicon::Nrf51 => Chip::Nrf51,
+        }
     }
 
     /// The links on which it can be reached.
