@@ -1,6 +1,7 @@
 use super::*;
 use crate::usbip::HEADER;
 use rstest::rstest;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use virtual_dk::firmware::StockFirmware;
 use virtual_dk::{Power, VirtualDkOptions};

@@ -1,0 +1,222 @@
+//! Two virtual DKs and a Bluetooth controller for a VM: what `tools/bench-vm` runs beside it, while `bench_hub` runs in it.
+//!
+//! `bench_boards ENDPOINTS` writes a file with a line `NAME PORT` for each TCP port of the loopback interface that it listens on, and runs
+//! until its standard input ends:
+//!
+//! * `radio` takes one connection, with HCI on it;
+//! * `dk1`, with a J-Link, and `dk2`, with CMSIS-DAP, are plugged into whoever connects. They say so with one byte; a board whose cable is out
+//!   closes the connection instead. From then on it is USB/IP. A board has no power before it is connected;
+//! * `control` takes lines: `power dk1 off` is said when its port has lost its power, until it is connected anew; `unplug dk1 500 after 30000`
+//!   pulls a cable for 500 ms once so many more bytes have come from the host's USB.
+//!
+//! The boards are outside of the VM because each bit on their SWD pins is emulated. In there that would be on an emulated CPU.
+
+use hil_clock::{Clock as _, Instant, SystemClock};
+use std::error::Error;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::time::Duration;
+use std::{env, fs, thread};
+use virtual_controller::vhci as bluetooth;
+use virtual_dk::firmware::StockFirmware;
+use virtual_dk::{Power, Speed, VirtualDk, VirtualDkOptions};
+use virtual_radio::{Address, AirHandle};
+use virtual_usb::dk::{Cable, ProbeKind, UsbDk};
+
+/// The adapter's address: of the block for documentation.
+const ADAPTER: [u8; 6] = [0x00, 0x00, 0x5e, 0x00, 0x53, 0x01];
+const BOARDS: [(&str, ProbeKind); 2] = [("dk1", ProbeKind::JLink), ("dk2", ProbeKind::CmsisDap)];
+const RADIO: &str = "radio";
+const CONTROL: &str = "control";
+/// What a board sends when it is plugged in.
+const PLUGGED_IN: u8 = b'+';
+/// How soon a board loses its power when the host has let go of it.
+const LOOK: Duration = Duration::from_millis(5);
+
+enum Event {
+    Connected(&'static str, TcpStream),
+    Line(String),
+    End,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let file = env::args_os()
+        .nth(1)
+        .ok_or("which file to write the endpoints to?")?;
+    let (events, received) = mpsc::channel();
+    let mut endpoints = String::new();
+    for name in [RADIO, CONTROL, BOARDS[0].0, BOARDS[1].0] {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        endpoints += &format!("{name} {}\n", listener.local_addr()?.port());
+        let events = events.clone();
+        thread::spawn(move || accept(name, &listener, &events));
+    }
+    publish(Path::new(&file), &endpoints)?;
+    thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        let _ = events.send(Event::End);
+    });
+
+    let mut boards: Vec<Board> = Vec::new();
+    let clock = SystemClock::new();
+    loop {
+        let event = received.recv_timeout(LOOK);
+        let now = clock.now();
+        for board in &mut boards {
+            board.follow(now);
+        }
+        match event {
+            Ok(Event::Connected(RADIO, link)) if boards.is_empty() => {
+                let air = bluetooth::start_at(link, Address::new(ADAPTER))?;
+                for (number, (name, kind)) in BOARDS.into_iter().enumerate() {
+                    boards.push(Board::new(number, name, kind, &air)?);
+                }
+            }
+            Ok(Event::Connected(name, link)) => {
+                // Whoever comes before the radio, or is a second radio, is not served.
+                if let Some(board) = boards.iter_mut().find(|board| board.name == name)
+                    && let Err(error) = board.plug_in(link, now)
+                {
+                    eprintln!("{name} is not plugged in: {error}");
+                }
+            }
+            Ok(Event::Line(line)) => {
+                if let Err(error) = execute(&line, &mut boards) {
+                    eprintln!("`{line}`: {error}");
+                }
+            }
+            Ok(Event::End) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+/// Whoever sees the file sees all of it.
+fn publish(file: &Path, endpoints: &str) -> io::Result<()> {
+    let unfinished = file.with_extension("new");
+    fs::write(&unfinished, endpoints)?;
+    fs::rename(unfinished, file)
+}
+
+fn accept(name: &'static str, listener: &TcpListener, events: &Sender<Event>) {
+    for link in listener.incoming().flatten() {
+        let sent = if name == CONTROL {
+            let events = events.clone();
+            thread::spawn(move || {
+                for line in BufReader::new(link).lines().map_while(Result::ok) {
+                    let _ = events.send(Event::Line(line));
+                }
+            });
+            Ok(())
+        } else {
+            events.send(Event::Connected(name, link))
+        };
+        if sent.is_err() {
+            break;
+        }
+    }
+}
+
+fn execute(line: &str, boards: &mut [Board]) -> Result<(), Box<dyn Error>> {
+    let words: Vec<_> = line.split_whitespace().collect();
+    let name = words.get(1).ok_or("is no command")?;
+    let board = boards
+        .iter_mut()
+        .find(|board| board.name == *name)
+        .ok_or("there is no such board")?;
+    match words[..] {
+        ["power", _, "off"] => board.dk.set_power(Power::Off),
+        ["unplug", _, time, "after", bytes] => {
+            let at = board.received() + bytes.parse::<u64>()?;
+            let time = Duration::from_millis(time.parse()?);
+            eprintln!("{name}: the cable will be out for {time:?} from byte {at}");
+            board.to_pull = Some((at, time));
+        }
+        _ => {
+            return Err(
+                "is not `power BOARD off` or `unplug BOARD MILLISECONDS after BYTES`".into(),
+            );
+        }
+    }
+    Ok(())
+}
+
+struct Board {
+    name: &'static str,
+    dk: VirtualDk,
+    usb: UsbDk,
+    cable: Option<Cable>,
+    out_until: Instant,
+    /// At which received byte of the present connection the cable is pulled, and for how long.
+    to_pull: Option<(u64, Duration)>,
+}
+
+impl Board {
+    fn new(
+        number: usize,
+        name: &'static str,
+        kind: ProbeKind,
+        air: &AirHandle,
+    ) -> Result<Self, Box<dyn Error>> {
+        let options = VirtualDkOptions {
+            name: name.to_owned(),
+            air: Some(air.clone()),
+            // A VM without hardware help is slow enough.
+            speed: Speed::Instant,
+            power: Power::Off,
+            ..VirtualDkOptions::default()
+        };
+        let dk = VirtualDk::start(options, Arc::new(StockFirmware))?;
+        eprintln!("{}", serde_json::to_string(dk.endpoints())?);
+        Ok(Self {
+            name,
+            usb: UsbDk::of(&dk, kind, &format!("00105000000{}", number + 1)),
+            dk,
+            cable: None,
+            out_until: Instant::START,
+            to_pull: None,
+        })
+    }
+
+    /// Bytes that have come through the present connection.
+    fn received(&self) -> u64 {
+        self.cable.as_ref().map_or(0, Cable::received)
+    }
+
+    fn plug_in(&mut self, mut link: TcpStream, now: Instant) -> Result<(), Box<dyn Error>> {
+        if now < self.out_until {
+            return Ok(());
+        }
+        // The host has let go of the last one, or it would not connect again.
+        self.lose_power();
+        link.set_nodelay(true)?;
+        link.write_all(&[PLUGGED_IN])?;
+        self.cable = Some(self.usb.plug_in(link)?);
+        self.dk.set_power(Power::On);
+        Ok(())
+    }
+
+    /// Takes the power away when the host has let go, and pulls the cable when it is time.
+    fn follow(&mut self, now: Instant) {
+        if self.cable.as_ref().is_some_and(Cable::is_out) {
+            self.lose_power();
+        }
+        if let Some((at, time)) = self.to_pull
+            && self.cable.is_some()
+            && self.received() >= at
+        {
+            eprintln!("{}: the cable is out for {time:?}", self.name);
+            self.to_pull = None;
+            self.out_until = now + time;
+            self.lose_power();
+        }
+    }
+
+    fn lose_power(&mut self) {
+        self.dk.set_power(Power::Off);
+        self.cable = None;
+    }
+}
