@@ -6,8 +6,9 @@
 //! * `radio` takes one connection, with HCI on it;
 //! * `dk1`, with a J-Link, and `dk2`, with CMSIS-DAP, are plugged into whoever connects. They say so with one byte; a board whose cable is out
 //!   closes the connection instead. From then on it is USB/IP. A board has no power before it is connected;
-//! * `control` takes lines: `power dk1 off` is said when its port has lost its power, until it is connected anew; `unplug dk1 500 after 30000`
-//!   pulls a cable for 500 ms once so many more bytes have come from the host's USB.
+//! * `control` takes lines, and answers each with one. `power dk1 off`: its port has lost its power, until it is connected anew.
+//!   `received dk1 probe` (or `uart`): how many bytes that part has got through USB so far. `unplug dk1 500 after 30000 probe` pulls the
+//!   cable for 500 ms as soon as that part has got so many.
 //!
 //! The boards are outside of the VM because each bit on their SWD pins is emulated. In there that would be on an emulated CPU.
 
@@ -24,7 +25,7 @@ use virtual_controller::vhci as bluetooth;
 use virtual_dk::firmware::StockFirmware;
 use virtual_dk::{Power, Speed, VirtualDk, VirtualDkOptions};
 use virtual_radio::{Address, AirHandle};
-use virtual_usb::dk::{Cable, ProbeKind, UsbDk};
+use virtual_usb::dk::{Cable, Part, ProbeKind, UsbDk};
 
 /// The adapter's address: of the block for documentation.
 const ADAPTER: [u8; 6] = [0x00, 0x00, 0x5e, 0x00, 0x53, 0x01];
@@ -38,7 +39,8 @@ const LOOK: Duration = Duration::from_millis(5);
 
 enum Event {
     Connected(&'static str, TcpStream),
-    Line(String),
+    /// With where the answer goes.
+    Line(String, TcpStream),
     End,
 }
 
@@ -83,10 +85,13 @@ fn main() -> Result<(), Box<dyn Error>> {
                     eprintln!("{name} is not plugged in: {error}");
                 }
             }
-            Ok(Event::Line(line)) => {
-                if let Err(error) = execute(&line, &mut boards) {
+            Ok(Event::Line(line, mut asker)) => {
+                let answer = execute(&line, &mut boards).unwrap_or_else(|error| {
                     eprintln!("`{line}`: {error}");
-                }
+                    format!("error: {error}")
+                });
+                // Who has gone does not want it.
+                let _ = writeln!(asker, "{answer}");
             }
             Ok(Event::End) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
             Err(RecvTimeoutError::Timeout) => {}
@@ -106,8 +111,10 @@ fn accept(name: &'static str, listener: &TcpListener, events: &Sender<Event>) {
         let sent = if name == CONTROL {
             let events = events.clone();
             thread::spawn(move || {
-                for line in BufReader::new(link).lines().map_while(Result::ok) {
-                    let _ = events.send(Event::Line(line));
+                let Ok(reader) = link.try_clone() else { return };
+                for line in BufReader::new(reader).lines().map_while(Result::ok) {
+                    let Ok(answer) = link.try_clone() else { return };
+                    let _ = events.send(Event::Line(line, answer));
                 }
             });
             Ok(())
@@ -120,7 +127,8 @@ fn accept(name: &'static str, listener: &TcpListener, events: &Sender<Event>) {
     }
 }
 
-fn execute(line: &str, boards: &mut [Board]) -> Result<(), Box<dyn Error>> {
+/// Does what a line says; the answer.
+fn execute(line: &str, boards: &mut [Board]) -> Result<String, Box<dyn Error>> {
     let words: Vec<_> = line.split_whitespace().collect();
     let name = words.get(1).ok_or("is no command")?;
     let board = boards
@@ -129,19 +137,34 @@ fn execute(line: &str, boards: &mut [Board]) -> Result<(), Box<dyn Error>> {
         .ok_or("there is no such board")?;
     match words[..] {
         ["power", _, "off"] => board.dk.set_power(Power::Off),
-        ["unplug", _, time, "after", bytes] => {
-            let at = board.received() + bytes.parse::<u64>()?;
-            let time = Duration::from_millis(time.parse()?);
-            eprintln!("{name}: the cable will be out for {time:?} from byte {at}");
-            board.to_pull = Some((at, time));
+        ["received", _, part] => return Ok(board.received(named(part)?).to_string()),
+        ["unplug", _, time, "after", bytes, part] => {
+            board.to_pull = Some(Pull {
+                part: named(part)?,
+                at: bytes.parse()?,
+                time: Duration::from_millis(time.parse()?),
+            });
+            eprintln!("{line}");
         }
-        _ => {
-            return Err(
-                "is not `power BOARD off` or `unplug BOARD MILLISECONDS after BYTES`".into(),
-            );
-        }
+        _ => return Err("is no command".into()),
     }
-    Ok(())
+    Ok("ok".to_owned())
+}
+
+fn named(part: &str) -> Result<Part, String> {
+    match part {
+        "probe" => Ok(Part::Probe),
+        "uart" => Ok(Part::AppUart),
+        _ => Err(format!("`{part}` is neither `probe` nor `uart`")),
+    }
+}
+
+/// When a cable is pulled, and for how long.
+#[derive(Clone, Copy)]
+struct Pull {
+    part: Part,
+    at: u64,
+    time: Duration,
 }
 
 struct Board {
@@ -150,8 +173,9 @@ struct Board {
     usb: UsbDk,
     cable: Option<Cable>,
     out_until: Instant,
-    /// At which received byte of the present connection the cable is pulled, and for how long.
-    to_pull: Option<(u64, Duration)>,
+    /// Bytes that the probe and the UART got through earlier cables.
+    before: [u64; 2],
+    to_pull: Option<Pull>,
 }
 
 impl Board {
@@ -164,8 +188,8 @@ impl Board {
         let options = VirtualDkOptions {
             name: name.to_owned(),
             air: Some(air.clone()),
-            // A VM without hardware help is slow enough.
-            speed: Speed::Instant,
+            // Delays in scenarios mean what they mean on a bench.
+            speed: Speed::Factor(1.0),
             power: Power::Off,
             ..VirtualDkOptions::default()
         };
@@ -177,13 +201,14 @@ impl Board {
             dk,
             cable: None,
             out_until: Instant::START,
+            before: [0; 2],
             to_pull: None,
         })
     }
 
-    /// Bytes that have come through the present connection.
-    fn received(&self) -> u64 {
-        self.cable.as_ref().map_or(0, Cable::received)
+    /// Bytes that have come for this part.
+    fn received(&self, part: Part) -> u64 {
+        self.before[part as usize] + self.cable.as_ref().map_or(0, |cable| cable.received(part))
     }
 
     fn plug_in(&mut self, mut link: TcpStream, now: Instant) -> Result<(), Box<dyn Error>> {
@@ -204,9 +229,9 @@ impl Board {
         if self.cable.as_ref().is_some_and(Cable::is_out) {
             self.lose_power();
         }
-        if let Some((at, time)) = self.to_pull
+        if let Some(Pull { part, at, time }) = self.to_pull
             && self.cable.is_some()
-            && self.received() >= at
+            && self.received(part) >= at
         {
             eprintln!("{}: the cable is out for {time:?}", self.name);
             self.to_pull = None;
@@ -217,6 +242,9 @@ impl Board {
 
     fn lose_power(&mut self) {
         self.dk.set_power(Power::Off);
+        for part in [Part::Probe, Part::AppUart] {
+            self.before[part as usize] = self.received(part);
+        }
         self.cable = None;
     }
 }

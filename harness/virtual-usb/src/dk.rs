@@ -131,7 +131,7 @@ impl UsbDk {
         }
         let mut asking = host.try_clone()?;
         let answering = host.try_clone()?;
-        let received_bytes = Arc::new(AtomicU64::new(0));
+        let received_bytes = Arc::new(Received::default());
         threads.push(spawn(format!("{}-usb-host", self.serial), {
             let events = events.clone();
             let received = received_bytes.clone();
@@ -176,11 +176,33 @@ impl UsbDk {
     }
 }
 
+/// What of a board has an endpoint of its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Part {
+    /// The debug probe.
+    Probe,
+    /// The application core's UART.
+    AppUart,
+}
+
+impl Part {
+    /// Of its data: they are numbered in the order in which the device is built, with one for the notifications of each port.
+    const fn endpoint(self) -> u8 {
+        match self {
+            Self::AppUart => 4,
+            Self::Probe => 5,
+        }
+    }
+}
+
+/// Bytes from the host, for each endpoint.
+type Received = [AtomicU64; 16];
+
 /// A device that is plugged in. Dropping it pulls the cable.
 #[derive(Debug)]
 pub struct Cable {
     host: Socket,
-    received: Arc<AtomicU64>,
+    received: Arc<Received>,
     events: Sender<Event>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -196,10 +218,10 @@ impl std::fmt::Debug for Event {
 }
 
 impl Cable {
-    /// Bytes that have come from the host, without the headers of USB/IP.
+    /// Bytes that this part has got from the host through this cable.
     #[must_use]
-    pub fn received(&self) -> u64 {
-        self.received.load(Ordering::Relaxed)
+    pub fn received(&self, part: Part) -> u64 {
+        self.received[usize::from(part.endpoint())].load(Ordering::Relaxed)
     }
 
     /// Whether the host has let go of the device.
@@ -233,14 +255,16 @@ fn open_uart(path: &Path) -> Result<TTYPort, PlugError> {
 }
 
 /// Passes on what the kernel asks for, until it does not any more.
-fn read_host(host: &mut Socket, received: &AtomicU64, events: &Sender<Event>) {
+fn read_host(host: &mut Socket, received: &Received, events: &Sender<Event>) {
     loop {
         let event = match usbip::read(host) {
             Ok(Some(command)) => {
                 if let Command::Submit(urb) = &command
                     && let Data::Out(data) = &urb.data
                 {
-                    received.fetch_add(data.len() as u64, Ordering::Relaxed);
+                    // A transfer of an endpoint that USB cannot have is refused by the parser.
+                    received[usize::from(urb.endpoint % 16)]
+                        .fetch_add(data.len() as u64, Ordering::Relaxed);
                 }
                 Event::Host(command)
             }

@@ -126,6 +126,17 @@ fn the_cmsis_dap_probe_answers_on_its_endpoint() {
 }
 
 #[test]
+fn what_each_part_got_is_counted() {
+    let (_board, cable, mut host) = plugged_in(ProbeKind::JLink);
+    host.send(PROBE, &[0x07]);
+    host.send(PROBE - 1, b"for the application");
+    // Notifications of the first port, its data, and those of the second: nothing of them is counted.
+    host.send(2, b"for the network core");
+    assert_eq!(cable.received(Part::Probe), 1);
+    assert_eq!(cable.received(Part::AppUart), 19);
+}
+
+#[test]
 fn a_pulled_cable_ends_the_connection() {
     let (_board, cable, mut host) = plugged_in(ProbeKind::JLink);
     host.submit(PROBE, [0; 8], None, 8);
