@@ -152,7 +152,8 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
     let plan = Plan::new(jobs, &boards);
     let turns = plan.runnable.into_iter().map(|runnable| {
         let expected = schedule.expected.get(&runnable.job.variant.name).copied();
-        Turn::first(runnable.clone(), runnable.boards, expected)
+        let starts = runnable.job.variant.starts();
+        Turn::first(runnable.clone(), runnable.boards, expected).with_starts(starts)
     });
     let shared = Shared {
         queue: Mutex::new(Queue::new(turns.collect(), schedule.retries)),

@@ -440,6 +440,7 @@ fn trouble(error: &RigError) -> Trouble {
         | RigError::PowerPort { .. }
         | RigError::PowerFile { .. }
         | RigError::NoPowerSwitch { .. } => ErrorKind::Power,
+        RigError::Place(error) if error.is_about_a_port() => ErrorKind::Port,
         RigError::NoUart { .. } | RigError::UartNotFound { .. } => ErrorKind::Port,
         RigError::NoButton { .. }
         | RigError::NoSuchBoard { .. }
@@ -449,6 +450,7 @@ fn trouble(error: &RigError) -> Trouble {
         | RigError::VirtualCount { .. }
         | RigError::VirtualExited { .. }
         | RigError::BoardInUse { .. }
+        | RigError::Place(_)
         | RigError::OtherChip { .. }
         | RigError::NoExternalFlash { .. }
         | RigError::ExternalFlashSilent { .. }
