@@ -49,6 +49,11 @@ bench-rack *boards:
 bench-vm *args:
     tools/bench-vm/run {{args}}
 
+# Pulls the USB cable of a board in that VM at moments that a seed chooses, while it is programmed and while it is sent an update: each must
+# be an error with its cause, and the next scenario must pass. About a minute for each.
+bench-vm-unplug seed="1" count="20":
+    tools/bench-vm/run --unplug {{seed}} {{count}}
+
 # Licences, banned crates and sources of the dependencies (needs cargo-deny).
 deny:
     cargo deny check bans licenses sources
