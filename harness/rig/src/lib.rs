@@ -20,6 +20,7 @@ mod power;
 mod probe;
 mod process;
 mod rig;
+mod taking;
 mod uart;
 
 pub use crate::bluetooth::{Radio, Seat};
@@ -45,5 +46,5 @@ pub use probe::{
     Missed, Planned, ProbeSession, ProgramOptions, ProgramPhase, ProgramProgress, Programmed,
     Reached, Rest, Route, Strayed, Tear, Trap, Watch, route,
 };
-pub use rig::{Board, Rig, RigOptions, WaitListener, Waiting};
+pub use rig::{Board, BoardsInUse, Rig, RigOptions, WaitListener, Waiting};
 pub use uart::UartEndpoint;

@@ -11,12 +11,13 @@ use crate::file::{
 };
 use crate::health::HealthFile;
 use crate::launcher::{Offer, VirtualEndpoints, VirtualLauncher, VirtualProcess};
-use crate::lease::{self, Holder, Lease, QueueClass, Ticket};
+use crate::lease::{self, Holder, Lease, QueueClass};
 use crate::power::{
     self, Ask, CommandSwitch, Commands, ManualSwitch, Place, PowerKind, PowerSwitch, Ppk2Switch,
     ProbeSight, Programs, ResetOnly, ScpiSwitch, SysfsSwitch, UhubctlSwitch,
 };
 use crate::probe::{ProbeConfig, ProbeFirmware, ProbeSession};
+use crate::taking::leases;
 use crate::uart::{self, UartEndpoint};
 use hil_ble::{AdapterId, BleWorker, DeviceId, WorkerLauncher};
 use hil_clock::SharedClock;
@@ -46,6 +47,18 @@ pub struct RigOptions {
     pub class: QueueClass,
     /// How boards are waited for that somebody else uses; without it, they are not.
     pub waiting: Option<Waiting>,
+    /// What becomes of boards that somebody else uses, also after waiting.
+    pub in_use: BoardsInUse,
+}
+
+/// What becomes of boards that somebody else uses.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum BoardsInUse {
+    /// The rig is not opened: all boards or none.
+    #[default]
+    Refuse,
+    /// The rig is opened without them, as long as there is another board.
+    GoWithout,
 }
 
 /// Told whom a run waits for, when that changes, and `None` now and then. Waiting ends when it says `Break`.
@@ -60,9 +73,6 @@ pub struct Waiting {
     pub told: Arc<WaitListener>,
 }
 
-/// How often it is looked whether boards are free: somebody who waits for minutes does not notice it.
-const LOOK_FOR_BOARDS_EVERY: Duration = Duration::from_millis(200);
-
 impl RigOptions {
     /// Options with nobody to ask and the host's folder for leases.
     #[must_use]
@@ -75,6 +85,7 @@ impl RigOptions {
             lease_folder: None,
             class: QueueClass::default(),
             waiting: None,
+            in_use: BoardsInUse::default(),
         }
     }
 }
@@ -93,6 +104,8 @@ impl fmt::Debug for RigOptions {
 pub struct Rig {
     name: String,
     boards: Vec<Board>,
+    /// Boards that somebody else uses, by name, and by whom.
+    away: Vec<(String, RigError)>,
 }
 
 impl Rig {
@@ -108,19 +121,22 @@ impl Rig {
             file.bluetooth.bus.clone(),
             options.clock.clone(),
         ));
+        let (leases, away) = leases(file, options)?;
         let opening = Opening {
             file,
             options,
             host,
-            leases: RefCell::new(leases(file, options)?),
+            leases: RefCell::new(leases),
         };
         let mut boards = Vec::new();
-        for spec in &file.boards {
+        let is_here = |spec: &&BoardSpec| away.iter().all(|(board, _)| *board != spec.name);
+        for spec in file.boards.iter().filter(is_here) {
             opening.board(spec, &mut boards)?;
         }
         Ok(Self {
             name: file.name.clone(),
             boards,
+            away,
         })
     }
 
@@ -134,6 +150,12 @@ impl Rig {
     #[must_use]
     pub fn boards(&self) -> &[Board] {
         &self.boards
+    }
+
+    /// The boards that it was opened without, by name, and who uses them.
+    #[must_use]
+    pub fn take_away(&mut self) -> Vec<(String, RigError)> {
+        std::mem::take(&mut self.away)
     }
 
     /// Its boards, for threads that take one each. They keep what they need alive.
@@ -310,74 +332,6 @@ struct Opening<'a> {
     host: Arc<BleWorker>,
     /// Of the boards on the bench, by name, until the boards have them.
     leases: RefCell<BTreeMap<String, Lease>>,
-}
-
-/// Takes the leases of all boards on the bench, or none: who has one and waits for another would be in everybody's way.
-fn leases(file: &RigFile, options: &RigOptions) -> Result<BTreeMap<String, Lease>, RigError> {
-    let wanted: Vec<(&str, &str)> = file
-        .boards
-        .iter()
-        .filter_map(|spec| match &spec.kind {
-            BoardKind::Real(real) => Some((spec.name.as_str(), real.probe.selector.serial())),
-            BoardKind::Virtual(_) => None,
-        })
-        .collect();
-    let Some(&(first, _)) = wanted.first() else {
-        return Ok(BTreeMap::new());
-    };
-    let folder = options
-        .lease_folder
-        .clone()
-        .unwrap_or_else(lease::default_folder);
-    let clock = &*options.clock;
-    let queue = |source| RigError::Lease {
-        board: first.to_owned(),
-        path: folder.join("queue"),
-        source,
-    };
-    let me = Holder::this_process(
-        file.name.clone(),
-        Some("waits for it and comes first".to_owned()),
-        clock,
-    );
-    let serials = wanted.iter().map(|(_, serial)| (*serial).to_owned());
-    let ticket =
-        Ticket::draw(&folder, options.class, me, serials.collect(), clock).map_err(queue)?;
-    let until = options
-        .waiting
-        .as_ref()
-        .map(|waiting| clock.now() + waiting.within);
-    let mut known = None;
-    loop {
-        let taken = match ticket.behind().map_err(queue)? {
-            Some((holder, serial)) => {
-                let board = wanted.iter().find(|(_, known)| *known == serial);
-                Err(RigError::BoardInUse {
-                    board: board.map_or(first, |(board, _)| board).to_owned(),
-                    holder: Box::new(holder),
-                })
-            }
-            None => wanted
-                .iter()
-                .map(|(board, serial)| {
-                    let lease = Lease::take(&folder, board, &file.name, serial, clock)?;
-                    Ok(((*board).to_owned(), lease))
-                })
-                .collect(),
-        };
-        let (Some(waiting), Some(until), Err(RigError::BoardInUse { holder, .. })) =
-            (&options.waiting, until, &taken)
-        else {
-            return taken;
-        };
-        let news = known.as_ref() != Some(holder);
-        let goes_on = (waiting.told)(news.then_some(&**holder)).is_continue();
-        if !goes_on || clock.now() >= until {
-            return taken;
-        }
-        known = Some(holder.clone());
-        clock.sleep_until(until.min(clock.now() + LOOK_FOR_BOARDS_EVERY));
-    }
 }
 
 impl Opening<'_> {
