@@ -33,14 +33,19 @@ pub(crate) fn expected<'a>(
         Ok(known)
     });
     known.unwrap_or_else(|error| {
-        if !matches!(error, HistoryError::Missing { .. }) {
-            eprintln!(
-                "warning: nothing is known of how long scenarios take: {}",
-                error_chain(&error)
-            );
-        }
+        unknown_history("how long scenarios take", &error);
         BTreeMap::new()
     })
+}
+
+/// Warns that a history cannot be read, and what is not known because of it. One that is not there is no trouble.
+pub(crate) fn unknown_history(what: &str, error: &HistoryError) {
+    if !matches!(error, HistoryError::Missing { .. }) {
+        eprintln!(
+            "warning: nothing is known of {what}: {}",
+            error_chain(error)
+        );
+    }
 }
 
 /// Which variants a part has, and what is recorded of the cut. The longest are dealt out first, each to the part that has

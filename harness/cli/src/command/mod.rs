@@ -9,6 +9,7 @@ mod history;
 mod image;
 mod list;
 mod merge;
+mod nightly;
 mod opaque;
 mod replay;
 mod report;
@@ -28,6 +29,7 @@ use crate::exit::Exit;
 pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Nightly(args) => nightly::nightly(&args),
         Command::Report(args) => report::report(&args),
         Command::Merge(args) => merge::merge(&args),
         Command::History(args) => history::history(&args),
