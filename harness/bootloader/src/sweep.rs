@@ -5,6 +5,7 @@
 //! on as many threads.
 
 mod campaign;
+mod locate;
 
 pub use campaign::{Campaign, Followed, Interruption, TornBytes, minimise};
 

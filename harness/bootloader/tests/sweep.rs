@@ -63,3 +63,42 @@ fn there_is_no_cut_after_the_last_operation() {
     assert!(sweep.explorer().visit(cut(count)).unwrap().is_none());
     assert!(sweep.explorer().visit(cut(count - 1)).unwrap().is_some());
 }
+
+#[rstest]
+fn what_a_cut_left_is_found_among_the_cuts_of_its_boot_and_not_of_the_next(
+    #[values(Mode::SwapMove, Mode::SwapOffset, Mode::SwapScratch)] mode: Mode,
+) {
+    let config = config(mode);
+    let swap = Sweep::plan(&config, keys(), &pending(&config)).unwrap();
+    let revert = Sweep::plan(&config, keys(), swap.end()).unwrap();
+    let cuts = |sweep: &Sweep<'_>, torn| {
+        let count = u32::try_from(sweep.operations().len()).unwrap();
+        (0..count)
+            .map(|ops| Cut { ops, torn })
+            .collect::<Vec<Cut>>()
+    };
+    for torn in [0, 4] {
+        for cut in cuts(&swap, torn) {
+            let left = swap.at_cut(cut).unwrap();
+            let found = swap.may_have_left(&left);
+            assert!(found.contains(&cut.ops), "{mode:?}, {cut:?}: {found:?}");
+            let recovery = Sweep::plan(&config, keys(), &left).unwrap();
+            let middle = cuts(&recovery, torn)[recovery.operations().len() / 2];
+            let later = recovery.at_cut(middle).unwrap();
+            assert!(recovery.may_have_left(&later).contains(&middle.ops));
+        }
+        // What erases what is erased already leaves the end of the swap.
+        let reverting: Vec<SimFlash> = cuts(&revert, torn)
+            .into_iter()
+            .filter_map(|cut| revert.at_cut(cut))
+            .filter(|left| !swap.is_over(left))
+            .collect();
+        assert!(reverting.len() + 5 > revert.operations().len(), "{mode:?}");
+        for left in reverting {
+            assert_eq!(swap.may_have_left(&left), Vec::<u32>::new(), "{mode:?}");
+        }
+    }
+    assert!(
+        swap.is_over(swap.end()) && swap.is_over(&revert.at_cut(Cut { ops: 0, torn: 0 }).unwrap())
+    );
+}

@@ -10,7 +10,7 @@ use support::Desk;
 const SPEED: u32 = 1;
 
 /// Scenarios mostly wait, so that many boards are no burden.
-const BOARDS: usize = 8;
+const BOARDS: usize = 16;
 
 #[test]
 fn the_page_of_the_library_is_what_the_command_writes() {

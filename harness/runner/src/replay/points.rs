@@ -23,7 +23,7 @@ const NOT_AGAIN: &str = "a later update that the board refused, or that did not 
 /// Where the clock stopped the board, as its flash tells.
 struct Stopped {
     held: SimFlash,
-    /// It was not in the start that is swept.
+    /// It was not in the start that was to be interrupted.
     later: bool,
 }
 
@@ -127,7 +127,10 @@ impl<'f> Points<'f> {
             // Of an upload that was at its end nothing is missed: its client was stopped there.
             (_, 0) if chunk && self.foretold.is_end(&held) => false,
             (_, 0) => self.foretold.locate(&held).is_empty(),
-            (Some(Ok(before)), _) => before.later,
+            (Some(Ok(before)), _) => {
+                let under_way = self.foretold.was_under_way(&before.held, &held);
+                before.later || !under_way.map_err(not_a_point)?
+            }
             (Some(Err(problem)), _) => return Err(problem.clone()),
             (None, _) => {
                 return Err(no_look("the flash where the clock stopped the board first"));

@@ -7,7 +7,7 @@ use super::torn::{Middle, Torn};
 use crate::firmware::Firmware;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::predict::{Action, Board, PredictError, Step};
-use hil_bootloader::sweep::{Campaign, Followed, Interruption};
+use hil_bootloader::sweep::{Campaign, Followed, Interruption, Sweep as BootSweep};
 use hil_bootloader::{Config, Cut, DeviceId, Keys, Operation, OperationKind, SimFlash};
 use hil_record::ErrorKind;
 use hil_scenario::{Asked, Class, CutList, CutPoint, Edge, Phase};
@@ -226,36 +226,30 @@ impl<'a> Foretold<'a> {
         })
     }
 
-    /// The points of the first start that may have left this flash: those where everything is as the model has it, but for
-    /// the bits that the operation was about to change, of which some may have changed. Several, where neighbours differ in
-    /// nothing else.
+    /// The points of the first start that may have left this flash; see [`BootSweep::may_have_left`].
     pub(crate) fn locate(&self, found: &SimFlash) -> Vec<CutPoint> {
-        let first = self.campaign.first();
-        let points = self.operations.iter().enumerate();
-        points
-            .filter(|(_, (number, operation))| {
-                let at = |torn| first.at_cut(Cut { ops: *number, torn });
-                let (Some(mut before), Some(after)) = (at(0), at(operation.length)) else {
-                    return false;
-                };
-                let (device, offset) = (operation.device, operation.offset);
-                let bytes = |flash: &SimFlash| {
-                    flash.bytes_at(device, offset as usize, operation.length as usize)
-                };
-                let found_bytes = bytes(found);
-                if !between(&bytes(&before), &bytes(&after), &found_bytes) {
-                    return false;
-                }
-                before.edit(device, offset, &found_bytes);
-                same_devices(&before, found)
-            })
+        let may_have = self.campaign.first().may_have_left(found);
+        let operations = self.operations.iter().enumerate();
+        operations
+            .filter(|(_, (number, _))| may_have.contains(number))
             .filter_map(|(index, _)| self.point(index, Edge::Before))
             .collect()
     }
 
     /// Whether flash is as it is after the start without a cut.
     pub(crate) fn is_end(&self, found: &SimFlash) -> bool {
-        same_devices(self.campaign.first().end(), found)
+        self.campaign.first().is_over(found)
+    }
+
+    /// Whether a start from `before` may have been interrupted when it left `found`. Where it was over, the one after it may have begun.
+    pub(crate) fn was_under_way(&self, before: &SimFlash, found: &SimFlash) -> Checked<bool> {
+        let recovery = BootSweep::plan(self.config, self.keys.clone(), before)
+            .map_err(|error| not_modelled(&error))?;
+        if recovery.is_over(found) {
+            // A start that does nothing to flash is not seen to end.
+            return Ok(on_board(recovery.operations()).is_empty());
+        }
+        Ok(!recovery.may_have_left(found).is_empty())
     }
 
     fn follow_exactly(&mut self, list: &CutList) -> Checked<Option<Followed>> {
@@ -370,46 +364,9 @@ fn start(config: &Config, keys: &Keys, flash: &SimFlash) -> Checked<(Step, SimFl
     Ok((step, board.take_flash()))
 }
 
-/// Whether bytes are on their way from what was there to what comes: no bit is changed that the two have in common.
-fn between(before: &[u8], after: &[u8], found: &[u8]) -> bool {
-    before
-        .iter()
-        .zip(after)
-        .zip(found)
-        .all(|((before, after), found)| (before ^ found) & !(before ^ after) == 0)
-}
-
-/// Whether the memories of a board hold the same; what is simulated in RAM is none.
-pub(super) fn same_devices(one: &SimFlash, other: &SimFlash) -> bool {
-    let without = |flash: &SimFlash| flash.clone().without_device(DeviceId::RamFlash);
-    without(one).holds_same(&without(other))
-}
-
 fn not_modelled(error: &PredictError) -> Trouble {
     Trouble::error(
         ErrorKind::Harness,
         format_args!("the bootloader model cannot follow: {error}"),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rstest::rstest;
-
-    #[rstest]
-    #[case::not_begun(0xF0, 0xFF, 0xF0, true)]
-    #[case::done(0xF0, 0xFF, 0xFF, true)]
-    #[case::half_erased(0xF0, 0xFF, 0xF5, true)]
-    #[case::half_written(0xFF, 0x0F, 0x3F, true)]
-    #[case::a_bit_that_nobody_changes(0xFF, 0x0F, 0x0E, false)]
-    #[case::what_is_written_after_it(0xF0, 0xFF, 0x0F, false)]
-    fn an_operation_that_was_interrupted_leaves_bits_on_their_way(
-        #[case] before: u8,
-        #[case] after: u8,
-        #[case] found: u8,
-        #[case] may_be: bool,
-    ) {
-        assert_eq!(between(&[before], &[after], &[found]), may_be);
-    }
 }

@@ -136,7 +136,7 @@ impl<'a> Sweeping<'a, '_> {
                     if left == Left::Starting {
                         context.hold()?;
                     }
-                    self.held = self.start.read(context)?;
+                    let before = std::mem::replace(&mut self.held, self.start.read(context)?);
                     context.checked(Check::SweepStopped {
                         cut: list.to_string(),
                         number: u32::try_from(number).unwrap_or(u32::MAX),
@@ -145,9 +145,11 @@ impl<'a> Sweeping<'a, '_> {
                     if self.foretold.is_end(&self.held) {
                         return Ok(SweepPoint::MISSED.to_owned());
                     }
-                    if number == 0 && !self.locate(context, point)? {
-                        anything = true;
-                    }
+                    let in_time = match number {
+                        0 => self.locate(context, point)?,
+                        _ => self.foretold.was_under_way(&before, &self.held)?,
+                    };
+                    anything |= !in_time;
                     Some(self.foretold.from(&self.held)?)
                 }
             };
