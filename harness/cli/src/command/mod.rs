@@ -14,6 +14,7 @@ mod opaque;
 mod replay;
 mod report;
 mod rig;
+mod rig_check;
 mod run;
 mod signoff;
 mod verify;
