@@ -6,7 +6,7 @@ use crate::error::CliError;
 use hil_history::{History, HistoryError};
 use hil_record::{
     ErrorKind, InputFile, Journal, JournalContents, JournalError, Outcome, RunRecord, Shard,
-    SkipKind,
+    SkipKind, slice_of,
 };
 use hil_runner::{Resumed, error_chain};
 use jiff::Timestamp;
@@ -218,7 +218,8 @@ fn left_of(record: &RunRecord) -> BTreeSet<String> {
     record
         .scenarios
         .iter()
-        .filter(|scenario| is_left(&scenario.outcome))
+        // A slice of a night is chosen anew by the next night.
+        .filter(|scenario| is_left(&scenario.outcome) && slice_of(&scenario.name).is_none())
         .map(|scenario| scenario.name.clone())
         .collect()
 }

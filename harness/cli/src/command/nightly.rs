@@ -14,8 +14,14 @@ const MARGIN: (Duration, Duration) = (Duration::from_secs(5 * 60), hil_runner::S
 /// Runs a night.
 pub(crate) fn nightly(args: &NightlyArgs) -> Result<Exit, CliError> {
     // What a night before left that was killed is known to this one.
-    for run in history::catch_up(&args.reports)? {
-        eprintln!("run `{run}` was not in the history, and is now");
+    match history::catch_up(&args.reports) {
+        Ok(added) => {
+            for run in added {
+                eprintln!("run `{run}` was not in the history, and is now");
+            }
+        }
+        // It costs the choice of points, and not the night.
+        Err(error) => eprintln!("warning: runs that were killed are not in the history: {error}"),
     }
     let run = RunArgs {
         selection: args.selection.clone(),
