@@ -90,9 +90,10 @@ pub struct SweepCoverage {
 impl SweepCoverage {
     fn and(&mut self, other: &Self) {
         self.points = self.points.max(other.points);
-        // What was tested before is the same for both.
-        self.tested += other.new;
-        self.new += other.new;
+        // What was tested before is the same for both. Slices have no point in common; the few that the library has of a sweep may
+        // be among those of another host.
+        self.tested = (self.tested + other.new).min(self.points);
+        self.new = (self.new + other.new).min(self.tested);
         self.tonight += other.tonight;
         self.suspect = self.suspect.max(other.suspect);
         self.oldest = match (self.oldest, other.oldest) {

@@ -108,7 +108,8 @@ enum Claim {
 struct Measured {
     points: u32,
     took: Duration,
-    besides: Duration,
+    /// Besides them; none before a slice has ended.
+    besides: Option<Duration>,
 }
 
 impl Book {
@@ -239,21 +240,26 @@ impl Book {
         }
     }
 
-    /// How long something took besides its points.
-    pub(super) fn took_besides(&mut self, besides: Duration) {
-        self.measured.besides = self.measured.besides.max(besides);
+    /// A slice with so many points took so long.
+    pub(super) fn took(&mut self, points: u32, took: Duration) {
+        let of_points = self.per_point().unwrap_or_default() * points;
+        let besides = took.saturating_sub(of_points);
+        self.measured.besides = self.measured.besides.max(Some(besides));
     }
 
-    /// How long it takes: as the history says, or else as it was measured in this night.
+    /// How long a point takes: as the history says, or else as it was measured in this night.
+    fn per_point(&self) -> Option<Duration> {
+        let measured = || self.measured.took.checked_div(self.measured.points);
+        self.pace.map(|pace| pace.per_point).or_else(measured)
+    }
+
+    /// How long the sweep takes; none before the first slice of all has ended.
     pub(super) fn pace(&self) -> Option<Pace> {
-        let measured = || {
-            let per_point = self.measured.took.checked_div(self.measured.points)?;
-            Some(Pace {
-                per_point,
-                besides: self.measured.besides,
-            })
-        };
-        self.pace.or_else(measured)
+        let besides = self.pace.map(|pace| pace.besides);
+        Some(Pace {
+            per_point: self.per_point()?,
+            besides: besides.or(self.measured.besides)?,
+        })
     }
 }
 

@@ -132,8 +132,7 @@ impl Ledger {
             book.closed.insert(end.board.to_owned());
         }
         book.failed += u32::from(end.failed);
-        let points = book.pace().map_or(Duration::ZERO, |pace| pace.per_point);
-        book.took_besides(end.took.saturating_sub(points * released.visited));
+        book.took(released.visited, end.took);
         self.left = self.left.map(|left| left + u64::from(released.left));
     }
 
