@@ -40,6 +40,11 @@ bench:
     cargo bench -p hil-bootloader --bench sweep
     cargo bench -p hil-report --bench large
 
+# The library on 16 and on 64 virtual boards: time against the least possible, and what runner and boards take of the machine.
+# About a quarter of an hour.
+bench-rack *boards:
+    cargo bench -p dfu-hil --bench rack -- {{boards}}
+
 # Scenarios on two virtual DKs that a real kernel has on its USB and Bluetooth, in a small VM. Needs Debian, QEMU, binutils and cpio;
 # no root, no KVM. See docs/hardware.md.
 bench-vm *args:

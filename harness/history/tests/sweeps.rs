@@ -209,7 +209,7 @@ fn night(rest: Vec<(u64, EventKind)>) -> Vec<Event> {
 }
 
 fn entry(events: &[Event]) -> RunEntry {
-    let record = RunRecord::from_events(events).unwrap();
+    let record = RunRecord::from_events(events).expect("it is a run");
     RunEntry::of(&record, events, "")
 }
 

@@ -181,23 +181,34 @@ pub enum EventKind {
     },
 }
 
+/// How soon an event of the journal is on disk, which matters when the power of the bench fails.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Durability {
+    /// Before the run goes on: what a verdict rests on.
+    Now,
+    /// With the next moment of the disk: what a report is rebuilt from.
+    Soon,
+    /// When the system likes, or something after it is.
+    Written,
+}
+
 impl EventKind {
-    /// Whether the journal must be on disk before the run goes on: the events that a report is rebuilt from.
+    /// How soon it is on disk.
     #[must_use]
-    pub const fn is_boundary(&self) -> bool {
+    pub const fn durability(&self) -> Durability {
         match self {
             Self::RunStarted(_)
             | Self::Inputs { .. }
             | Self::RunFinished { .. }
             | Self::Course(_)
             | Self::Health(_)
-            | Self::ScenarioStarted(_)
             | Self::ScenarioFinished { .. }
+            | Self::SweepPlanned(_)
+            | Self::SweepFinished(_) => Durability::Now,
+            Self::ScenarioStarted(_)
             | Self::StepStarted { .. }
             | Self::StepFinished { .. }
-            | Self::SweepPlanned(_)
-            | Self::SweepPoint(_)
-            | Self::SweepFinished(_) => true,
+            | Self::SweepPoint(_) => Durability::Soon,
             Self::Console { .. }
             | Self::Smp(_)
             | Self::TransportFault(_)
@@ -212,7 +223,7 @@ impl EventKind {
             | Self::Wear(_)
             | Self::UploadProgress { .. }
             | Self::Retry { .. }
-            | Self::Note { .. } => false,
+            | Self::Note { .. } => Durability::Written,
         }
     }
 }

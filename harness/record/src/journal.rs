@@ -1,9 +1,13 @@
 //! The journal: every event of a run as a line of JSON, in a file that only grows.
 //!
-//! It is what is left when a run is killed or the power of the bench fails. The events that a report is rebuilt
-//! from are on disk before the run goes on; the last line may be cut off, and the reader copes with that.
+//! It is what is left when a run is killed or the power of the bench fails. An event is with the system before the run goes on, so
+//! that no kill takes it; how soon it is on disk its [`Durability`] says. The last line may be cut off, and the reader copes
+//! with that.
 
-use crate::event::Event;
+mod sync;
+
+use self::sync::Syncing;
+use crate::event::{Durability, Event};
 use crate::reporter::Reporter;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -26,6 +30,7 @@ struct Header {
 pub struct Journal {
     file: File,
     line: Vec<u8>,
+    syncing: Syncing,
 }
 
 impl Journal {
@@ -42,6 +47,7 @@ impl Journal {
         // Where a file system has no locks, nobody is kept out.
         drop(file.try_lock());
         let mut journal = Self {
+            syncing: Syncing::of(&file)?,
             file,
             line: Vec::new(),
         };
@@ -73,24 +79,25 @@ impl Journal {
                 .map_err(write)?;
         }
         let journal = Self {
+            syncing: Syncing::of(&file).map_err(write)?,
             file,
             line: Vec::new(),
         };
         Ok((journal, contents))
     }
 
-    /// Appends an event. When it is one that a report is rebuilt from, everything up to it is on disk when this
-    /// returns.
+    /// Appends an event. When this returns, no kill takes it; how soon it is on disk its [`Durability`] says.
     ///
     /// # Errors
     ///
-    /// The file cannot be written.
+    /// The file cannot be written, or what was written before cannot be brought to disk.
     pub fn append(&mut self, event: &Event) -> io::Result<()> {
         self.write_line(event)?;
-        if event.kind.is_boundary() {
-            self.file.sync_data()?;
+        match event.kind.durability() {
+            Durability::Written => Ok(()),
+            Durability::Soon => self.syncing.soon(),
+            Durability::Now => self.file.sync_data(),
         }
-        Ok(())
     }
 
     /// One write for one line, so that a kill leaves whole lines but for the last.

@@ -1,7 +1,7 @@
 //! Events, results and the append-only journal of a run.
 //!
-//! The runner emits one stream of [`Event`]s. The [`Journal`] keeps them as JSON lines, synced at every step, so
-//! that a run that was killed can be reported up to its last step; a [`RunRecord`] is rebuilt from them. Nothing
+//! The runner emits one stream of [`Event`]s. The [`Journal`] keeps them as JSON lines, so that a run
+//! that was killed can be reported up to its last step; a [`RunRecord`] is rebuilt from them. Nothing
 //! here knows who produces the events or how they are shown, and nothing here decides anything. Keys and decrypted
 //! payloads have no place in any of these types.
 
@@ -33,9 +33,9 @@ pub use console_log::ConsoleLogs;
 pub use course::{Again, Attempt, Course, Part, Resumption, Shard};
 pub use directory::{RunDirectory, RunDirectoryError};
 pub use event::{
-    BoardInfo, BoardWear, CoreName, Direction, Event, EventKind, Evidence, FirmwareInfo, InputFile,
-    InputRole, LinkConnected, LinkEnd, PowerAction, RigInfo, RunStarted, ScenarioStarted,
-    SmpPacket, StepInfo, Tool, WornPage, WornPages,
+    BoardInfo, BoardWear, CoreName, Direction, Durability, Event, EventKind, Evidence,
+    FirmwareInfo, InputFile, InputRole, LinkConnected, LinkEnd, PowerAction, RigInfo, RunStarted,
+    ScenarioStarted, SmpPacket, StepInfo, Tool, WornPage, WornPages,
 };
 pub use flash::{ChangedPage, FlashSnapshot, MemorySnapshot, PageRun, Partition};
 pub use grid::{Grid, GridCell};

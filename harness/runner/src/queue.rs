@@ -26,6 +26,8 @@ pub(crate) struct Turn<T> {
     pub(crate) boards: Vec<String>,
     /// How long it will probably take.
     pub(crate) expected: Option<Duration>,
+    /// About how often it starts the board: what decides where nobody knows how long it takes.
+    starts: u32,
     /// Which attempt it is, from 1.
     attempt: u32,
 }
@@ -37,8 +39,15 @@ impl<T> Turn<T> {
             job,
             boards,
             expected,
+            starts: 0,
             attempt: 1,
         }
+    }
+
+    /// The same of a job that starts its board about so often.
+    pub(crate) const fn with_starts(mut self, starts: u32) -> Self {
+        self.starts = starts;
+        self
     }
 }
 
@@ -69,10 +78,10 @@ pub(crate) enum After {
 
 impl<T: Clone> Queue<T> {
     /// Jobs in the order in which they have their turn: the longest first. Those of which nobody knows how long they take come
-    /// before them: they may be the longest. Where nothing is known of any, the order stays. Each gets `retries` turns more, on
-    /// other boards.
+    /// before them: they may be the longest; of these, those that start their board most often. Where that is the same, the order
+    /// stays. Each gets `retries` turns more, on other boards.
     pub(crate) fn new(mut waiting: Vec<Turn<T>>, retries: u32) -> Self {
-        waiting.sort_by_key(|turn| Reverse(turn.expected.unwrap_or(Duration::MAX)));
+        waiting.sort_by_key(|turn| Reverse((turn.expected.unwrap_or(Duration::MAX), turn.starts)));
         Self::in_order(waiting, retries)
     }
 
@@ -225,11 +234,12 @@ mod tests {
     }
 
     #[test]
-    fn without_a_history_the_order_stays() {
-        let jobs = ["b", "c", "a"].map(|name| turn(name, &["dk"], None));
+    fn without_a_history_those_that_start_their_board_most_come_first_and_else_the_order_stays() {
+        let jobs = [("b", 3), ("c", 3), ("sweep", 40), ("a", 3)];
+        let jobs = jobs.map(|(name, starts)| turn(name, &["dk"], None).with_starts(starts));
         let mut queue = Queue::new(jobs.to_vec(), 0);
         let order: Vec<_> = std::iter::from_fn(|| taken(&mut queue, "dk")).collect();
-        assert_eq!(order, ["b", "c", "a"]);
+        assert_eq!(order, ["sweep", "b", "c", "a"]);
     }
 
     #[test]

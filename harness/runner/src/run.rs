@@ -166,7 +166,8 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
     }
     let turns = plan.runnable.into_iter().map(|runnable| {
         let expected = schedule.expected.get(&runnable.job.variant.name).copied();
-        Turn::first(runnable.clone(), runnable.boards, expected)
+        let starts = runnable.job.variant.starts();
+        Turn::first(runnable.clone(), runnable.boards, expected).with_starts(starts)
     });
     let turns: Vec<_> = turns.collect();
     let queue = match &night {

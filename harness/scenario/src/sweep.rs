@@ -54,6 +54,26 @@ impl Sweep {
     pub const fn counts_frames(&self) -> bool {
         matches!(self.cuts, Strategy::Frames(_))
     }
+
+    /// About how often it interrupts the board: for comparing, as how many operations there are is known when they are foretold.
+    #[must_use]
+    pub fn interruptions(&self) -> u32 {
+        /// More than any sample in use (ours).
+        const MANY: u32 = 1000;
+        let sides = u32::try_from(self.at.len()).unwrap_or(u32::MAX);
+        let points = match self.cuts {
+            Strategy::Every => MANY,
+            Strategy::Sample(points) | Strategy::Frames(points) => points.get(),
+            Strategy::Bisect => MANY.ilog2(),
+        };
+        let rows = self.bursts.map_or(0, |bursts| {
+            bursts.cuts.get().saturating_mul(bursts.rows.get())
+        });
+        points
+            .saturating_mul(sides)
+            .saturating_add(self.in_recovery.saturating_mul(2))
+            .saturating_add(rows)
+    }
 }
 
 /// Which points of a sweep are visited.

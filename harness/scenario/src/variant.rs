@@ -32,6 +32,18 @@ pub struct PlannedStep {
 }
 
 impl Variant {
+    /// About how often it starts its board: each step once, and a sweep as often as it interrupts. For comparing, where nobody
+    /// knows how long variants take.
+    #[must_use]
+    pub fn starts(&self) -> u32 {
+        self.steps.iter().fold(0, |starts: u32, planned| {
+            starts.saturating_add(match &planned.step {
+                Step::Sweep(sweep) => sweep.interruptions(),
+                _ => 1,
+            })
+        })
+    }
+
     /// Why it cannot run with this bootloader, on whatever board; `None` when it can.
     #[must_use]
     pub fn unmet_by(&self, bootloader: &Config) -> Option<Unmet> {
