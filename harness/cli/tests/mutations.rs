@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use support::mutation::{Mutation, folder, names};
 
 /// Scenarios at a time when nothing else is asked for (`--test-threads`).
-const AT_ONCE: usize = 12;
+const AT_ONCE: usize = 10;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();

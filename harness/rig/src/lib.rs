@@ -14,8 +14,10 @@ mod file;
 mod health;
 mod image;
 pub mod inventory;
+mod labgrid;
 mod launcher;
 mod lease;
+mod network_uart;
 mod power;
 mod probe;
 mod process;
@@ -29,12 +31,14 @@ pub use crate::core::Core;
 pub use error::{Operation, Purpose, RigError, Source};
 pub use file::{
     AdapterSpec, BleSpec, BluetoothSpec, BoardKind, BoardSpec, ButtonSpec, ChipId, Cuts,
-    ExternalFlash, LinkSpec, PowerSpec, Ppk2Mode, ProbeSelector, ProbeSpec, QuarantineSpec,
-    RealSpec, Recover, RigFile, RigFileError, ScpiPlace, ScpiWords, Supply, TornSpec, UartPortSpec,
-    UartSpec, UsbHub, UsbSwitch, VirtualSpec, WearSpec,
+    ExternalFlash, LabgridClient, LabgridNames, LabgridSpec, LinkSpec, OwnSpec, PowerSpec,
+    Ppk2Mode, ProbeSelector, ProbeSpec, QuarantineSpec, RealSpec, Recover, RigFile, RigFileError,
+    ScpiPlace, ScpiWords, Supply, TornSpec, UartPortSpec, UartSpec, UsbHub, UsbSwitch, VirtualSpec,
+    WearSpec,
 };
 pub use health::{BoardHealth, Failure, HealthError, HealthFile, Quarantined};
 pub use image::{FlashImage, ImageError, ImageFormat};
+pub use labgrid::{PlaceError, PlaceProblem};
 pub use launcher::VirtualLauncher;
 pub use lease::{Holder, QueueClass};
 pub use power::{

@@ -1,14 +1,17 @@
-//! Child processes: the end of what they write, kept for messages, and how they ended, in words.
+//! Child processes: running one to its end, the end of what they write, kept for messages, and how they ended, in words.
 
 use hil_clock::Clock;
-use std::io::Read;
-use std::process::ExitStatus;
+use std::io::{self, Read};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How much of an error stream is kept: its end says why a program gave up.
-const KEPT: usize = 8 * 1024;
+pub(crate) const KEPT: usize = 8 * 1024;
+
+/// How often a running program is looked at.
+const POLL: Duration = Duration::from_millis(5);
 
 /// How long the rest of an error stream is waited for after the program has ended. Somebody else may hold the
 /// stream open.
@@ -23,6 +26,11 @@ pub(crate) struct Stderr {
 
 impl Stderr {
     pub(crate) fn collect(stream: Option<impl Read + Send + 'static>) -> Self {
+        Self::collect_at_most(stream, KEPT)
+    }
+
+    /// The same with so much of its end.
+    fn collect_at_most(stream: Option<impl Read + Send + 'static>, most: usize) -> Self {
         let text = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&text);
         let reader = stream.and_then(|mut stream| {
@@ -33,7 +41,7 @@ impl Stderr {
                     while let Ok(length @ 1..) = stream.read(&mut buffer) {
                         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
                         kept.extend_from_slice(&buffer[..length]);
-                        let surplus = kept.len().saturating_sub(KEPT);
+                        let surplus = kept.len().saturating_sub(most);
                         kept.drain(..surplus);
                     }
                 })
@@ -60,6 +68,60 @@ impl Stderr {
             clock.sleep(Duration::from_millis(1));
         }
         self.so_far()
+    }
+}
+
+/// A program that has ended.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) status: ExitStatus,
+    /// What it wrote, or the end of it.
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Why a program did not end by itself.
+#[derive(Debug)]
+pub(crate) enum Unfinished {
+    /// It did not start.
+    Start(io::Error),
+    /// It was stopped when its time was over, having written this to its error stream.
+    Stuck(String),
+}
+
+/// Runs a program to its end, which must come within `within`. `most` bytes are kept of what it writes to its standard output.
+pub(crate) fn run(
+    command: &mut Command,
+    within: Duration,
+    most: usize,
+    clock: &dyn Clock,
+) -> Result<Finished, Unfinished> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(Unfinished::Start)?;
+    let stdout = Stderr::collect_at_most(child.stdout.take(), most);
+    let stderr = Stderr::collect(child.stderr.take());
+    let deadline = clock.now() + within;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => {
+                return Ok(Finished {
+                    status,
+                    stdout: stdout.when_closed(clock),
+                    stderr: stderr.when_closed(clock),
+                });
+            }
+            Ok(None) if clock.now() < deadline => clock.sleep(POLL),
+            Ok(None) | Err(_) => {
+                // Neither can fail in a way that leaves something to do.
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(Unfinished::Stuck(stderr.so_far()));
+            }
+        }
     }
 }
 

@@ -10,6 +10,8 @@ use crate::file::{
     UartPortSpec, UartSpec, UsbSwitch, WearSpec,
 };
 use crate::health::HealthFile;
+use crate::inventory::System;
+use crate::labgrid::{self, Acquiring, HeldPlace, LabgridSwitch, PlaceUart};
 use crate::launcher::{Offer, VirtualEndpoints, VirtualLauncher, VirtualProcess};
 use crate::lease::{self, Holder, Lease, QueueClass};
 use crate::power::{
@@ -20,7 +22,7 @@ use crate::probe::{ProbeConfig, ProbeFirmware, ProbeSession};
 use crate::taking::leases;
 use crate::uart::{self, UartEndpoint};
 use hil_ble::{AdapterId, BleWorker, DeviceId, WorkerLauncher};
-use hil_clock::SharedClock;
+use hil_clock::{Instant, SharedClock};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -115,19 +117,22 @@ impl Rig {
     /// When another process uses a board, or a virtual board cannot be started. What was started until then is
     /// stopped.
     pub fn open(file: &RigFile, options: &RigOptions) -> Result<Self, RigError> {
+        let until = (options.waiting.as_ref()).map(|waiting| options.clock.now() + waiting.within);
         // All boards on the host's own bus share a worker. It starts when one of them is first connected.
         let host = Arc::new(BleWorker::new(
             options.bluetooth.clone(),
             file.bluetooth.bus.clone(),
             options.clock.clone(),
         ));
-        let (leases, away) = leases(file, options)?;
+        let (leases, away) = leases(file, options, until)?;
         let opening = Opening {
             file,
             options,
             host,
             leases: RefCell::new(leases),
+            places: RefCell::default(),
         };
+        *opening.places.borrow_mut() = opening.acquire(until)?;
         let mut boards = Vec::new();
         let is_here = |spec: &&BoardSpec| away.iter().all(|(board, _)| *board != spec.name);
         for spec in file.boards.iter().filter(is_here) {
@@ -190,8 +195,8 @@ impl Rig {
 pub struct Board {
     name: String,
     description: Option<String>,
-    uart_app: Option<UartSpec>,
-    uart_net: Option<UartSpec>,
+    uart_app: Option<BoardUart>,
+    uart_net: Option<BoardUart>,
     external_flash: ExternalFlash,
     recover: Recover,
     power: Arc<dyn PowerSwitch>,
@@ -204,7 +209,9 @@ pub struct Board {
     radio: Option<Radio>,
     // In front of the process, so that the probe is closed before the board goes away.
     probe: Arc<ProbeSession>,
-    _lease: Option<Lease>,
+    // Released before the leases are given back.
+    _place: Option<Arc<HeldPlace>>,
+    _leases: Vec<Lease>,
     _process: Option<Arc<VirtualProcess>>,
 }
 
@@ -295,7 +302,7 @@ impl Board {
     /// Whether the rig file has a serial port for `core`.
     #[must_use]
     pub fn has_uart(&self, core: Core) -> bool {
-        self.uart_spec(core).is_some()
+        self.board_uart(core).is_some()
     }
 
     /// The serial port of `core`, as the system names it now.
@@ -303,11 +310,14 @@ impl Board {
     /// # Errors
     /// When the rig file has none, or it is not there.
     pub fn uart(&self, core: Core) -> Result<UartEndpoint, RigError> {
-        let spec = self.uart_spec(core).ok_or_else(|| RigError::NoUart {
-            board: self.name.clone(),
-            core,
-        })?;
-        uart::find(&self.name, core, spec)
+        match self.board_uart(core) {
+            Some(BoardUart::Here(spec)) => uart::find(&self.name, core, spec),
+            Some(BoardUart::OfPlace(uart)) => uart.endpoint(),
+            None => Err(RigError::NoUart {
+                board: self.name.clone(),
+                core,
+            }),
+        }
     }
 
     /// How it is reached with Bluetooth, if it is.
@@ -316,12 +326,21 @@ impl Board {
         self.radio.as_ref()
     }
 
-    fn uart_spec(&self, core: Core) -> Option<&UartSpec> {
+    fn board_uart(&self, core: Core) -> Option<&BoardUart> {
         match core {
             Core::App => self.uart_app.as_ref(),
             Core::Net => self.uart_net.as_ref(),
         }
     }
+}
+
+/// A serial port of a board.
+#[derive(Debug)]
+enum BoardUart {
+    /// Of this host.
+    Here(UartSpec),
+    /// On the network, as the board's place has it.
+    OfPlace(PlaceUart),
 }
 
 /// A rig that is being opened.
@@ -330,6 +349,9 @@ struct Opening<'a> {
     options: &'a RigOptions,
     /// The worker for the host's own Bluetooth.
     host: Arc<BleWorker>,
+    // In front of the leases: a place is released before somebody else here may want it.
+    /// Of the boards in laboratories, by name, until the boards have them.
+    places: RefCell<BTreeMap<String, Arc<HeldPlace>>>,
     /// Of the boards on the bench, by name, until the boards have them.
     leases: RefCell<BTreeMap<String, Lease>>,
 }
@@ -338,31 +360,32 @@ impl Opening<'_> {
     fn board(&self, spec: &BoardSpec, boards: &mut Vec<Board>) -> Result<(), RigError> {
         match &spec.kind {
             BoardKind::Real(real) => {
-                let lease = self.leases.borrow_mut().remove(&spec.name);
-                let lease = lease.ok_or_else(|| RigError::BadRequest {
+                let lease = self.lease(&spec.name)?;
+                boards.push(self.standing_board(spec, real, Backing::Leased(lease)));
+            }
+            BoardKind::Labgrid(labgrid) => {
+                let lease = self.lease(&spec.name)?;
+                let place = self.places.borrow_mut().remove(&spec.name);
+                let place = place.ok_or_else(|| RigError::BadRequest {
                     board: spec.name.clone(),
-                    what: "its lease was not taken".to_owned(),
+                    what: "its place was not acquired".to_owned(),
                 })?;
-                let radio = real.ble.as_ref().map(|ble| self.radio(&spec.name, ble));
-                let ledger = self
-                    .file
-                    .wear
-                    .ledger
-                    .clone()
-                    .or_else(|| data_folder("wear"));
-                boards.push(Board::new(
-                    spec.name.clone(),
-                    spec,
-                    real,
-                    radio,
-                    self.options,
-                    Backing::Leased(lease),
-                    Standing {
-                        wear: self.wear(ledger),
-                        health: health_file(&self.file.quarantine, real),
-                        quarantine: self.file.quarantine.clone(),
-                    },
-                ));
+                let (real, uarts) = place.board(labgrid, &System::default())?;
+                // Its probe may be in another rig file, by its serial number.
+                let of_probe = Lease::take(
+                    &self.lease_folder(),
+                    &spec.name,
+                    &self.file.name,
+                    real.probe.selector.serial(),
+                    &*self.options.clock,
+                )?;
+                let acquired = Acquired {
+                    place,
+                    uarts,
+                    leases: [of_probe, lease],
+                };
+                let backing = Backing::Acquired(Box::new(acquired));
+                boards.push(self.standing_board(spec, &real, backing));
             }
             BoardKind::Virtual(simulated) => {
                 let (
@@ -429,6 +452,55 @@ impl Opening<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Acquires the places of all boards that have one.
+    fn acquire(
+        &self,
+        until: Option<Instant>,
+    ) -> Result<BTreeMap<String, Arc<HeldPlace>>, RigError> {
+        let mut wanted = Vec::new();
+        // Not those that the rig goes without.
+        let leased = |spec: &&BoardSpec| self.leases.borrow().contains_key(&spec.name);
+        for spec in self.file.boards.iter().filter(leased) {
+            if let (BoardKind::Labgrid(labgrid), Some(key)) = (&spec.kind, spec.kind.key()) {
+                wanted.push((spec.name.as_str(), key, &**labgrid));
+            }
+        }
+        let acquiring = Acquiring {
+            clock: &self.options.clock,
+            ledger: data_folder("labgrid"),
+            waiting: self.options.waiting.as_ref().zip(until),
+        };
+        labgrid::acquire_all(&wanted, &acquiring)
+    }
+
+    fn lease(&self, board: &str) -> Result<Lease, RigError> {
+        let lease = self.leases.borrow_mut().remove(board);
+        lease.ok_or_else(|| RigError::BadRequest {
+            board: board.to_owned(),
+            what: "its lease was not taken".to_owned(),
+        })
+    }
+
+    /// A board that was there before and will be there afterwards.
+    fn standing_board(&self, spec: &BoardSpec, real: &RealSpec, backing: Backing) -> Board {
+        let radio = real.ble.as_ref().map(|ble| self.radio(&spec.name, ble));
+        let wear = self.file.wear.ledger.clone();
+        let key = spec.kind.key();
+        Board::new(
+            spec.name.clone(),
+            spec,
+            real,
+            radio,
+            self.options,
+            backing,
+            Standing {
+                wear: self.wear(wear.or_else(|| data_folder("wear"))),
+                health: key.and_then(|key| health_file(&self.file.quarantine, &key)),
+                quarantine: self.file.quarantine.clone(),
+            },
+        )
     }
 
     fn wear(&self, ledger: Option<PathBuf>) -> WearSpec {
@@ -566,10 +638,20 @@ struct Standing {
     quarantine: QuarantineSpec,
 }
 
-/// What keeps a board ours: the lease of a real one, or the process that a virtual one is in.
+/// What keeps a board ours: the lease of a real one, the place of one in a laboratory besides, or the process that a virtual one
+/// is in.
 enum Backing {
     Leased(Lease),
+    Acquired(Box<Acquired>),
     Started(Arc<VirtualProcess>),
+}
+
+/// A board in a laboratory.
+struct Acquired {
+    place: Arc<HeldPlace>,
+    uarts: [Option<PlaceUart>; 2],
+    /// On the probe and on the place.
+    leases: [Lease; 2],
 }
 
 impl Board {
@@ -582,9 +664,19 @@ impl Board {
         backing: Backing,
         standing: Standing,
     ) -> Self {
-        let (lease, process) = match backing {
-            Backing::Leased(lease) => (Some(lease), None),
-            Backing::Started(process) => (None, Some(process)),
+        let mut place_uarts = [None, None];
+        let (place, leases, process) = match backing {
+            Backing::Leased(lease) => (None, vec![lease], None),
+            Backing::Acquired(acquired) => {
+                place_uarts = acquired.uarts;
+                (Some(acquired.place), Vec::from(acquired.leases), None)
+            }
+            Backing::Started(process) => (None, Vec::new(), Some(process)),
+        };
+        let [app, net] = place_uarts;
+        let uart = |of_place: Option<PlaceUart>, own: &Option<UartSpec>| match (of_place, own) {
+            (Some(uart), _) => Some(BoardUart::OfPlace(uart)),
+            (None, own) => own.clone().map(BoardUart::Here),
         };
         let probe = Arc::new(ProbeSession::new(ProbeConfig {
             board: name.clone(),
@@ -605,8 +697,8 @@ impl Board {
         Self {
             name,
             description: description(spec, &process),
-            uart_app: real.uart_app.clone(),
-            uart_net: real.uart_net.clone(),
+            uart_app: uart(app, &real.uart_app),
+            uart_net: uart(net, &real.uart_net),
             external_flash: spec.external_flash,
             recover: spec.recover,
             power,
@@ -617,16 +709,17 @@ impl Board {
             recovery_button,
             radio,
             probe,
-            _lease: lease,
+            _place: place,
+            _leases: leases,
             _process: process,
         }
     }
 }
 
 /// Where the health of a board on a bench is kept.
-pub(crate) fn health_file(quarantine: &QuarantineSpec, real: &RealSpec) -> Option<HealthFile> {
+pub(crate) fn health_file(quarantine: &QuarantineSpec, key: &str) -> Option<HealthFile> {
     let folder = (quarantine.ledger.clone()).or_else(|| data_folder("health"))?;
-    Some(HealthFile::of(&folder, real.probe.selector.serial()))
+    Some(HealthFile::of(&folder, key))
 }
 
 /// Where a user's programs keep what is to last (XDG Base Directory Specification): the folder of one subject.
@@ -697,6 +790,14 @@ fn power_switch(
                 on: on.clone(),
                 off: off.clone(),
             },
+        }),
+        PowerSpec::Labgrid { client, resource } => Arc::new(LabgridSwitch {
+            client: labgrid::Client {
+                board,
+                spec: client.clone(),
+                clock,
+            },
+            resource: resource.clone(),
         }),
         PowerSpec::Manual => Arc::new(ManualSwitch {
             board,

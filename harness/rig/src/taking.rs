@@ -2,9 +2,10 @@
 //! that are free when the waiting is over.
 
 use crate::error::RigError;
-use crate::file::{BoardKind, RigFile};
+use crate::file::RigFile;
 use crate::lease::{self, Holder, Lease, Ticket};
 use crate::rig::{BoardsInUse, RigOptions};
+use hil_clock::Instant;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,21 +16,22 @@ const LOOK_FOR_BOARDS_EVERY: Duration = Duration::from_millis(200);
 /// Leases of boards, by name; and the boards that somebody else has.
 pub(crate) type Taken = (BTreeMap<String, Lease>, Vec<(String, RigError)>);
 
-/// A board on the bench: its name, and the serial number of its probe.
-type Wanted<'a> = (&'a str, &'a str);
+/// A board that is not started for the run: its name, and what its lease is called by.
+type Wanted<'a> = (&'a str, String);
 
 /// Takes the leases of the boards on the bench.
 ///
 /// # Errors
 /// A board is in use and the rig is not to go without it; all boards are in use; or leases cannot be taken at all.
-pub(crate) fn leases(file: &RigFile, options: &RigOptions) -> Result<Taken, RigError> {
+pub(crate) fn leases(
+    file: &RigFile,
+    options: &RigOptions,
+    until: Option<Instant>,
+) -> Result<Taken, RigError> {
     let mut wanted: Vec<Wanted<'_>> = file
         .boards
         .iter()
-        .filter_map(|spec| match &spec.kind {
-            BoardKind::Real(real) => Some((spec.name.as_str(), real.probe.selector.serial())),
-            BoardKind::Virtual(_) => None,
-        })
+        .filter_map(|spec| Some((spec.name.as_str(), spec.kind.key()?)))
         .collect();
     let taking = Taking {
         rig: &file.name,
@@ -41,7 +43,7 @@ pub(crate) fn leases(file: &RigFile, options: &RigOptions) -> Result<Taken, RigE
     };
     let others = file.boards.len() - wanted.len();
     let mut away = Vec::new();
-    let mut taken = taking.all(&wanted, options.waiting.is_some());
+    let mut taken = taking.all(&wanted, until);
     // It has waited for all of them; what is free now is taken at once. Each turn is without one board more.
     while let (BoardsInUse::GoWithout, Err(RigError::BoardInUse { board, .. })) =
         (options.in_use, &taken)
@@ -54,7 +56,7 @@ pub(crate) fn leases(file: &RigFile, options: &RigOptions) -> Result<Taken, RigE
         if let Err(error) = std::mem::replace(&mut taken, Ok(BTreeMap::new())) {
             away.push((board, error));
         }
-        taken = taking.all(&wanted, false);
+        taken = taking.all(&wanted, None);
     }
     Ok((taken?, away))
 }
@@ -67,8 +69,12 @@ struct Taking<'a> {
 
 impl Taking<'_> {
     /// The leases of all of these boards, or none: who has one and waits for another would be in everybody's way.
-    fn all(&self, wanted: &[Wanted<'_>], waits: bool) -> Result<BTreeMap<String, Lease>, RigError> {
-        let Some(&(first, _)) = wanted.first() else {
+    fn all(
+        &self,
+        wanted: &[Wanted<'_>],
+        until: Option<Instant>,
+    ) -> Result<BTreeMap<String, Lease>, RigError> {
+        let Some((first, _)) = wanted.first() else {
             return Ok(BTreeMap::new());
         };
         let Self {
@@ -78,7 +84,7 @@ impl Taking<'_> {
         } = self;
         let clock = &*options.clock;
         let queue = |source| RigError::Lease {
-            board: first.to_owned(),
+            board: (*first).to_owned(),
             path: folder.join("queue"),
             source,
         };
@@ -87,25 +93,23 @@ impl Taking<'_> {
             Some("waits for it and comes first".to_owned()),
             clock,
         );
-        let serials = wanted.iter().map(|(_, serial)| (*serial).to_owned());
+        let serials = wanted.iter().map(|(_, serial)| serial.clone());
         let ticket =
             Ticket::draw(folder, options.class, me, serials.collect(), clock).map_err(queue)?;
-        let waiting = options.waiting.as_ref().filter(|_| waits);
-        let until = waiting.map(|waiting| clock.now() + waiting.within);
         let mut known = None;
         loop {
             let taken = match ticket.behind().map_err(queue)? {
                 Some((holder, serial)) => {
                     let board = wanted.iter().find(|(_, known)| *known == serial);
                     Err(RigError::BoardInUse {
-                        board: board.map_or(first, |(board, _)| board).to_owned(),
+                        board: board.map_or(*first, |(board, _)| board).to_owned(),
                         holder: Box::new(holder),
                     })
                 }
                 None => self.each(folder, wanted),
             };
             let (Some(waiting), Some(until), Err(RigError::BoardInUse { holder, .. })) =
-                (waiting, until, &taken)
+                (&options.waiting, until, &taken)
             else {
                 return taken;
             };

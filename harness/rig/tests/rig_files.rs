@@ -61,7 +61,7 @@ fn every_kind_of_board_can_be_written() {
         .iter()
         .map(|board| match &board.kind {
             BoardKind::Real(real) => Some(real.power.clone()),
-            BoardKind::Virtual(_) => None,
+            BoardKind::Virtual(_) | BoardKind::Labgrid(_) => None,
         })
         .collect();
     assert_eq!(
@@ -118,7 +118,7 @@ fn powered(power: &str, more: &str) -> String {
 fn real(text: &str) -> hil_rig::RealSpec {
     match parse(text).unwrap().boards.remove(0).kind {
         BoardKind::Real(real) => *real,
-        BoardKind::Virtual(_) => panic!("it has a probe"),
+        BoardKind::Virtual(_) | BoardKind::Labgrid(_) => panic!("it has a probe"),
     }
 }
 
@@ -289,7 +289,7 @@ fn the_rig_files_of_the_project_are_right() {
 #[test]
 fn an_unknown_key_is_shown_with_the_known_ones_and_the_nearest() {
     insta::assert_snapshot!(mistake("rig: bench\nboards:\n  - name: left\n    virtaul: {}\n"), @r#"
-    rigs/bench.yaml:4:5: boards[0]: unknown field `virtaul`, expected one of `name`, `description`, `recover`, `external-flash`, `virtual`, `probe`, `chip`, `uart`, `ble`, `power`, `cuts`, `buttons`
+    rigs/bench.yaml:4:5: boards[0]: unknown field `virtaul`, expected one of `name`, `description`, `recover`, `external-flash`, `virtual`, `labgrid`, `probe`, `chip`, `uart`, `ble`, `power`, `cuts`, `buttons`
     help: did you mean `virtual`?
     "#);
 }
@@ -342,8 +342,8 @@ fn a_supply_needs_an_address_with_a_port() {
 #[test]
 fn a_board_is_either_virtual_or_real() {
     insta::assert_snapshot!(mistake("rig: b\nboards:\n  - name: left\n"), @r#"
-    rigs/bench.yaml:3:11: boards[0]: found neither `virtual` nor `probe`, expected one of them
-    help: write `virtual: {}` for a board that needs no hardware, or `probe: { selector: VID:PID:SERIAL }`
+    rigs/bench.yaml:3:11: boards[0]: found neither `virtual` nor `probe` nor `labgrid`, expected one of them
+    help: write `virtual: {}` for a board that needs no hardware, `probe: { selector: VID:PID:SERIAL }`, or `labgrid: { place: NAME }`
     "#);
     insta::assert_snapshot!(
         mistake("rig: b\nboards:\n  - name: left\n    virtual: {}\n    probe: { selector: '1366:1051:1' }\n"),
@@ -447,7 +447,7 @@ boards:
         .iter()
         .map(|board| match &board.kind {
             BoardKind::Real(real) => real.ble.as_ref().unwrap().device.to_string(),
-            BoardKind::Virtual(_) => panic!("both are real"),
+            BoardKind::Virtual(_) | BoardKind::Labgrid(_) => panic!("both are real"),
         })
         .collect();
     assert_eq!(devices, ["C0:00:00:00:00:01", "`right`"]);
@@ -546,4 +546,55 @@ fn text_that_is_not_yaml_has_its_place() {
 fn a_file_that_is_not_there_is_named() {
     let error = RigFile::load(Path::new("rigs/nothing.yaml")).unwrap_err();
     insta::assert_snapshot!(error, @r#"cannot read rig file `rigs/nothing.yaml`"#);
+}
+
+fn labgrid(board: &str) -> String {
+    format!("rig: lab\nboards:\n  - {{ name: dk, {board} }}\n")
+}
+
+#[test]
+fn a_place_of_labgrid_needs_no_more_than_its_name() {
+    let file = parse(&labgrid("labgrid: { place: dk-07 }")).unwrap();
+    let BoardKind::Labgrid(spec) = &file.boards[0].kind else {
+        panic!("it is a place");
+    };
+    assert_eq!(spec.client.place, "dk-07");
+    assert_eq!(spec.client.program, "labgrid-client");
+    assert_eq!(spec.client.within, Duration::from_secs(30));
+    assert_eq!(spec.names, hil_rig::LabgridNames::default());
+    assert_eq!(file.boards[0].recover, Recover::Forbidden);
+}
+
+#[test]
+fn what_the_rig_file_says_of_a_board_goes_before_its_place() {
+    let file = parse(&labgrid(
+        "labgrid: { place: dk-07, coordinator: \"lab:20408\" }, probe: { selector: \"1366:1051:1\" }, power: manual, cuts: board",
+    ))
+    .unwrap();
+    let BoardKind::Labgrid(spec) = &file.boards[0].kind else {
+        panic!("it is a place");
+    };
+    assert_eq!(spec.client.coordinator_address(), "lab:20408");
+    assert_eq!(
+        spec.probe.as_ref().map(|probe| probe.selector.as_str()),
+        Some("1366:1051:1")
+    );
+    assert_eq!(
+        (spec.own.power.clone(), spec.own.cuts),
+        (Some(PowerSpec::Manual), Some(Cuts::Board))
+    );
+}
+
+#[test]
+fn a_place_that_is_none_is_said() {
+    insta::assert_snapshot!(mistake(&labgrid("labgrid: { place: +token }")), @r#"rigs/bench.yaml:3:35: boards[0].labgrid.place: `+token` is not the name of a place: expected one as `labgrid-client places` shows it, without blanks, not starting with `+` or `-`"#);
+    insta::assert_snapshot!(mistake(&labgrid("labgrid: { place: dk, coordinator: \"lab:port\" }")), @r#"rigs/bench.yaml:3:52: boards[0].labgrid.coordinator: `lab:port` is not the address of a coordinator: expected `HOST` or `HOST:PORT`, for example `lab.example:20408`"#);
+    insta::assert_snapshot!(mistake(&labgrid("labgrid: { place: dk }, virtual: {}")), @r#"
+    rigs/bench.yaml:3:13: boards[0]: found `virtual` and `labgrid`, expected one of them
+    help: `virtual` is a board that the harness starts, `labgrid` one in a laboratory that others share
+    "#);
+    insta::assert_snapshot!(mistake(&labgrid("labgrid: { place: dk, within-s: 0 }")), @r#"
+    rigs/bench.yaml:3:13: boards[0].labgrid.within-s: found 0, expected 1 to 300
+    help: the time in seconds that the command may take
+    "#);
 }

@@ -72,6 +72,16 @@ boards:
   - { name: c, probe: { selector: "1366:1051:2" }, power: { ppk2: { path: /dev/ttyACM9 } } }
   - { name: d, probe: { selector: "1366:1051:3" }, power: { ykush: { serial: YK1, port: 1 } } }
   - { name: e, probe: { selector: "1366:1051:4" }, power: manual, buttons: { recovery: manual } }
+  - name: g
+    labgrid:
+      place: dk-07
+      coordinator: "lab.example:20408"
+      client: /opt/labgrid/bin/labgrid-client
+      within-s: 60
+      uart: { app: vcom1, net: vcom0 }
+      probe: jlink
+      power: relay
+    ble: { adapter: hci0, name: dk }
   - { name: f, virtual: { count: 2, speed: 20, supply: stuck, torn: { seed: 7 } } }
 "#;
 
@@ -88,6 +98,8 @@ fn what_a_rig_file_can_say_is_valid() {
 #[case::selector("1366:1051:001050012345", "1366:001050012345")]
 #[case::number("interface: 2", "interface: two")]
 #[case::power("power: manual,", "power: by-hand,")]
+#[case::place("place: dk-07", "place: \"dk 07\"")]
+#[case::reservation("place: dk-07", "place: +token")]
 #[case::budget("budget: 8000", "budget: 0")]
 fn what_the_reader_refuses_an_editor_marks(#[case] good: &str, #[case] bad: &str) {
     let text = EVERYTHING.replace(good, bad);

@@ -4,8 +4,9 @@ use crate::failure::{Failure, Stage};
 use std::future::Future;
 use std::time::Duration;
 
-/// How long one question to the system's Bluetooth service may take. It answers within milliseconds unless it is gone.
-pub(super) const ASK_WITHIN: Duration = Duration::from_secs(5);
+/// How long one question to the system's Bluetooth service may take. It answers within milliseconds unless it is gone, but not on a host
+/// whose processors are busy: D-Bus itself waits for 25 s (dbus `dbus/dbus-connection-internal.h`, `_DBUS_DEFAULT_TIMEOUT_VALUE`).
+pub(super) const ASK_WITHIN: Duration = Duration::from_secs(20);
 
 /// Why a call brought nothing.
 #[derive(Debug)]

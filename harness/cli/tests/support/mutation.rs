@@ -18,7 +18,7 @@ use virtual_dk::model::{Binary, Model};
 const SPEED: u32 = 20;
 
 /// Longer waits are cut to this: far longer than any boot takes at [`SPEED`].
-const PATIENCE: &str = "within: 15s";
+const PATIENCE: &str = "within: 25s";
 
 /// What is wrong, and what must come of it.
 #[derive(Debug, Deserialize)]
@@ -224,7 +224,7 @@ fn impatient(text: &str) -> String {
         .into_iter()
         .map(str::to_owned)
         .chain(
-            (16..=600)
+            (26..=600)
                 .rev()
                 .map(|seconds| format!("within: {seconds}s")),
         )

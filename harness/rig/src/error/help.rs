@@ -26,6 +26,7 @@ impl RigError {
                 "wait for it, stop it, or run on another board; the lease goes with the process that holds it"
                     .into()
             }
+            Self::Place(error) => error.help(),
             Self::AdapterFull { .. } => {
                 "wait for those boards, or use another adapter; `max-connections` under `bluetooth.adapters` in the \
                  rig file says how many the adapter is given"

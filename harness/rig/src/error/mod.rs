@@ -11,6 +11,7 @@ pub use operation::Operation;
 use crate::core::{Core, memory_name};
 use crate::file::{ChipId, RigFileError};
 use crate::image::ImageError;
+use crate::labgrid::PlaceError;
 use crate::lease::Holder;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -132,6 +133,9 @@ pub enum RigError {
         /// Who uses it.
         holder: Box<Holder>,
     },
+    /// The board's place in labgrid cannot be used.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     /// An adapter cannot hold another connection.
     #[error(
         "adapter {adapter} holds all the connections that it can ({connections}), none is left for board `{board}`: {holders}"

@@ -2,12 +2,13 @@
 
 use super::bluetooth::{Ble, Bluetooth};
 use super::chip::ChipId;
+use super::labgrid::Labgrid;
 use super::power::{Address, CutsWord, DEFAULT_COMMAND_SECONDS, Power};
 use super::schema::Described;
 use super::{
-    BluetoothSpec, BoardKind, BoardSpec, ButtonSpec, Cuts, ExternalFlash, PowerSpec, ProbeSelector,
-    ProbeSpec, QuarantineSpec, RealSpec, Recover, RigFile, RigFileError, Supply, TornSpec,
-    UartPortSpec, UartSpec, VirtualSpec, WearSpec,
+    BluetoothSpec, BoardKind, BoardSpec, ButtonSpec, Cuts, ExternalFlash, LabgridSpec, OwnSpec,
+    PowerSpec, ProbeSelector, ProbeSpec, QuarantineSpec, RealSpec, Recover, RigFile, RigFileError,
+    Supply, TornSpec, UartPortSpec, UartSpec, VirtualSpec, WearSpec,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -77,6 +78,8 @@ struct Board {
     #[serde(rename = "virtual")]
     /// A board that the harness starts itself: needs no hardware.
     simulated: Option<Virtual>,
+    /// A place of labgrid, which says where its probe, its serial ports and its power are.
+    labgrid: Option<Labgrid>,
     /// The debug probe; `uart`, `power` and the rest belong to a board that has one.
     probe: Option<Probe>,
     /// FICR device id of the chip.
@@ -452,16 +455,24 @@ impl Place<'_> {
 impl Board {
     fn check(self, place: &Place<'_>, index: usize) -> Result<BoardSpec, RigFileError> {
         let at = format!("boards[{index}]");
-        let kind = match (self.simulated, self.probe) {
-            (Some(simulated), None) => {
-                let own = self.uart.is_some() || self.power.is_some() || self.ble.is_some();
-                if own || self.buttons.is_some() || self.chip.is_some() {
+        let own = Own {
+            chip: self.chip,
+            uart: self.uart,
+            ble: self.ble,
+            power: self.power,
+            cuts: self.cuts,
+            buttons: self.buttons,
+        };
+        let kind = match (self.simulated, self.labgrid, self.probe) {
+            (Some(simulated), None, None) => {
+                let endpoints = own.uart.is_some() || own.power.is_some() || own.ble.is_some();
+                if endpoints || own.buttons.is_some() || own.chip.is_some() {
                     return Err(place.problem(
                         format!("{at}: found `uart`, `ble`, `power`, `chip` or `buttons` beside `virtual`, expected none of them"),
                         "a virtual board says its own endpoints when it starts",
                     ));
                 }
-                if self.cuts.is_some() {
+                if own.cuts.is_some() {
                     return Err(place.problem(
                         format!("{at}: found `cuts` beside `virtual`, expected it in there"),
                         "for example `virtual: { cuts: board }`",
@@ -469,47 +480,48 @@ impl Board {
                 }
                 BoardKind::Virtual(simulated.check(place, &at)?)
             }
-            (None, Some(probe)) => {
-                let power = self
-                    .power
-                    .map_or(Ok(PowerSpec::ResetOnly), |power| power.check(place, &at))?;
-                let uart = |uart: Option<&Uart>, name| {
-                    uart.map(|uart| check_uart(uart, place, &format!("{at}.uart.{name}")))
-                        .transpose()
-                };
-                let uarts = self.uart.as_ref();
-                BoardKind::Real(Box::new(RealSpec {
-                    chip: self.chip.map(|chip| chip.0),
-                    probe: probe.check(place, &at)?,
-                    uart_app: uart(uarts.and_then(|uarts| uarts.app.as_ref()), "app")?,
-                    uart_net: uart(uarts.and_then(|uarts| uarts.net.as_ref()), "net")?,
-                    ble: self
-                        .ble
-                        .map(|ble| ble.check(&at))
-                        .transpose()
-                        .map_err(|(what, help)| place.problem(what, help))?,
-                    cuts: self
-                        .cuts
-                        .map_or_else(|| power.usual_cuts(), CutsWord::checked),
-                    power,
-                    recovery_button: self
-                        .buttons
-                        .and_then(|buttons| buttons.recovery)
-                        .map(|button| button.check(place, &format!("{at}.buttons.recovery")))
-                        .transpose()?,
-                }))
+            (Some(_), Some(_), _) => {
+                return Err(place.problem(
+                    format!("{at}: found `virtual` and `labgrid`, expected one of them"),
+                    "`virtual` is a board that the harness starts, `labgrid` one in a laboratory that others share",
+                ));
             }
-            (Some(_), Some(_)) => {
+            (Some(_), None, Some(_)) => {
                 return Err(place.problem(
                     format!("{at}: found `virtual` and `probe`, expected one of them"),
                     "`virtual` is a board that the harness starts, `probe` one on the bench",
                 ));
             }
-            (None, None) => {
+            (None, None, None) => {
                 return Err(place.problem(
-                    format!("{at}: found neither `virtual` nor `probe`, expected one of them"),
-                    "write `virtual: {}` for a board that needs no hardware, or `probe: { selector: VID:PID:SERIAL }`",
+                    format!("{at}: found neither `virtual` nor `probe` nor `labgrid`, expected one of them"),
+                    "write `virtual: {}` for a board that needs no hardware, `probe: { selector: VID:PID:SERIAL }`, or \
+                     `labgrid: { place: NAME }`",
                 ));
+            }
+            (None, Some(labgrid), probe) => {
+                let (client, names) = labgrid.check(place, &at)?;
+                BoardKind::Labgrid(Box::new(LabgridSpec {
+                    client,
+                    names,
+                    probe: probe.map(|probe| probe.check(place, &at)).transpose()?,
+                    own: own.check(place, &at)?,
+                }))
+            }
+            (None, None, Some(probe)) => {
+                let probe = probe.check(place, &at)?;
+                let own = own.check(place, &at)?;
+                let power = own.power.unwrap_or(PowerSpec::ResetOnly);
+                BoardKind::Real(Box::new(RealSpec {
+                    chip: own.chip,
+                    probe,
+                    uart_app: own.uart_app,
+                    uart_net: own.uart_net,
+                    ble: own.ble,
+                    cuts: own.cuts.unwrap_or_else(|| power.usual_cuts()),
+                    power,
+                    recovery_button: own.recovery_button,
+                }))
             }
         };
         Ok(BoardSpec {
@@ -517,15 +529,51 @@ impl Board {
             description: self.description,
             recover: match (self.recover, &kind) {
                 (Some(RecoverWord::Allowed), _) | (None, BoardKind::Virtual(_)) => Recover::Allowed,
-                (Some(RecoverWord::Forbidden), _) | (None, BoardKind::Real(_)) => {
-                    Recover::Forbidden
-                }
+                (Some(RecoverWord::Forbidden), _)
+                | (None, BoardKind::Real(_) | BoardKind::Labgrid(_)) => Recover::Forbidden,
             },
             external_flash: match self.external_flash {
                 Some(ExternalFlashWord::None) => ExternalFlash::None,
                 Some(ExternalFlashWord::Mx25r64) | None => ExternalFlash::Mx25r64,
             },
             kind,
+        })
+    }
+}
+
+/// What a rig file says of a board that it does not start, wherever that is.
+struct Own {
+    chip: Option<Checked<ChipId>>,
+    uart: Option<Uarts>,
+    ble: Option<Ble>,
+    power: Option<Power>,
+    cuts: Option<CutsWord>,
+    buttons: Option<Buttons>,
+}
+
+impl Own {
+    fn check(self, place: &Place<'_>, at: &str) -> Result<OwnSpec, RigFileError> {
+        let uart = |uart: Option<&Uart>, name| {
+            uart.map(|uart| check_uart(uart, place, &format!("{at}.uart.{name}")))
+                .transpose()
+        };
+        let uarts = self.uart.as_ref();
+        Ok(OwnSpec {
+            power: self.power.map(|power| power.check(place, at)).transpose()?,
+            chip: self.chip.map(|chip| chip.0),
+            uart_app: uart(uarts.and_then(|uarts| uarts.app.as_ref()), "app")?,
+            uart_net: uart(uarts.and_then(|uarts| uarts.net.as_ref()), "net")?,
+            ble: self
+                .ble
+                .map(|ble| ble.check(at))
+                .transpose()
+                .map_err(|(what, help)| place.problem(what, help))?,
+            cuts: self.cuts.map(CutsWord::checked),
+            recovery_button: self
+                .buttons
+                .and_then(|buttons| buttons.recovery)
+                .map(|button| button.check(place, &format!("{at}.buttons.recovery")))
+                .transpose()?,
         })
     }
 }

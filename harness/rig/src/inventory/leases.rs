@@ -4,7 +4,7 @@
 //! to a process that demonstrably has the lease file open, and first in good order (SIGTERM).
 
 use crate::error::RigError;
-use crate::file::{BoardKind, BoardSpec, RigFile};
+use crate::file::{BoardSpec, RigFile};
 use crate::health::{HealthError, HealthFile, Quarantined};
 use crate::lease::{self, Holder, Lease};
 use crate::rig::health_file;
@@ -151,9 +151,9 @@ impl Leases {
     /// A lease cannot be looked at.
     pub fn status(&self, file: &RigFile) -> Result<Vec<BoardStatus>, RigError> {
         let status = |spec: &BoardSpec| {
-            let state = match &spec.kind {
-                BoardKind::Virtual(_) => BoardState::Virtual,
-                BoardKind::Real(real) => self.state(&spec.name, real.probe.selector.serial())?,
+            let state = match spec.kind.key() {
+                None => BoardState::Virtual,
+                Some(key) => self.state(&spec.name, &key)?,
             };
             Ok(BoardStatus {
                 board: spec.name.clone(),
@@ -169,10 +169,10 @@ impl Leases {
     /// # Errors
     /// Somebody uses it, the rig has no such board, or it is a virtual one.
     pub fn hold(&self, file: &RigFile, board: &str, reason: &str) -> Result<Held, RigError> {
-        let serial = serial_of(file, board)?;
+        let key = key_of(file, board)?;
         let reason = format!("{BY_HAND}: {reason}");
         let clock = &*self.clock;
-        Lease::take_for(&self.folder, board, &file.name, serial, clock, Some(reason)).map(Held)
+        Lease::take_for(&self.folder, board, &file.name, &key, clock, Some(reason)).map(Held)
     }
 
     /// Ends a `hold`, whoever began it. Returns who that was.
@@ -212,8 +212,8 @@ impl Leases {
     }
 
     fn holder(&self, file: &RigFile, board: &str) -> Result<Holder, KickError> {
-        let serial = serial_of(file, board)?;
-        match self.state(board, serial)? {
+        let key = key_of(file, board)?;
+        match self.state(board, &key)? {
             BoardState::Held(holder) => Ok(holder),
             BoardState::Free | BoardState::Virtual => Err(KickError::Free {
                 board: board.to_owned(),
@@ -221,8 +221,8 @@ impl Leases {
         }
     }
 
-    fn state(&self, board: &str, serial: &str) -> Result<BoardState, RigError> {
-        let held = Lease::holder(&self.folder, board, serial)?;
+    fn state(&self, board: &str, key: &str) -> Result<BoardState, RigError> {
+        let held = Lease::holder(&self.folder, board, key)?;
         Ok(held.map_or(BoardState::Free, BoardState::Held))
     }
 
@@ -234,8 +234,8 @@ impl Leases {
         how: Kick,
         within: Duration,
     ) -> Result<Holder, KickError> {
-        let serial = serial_of(file, board)?;
-        let path = lease::path(&self.folder, serial);
+        let key = key_of(file, board)?;
+        let path = lease::path(&self.folder, &key);
         let name = board.to_owned();
         let pid = holder.pid.and_then(|pid| i32::try_from(pid).ok());
         let process = pid
@@ -260,7 +260,7 @@ impl Leases {
         }
         let deadline = self.clock.now() + within;
         // Another one may have been waiting for it.
-        while self.state(board, serial)? == BoardState::Held(holder.clone()) {
+        while self.state(board, &key)? == BoardState::Held(holder.clone()) {
             if self.clock.now() >= deadline {
                 return Err(KickError::GoesOn {
                     board: name,
@@ -283,10 +283,7 @@ fn quarantined(file: &RigFile, spec: &BoardSpec) -> Option<Result<Quarantined, S
 }
 
 fn health_of(file: &RigFile, spec: &BoardSpec) -> Option<HealthFile> {
-    match &spec.kind {
-        BoardKind::Real(real) => health_file(&file.quarantine, real),
-        BoardKind::Virtual(_) => None,
-    }
+    health_file(&file.quarantine, &spec.kind.key()?)
 }
 
 /// Takes a board out of quarantine and forgets the trouble that it made; whether there was any.
@@ -314,12 +311,12 @@ impl Holder {
     }
 }
 
-/// The serial number of the probe that a board is known by.
-fn serial_of<'a>(file: &'a RigFile, board: &str) -> Result<&'a str, RigError> {
+/// What a board is known by: the serial number of its probe, or its place.
+fn key_of(file: &RigFile, board: &str) -> Result<String, RigError> {
     let spec = file.boards.iter().find(|spec| spec.name == board);
-    match spec.map(|spec| &spec.kind) {
-        Some(BoardKind::Real(real)) => Ok(real.probe.selector.serial()),
-        Some(BoardKind::Virtual(_)) => Err(RigError::BadRequest {
+    match spec.map(|spec| spec.kind.key()) {
+        Some(Some(key)) => Ok(key),
+        Some(None) => Err(RigError::BadRequest {
             board: board.to_owned(),
             what: "a virtual board is started for each run: nobody else can use it, so there is nothing to hold".to_owned(),
         }),

@@ -5,13 +5,10 @@
 
 use super::{PowerKind, PowerState, PowerSwitch};
 use crate::error::{Purpose, RigError};
-use crate::process::{Stderr, describe};
+use crate::process::{self, KEPT, Unfinished, describe};
 use hil_clock::{Clock, SharedClock};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
-
-/// How often a running program is looked at.
-const POLL: Duration = Duration::from_millis(5);
 
 /// Runs the programs of one board.
 #[derive(Clone, Debug)]
@@ -51,49 +48,34 @@ impl Programs {
                 (program.as_str(), arguments)
             });
         let command = list.join(" ");
-        let started = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn();
-        let mut child = started.map_err(|source| RigError::CommandStart {
-            board: self.board.clone(),
-            purpose: self.purpose,
-            command: command.clone(),
-            source,
-        })?;
-        let stdout = Stderr::collect(child.stdout.take());
-        let stderr = Stderr::collect(child.stderr.take());
-        let deadline = self.clock.now() + self.within;
-        loop {
-            match child.try_wait() {
-                Ok(Some(status)) if status.success() => {
-                    return Ok(stdout.when_closed(&*self.clock));
-                }
-                Ok(Some(status)) => {
-                    return Err(RigError::CommandFailed {
-                        board: self.board.clone(),
-                        purpose: self.purpose,
-                        command,
-                        status: describe(status),
-                        stderr: stderr.when_closed(&*self.clock),
-                    });
-                }
-                Ok(None) if self.clock.now() < deadline => self.clock.sleep(POLL),
-                Ok(None) | Err(_) => {
-                    // Neither can fail in a way that leaves something to do.
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    return Err(RigError::CommandStuck {
-                        board: self.board.clone(),
-                        purpose: self.purpose,
-                        command,
-                        within: self.within,
-                        stderr: stderr.so_far(),
-                    });
-                }
-            }
+        let finished = process::run(
+            Command::new(program).args(arguments),
+            self.within,
+            KEPT,
+            &*self.clock,
+        );
+        match finished {
+            Ok(finished) if finished.status.success() => Ok(finished.stdout),
+            Ok(finished) => Err(RigError::CommandFailed {
+                board: self.board.clone(),
+                purpose: self.purpose,
+                command,
+                status: describe(finished.status),
+                stderr: finished.stderr,
+            }),
+            Err(Unfinished::Start(source)) => Err(RigError::CommandStart {
+                board: self.board.clone(),
+                purpose: self.purpose,
+                command,
+                source,
+            }),
+            Err(Unfinished::Stuck(stderr)) => Err(RigError::CommandStuck {
+                board: self.board.clone(),
+                purpose: self.purpose,
+                command,
+                within: self.within,
+                stderr,
+            }),
         }
     }
 }

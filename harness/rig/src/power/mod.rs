@@ -45,6 +45,8 @@ pub enum PowerKind {
     Ppk2,
     /// A program each for on and off.
     Command,
+    /// A driver of labgrid's.
+    Labgrid,
     /// A person.
     Manual,
     /// Nothing: the board can only be reset.
@@ -58,6 +60,7 @@ impl fmt::Display for PowerKind {
             Self::UsbPort => "USB hub port",
             Self::Ppk2 => "PPK2",
             Self::Command => "power command",
+            Self::Labgrid => "labgrid power driver",
             Self::Manual => "person at the switch",
             Self::ResetOnly => "probe's reset",
         })

@@ -8,6 +8,7 @@ mod found;
 mod noise;
 mod power;
 mod stop;
+mod trouble;
 
 use crate::cancel::CancelToken;
 use crate::console::ConsoleLog;
@@ -17,19 +18,20 @@ use crate::firmware::Region;
 use crate::link::Link;
 use crate::outage::Outage;
 use crate::radio::RadioLink;
-use crate::trouble::{Checked, Trouble, error_chain};
+use crate::trouble::{Checked, Trouble};
 use crate::wear::Wear;
 use console::Console;
 use hil_clock::{Instant, SharedClock};
 use hil_record::{Check, CoreName, ErrorKind, EventKind};
 use hil_rig::{
-    Board, FlashImage, HealthFile, PowerLoss, PowerSwitch, ProgramOptions, Purpose, Rest, RigError,
+    Board, FlashImage, HealthFile, PowerLoss, PowerSwitch, ProgramOptions, Rest, RigError,
 };
 use hil_scenario::{Button, Core, Transport};
 use hil_smp::{FaultSwitch, TransportError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use trouble::trouble;
 
 pub use found::{FoundBoard, FoundBoards, MissingBoard};
 pub(crate) use power::wait_for_debugger;
@@ -419,43 +421,6 @@ pub(crate) const fn is_released(forceoff: u32) -> bool {
 /// Whether a core has not locked up, by its `DHCSR`.
 pub(crate) const fn is_not_locked_up(dhcsr: u32) -> bool {
     dhcsr & S_LOCKUP == 0
-}
-
-/// What the rig says about itself is never a verdict about firmware.
-fn trouble(error: &RigError) -> Trouble {
-    let kind = match error {
-        RigError::File(_) | RigError::Image(_) => ErrorKind::File,
-        // A supply that was told and says itself that it is not off: the cut did not happen.
-        RigError::PowerNotSwitched { wanted: "off", .. } => ErrorKind::Inconclusive,
-        RigError::InstrumentConnect { purpose, .. }
-        | RigError::InstrumentAnswer { purpose, .. }
-        | RigError::CommandStart { purpose, .. }
-        | RigError::CommandFailed { purpose, .. }
-        | RigError::CommandStuck { purpose, .. }
-        | RigError::Manual { purpose, .. } => match purpose {
-            Purpose::Power => ErrorKind::Power,
-            Purpose::RecoveryButton => ErrorKind::Board,
-        },
-        RigError::PowerNotSwitched { .. }
-        | RigError::PowerPort { .. }
-        | RigError::PowerFile { .. }
-        | RigError::NoPowerSwitch { .. } => ErrorKind::Power,
-        RigError::NoUart { .. } | RigError::UartNotFound { .. } => ErrorKind::Port,
-        RigError::NoButton { .. }
-        | RigError::NoSuchBoard { .. }
-        | RigError::VirtualStart { .. }
-        | RigError::VirtualSilent { .. }
-        | RigError::VirtualAnswer { .. }
-        | RigError::VirtualCount { .. }
-        | RigError::VirtualExited { .. }
-        | RigError::BoardInUse { .. }
-        | RigError::OtherChip { .. }
-        | RigError::NoExternalFlash { .. }
-        | RigError::ExternalFlashSilent { .. }
-        | RigError::ExternalFlashOther { .. } => ErrorKind::Board,
-        _ => ErrorKind::Probe,
-    };
-    Trouble::error(kind, error_chain(error)).with_help(error.help())
 }
 
 pub(crate) const fn rig_core(core: Core) -> hil_rig::Core {
