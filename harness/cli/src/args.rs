@@ -30,6 +30,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run scenarios on the boards of a rig
     Run(RunArgs),
+    /// Run a night: the library within a budget, then the points of sweeps that were tested least
+    Nightly(NightlyArgs),
     /// Make the reports of a run again, from its folder
     Report(ReportArgs),
     /// Make one run of the parts that --shard made
@@ -121,8 +123,69 @@ pub(crate) struct RunArgs {
     pub(crate) sweeps: SweepOptions,
 }
 
-/// What `dfu-hil run` does with scenarios that interrupt a start at many points.
+/// `dfu-hil nightly`.
 #[derive(Args, Debug)]
+pub(crate) struct NightlyArgs {
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(crate) bench: BenchArgs,
+    /// How much time there is, such as 6h: nothing begins that would, by its history, end later. What lasts longer all the same
+    /// is cut a tenth of the budget later (5 to 45 minutes)
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) budget: Duration,
+    /// At most so many points of sweeps beyond those that the library visits; 0 for the library alone [default: as many as there
+    /// is time for]
+    #[arg(long, value_name = "N", help_heading = "Sweep options")]
+    pub(crate) sweep_points: Option<u64>,
+    /// What decides among points that were tested as often: the same history and number give the same points
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        help_heading = "Sweep options"
+    )]
+    pub(crate) seed: u64,
+    /// How many more turns a scenario gets, each on another board, when the bench failed
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        help_heading = "Course options"
+    )]
+    pub(crate) retries: u32,
+    /// Run only part I of N of the library and of the points; `dfu-hil merge` makes one run of them
+    #[arg(long, value_name = "I/N", help_heading = "Course options")]
+    pub(crate) shard: Option<ShardArg>,
+    /// Wait up to this time, such as 1h, for boards that somebody else uses, and then go without them
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, help_heading = "Course options")]
+    pub(crate) wait: Option<Duration>,
+    /// Who comes first among those who wait for the same boards: sign-off, developer or nightly
+    #[arg(
+        long = "as",
+        value_name = "CLASS",
+        default_value = "nightly",
+        help_heading = "Course options"
+    )]
+    pub(crate) class: QueueClass,
+    /// History that says how long scenarios take and which points were tested [default: history.db in the folder of --reports]
+    #[arg(long, value_name = "FILE", help_heading = "Course options")]
+    pub(crate) durations: Option<PathBuf>,
+    /// Where the run's folder is made
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "reports",
+        help_heading = "Output options"
+    )]
+    pub(crate) reports: PathBuf,
+    /// Print result.json on standard output, and nothing else there
+    #[arg(long, help_heading = "Output options")]
+    pub(crate) json: bool,
+}
+
+/// What `dfu-hil run` does with scenarios that interrupt a start at many points.
+#[derive(Args, Debug, Default)]
 pub(crate) struct SweepOptions {
     /// Only this cut point, or these in a row, such as boot.app-erase.37.before
     #[arg(long, value_name = "ID", help_heading = "Sweep options")]

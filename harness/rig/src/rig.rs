@@ -13,13 +13,14 @@ use crate::health::HealthFile;
 use crate::inventory::System;
 use crate::labgrid::{self, Acquiring, HeldPlace, LabgridSwitch, PlaceUart};
 use crate::launcher::{Offer, VirtualEndpoints, VirtualLauncher, VirtualProcess};
-use crate::lease::{self, Holder, Lease, QueueClass, Ticket};
+use crate::lease::{self, Holder, Lease, QueueClass};
 use crate::power::{
     self, Ask, CommandSwitch, Commands, ManualSwitch, Place, PowerKind, PowerSwitch, Ppk2Switch,
     ProbeSight, Programs, ResetOnly, ScpiSwitch, SysfsSwitch, UhubctlSwitch,
 };
 use crate::probe::{ProbeConfig, ProbeFirmware, ProbeSession};
 use crate::silicon::Silicon;
+use crate::taking::leases;
 use crate::uart::{self, UartEndpoint};
 use hil_ble::{AdapterId, BleWorker, DeviceId, WorkerLauncher};
 use hil_clock::{Instant, SharedClock};
@@ -49,6 +50,18 @@ pub struct RigOptions {
     pub class: QueueClass,
     /// How boards are waited for that somebody else uses; without it, they are not.
     pub waiting: Option<Waiting>,
+    /// What becomes of boards that somebody else uses, also after waiting.
+    pub in_use: BoardsInUse,
+}
+
+/// What becomes of boards that somebody else uses.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum BoardsInUse {
+    /// The rig is not opened: all boards or none.
+    #[default]
+    Refuse,
+    /// The rig is opened without them, as long as there is another board.
+    GoWithout,
 }
 
 /// Told whom a run waits for, when that changes, and `None` now and then. Waiting ends when it says `Break`.
@@ -63,9 +76,6 @@ pub struct Waiting {
     pub told: Arc<WaitListener>,
 }
 
-/// How often it is looked whether boards are free: somebody who waits for minutes does not notice it.
-const LOOK_FOR_BOARDS_EVERY: Duration = Duration::from_millis(200);
-
 impl RigOptions {
     /// Options with nobody to ask and the host's folder for leases.
     #[must_use]
@@ -78,6 +88,7 @@ impl RigOptions {
             lease_folder: None,
             class: QueueClass::default(),
             waiting: None,
+            in_use: BoardsInUse::default(),
         }
     }
 }
@@ -96,6 +107,8 @@ impl fmt::Debug for RigOptions {
 pub struct Rig {
     name: String,
     boards: Vec<Board>,
+    /// Boards that somebody else uses, by name, and by whom.
+    away: Vec<(String, RigError)>,
 }
 
 impl Rig {
@@ -112,21 +125,24 @@ impl Rig {
             file.bluetooth.bus.clone(),
             options.clock.clone(),
         ));
+        let (leases, away) = leases(file, options, until)?;
         let opening = Opening {
             file,
             options,
             host,
-            leases: RefCell::new(leases(file, options, until)?),
+            leases: RefCell::new(leases),
             places: RefCell::default(),
         };
         *opening.places.borrow_mut() = opening.acquire(until)?;
         let mut boards = Vec::new();
-        for spec in &file.boards {
+        let is_here = |spec: &&BoardSpec| away.iter().all(|(board, _)| *board != spec.name);
+        for spec in file.boards.iter().filter(is_here) {
             opening.board(spec, &mut boards)?;
         }
         Ok(Self {
             name: file.name.clone(),
             boards,
+            away,
         })
     }
 
@@ -140,6 +156,12 @@ impl Rig {
     #[must_use]
     pub fn boards(&self) -> &[Board] {
         &self.boards
+    }
+
+    /// The boards that it was opened without, by name, and who uses them.
+    #[must_use]
+    pub fn take_away(&mut self) -> Vec<(String, RigError)> {
+        std::mem::take(&mut self.away)
     }
 
     /// Its boards, for threads that take one each. They keep what they need alive.
@@ -354,71 +376,6 @@ struct Opening<'a> {
     leases: RefCell<BTreeMap<String, Lease>>,
 }
 
-/// Takes the leases of all boards on the bench, or none: who has one and waits for another would be in everybody's way.
-fn leases(
-    file: &RigFile,
-    options: &RigOptions,
-    until: Option<Instant>,
-) -> Result<BTreeMap<String, Lease>, RigError> {
-    let wanted: Vec<(&str, String)> = file
-        .boards
-        .iter()
-        .filter_map(|spec| Some((spec.name.as_str(), spec.kind.key()?)))
-        .collect();
-    let Some((first, _)) = wanted.first() else {
-        return Ok(BTreeMap::new());
-    };
-    let folder = options
-        .lease_folder
-        .clone()
-        .unwrap_or_else(lease::default_folder);
-    let clock = &*options.clock;
-    let queue = |source| RigError::Lease {
-        board: (*first).to_owned(),
-        path: folder.join("queue"),
-        source,
-    };
-    let me = Holder::this_process(
-        file.name.clone(),
-        Some("waits for it and comes first".to_owned()),
-        clock,
-    );
-    let serials = wanted.iter().map(|(_, serial)| serial.clone());
-    let ticket =
-        Ticket::draw(&folder, options.class, me, serials.collect(), clock).map_err(queue)?;
-    let mut known = None;
-    loop {
-        let taken = match ticket.behind().map_err(queue)? {
-            Some((holder, serial)) => {
-                let board = wanted.iter().find(|(_, known)| *known == serial);
-                Err(RigError::BoardInUse {
-                    board: board.map_or(*first, |(board, _)| board).to_owned(),
-                    holder: Box::new(holder),
-                })
-            }
-            None => wanted
-                .iter()
-                .map(|(board, serial)| {
-                    let lease = Lease::take(&folder, board, &file.name, serial, clock)?;
-                    Ok(((*board).to_owned(), lease))
-                })
-                .collect(),
-        };
-        let (Some(waiting), Some(until), Err(RigError::BoardInUse { holder, .. })) =
-            (&options.waiting, until, &taken)
-        else {
-            return taken;
-        };
-        let news = known.as_ref() != Some(holder);
-        let goes_on = (waiting.told)(news.then_some(&**holder)).is_continue();
-        if !goes_on || clock.now() >= until {
-            return taken;
-        }
-        known = Some(holder.clone());
-        clock.sleep_until(until.min(clock.now() + LOOK_FOR_BOARDS_EVERY));
-    }
-}
-
 impl Opening<'_> {
     fn board(&self, spec: &BoardSpec, boards: &mut Vec<Board>) -> Result<(), RigError> {
         match &spec.kind {
@@ -523,7 +480,9 @@ impl Opening<'_> {
         until: Option<Instant>,
     ) -> Result<BTreeMap<String, Arc<HeldPlace>>, RigError> {
         let mut wanted = Vec::new();
-        for spec in &self.file.boards {
+        // Not those that the rig goes without.
+        let leased = |spec: &&BoardSpec| self.leases.borrow().contains_key(&spec.name);
+        for spec in self.file.boards.iter().filter(leased) {
             if let (BoardKind::Labgrid(labgrid), Some(key)) = (&spec.kind, spec.kind.key()) {
                 wanted.push((spec.name.as_str(), key, &**labgrid));
             }

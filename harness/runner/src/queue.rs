@@ -77,10 +77,16 @@ pub(crate) enum After {
 }
 
 impl<T: Clone> Queue<T> {
-    /// Jobs in the order in which they have their turn. Those of which nobody knows how long they take come first: they may
-    /// be the longest; of these, those that start their board most often. Where that is the same, the order stays. Each gets `retries` turns more, on other boards.
+    /// Jobs in the order in which they have their turn: the longest first. Those of which nobody knows how long they take come
+    /// before them: they may be the longest; of these, those that start their board most often. Where that is the same, the order
+    /// stays. Each gets `retries` turns more, on other boards.
     pub(crate) fn new(mut waiting: Vec<Turn<T>>, retries: u32) -> Self {
         waiting.sort_by_key(|turn| Reverse((turn.expected.unwrap_or(Duration::MAX), turn.starts)));
+        Self::in_order(waiting, retries)
+    }
+
+    /// Jobs that have their turn in this order.
+    pub(crate) const fn in_order(waiting: Vec<Turn<T>>, retries: u32) -> Self {
         Self {
             waiting,
             running: BTreeMap::new(),
@@ -93,7 +99,8 @@ impl<T: Clone> Queue<T> {
     pub(crate) fn next(&mut self, board: &str, left: Option<Duration>) -> Next<T> {
         let in_time = |turn: &Turn<T>| match (turn.expected, left) {
             (Some(expected), Some(left)) => expected <= left,
-            (None, _) | (_, None) => true,
+            (None, Some(left)) => !left.is_zero(),
+            (_, None) => true,
         };
         let fits = |turn: &Turn<T>| turn.boards.iter().any(|name| name == board);
         let place = self
@@ -144,6 +151,16 @@ impl<T: Clone> Queue<T> {
     /// Whether anything waits that never had a turn.
     pub(crate) fn has_rest(&self) -> bool {
         self.waiting.iter().any(|turn| turn.attempt == 1)
+    }
+
+    /// Takes of what never had a turn what is wanted.
+    pub(crate) fn take_rest(&mut self, wanted: impl Fn(&T) -> bool) -> Vec<T> {
+        let (taken, kept) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|turn: &Turn<T>| turn.attempt == 1 && wanted(&turn.job));
+        self.waiting = kept;
+        let taken: Vec<Turn<T>> = taken;
+        taken.into_iter().map(|turn| turn.job).collect()
     }
 
     /// What still waits, without those that have an outcome of an attempt before.

@@ -10,10 +10,12 @@ mod history;
 mod image;
 mod list;
 mod merge;
+mod nightly;
 mod opaque;
 mod replay;
 mod report;
 mod rig;
+mod rig_check;
 mod run;
 mod signoff;
 mod verify;
@@ -29,6 +31,7 @@ use crate::exit::Exit;
 pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Nightly(args) => nightly::nightly(&args),
         Command::Report(args) => report::report(&args),
         Command::Merge(args) => merge::merge(&args),
         Command::History(args) => history::history(&args),

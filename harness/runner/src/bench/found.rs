@@ -46,6 +46,11 @@ impl MissingBoard {
             error,
         }
     }
+
+    /// Whether somebody else uses it, so that nothing is known of it.
+    pub(crate) const fn is_in_use(&self) -> bool {
+        matches!(self.error, BenchError::Rig(RigError::BoardInUse { .. }))
+    }
 }
 
 /// The boards of a rig: those that answer, and those that do not.
@@ -75,8 +80,11 @@ impl FoundBoard {
     /// # Errors
     ///
     /// A board that is another one than the rig file says; or, where no board answers, what the first one made of it.
-    pub fn all(rig: Rig, clock: &SharedClock) -> Result<FoundBoards, BenchError> {
+    pub fn all(mut rig: Rig, clock: &SharedClock) -> Result<FoundBoards, BenchError> {
         let mut all = FoundBoards::default();
+        for (name, error) in rig.take_away() {
+            all.missing.push(MissingBoard::new(name, error.into()));
+        }
         for board in rig.into_boards() {
             match Self::find(board, clock)? {
                 Ok(found) => all.boards.push(found),
