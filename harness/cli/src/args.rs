@@ -18,7 +18,9 @@ pub(crate) use results::{
     CountersignArgs, HistoryAddArgs, HistoryArgs, HistoryCommand, ReplayArgs, ReportArgs,
     ReportFormat, SignoffArgs, VerifyArgs,
 };
-pub(crate) use run::{CourseArgs, MergeArgs, NightlyArgs, RunArgs, ShardArg, SweepOptions};
+pub(crate) use run::{
+    CourseArgs, JobsArg, MergeArgs, NightlyArgs, RunArgs, ShardArg, SweepOptions,
+};
 pub(crate) use virtual_dk::{EmulatedBoardArgs, RadioArgs, VirtualDkArgs};
 
 use crate::exit::Exit;

@@ -135,6 +135,9 @@ pub(crate) struct CourseArgs {
     /// on retry is reported as flaky
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) retries: u32,
+    /// How many boards work at a time: a number, or auto, which is all of them
+    #[arg(long, value_name = "N", default_value = "auto")]
+    pub(crate) jobs: JobsArg,
     /// End the run after this time, such as 6h or 90min, and report what was done: nothing begins that would not be ready,
     /// what still runs is stopped
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
@@ -157,6 +160,23 @@ pub(crate) struct CourseArgs {
     /// --reports]
     #[arg(long, value_name = "FILE")]
     pub(crate) durations: Option<PathBuf>,
+}
+
+/// How many boards work at a time, as it is typed; `None` is all of them.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct JobsArg(pub(crate) Option<NonZeroUsize>);
+
+impl FromStr for JobsArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "auto" {
+            return Ok(Self(None));
+        }
+        text.parse()
+            .map(|number| Self(Some(number)))
+            .map_err(|_| format!("`{text}` is neither a number from 1 nor `auto`"))
+    }
 }
 
 /// A part of all scenarios, as it is typed.
@@ -209,5 +229,18 @@ mod tests {
         let part: Result<ShardArg, String> = text.parse();
         let part = part.map(|part| (part.index, part.count));
         assert_eq!(part, expected.map_err(str::to_owned));
+    }
+
+    #[rstest]
+    #[case("auto", Ok(None))]
+    #[case("3", Ok(NonZeroUsize::new(3)))]
+    #[case("0", Err("`0` is neither a number from 1 nor `auto`"))]
+    #[case("all", Err("`all` is neither a number from 1 nor `auto`"))]
+    fn how_many_boards_as_it_is_typed(
+        #[case] text: &str,
+        #[case] expected: Result<Option<NonZeroUsize>, &str>,
+    ) {
+        let jobs: Result<JobsArg, String> = text.parse();
+        assert_eq!(jobs.map(|jobs| jobs.0), expected.map_err(str::to_owned));
     }
 }
