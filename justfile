@@ -24,9 +24,10 @@ mutation *args:
 run *args:
     cargo run --release -- run {{args}}
 
-# Kills one of two runners on one rack, a hundred times at moments that seeds choose. About a quarter of an hour.
-kills count="100":
-    DFU_HIL_KILLS={{count}} cargo test -p dfu-hil --test killed -- --nocapture
+# Kills either of two runners on one rack, a hundred times at moments that seeds choose: with boards of their own, and when both want
+# the same. Arguments go to the tests: `just kills 100 of_two_runners`. About half an hour.
+kills count="100" *args:
+    DFU_HIL_KILLS={{count}} cargo test -p dfu-hil --test killed -- --nocapture {{args}}
 
 # Benchmarks: prints numbers, asserts nothing. Other tools are measured beside ours where they are on the path or in the
 # folder DFU_HIL_PEERS. About ten minutes; the numbers are worth what else the machine does meanwhile.
@@ -48,6 +49,11 @@ bench-rack *boards:
 # no root, no KVM. See docs/hardware.md.
 bench-vm *args:
     tools/bench-vm/run {{args}}
+
+# Pulls the USB cable of a board in that VM at moments that a seed chooses, while it is programmed and while it is sent an update: each must
+# be an error with its cause, and the next scenario must pass. About a minute for each.
+bench-vm-unplug seed="1" count="20":
+    tools/bench-vm/run --unplug {{seed}} {{count}}
 
 # Licences, banned crates and sources of the dependencies (needs cargo-deny).
 deny:

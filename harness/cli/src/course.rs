@@ -6,7 +6,7 @@ use crate::error::CliError;
 use hil_history::{History, HistoryError};
 use hil_record::{
     ErrorKind, InputFile, Journal, JournalContents, JournalError, Outcome, RunRecord, Shard,
-    SkipKind,
+    SkipKind, slice_of,
 };
 use hil_runner::{Resumed, error_chain};
 use jiff::Timestamp;
@@ -33,14 +33,19 @@ pub(crate) fn expected<'a>(
         Ok(known)
     });
     known.unwrap_or_else(|error| {
-        if !matches!(error, HistoryError::Missing { .. }) {
-            eprintln!(
-                "warning: nothing is known of how long scenarios take: {}",
-                error_chain(&error)
-            );
-        }
+        unknown_history("how long scenarios take", &error);
         BTreeMap::new()
     })
+}
+
+/// Warns that a history cannot be read, and what is not known because of it. One that is not there is no trouble.
+pub(crate) fn unknown_history(what: &str, error: &HistoryError) {
+    if !matches!(error, HistoryError::Missing { .. }) {
+        eprintln!(
+            "warning: nothing is known of {what}: {}",
+            error_chain(error)
+        );
+    }
 }
 
 /// Which variants a part has, and what is recorded of the cut. The longest are dealt out first, each to the part that has
@@ -213,7 +218,8 @@ fn left_of(record: &RunRecord) -> BTreeSet<String> {
     record
         .scenarios
         .iter()
-        .filter(|scenario| is_left(&scenario.outcome))
+        // A slice of a night is chosen anew by the next night.
+        .filter(|scenario| is_left(&scenario.outcome) && slice_of(&scenario.name).is_none())
         .map(|scenario| scenario.name.clone())
         .collect()
 }

@@ -4,8 +4,9 @@
 
 use crate::error::CliError;
 use hil_history::{Filter, History, HistoryError, RunEntry};
-use hil_record::{Event, RunDirectory, RunRecord};
+use hil_record::{Event, RunDirectory, RunRecord, read_journal};
 use hil_runner::error_chain;
+use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 
 /// How many runs the page over all runs tells.
@@ -32,6 +33,42 @@ pub(crate) fn remember(
     let mut history = History::open(&path).map_err(|error| trouble(&error))?;
     add(&mut history, folder, record, events)?;
     page(&history, &path)
+}
+
+/// Adds the runs of a folder of reports that are not in its history, because they were killed before their end; their
+/// identifiers. One that still goes on adds itself, and one that cannot be read is told and left out.
+pub(crate) fn catch_up(reports: &Path) -> Result<Vec<String>, CliError> {
+    let Ok(folders) = std::fs::read_dir(reports.join("runs")) else {
+        return Ok(Vec::new());
+    };
+    let mut history = History::open(&beside(reports)).map_err(|error| trouble(&error))?;
+    let mut folders: Vec<PathBuf> = folders.flatten().map(|entry| entry.path()).collect();
+    folders.sort();
+    let mut added = Vec::new();
+    for folder in folders {
+        let run = RunDirectory::at(folder);
+        let is_known = history.has(run.id()).map_err(|error| trouble(&error))?;
+        if is_known || !run.journal().exists() || is_going_on(&run) {
+            continue;
+        }
+        // Killed before its first event: there is nothing of it.
+        let Ok(contents) = read_journal(&run.journal()) else {
+            eprintln!("warning: run `{}` cannot be read", run.path().display());
+            continue;
+        };
+        let Ok(record) = RunRecord::from_events(&contents.events) else {
+            continue;
+        };
+        add(&mut history, &run, &record, &contents.events)?;
+        added.push(record.run);
+    }
+    Ok(added)
+}
+
+/// Whether somebody writes the journal of a run: its writer has it locked.
+fn is_going_on(run: &RunDirectory) -> bool {
+    let file = std::fs::File::open(run.journal());
+    file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// Adds a run.

@@ -15,6 +15,7 @@ mod exit;
 mod history;
 mod inputs;
 mod library;
+mod night;
 mod progress;
 mod signals;
 mod sweeps;

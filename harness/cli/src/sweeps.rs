@@ -31,6 +31,7 @@ pub(crate) fn order<'a>(
         by_time: options.by_time,
         share: None,
         visited,
+        night: None,
         command,
     };
     let jobs = match options.cut {
@@ -48,7 +49,8 @@ pub(crate) fn order<'a>(
         .collect())
 }
 
-fn has_sweep(job: &Job) -> bool {
+/// Whether a job interrupts a start at many points.
+pub(crate) fn has_sweep(job: &Job) -> bool {
     let mut steps = job.variant.steps.iter();
     steps.any(|planned| matches!(planned.step, Step::Sweep(_)))
 }

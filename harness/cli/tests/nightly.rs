@@ -75,8 +75,9 @@ fn the_command_of_the_unit_is_one_and_ends_before_the_unit_is_killed() {
         lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
     };
     let command = setting("ExecStart").expect("it starts something");
-    assert!(command.contains(" --deadline 6h"), "{command}");
-    assert_eq!(setting("RuntimeMaxSec"), Some("7h"));
+    assert!(command.contains(" nightly "), "{command}");
+    assert!(command.contains(" --wait 1h --budget 6h"), "{command}");
+    assert_eq!(setting("RuntimeMaxSec"), Some("8h"));
     assert_eq!(setting("KillSignal"), Some("SIGINT"));
     is_a_command(command);
 }

@@ -54,6 +54,21 @@ fn every_fact_of_a_board_that_runs_is_proven() {
     assert!(fact(said, "uart net").starts_with("   ok"), "{said}");
     assert!(fact(said, "radio").starts_with("   ok"), "{said}");
     assert!(said.ends_with("1 board, nothing wrong\n"), "{said}");
+
+    let ended = desk.run(&["rig", "check", "--rig", "rig.yaml", "--json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    let checked: serde_json::Value = serde_json::from_str(&ended.stdout).expect("it is JSON");
+    assert_eq!(checked["wrong"], 0);
+    let facts = checked["boards"][0]["facts"]
+        .as_array()
+        .expect("it has facts");
+    let status = |name: &str| {
+        let fact = facts.iter().find(|fact| fact["fact"] == name);
+        fact.map(|fact| fact["status"].clone()).unwrap_or_default()
+    };
+    for name in ["probe", "power", "uart app", "uart net", "radio"] {
+        assert_eq!(status(name), "ok", "{name}: {}", ended.stdout);
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What the history keeps of a run.
 
+use crate::sweeps::{self, SweepEntry};
 use hil_record::{
     Ending, Event, EventKind, FirmwareInfo, InputRole, Outcome, RunRecord, ScenarioRecord, Verdict,
 };
@@ -28,6 +29,8 @@ pub struct RunEntry {
     pub results: Vec<ResultEntry>,
     /// Every upload that came to its end.
     pub uploads: Vec<UploadEntry>,
+    /// Every sweep that began, with its points.
+    pub sweeps: Vec<SweepEntry>,
 }
 
 /// One attempt at a scenario variant.
@@ -74,11 +77,12 @@ pub struct UploadEntry {
 }
 
 impl RunEntry {
-    /// What is kept of a run. `events` are those that the record was made from; without them there are no uploads.
+    /// What is kept of a run. `events` are those that the record was made from; without them there are no uploads and no
+    /// sweeps.
     #[must_use]
     pub fn of<'a>(
         record: &RunRecord,
-        events: impl IntoIterator<Item = &'a Event>,
+        events: impl IntoIterator<Item = &'a Event, IntoIter: Clone>,
         folder: &str,
     ) -> Self {
         let files: BTreeMap<&str, &str> = record
@@ -87,6 +91,8 @@ impl RunEntry {
             .filter(|input| input.role == InputRole::Scenario)
             .map(|input| (input.name.as_str(), input.sha256.as_str()))
             .collect();
+        let events = events.into_iter();
+        let started_ms = record.started.as_millisecond();
         let mut results = Vec::new();
         for scenario in &record.scenarios {
             let firmware = scenario.firmware.as_ref().map(|set| set.digest.as_str());
@@ -100,13 +106,14 @@ impl RunEntry {
             run: record.run.clone(),
             rig: record.rig.name.clone(),
             folder: folder.to_owned(),
-            started_ms: record.started.as_millisecond(),
+            started_ms,
             duration_ms: record.duration_ms,
             ending: record.ending,
             tool: format!("{} {}", record.tool.name, record.tool.version),
             firmware: record.firmware.clone(),
             results,
-            uploads: uploads(events),
+            uploads: uploads(events.clone()),
+            sweeps: sweeps::of_events(events, started_ms),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::store::Filter;
 use crate::trend::flips;
-use hil_record::{Ending, FirmwareInfo, Totals, Verdict};
+use hil_record::{Ending, FirmwareInfo, Totals, Verdict, slice_of};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, Error, Row, params};
 use serde::Serialize;
@@ -265,7 +265,9 @@ fn scenarios(
     runs: &BTreeMap<i64, &RunRow>,
 ) -> Result<Vec<ScenarioTrend>, Error> {
     let mut by_name: BTreeMap<&str, Vec<&Attempt>> = BTreeMap::new();
-    for one in attempts.iter().filter(|one| one.last) {
+    // Slices of a night have other points each time: nothing of one can be compared with another.
+    let compared = |one: &&Attempt| one.last && slice_of(&one.scenario).is_none();
+    for one in attempts.iter().filter(compared) {
         by_name.entry(&one.scenario).or_default().push(one);
     }
     let mut last_good = db.prepare(
@@ -320,7 +322,9 @@ fn boards(attempts: &[Attempt], runs: &BTreeMap<i64, &RunRow>) -> Vec<BoardTrend
     };
     // Where the same thing passed.
     let mut good: BTreeMap<(&str, &str), BTreeSet<(String, String)>> = BTreeMap::new();
-    for one in attempts.iter().filter(|one| one.verdict == Verdict::Pass) {
+    let same_elsewhere =
+        |one: &&Attempt| one.verdict == Verdict::Pass && slice_of(&one.scenario).is_none();
+    for one in attempts.iter().filter(same_elsewhere) {
         good.entry((&one.scenario, &one.basis))
             .or_default()
             .extend(place(one));

@@ -15,7 +15,8 @@ const APPLICATION: i64 = 0x6466_7568;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What makes a file of version N one of version N + 1, N being the place in this list.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
 CREATE TABLE runs (
     id          INTEGER PRIMARY KEY,
     run         TEXT NOT NULL,
@@ -54,7 +55,30 @@ CREATE TABLE uploads (
     duration_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX uploads_run ON uploads (run_id);
-"];
+",
+    "
+CREATE TABLE sweeps (
+    id          INTEGER PRIMARY KEY,
+    run_id      INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    scenario    TEXT NOT NULL,      -- the variant, without the name of a part or slice
+    firmware    TEXT NOT NULL,      -- SHA-256 of the set
+    operations  TEXT NOT NULL,      -- SHA-256 of the list of flash operations
+    board       TEXT NOT NULL,
+    points      INTEGER,            -- how many there are; none when not told
+    overhead_ms INTEGER             -- besides its points; none when it did not end
+) STRICT;
+CREATE INDEX sweeps_run ON sweeps (run_id);
+CREATE INDEX sweeps_scenario ON sweeps (scenario, firmware, operations);
+CREATE TABLE visits (
+    sweep_id    INTEGER NOT NULL REFERENCES sweeps (id) ON DELETE CASCADE,
+    cut         TEXT NOT NULL,
+    good        INTEGER NOT NULL,   -- 1: came to what it must
+    at_ms       INTEGER NOT NULL,   -- since 1970, UTC
+    took_ms     INTEGER NOT NULL
+) STRICT;
+CREATE INDEX visits_sweep ON visits (sweep_id);
+",
+];
 
 /// The version that is written.
 const VERSION: i64 = MIGRATIONS.len() as i64;

@@ -4,6 +4,7 @@ use crate::entry::RunEntry;
 use crate::error::HistoryError;
 use crate::overview::{self, Overview};
 use crate::schema;
+use crate::sweeps::{self, Pace, SweepSeen};
 use crate::trend::median;
 use rusqlite::{Connection, Error, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
@@ -29,6 +30,15 @@ pub struct Filter {
     pub board: Option<String>,
     /// How many runs, the latest.
     pub runs: u32,
+}
+
+/// How a scenario variant ended when it had a turn last.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LastResult {
+    /// Whether it passed.
+    pub passed: bool,
+    /// When that run began, in milliseconds since 1970, UTC.
+    pub started_ms: i64,
 }
 
 impl Default for Filter {
@@ -126,6 +136,70 @@ impl History {
         rows.collect()
     }
 
+    /// How a scenario variant ended on a rig when it had a turn last; none where it never had one.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or is damaged.
+    pub fn last_result(
+        &self,
+        scenario: &str,
+        rig: &str,
+    ) -> Result<Option<LastResult>, HistoryError> {
+        let last = || {
+            self.db
+                .prepare_cached(
+                    "SELECT verdict = 'pass', started_ms FROM results JOIN runs ON runs.id = run_id
+                     WHERE scenario = ?1 AND rig = ?2 AND last = 1 AND verdict <> 'skip'
+                     ORDER BY started_ms DESC LIMIT 1",
+                )?
+                .query_row(params![scenario, rig], |row| {
+                    Ok(LastResult {
+                        passed: row.get(0)?,
+                        started_ms: row.get(1)?,
+                    })
+                })
+                .optional()
+        };
+        last().map_err(|source| HistoryError::of(&self.path, source))
+    }
+
+    /// What is known of the points of a sweep on a rig with a firmware set, by its digest; none where it was never run.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or is damaged.
+    pub fn sweep(
+        &self,
+        scenario: &str,
+        rig: &str,
+        firmware: &str,
+    ) -> Result<Option<SweepSeen>, HistoryError> {
+        sweeps::seen(&self.db, rig, scenario, firmware)
+            .map_err(|source| HistoryError::of(&self.path, source))
+    }
+
+    /// How long a sweep takes on a rig, whatever the firmware; none where no point of it was visited.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or is damaged.
+    pub fn pace(&self, scenario: &str, rig: &str) -> Result<Option<Pace>, HistoryError> {
+        sweeps::pace(&self.db, rig, scenario).map_err(|source| HistoryError::of(&self.path, source))
+    }
+
+    /// Whether a run is in it, by its identifier.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or is damaged.
+    pub fn has(&self, run: &str) -> Result<bool, HistoryError> {
+        self.db
+            .prepare_cached("SELECT 1 FROM runs WHERE run = ?1")
+            .and_then(|mut query| query.exists([run]))
+            .map_err(|source| HistoryError::of(&self.path, source))
+    }
+
     /// Runs, trends and flakiness.
     ///
     /// # Errors
@@ -218,5 +292,6 @@ fn write(db: &mut Connection, entry: &RunEntry) -> Result<(), Error> {
             ])?;
         }
     }
+    sweeps::write(&transaction, run, &entry.sweeps)?;
     transaction.commit()
 }

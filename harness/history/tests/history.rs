@@ -46,6 +46,7 @@ fn run(day: u32, results: Vec<ResultEntry>) -> RunEntry {
         }],
         results,
         uploads: Vec::new(),
+        sweeps: Vec::new(),
     }
 }
 
@@ -332,7 +333,7 @@ fn a_history_of_a_later_version_is_left_alone() {
             error,
             HistoryError::Newer {
                 found: 99,
-                known: 1,
+                known: 2,
                 ..
             }
         ),
@@ -356,4 +357,22 @@ fn reading_a_history_that_is_not_there_makes_none() {
     let error = History::read(&path).unwrap_err();
     assert!(matches!(error, HistoryError::Missing { .. }), "{error}");
     assert!(!path.exists());
+}
+
+#[test]
+fn a_history_of_the_version_before_has_its_runs_and_takes_sweeps() {
+    let (_folder, path) = place();
+    let mut history = History::open(&path).unwrap();
+    history
+        .add(&run(1, vec![result("update", "dk1", Verdict::Pass, 20)]))
+        .unwrap();
+    drop(history);
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch("DROP TABLE visits; DROP TABLE sweeps; PRAGMA user_version = 1")
+        .unwrap();
+    drop(db);
+    let mut history = History::open(&path).unwrap();
+    let seen = history.overview(&Filter::default()).unwrap();
+    assert_eq!(seen.runs.len(), 1);
+    history.add(&run(2, Vec::new())).unwrap();
 }

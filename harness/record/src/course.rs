@@ -2,6 +2,7 @@
 //! on with, or put together of several.
 
 use crate::event::{RigInfo, Tool};
+use crate::night::Night;
 use crate::outcome::{ErrorKind, Outcome};
 use crate::run::{ConsoleLine, ScenarioRecord, StepRecord};
 use jiff::Timestamp;
@@ -21,6 +22,8 @@ pub enum Course {
     Resumed(Resumption),
     /// The run was put together; this is one that it was made of. Follows the start of the run.
     Part(Part),
+    /// The run was a night: what it came to. Before the end of the run.
+    Night(Night),
 }
 
 /// A scenario variant that gets another turn.
@@ -200,6 +203,10 @@ mod tests {
             Course::Shard(shard),
             Course::Resumed(resumption),
             Course::Part(part),
+            Course::Night(Night {
+                budget_ms: 1,
+                coverage: Vec::new(),
+            }),
         ];
         for course in all {
             let event = Event {

@@ -7,6 +7,7 @@ use crate::event::{
 };
 use crate::grid::Grid;
 use crate::health::Healths;
+use crate::night::Night;
 use crate::outcome::{ErrorKind, Outcome, SkipKind, Verdict};
 use crate::run::{ConsoleLine, Ending, RunRecord, ScenarioRecord, StepRecord, Totals};
 use crate::wear::Worn;
@@ -35,6 +36,7 @@ struct Folding {
     shard: Option<Shard>,
     resumed: Vec<Resumption>,
     parts: Vec<Part>,
+    night: Option<Night>,
     worn: Worn,
     healths: Healths,
     scenarios: Vec<Open>,
@@ -190,6 +192,10 @@ impl Folding {
             }
             Course::Shard(shard) => self.shard = Some(shard.clone()),
             Course::Part(part) => self.parts.push(part.clone()),
+            Course::Night(night) => match &mut self.night {
+                Some(whole) => whole.and(night),
+                None => self.night = Some(night.clone()),
+            },
             Course::Resumed(resumption) => self.resume(before, resumption),
         }
     }
@@ -294,6 +300,7 @@ impl Folding {
             shard: self.shard,
             resumed: self.resumed,
             parts: self.parts,
+            night: self.night,
             totals,
             retries: self.retries,
             grids: Grid::all(&scenarios),

@@ -18,6 +18,7 @@ mod identity;
 mod journal;
 mod manifest;
 mod merge;
+mod night;
 mod objects;
 mod outcome;
 mod proof;
@@ -43,6 +44,7 @@ pub use identity::BoardIdentity;
 pub use journal::{Journal, JournalContents, JournalError, parse_journal, read_journal};
 pub use manifest::{FileDigest, JournalPart, Manifest, ManifestError, Mismatch};
 pub use merge::{MergeError, MergePart, merge};
+pub use night::{Night, SweepCoverage, slice_name, slice_of, sweep_variant};
 pub use objects::{ObjectError, Objects};
 pub use outcome::{ErrorKind, FailKind, Outcome, SkipKind, Verdict};
 pub use proof::{

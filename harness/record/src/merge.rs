@@ -362,7 +362,7 @@ fn rename(kind: &mut EventKind, names: &BTreeMap<String, String>) {
         EventKind::RunStarted(_)
         | EventKind::Inputs { .. }
         | EventKind::RunFinished { .. }
-        | EventKind::Course(Course::Shard(_) | Course::Part(_))
+        | EventKind::Course(Course::Shard(_) | Course::Part(_) | Course::Night(_))
         | EventKind::ScenarioFinished { board: None, .. }
         | EventKind::StepStarted { .. }
         | EventKind::StepFinished { .. }

@@ -11,6 +11,7 @@ use crate::event::{
 use crate::fold::fold;
 use crate::grid::Grid;
 use crate::health::HealthRecord;
+use crate::night::Night;
 use crate::outcome::{Outcome, SkipKind, Verdict};
 use crate::wear::WearRecord;
 use jiff::Timestamp;
@@ -50,6 +51,9 @@ pub struct RunRecord {
     /// The runs that it was made of, where it was put together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,
+    /// What it came to besides, where it was a night.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub night: Option<Night>,
     /// How many scenario variants ended how.
     pub totals: Totals,
     /// How often something had to be tried again.

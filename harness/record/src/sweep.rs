@@ -28,7 +28,10 @@ pub struct SweepPlan {
     /// How many points are to be visited; not known before the end when halving.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points: Option<u32>,
-    /// Of these, how many were visited by the run that this one takes up.
+    /// How many points there are altogether; older journals do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all: Option<u32>,
+    /// Of those to be visited, how many were visited by the run that this one takes up.
     #[serde(default)]
     pub visited_before: u32,
 }

@@ -54,6 +54,7 @@ pub fn markdown(record: &RunRecord) -> String {
     bad(&mut out, record);
     flaky(&mut out, record);
     skipped(&mut out, record);
+    coverage(&mut out, record);
     known_issues(&mut out, record);
     requirements(&mut out, record);
     for note in &record.notes {
@@ -190,6 +191,29 @@ fn skipped(out: &mut String, record: &RunRecord) {
         let _ = writeln!(out, "- {}: {}", text(&scenario.name), text(cause));
     }
     left_out(out, skipped.len(), TOLD);
+    out.push('\n');
+}
+
+/// How much of each sweep a night and those before it have tested.
+fn coverage(out: &mut String, record: &RunRecord) {
+    let Some(night) = record
+        .night
+        .as_ref()
+        .filter(|night| !night.coverage.is_empty())
+    else {
+        return;
+    };
+    out.push_str("### Points of sweeps, tested over all nights\n\n");
+    for one in night.coverage.iter().take(ROWS) {
+        let _ = writeln!(
+            out,
+            "- {}, {}: {}",
+            text(&one.scenario),
+            text(&one.firmware.name),
+            one.words(record.started)
+        );
+    }
+    left_out(out, night.coverage.len(), ROWS);
     out.push('\n');
 }
 

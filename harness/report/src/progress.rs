@@ -73,7 +73,7 @@ impl<W: Write + Send> Reporter for ProgressLines<W> {
                 if let Some(began) = self.began.remove(scenario) {
                     write!(out, " in {}", Took(event.at.saturating_sub(began)))?;
                 }
-                write!(out, " ({} of {})", self.ended, self.planned)?;
+                write!(out, " ({} of {})", self.ended, self.planned.max(self.ended))?;
                 match outcome.cause() {
                     Some(cause) => writeln!(out, ": {cause}"),
                     None => writeln!(out),
@@ -153,7 +153,7 @@ impl<W: Write + Send> Reporter for ProgressLines<W> {
             }
             EventKind::SweepPoint(_)
             | EventKind::RunFinished { stopped: false }
-            | EventKind::Course(Course::Shard(_) | Course::Part(_))
+            | EventKind::Course(Course::Shard(_) | Course::Part(_) | Course::Night(_))
             | EventKind::Console { .. }
             | EventKind::Smp(_)
             | EventKind::TransportFault(_)

@@ -47,6 +47,7 @@ pub fn summary(record: &RunRecord, context: &SummaryContext<'_>) -> String {
     for board in &record.health {
         let _ = writeln!(out, "board {}: {}", board.board, board.words());
     }
+    coverage(&mut out, record);
     for note in &record.notes {
         let _ = writeln!(out, "note: {note}");
     }
@@ -122,6 +123,31 @@ fn describe(out: &mut String, record: &RunRecord, scenario: &ScenarioRecord) {
 fn attempts(out: &mut String, scenario: &ScenarioRecord) {
     for earlier in &scenario.earlier {
         let _ = writeln!(out, "      before: {}", attempt(earlier));
+    }
+}
+
+/// How much of each sweep a night and those before it have tested.
+fn coverage(out: &mut String, record: &RunRecord) {
+    let Some(night) = &record.night else {
+        return;
+    };
+    if night.coverage.is_empty() {
+        return;
+    }
+    out.push_str("points of sweeps, tested over all nights:\n");
+    let width = night.coverage.iter().map(|one| one.scenario.len()).max();
+    let width = width.unwrap_or_default();
+    for one in &night.coverage {
+        let _ = write!(
+            out,
+            "  {:width$}  {}",
+            one.scenario,
+            one.words(record.started)
+        );
+        if record.firmware.len() > 1 {
+            let _ = write!(out, " ({})", one.firmware.name);
+        }
+        out.push('\n');
     }
 }
 

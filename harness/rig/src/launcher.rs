@@ -96,6 +96,61 @@ fn radio_arguments(bluetooth: &BluetoothSpec) -> Vec<String> {
     .collect()
 }
 
+/// The command that is an emulated board.
+fn emulated(launcher: &VirtualLauncher, name: &str, emulator: &Path) -> Command {
+    let mut command = Command::new(&launcher.program);
+    command
+        .args(["emulated-board", "--name", name, "--emulator"])
+        .arg(emulator);
+    command
+}
+
+/// The command that is virtual DKs.
+fn virtual_dk(
+    launcher: &VirtualLauncher,
+    spec: &VirtualSpec,
+    bluetooth: &BluetoothSpec,
+    external_flash: ExternalFlash,
+) -> Command {
+    let mut command = Command::new(&launcher.program);
+    command
+        .args(&launcher.args)
+        .arg("--boards")
+        .arg(spec.count.to_string())
+        // What is on a board before it is programmed must not matter; empty flash shows it if it does.
+        .args(["--json", "--blank"]);
+    if let Some(speed) = &spec.speed {
+        command.arg("--speed").arg(speed);
+    }
+    if spec.cuts == Cuts::Board {
+        command.args(["--cuts", "board"]);
+    }
+    match spec.supply {
+        Supply::Works => {}
+        Supply::Ignores => drop(command.args(["--supply", "ignores"])),
+        Supply::Stuck => drop(command.args(["--supply", "stuck"])),
+    }
+    if let Some(torn) = spec.torn {
+        command.arg("--torn").arg(torn.seed.to_string());
+        if !torn.unstable {
+            command.arg("--torn-stable");
+        }
+    }
+    command.args(radio_arguments(bluetooth));
+    if external_flash == ExternalFlash::None {
+        command.arg("--no-external-flash");
+    }
+    // Only boards with a firmware set run applications that do not describe themselves.
+    if let Some(application) = spec
+        .application
+        .as_ref()
+        .filter(|_| launcher.args.iter().any(|arg| arg == "--firmware"))
+    {
+        command.arg("--application").arg(application);
+    }
+    command
+}
+
 /// What a virtual DK prints when it is ready.
 #[derive(Debug, Deserialize)]
 struct Started {
@@ -133,7 +188,9 @@ pub(crate) struct VirtualEndpoints {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 pub(crate) struct VirtualUarts {
     pub(crate) app: PathBuf,
-    pub(crate) net: PathBuf,
+    /// A board with one core has none.
+    #[serde(default)]
+    pub(crate) net: Option<PathBuf>,
 }
 
 /// What a process offers.
@@ -164,45 +221,14 @@ impl VirtualProcess {
         external_flash: ExternalFlash,
         clock: &SharedClock,
     ) -> Result<(Self, Offer), RigError> {
-        let mut command = Command::new(&launcher.program);
+        let mut command = match &spec.emulator {
+            Some(emulator) => emulated(launcher, name, emulator),
+            None => virtual_dk(launcher, spec, bluetooth, external_flash),
+        };
         command
-            .args(&launcher.args)
-            .arg("--boards")
-            .arg(spec.count.to_string())
-            // What is on a board before it is programmed must not matter; empty flash shows it if it does.
-            .args(["--json", "--blank"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        if let Some(speed) = &spec.speed {
-            command.arg("--speed").arg(speed);
-        }
-        if spec.cuts == Cuts::Board {
-            command.args(["--cuts", "board"]);
-        }
-        match spec.supply {
-            Supply::Works => {}
-            Supply::Ignores => drop(command.args(["--supply", "ignores"])),
-            Supply::Stuck => drop(command.args(["--supply", "stuck"])),
-        }
-        if let Some(torn) = spec.torn {
-            command.arg("--torn").arg(torn.seed.to_string());
-            if !torn.unstable {
-                command.arg("--torn-stable");
-            }
-        }
-        command.args(radio_arguments(bluetooth));
-        if external_flash == ExternalFlash::None {
-            command.arg("--no-external-flash");
-        }
-        // Only boards with a firmware set run applications that do not describe themselves.
-        if let Some(application) = spec
-            .application
-            .as_ref()
-            .filter(|_| launcher.args.iter().any(|arg| arg == "--firmware"))
-        {
-            command.arg("--application").arg(application);
-        }
         // In a group of its own, so that Ctrl-C on the terminal reaches the harness only: it ends the run in good
         // order, and needs the board for that. The board still ends when its standard input is closed.
         #[cfg(unix)]
@@ -351,6 +377,7 @@ mod tests {
             cuts: Cuts::default(),
             supply: Supply::default(),
             torn: None,
+            emulator: None,
         };
         let clock: SharedClock = Arc::new(SystemClock::new());
         VirtualProcess::start(
@@ -372,7 +399,7 @@ mod tests {
             start(&format!("echo '{LINE}'; echo more; cat >/dev/null")).unwrap();
         assert_eq!(boards.len(), 1);
         assert_eq!(boards[0].probe, "1d50:6018:127.0.0.1:4000");
-        assert_eq!(boards[0].uart.net, PathBuf::from("/dev/pts/9"));
+        assert_eq!(boards[0].uart.net, Some(PathBuf::from("/dev/pts/9")));
         assert_eq!(boards[0].power, "127.0.0.1:4001".parse().unwrap());
     }
 
@@ -417,6 +444,7 @@ mod tests {
             cuts: Cuts::default(),
             supply: Supply::default(),
             torn: None,
+            emulator: None,
         };
         let clock: SharedClock = Arc::new(SystemClock::new());
         let error = VirtualProcess::start(
@@ -488,6 +516,7 @@ mod tests {
                 cuts: Cuts::default(),
                 supply: Supply::default(),
                 torn: None,
+                emulator: None,
             },
             &BluetoothSpec::default(),
             ExternalFlash::default(),

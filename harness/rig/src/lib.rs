@@ -22,6 +22,8 @@ mod power;
 mod probe;
 mod process;
 mod rig;
+mod silicon;
+mod taking;
 mod uart;
 
 pub use crate::bluetooth::{Radio, Seat};
@@ -49,5 +51,6 @@ pub use probe::{
     Missed, Planned, ProbeSession, ProgramOptions, ProgramPhase, ProgramProgress, Programmed,
     Reached, Rest, Route, RttPiece, Strayed, Tear, Trap, Watch, route,
 };
-pub use rig::{Board, Rig, RigOptions, WaitListener, Waiting};
+pub use rig::{Board, BoardsInUse, Rig, RigOptions, WaitListener, Waiting};
+pub use silicon::Silicon;
 pub use uart::UartEndpoint;

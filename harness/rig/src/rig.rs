@@ -7,18 +7,20 @@ use crate::error::{Purpose, RigError};
 use crate::file::{
     BleSpec, BoardKind, BoardSpec, ButtonSpec, ChipId, Cuts, ExternalFlash, PowerSpec,
     ProbeSelector, ProbeSpec, QuarantineSpec, RamScan, RealSpec, Recover, RigFile, ScpiPlace,
-    ScpiWords, UartPortSpec, UartSpec, UsbSwitch, WearSpec,
+    ScpiWords, UartPortSpec, UartSpec, UsbSwitch, VirtualSpec, WearSpec,
 };
 use crate::health::HealthFile;
 use crate::inventory::System;
 use crate::labgrid::{self, Acquiring, HeldPlace, LabgridSwitch, PlaceUart};
 use crate::launcher::{Offer, VirtualEndpoints, VirtualLauncher, VirtualProcess};
-use crate::lease::{self, Holder, Lease, QueueClass, Ticket};
+use crate::lease::{self, Holder, Lease, QueueClass};
 use crate::power::{
     self, Ask, CommandSwitch, Commands, ManualSwitch, Place, PowerKind, PowerSwitch, Ppk2Switch,
     ProbeSight, Programs, ResetOnly, ScpiSwitch, SysfsSwitch, UhubctlSwitch,
 };
 use crate::probe::{ProbeConfig, ProbeFirmware, ProbeSession};
+use crate::silicon::Silicon;
+use crate::taking::leases;
 use crate::uart::{self, UartEndpoint};
 use hil_ble::{AdapterId, BleWorker, DeviceId, WorkerLauncher};
 use hil_clock::{Instant, SharedClock};
@@ -48,6 +50,18 @@ pub struct RigOptions {
     pub class: QueueClass,
     /// How boards are waited for that somebody else uses; without it, they are not.
     pub waiting: Option<Waiting>,
+    /// What becomes of boards that somebody else uses, also after waiting.
+    pub in_use: BoardsInUse,
+}
+
+/// What becomes of boards that somebody else uses.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum BoardsInUse {
+    /// The rig is not opened: all boards or none.
+    #[default]
+    Refuse,
+    /// The rig is opened without them, as long as there is another board.
+    GoWithout,
 }
 
 /// Told whom a run waits for, when that changes, and `None` now and then. Waiting ends when it says `Break`.
@@ -62,9 +76,6 @@ pub struct Waiting {
     pub told: Arc<WaitListener>,
 }
 
-/// How often it is looked whether boards are free: somebody who waits for minutes does not notice it.
-const LOOK_FOR_BOARDS_EVERY: Duration = Duration::from_millis(200);
-
 impl RigOptions {
     /// Options with nobody to ask and the host's folder for leases.
     #[must_use]
@@ -77,6 +88,7 @@ impl RigOptions {
             lease_folder: None,
             class: QueueClass::default(),
             waiting: None,
+            in_use: BoardsInUse::default(),
         }
     }
 }
@@ -95,6 +107,8 @@ impl fmt::Debug for RigOptions {
 pub struct Rig {
     name: String,
     boards: Vec<Board>,
+    /// Boards that somebody else uses, by name, and by whom.
+    away: Vec<(String, RigError)>,
 }
 
 impl Rig {
@@ -111,21 +125,24 @@ impl Rig {
             file.bluetooth.bus.clone(),
             options.clock.clone(),
         ));
+        let (leases, away) = leases(file, options, until)?;
         let opening = Opening {
             file,
             options,
             host,
-            leases: RefCell::new(leases(file, options, until)?),
+            leases: RefCell::new(leases),
             places: RefCell::default(),
         };
         *opening.places.borrow_mut() = opening.acquire(until)?;
         let mut boards = Vec::new();
-        for spec in &file.boards {
+        let is_here = |spec: &&BoardSpec| away.iter().all(|(board, _)| *board != spec.name);
+        for spec in file.boards.iter().filter(is_here) {
             opening.board(spec, &mut boards)?;
         }
         Ok(Self {
             name: file.name.clone(),
             boards,
+            away,
         })
     }
 
@@ -139,6 +156,12 @@ impl Rig {
     #[must_use]
     pub fn boards(&self) -> &[Board] {
         &self.boards
+    }
+
+    /// The boards that it was opened without, by name, and who uses them.
+    #[must_use]
+    pub fn take_away(&mut self) -> Vec<(String, RigError)> {
+        std::mem::take(&mut self.away)
     }
 
     /// Its boards, for threads that take one each. They keep what they need alive.
@@ -230,6 +253,12 @@ impl Board {
     #[must_use]
     pub fn may_scan_ram(&self) -> bool {
         self.ram_scan == RamScan::Allowed
+    }
+
+    /// The kind of its chip.
+    #[must_use]
+    pub fn silicon(&self) -> Silicon {
+        self.probe.silicon()
     }
 
     /// The chip that it has, where the rig file says it.
@@ -354,71 +383,6 @@ struct Opening<'a> {
     leases: RefCell<BTreeMap<String, Lease>>,
 }
 
-/// Takes the leases of all boards on the bench, or none: who has one and waits for another would be in everybody's way.
-fn leases(
-    file: &RigFile,
-    options: &RigOptions,
-    until: Option<Instant>,
-) -> Result<BTreeMap<String, Lease>, RigError> {
-    let wanted: Vec<(&str, String)> = file
-        .boards
-        .iter()
-        .filter_map(|spec| Some((spec.name.as_str(), spec.kind.key()?)))
-        .collect();
-    let Some((first, _)) = wanted.first() else {
-        return Ok(BTreeMap::new());
-    };
-    let folder = options
-        .lease_folder
-        .clone()
-        .unwrap_or_else(lease::default_folder);
-    let clock = &*options.clock;
-    let queue = |source| RigError::Lease {
-        board: (*first).to_owned(),
-        path: folder.join("queue"),
-        source,
-    };
-    let me = Holder::this_process(
-        file.name.clone(),
-        Some("waits for it and comes first".to_owned()),
-        clock,
-    );
-    let serials = wanted.iter().map(|(_, serial)| serial.clone());
-    let ticket =
-        Ticket::draw(&folder, options.class, me, serials.collect(), clock).map_err(queue)?;
-    let mut known = None;
-    loop {
-        let taken = match ticket.behind().map_err(queue)? {
-            Some((holder, serial)) => {
-                let board = wanted.iter().find(|(_, known)| *known == serial);
-                Err(RigError::BoardInUse {
-                    board: board.map_or(*first, |(board, _)| board).to_owned(),
-                    holder: Box::new(holder),
-                })
-            }
-            None => wanted
-                .iter()
-                .map(|(board, serial)| {
-                    let lease = Lease::take(&folder, board, &file.name, serial, clock)?;
-                    Ok(((*board).to_owned(), lease))
-                })
-                .collect(),
-        };
-        let (Some(waiting), Some(until), Err(RigError::BoardInUse { holder, .. })) =
-            (&options.waiting, until, &taken)
-        else {
-            return taken;
-        };
-        let news = known.as_ref() != Some(holder);
-        let goes_on = (waiting.told)(news.then_some(&**holder)).is_continue();
-        if !goes_on || clock.now() >= until {
-            return taken;
-        }
-        known = Some(holder.clone());
-        clock.sleep_until(until.min(clock.now() + LOOK_FOR_BOARDS_EVERY));
-    }
-}
-
 impl Opening<'_> {
     fn board(&self, spec: &BoardSpec, boards: &mut Vec<Board>) -> Result<(), RigError> {
         match &spec.kind {
@@ -496,7 +460,7 @@ impl Opening<'_> {
                         )),
                         _ => None,
                     };
-                    let real = as_real(&name, endpoints, simulated.cuts)?;
+                    let real = as_real(&name, endpoints, simulated)?;
                     boards.push(Board::new(
                         name,
                         spec,
@@ -523,7 +487,9 @@ impl Opening<'_> {
         until: Option<Instant>,
     ) -> Result<BTreeMap<String, Arc<HeldPlace>>, RigError> {
         let mut wanted = Vec::new();
-        for spec in &self.file.boards {
+        // Not those that the rig goes without.
+        let leased = |spec: &&BoardSpec| self.leases.borrow().contains_key(&spec.name);
+        for spec in self.file.boards.iter().filter(leased) {
             if let (BoardKind::Labgrid(labgrid), Some(key)) = (&spec.kind, spec.kind.key()) {
                 wanted.push((spec.name.as_str(), key, &**labgrid));
             }
@@ -646,7 +612,12 @@ impl Opening<'_> {
 }
 
 /// A virtual board with the endpoints that it has said: from here on a board like any other.
-fn as_real(name: &str, endpoints: VirtualEndpoints, cuts: Cuts) -> Result<RealSpec, RigError> {
+fn as_real(
+    name: &str,
+    endpoints: VirtualEndpoints,
+    spec: &VirtualSpec,
+) -> Result<RealSpec, RigError> {
+    let emulated = spec.emulator.is_some();
     let selector: ProbeSelector = endpoints
         .probe
         .parse()
@@ -654,28 +625,40 @@ fn as_real(name: &str, endpoints: VirtualEndpoints, cuts: Cuts) -> Result<RealSp
             board: name.to_owned(),
             what,
         })?;
-    let uart = |path| {
-        Some(UartSpec {
-            port: UartPortSpec::Path(path),
-            baud: 115_200,
-        })
+    let uart = |path| UartSpec {
+        port: UartPortSpec::Path(path),
+        baud: 115_200,
     };
+    let words = ScpiWords::default();
     Ok(RealSpec {
+        silicon: if emulated {
+            Silicon::Nrf51
+        } else {
+            Silicon::Nrf5340
+        },
         chip: None,
         probe: ProbeSpec {
             selector,
             speed_khz: None,
         },
-        uart_app: uart(endpoints.uart.app),
-        uart_net: uart(endpoints.uart.net),
+        uart_app: Some(uart(endpoints.uart.app)),
+        uart_net: endpoints.uart.net.map(uart),
         ble: None,
         power: PowerSpec::Scpi {
             supply: ScpiPlace::Tcp(endpoints.power),
-            words: ScpiWords::default(),
+            words: if emulated {
+                // Nothing flows that could be measured.
+                ScpiWords {
+                    current: None,
+                    ..words
+                }
+            } else {
+                words
+            },
         },
-        cuts,
+        cuts: spec.cuts,
         // Button 1, by a command of the supply.
-        recovery_button: Some(ButtonSpec::Scpi {
+        recovery_button: (!emulated).then(|| ButtonSpec::Scpi {
             address: endpoints.power,
             press: "BUTT1 ON".to_owned(),
             release: "BUTT1 OFF".to_owned(),
@@ -684,12 +667,16 @@ fn as_real(name: &str, endpoints: VirtualEndpoints, cuts: Cuts) -> Result<RealSp
 }
 
 /// What a board is, in words: whether it is a virtual one has to be in every report, whatever its owner calls it.
-fn description(spec: &BoardSpec, process: &Option<Arc<VirtualProcess>>) -> Option<String> {
-    match (process, &spec.description) {
-        (Some(_), None) => Some("virtual nRF5340 DK".to_owned()),
-        (Some(_), Some(words)) => Some(format!("virtual nRF5340 DK, {words}")),
-        (None, words) => words.clone(),
-    }
+fn description(spec: &BoardSpec) -> Option<String> {
+    let what = match &spec.kind {
+        BoardKind::Virtual(spec) if spec.emulator.is_some() => "nRF51 emulated by QEMU",
+        BoardKind::Virtual(_) => "virtual nRF5340 DK",
+        BoardKind::Real(_) | BoardKind::Labgrid(_) => return spec.description.clone(),
+    };
+    Some(match &spec.description {
+        None => what.to_owned(),
+        Some(words) => format!("{what}, {words}"),
+    })
 }
 
 /// What decides whether a board may have scenarios.
@@ -741,6 +728,7 @@ impl Board {
         };
         let probe = Arc::new(ProbeSession::new(ProbeConfig {
             board: name.clone(),
+            silicon: real.silicon,
             selector: real.probe.selector.clone(),
             speed_khz: real.probe.speed_khz,
             chip: real.chip,
@@ -757,7 +745,7 @@ impl Board {
             .map(|spec| button::of(&name, spec, options));
         Self {
             name,
-            description: description(spec, &process),
+            description: description(spec),
             uart_app: uart(app, &real.uart_app),
             uart_net: uart(net, &real.uart_net),
             external_flash: spec.external_flash,

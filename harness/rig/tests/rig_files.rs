@@ -209,6 +209,28 @@ fn a_virtual_board_can_lose_its_ports_and_have_a_bad_supply() {
     ");
 }
 
+#[test]
+fn an_emulated_board_names_its_emulator_and_nothing_else() {
+    let emulator = |text: &str| {
+        let file = parse(text).unwrap();
+        let BoardKind::Virtual(emulated) = &file.boards[0].kind else {
+            panic!()
+        };
+        emulated.emulator.clone()
+    };
+    let board = |qemu| format!("rig: b\nboards:\n  - name: a\n    qemu: {qemu}\n");
+    assert_eq!(emulator(&board("{}")), Some("qemu-system-arm".into()));
+    assert_eq!(emulator(&board("{ program: /q }")), Some("/q".into()));
+    assert_eq!(
+        emulator("rig: b\nboards: [{ name: a, virtual: {} }]\n"),
+        None
+    );
+    insta::assert_snapshot!(mistake(&format!("{}    recover: allowed\n", board("{}"))), @"
+    rigs/bench.yaml:3:11: boards[0]: found other keys beside `qemu`, expected `name` and `description` only
+    help: an emulated board says its own endpoints when it starts
+    ");
+}
+
 #[rstest]
 #[case::no_place("{ scpi: {} }", "found neither `address` nor `serial`")]
 #[case::two_places(
@@ -305,7 +327,7 @@ fn the_rig_files_of_the_project_are_right() {
 #[test]
 fn an_unknown_key_is_shown_with_the_known_ones_and_the_nearest() {
     insta::assert_snapshot!(mistake("rig: bench\nboards:\n  - name: left\n    virtaul: {}\n"), @r#"
-    rigs/bench.yaml:4:5: boards[0]: unknown field `virtaul`, expected one of `name`, `description`, `recover`, `external-flash`, `virtual`, `labgrid`, `probe`, `chip`, `uart`, `ble`, `power`, `cuts`, `buttons`, `rtt`, `ram-scan`
+    rigs/bench.yaml:4:5: boards[0]: unknown field `virtaul`, expected one of `name`, `description`, `recover`, `external-flash`, `virtual`, `qemu`, `labgrid`, `probe`, `chip`, `uart`, `ble`, `power`, `cuts`, `buttons`, `rtt`, `ram-scan`
     help: did you mean `virtual`?
     "#);
 }

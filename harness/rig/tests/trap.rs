@@ -11,7 +11,7 @@ use hil_bootloader::sweep::Sweep;
 use hil_bootloader::{Cut, DeviceId, Operation, OperationKind, SimFlash};
 use hil_rig::{
     Caught, Class, Core, Edge, Followed, Halted, Instead, Memory, Planned, ProbeSession, RigError,
-    Route, Tear, Trap, Watch, route,
+    Route, Silicon, Tear, Trap, Watch, route,
 };
 use rstest::rstest;
 use std::time::Duration;
@@ -122,7 +122,7 @@ fn a_halt_in_an_erase_is_told_when_the_flash_has_ended_it() {
     let sweep = staged.sweep();
     let of_pages = |operation: &Operation| operation.kind == OperationKind::Erase;
     let index = sweep.operations().iter().position(of_pages).unwrap();
-    let route = route(&planned(sweep.operations()), index + 1, 0).unwrap();
+    let route = route(Silicon::Nrf5340, &planned(sweep.operations()), index + 1, 0).unwrap();
     let reached = probe.reach(&route, PATIENCE).unwrap();
     assert!(reached.stands(), "{:?}", reached.caught());
     let after_erase = Cut {
@@ -255,7 +255,8 @@ fn points(operations: &[Planned]) -> Vec<(Cut, Route)> {
                 ops: index as u32,
                 torn: done,
             };
-            points.extend(route(operations, index, done).map(|route| (cut, route)));
+            points
+                .extend(route(Silicon::Nrf5340, operations, index, done).map(|route| (cut, route)));
         }
     }
     points
@@ -348,7 +349,7 @@ fn a_reset_that_is_the_cut_leaves_nothing_of_the_trap() {
     let operations = planned(sweep.operations());
     let cut = Cut { ops: 30, torn: 0 };
     staged.stage(&probe);
-    let route = route(&operations, 30, 0).unwrap();
+    let route = route(Silicon::Nrf5340, &operations, 30, 0).unwrap();
     let reached = probe.reach(&route, PATIENCE).unwrap();
     assert!(reached.stands());
     reached.reset().unwrap();
@@ -499,7 +500,7 @@ fn a_board_recovers_from_an_operation_that_the_probe_has_torn(
 
     staged.stage(&probe);
     let reached = probe
-        .reach(&route(&plan, index, 0).unwrap(), PATIENCE)
+        .reach(&route(Silicon::Nrf5340, &plan, index, 0).unwrap(), PATIENCE)
         .unwrap();
     assert!(reached.stands());
     let tear = Tear {

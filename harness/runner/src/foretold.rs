@@ -115,7 +115,7 @@ fn programmed(firmware: &Firmware, image: &FlashImage) -> SimFlash {
             }
         }
     }
-    history::flash_of(&app, &net, &external)
+    history::flash_of(firmware.set().chip, &app, &net, &external)
 }
 
 fn bytes_of(flash: &SimFlash, area: Area) -> Vec<u8> {

@@ -10,7 +10,7 @@ use hil_bootloader::Keys;
 use hil_bootloader::predict::{Forecast, PredictError, Request, Sent};
 use hil_bootloader::{DeviceId, SimFlash};
 use hil_clock::Instant;
-use hil_scenario::{ImageRef, Slot};
+use hil_scenario::{Chip, ImageRef, Slot};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -292,9 +292,9 @@ fn replay(
 }
 
 /// Flash of both cores, and what counts of the external flash, for the model.
-pub(crate) fn flash_of(app: &[u8], net: &[u8], external: &[u8]) -> SimFlash {
+pub(crate) fn flash_of(chip: Chip, app: &[u8], net: &[u8], external: &[u8]) -> SimFlash {
     SimFlash::new()
-        .with_contents(DeviceId::AppFlash, app, 4, 0x1000)
+        .with_contents(DeviceId::AppFlash, app, 4, chip.app_page())
         .with_contents(DeviceId::NetFlash, net, 4, 0x800)
         .with_contents(DeviceId::External, external, 4, 0x1000)
 }

@@ -22,6 +22,7 @@ mod health;
 mod history;
 mod holding;
 mod link;
+mod night;
 mod outage;
 mod plaintext;
 mod plan;
@@ -47,6 +48,9 @@ pub use cancel::CancelToken;
 pub use events::ReporterFailure;
 pub use firmware::{Firmware, FirmwareProblem};
 pub use foretold::{Foretold, foretell};
+pub use night::{
+    Ledger, NightLimits, NightOrders, NightRequest, Pace, PointVisit, SweepKey, SweepKnown,
+};
 pub use plan::{Choice, Job};
 pub use replay::{ReplayRequest, ScenarioReplay, StepReplay, replay};
 pub use run::{RunEnd, RunRequest, SCENARIO_LIMIT, run};

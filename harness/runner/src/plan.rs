@@ -4,7 +4,7 @@ use crate::bench::FoundBoard;
 use crate::firmware::Firmware;
 use crate::sweep::SweepOrders;
 use hil_bootloader::Config;
-use hil_scenario::{BoardFeature, Capabilities, Scenario, StandingCheck, Transport, Variant};
+use hil_scenario::{BoardFeature, Capabilities, Chip, Scenario, StandingCheck, Transport, Variant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -80,6 +80,7 @@ pub(crate) struct Runnable {
 /// What a board has, whatever is programmed on it.
 struct Has {
     name: String,
+    chip: Chip,
     features: BTreeSet<BoardFeature>,
     transports: BTreeSet<Transport>,
 }
@@ -102,6 +103,7 @@ impl Plan {
             .iter()
             .map(|board| Has {
                 name: board.info().name,
+                chip: board.chip(),
                 features: board.features(),
                 transports: board.transports(),
             })
@@ -125,6 +127,7 @@ impl Plan {
 pub(crate) fn canary(canaries: &[Job], board: &FoundBoard) -> Result<Runnable, String> {
     let board = [Has {
         name: board.name().to_owned(),
+        chip: board.chip(),
         features: board.features(),
         transports: board.transports(),
     }];
@@ -155,9 +158,21 @@ fn seat(job: &Job, boards: &[Has]) -> Result<(Arc<Firmware>, Vec<String>), Strin
     };
     let mut first_reason = None;
     for firmware in sets {
-        match boards_for(&job.variant, &firmware.set().bootloader, boards) {
+        let set = firmware.set();
+        let of_its_chip: Vec<&Has> = boards.iter().filter(|has| has.chip == set.chip).collect();
+        if of_its_chip.is_empty() {
+            let reason = format!(
+                "firmware set `{}` is for an {}, and no board of the rig has one",
+                set.name, set.chip
+            );
+            first_reason.get_or_insert(reason);
+            continue;
+        }
+        match boards_for(&job.variant, &set.bootloader, &of_its_chip) {
             Ok(boards) => return Ok((Arc::clone(firmware), boards)),
-            Err(reason) => drop(first_reason.get_or_insert(reason)),
+            Err(reason) => {
+                first_reason.get_or_insert(reason);
+            }
         }
     }
     Err(first_reason.unwrap_or_else(|| "there is no firmware set for it".to_owned()))
@@ -167,7 +182,7 @@ fn seat(job: &Job, boards: &[Has]) -> Result<(Arc<Firmware>, Vec<String>), Strin
 fn boards_for(
     variant: &Variant,
     bootloader: &Config,
-    boards: &[Has],
+    boards: &[&Has],
 ) -> Result<Vec<String>, String> {
     let mut fit = Vec::new();
     let mut reasons: Vec<String> = Vec::new();
@@ -210,6 +225,7 @@ mod tests {
     fn board(name: &str, features: &[BoardFeature]) -> Has {
         Has {
             name: name.to_owned(),
+            chip: Chip::Nrf5340,
             features: features.iter().copied().collect(),
             transports: [Transport::Uart].into(),
         }
@@ -227,14 +243,14 @@ mod tests {
     fn a_job_goes_to_the_boards_that_have_what_it_needs() {
         let bootloader = bootloader();
         let boards = [board("left", &[]), board("right", &[BoardFeature::Power])];
-        let fit = |steps| boards_for(&variant(steps), &bootloader, &boards).unwrap();
+        let fit = |steps| boards_for(&variant(steps), &bootloader, &boards.each_ref()).unwrap();
         assert_eq!(fit(""), ["left", "right"]);
         assert_eq!(fit(CUT), ["right"]);
     }
 
     #[test]
     fn a_job_that_fits_no_board_is_skipped_with_the_reason() {
-        let reason = boards_for(&variant(CUT), &bootloader(), &[board("left", &[])]).unwrap_err();
+        let reason = boards_for(&variant(CUT), &bootloader(), &[&board("left", &[])]).unwrap_err();
         assert!(reason.contains("power switch"), "{reason}");
     }
 }

@@ -30,8 +30,10 @@ pub(crate) fn run(context: &mut Context<'_>, waived: &BTreeMap<StandingCheck, St
             "no step programmed the board, so what it held before is not known".to_owned(),
         ));
     };
+    let chip = context.firmware.set().chip;
     let programmed =
-        history::flash_of(&programmed.app, &programmed.net, &programmed.external).counting_erases();
+        history::flash_of(chip, &programmed.app, &programmed.net, &programmed.external)
+            .counting_erases();
     let except: Vec<Area> = left_out(context.firmware, waived)
         .iter()
         .map(Region::area)
@@ -43,7 +45,7 @@ pub(crate) fn run(context: &mut Context<'_>, waived: &BTreeMap<StandingCheck, St
         let app = context.read(Region::whole_flash(Core::App))?;
         let net = context.read(Region::whole_flash(Core::Net))?;
         let external = context.read_external()?;
-        let found = history::flash_of(&app, &net, &external);
+        let found = history::flash_of(chip, &app, &net, &external);
         let (forecast, rest) = history::forecast(
             context.firmware,
             context.firmware.bootloader_keys()?,

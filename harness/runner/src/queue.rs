@@ -16,6 +16,8 @@ pub(crate) struct Queue<T> {
     running: BTreeMap<String, Turn<T>>,
     /// How many attempts a job gets.
     attempts: u32,
+    /// How many boards may be at something at a time.
+    most: usize,
 }
 
 /// A job that waits for its turn.
@@ -77,15 +79,28 @@ pub(crate) enum After {
 }
 
 impl<T: Clone> Queue<T> {
-    /// Jobs in the order in which they have their turn. Those of which nobody knows how long they take come first: they may
-    /// be the longest; of these, those that start their board most often. Where that is the same, the order stays. Each gets `retries` turns more, on other boards.
+    /// Jobs in the order in which they have their turn: the longest first. Those of which nobody knows how long they take come
+    /// before them: they may be the longest; of these, those that start their board most often. Where that is the same, the order
+    /// stays. Each gets `retries` turns more, on other boards.
     pub(crate) fn new(mut waiting: Vec<Turn<T>>, retries: u32) -> Self {
         waiting.sort_by_key(|turn| Reverse((turn.expected.unwrap_or(Duration::MAX), turn.starts)));
+        Self::in_order(waiting, retries)
+    }
+
+    /// Jobs that have their turn in this order.
+    pub(crate) const fn in_order(waiting: Vec<Turn<T>>, retries: u32) -> Self {
         Self {
             waiting,
             running: BTreeMap::new(),
             attempts: retries.saturating_add(1),
+            most: usize::MAX,
         }
+    }
+
+    /// The same for so many boards at a time, whichever they are.
+    pub(crate) const fn at_most(mut self, boards: usize) -> Self {
+        self.most = boards;
+        self
     }
 
     /// What a free board does next. `left` is the time until the end of the run: what will not be ready by then does not
@@ -93,13 +108,17 @@ impl<T: Clone> Queue<T> {
     pub(crate) fn next(&mut self, board: &str, left: Option<Duration>) -> Next<T> {
         let in_time = |turn: &Turn<T>| match (turn.expected, left) {
             (Some(expected), Some(left)) => expected <= left,
-            (None, _) | (_, None) => true,
+            (None, Some(left)) => !left.is_zero(),
+            (_, None) => true,
         };
         let fits = |turn: &Turn<T>| turn.boards.iter().any(|name| name == board);
         let place = self
             .waiting
             .iter()
             .position(|turn| fits(turn) && in_time(turn));
+        if place.is_some() && self.running.len() >= self.most {
+            return Next::Wait;
+        }
         if let Some(place) = place {
             let turn = self.waiting.remove(place);
             let job = turn.job.clone();
@@ -144,6 +163,16 @@ impl<T: Clone> Queue<T> {
     /// Whether anything waits that never had a turn.
     pub(crate) fn has_rest(&self) -> bool {
         self.waiting.iter().any(|turn| turn.attempt == 1)
+    }
+
+    /// Takes of what never had a turn what is wanted.
+    pub(crate) fn take_rest(&mut self, wanted: impl Fn(&T) -> bool) -> Vec<T> {
+        let (taken, kept) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|turn: &Turn<T>| turn.attempt == 1 && wanted(&turn.job));
+        self.waiting = kept;
+        let taken: Vec<Turn<T>> = taken;
+        taken.into_iter().map(|turn| turn.job).collect()
     }
 
     /// What still waits, without those that have an outcome of an attempt before.
@@ -223,6 +252,20 @@ mod tests {
         let mut queue = Queue::new(jobs.to_vec(), 0);
         let order: Vec<_> = std::iter::from_fn(|| taken(&mut queue, "dk")).collect();
         assert_eq!(order, ["sweep", "b", "c", "a"]);
+    }
+
+    #[test]
+    fn no_more_boards_are_at_something_than_may_be() {
+        let jobs = ["one", "two", "three"].map(|name| turn(name, &["left", "right"], None));
+        let mut queue = Queue::new(jobs.to_vec(), 0).at_most(1);
+        assert_eq!(taken(&mut queue, "left"), Some("one"));
+        assert!(matches!(queue.next("right", None), Next::Wait));
+        assert_eq!(queue.ended("left", &Outcome::Pass), After::Done);
+        assert_eq!(taken(&mut queue, "right"), Some("two"));
+        assert!(matches!(queue.next("left", None), Next::Wait));
+        queue.gone("right");
+        assert_eq!(taken(&mut queue, "left"), Some("three"));
+        assert!(matches!(queue.next("right", None), Next::Nothing));
     }
 
     #[test]

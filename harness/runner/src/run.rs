@@ -5,6 +5,7 @@ use crate::cancel::{CancelToken, POLL};
 use crate::events::{Events, ReporterFailure};
 use crate::firmware::Firmware;
 use crate::health::{Ward, quarantined};
+use crate::night::{Night, NightRequest};
 use crate::plan::{self, Job, Plan, Runnable};
 use crate::queue::{After, Next, Queue, Turn};
 use crate::scenario;
@@ -15,6 +16,7 @@ use hil_record::{
     Resumption, RigInfo, RunStarted, SkipKind, Tool, Verdict,
 };
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -48,6 +50,8 @@ pub struct RunRequest {
     pub objects: Option<Arc<Objects>>,
     /// In which order, how often and how long.
     pub schedule: Schedule,
+    /// What is done in the time that the jobs leave, where the run is a night.
+    pub night: Option<NightRequest>,
     /// Who listens.
     pub reporters: Vec<Box<dyn Reporter>>,
     /// The time.
@@ -84,6 +88,9 @@ struct Shared<'a> {
     clock: &'a SharedClock,
     /// When the run must end.
     deadline: Option<Instant>,
+    /// When nothing may go on that begins, as far as that is known.
+    budget: Option<Instant>,
+    night: Option<Night>,
     end: Mutex<RunEnd>,
     events: &'a Events,
     cancel: &'a CancelToken,
@@ -107,6 +114,7 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
         canaries,
         objects,
         schedule,
+        night,
         reporters,
         clock,
         cancel,
@@ -149,15 +157,33 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
             events
         }
     };
-    let plan = Plan::new(jobs, &boards);
+    let mut plan = Plan::new(jobs, &boards);
+    let night = night.map(|request| {
+        let sweeps = Plan::new(request.sweeps, &boards).runnable;
+        Night::new(sweeps, request.ledger, request.budget, request.urgent)
+    });
+    if let Some(night) = &night {
+        night.watch(&mut plan.runnable);
+    }
     let turns = plan.runnable.into_iter().map(|runnable| {
         let expected = schedule.expected.get(&runnable.job.variant.name).copied();
         let starts = runnable.job.variant.starts();
         Turn::first(runnable.clone(), runnable.boards, expected).with_starts(starts)
     });
+    let turns: Vec<_> = turns.collect();
+    let queue = match &night {
+        Some(night) => night.queue(turns, schedule.retries, &events),
+        None => Queue::new(turns, schedule.retries).at_most(
+            schedule
+                .boards_at_a_time
+                .map_or(usize::MAX, NonZeroUsize::get),
+        ),
+    };
     let shared = Shared {
-        queue: Mutex::new(Queue::new(turns.collect(), schedule.retries)),
+        queue: Mutex::new(queue),
         clock: &clock,
+        budget: night.as_ref().map(|night| clock.now() + night.budget),
+        night,
         deadline: schedule.deadline.map(|deadline| clock.now() + deadline),
         end: Mutex::new(RunEnd::default()),
         events: &events,
@@ -174,14 +200,25 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
                 .iter()
                 .map(|board| quarantined(&board.name, &no_answer(board)))
                 .collect();
-            broken.extend(work(&shared, benches));
+            let names: Vec<String> = benches
+                .iter()
+                .map(|(bench, _)| bench.name.clone())
+                .collect();
+            let given_up = work(&shared, benches);
+            broken.extend(given_up.values().cloned());
+            if let Some(night) = &shared.night {
+                // What a board could have run that is well was left out for want of time, whatever became of the others.
+                let well = |board: &String| names.contains(board) && !given_up.contains_key(board);
+                let kept = |runnable: &Runnable| runnable.boards.iter().any(well);
+                stopped = shared.leave_out(kept, night);
+            }
             let left = if shared.time_is_up() {
                 let reason = "the time for the run was up before its turn";
                 Outcome::skip(SkipKind::NotReached, reason)
             } else if cancel.is_cancelled() {
                 Outcome::skip(SkipKind::NotReached, "the run was stopped before its turn")
             } else if broken.is_empty() {
-                stopped = shared.queue().has_rest();
+                stopped |= shared.queue().has_rest();
                 let reason = "the time for the run would have been up before its end";
                 Outcome::skip(SkipKind::NotReached, reason)
             } else {
@@ -201,6 +238,9 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
         }
     };
     stopped |= cancel.is_cancelled();
+    if let Some(night) = &shared.night {
+        events.emit(EventKind::Course(Course::Night(night.came_to())));
+    }
     events.emit(EventKind::RunFinished { stopped });
     let mut end = shared
         .end
@@ -214,8 +254,8 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
     }
 }
 
-/// One worker for each board until the queue has nothing for any of them. Why boards were given up, if any were.
-fn work(shared: &Shared<'_>, benches: Vec<(Bench, Ward)>) -> Vec<String> {
+/// One worker for each board until the queue has nothing for any of them. The boards that were given up, and why.
+fn work(shared: &Shared<'_>, benches: Vec<(Bench, Ward)>) -> BTreeMap<String, String> {
     let over = CancelToken::new();
     std::thread::scope(|scope| {
         if let Some(deadline) = shared.deadline {
@@ -234,7 +274,8 @@ fn work(shared: &Shared<'_>, benches: Vec<(Bench, Ward)>) -> Vec<String> {
         let workers: Vec<_> = benches
             .into_iter()
             .map(|(mut bench, mut ward)| {
-                scope.spawn(move || {
+                let name = bench.name.clone();
+                let worker = scope.spawn(move || {
                     let name = bench.name.clone();
                     let broken =
                         catch_unwind(AssertUnwindSafe(|| shared.worker(&mut bench, &mut ward)))
@@ -244,14 +285,15 @@ fn work(shared: &Shared<'_>, benches: Vec<(Bench, Ward)>) -> Vec<String> {
                     // Nobody waits for what it was at.
                     shared.queue().gone(&name);
                     broken
-                })
+                });
+                (name, worker)
             })
             .collect();
         let broken = workers
             .into_iter()
-            .filter_map(|worker| match worker.join() {
-                Ok(broken) => broken,
-                Err(_) => Some("a worker of the harness panicked".to_owned()),
+            .filter_map(|(name, worker)| match worker.join() {
+                Ok(broken) => Some((name, broken?)),
+                Err(_) => Some((name, "a worker of the harness panicked".to_owned())),
             })
             .collect();
         over.cancel();
@@ -259,9 +301,12 @@ fn work(shared: &Shared<'_>, benches: Vec<(Bench, Ward)>) -> Vec<String> {
     })
 }
 
-/// Why a board is left out.
+/// Why a board is not there.
 fn no_answer(board: &MissingBoard) -> String {
     let cause = crate::trouble::error_chain(&board.error);
+    if board.is_in_use() {
+        return format!("the run goes without it: {cause}");
+    }
     format!("it did not answer when the run began: {cause}")
 }
 
@@ -315,20 +360,31 @@ impl Shared<'_> {
             return Some(given_up);
         }
         while !self.cancel.is_cancelled() {
-            let left = self
-                .deadline
-                .map(|deadline| deadline.saturating_since(self.clock.now()));
+            let until = self.budget.or(self.deadline);
+            let left = until.map(|until| until.saturating_since(self.clock.now()));
             let next = self.queue().next(&bench.name, left);
-            let Runnable { job, firmware, .. } = match next {
-                Next::Run(runnable) => runnable,
-                Next::Wait => {
-                    self.cancel.sleep_until(self.clock, self.clock.now() + POLL);
-                    continue;
-                }
-                Next::Nothing => return None,
+            let waits = matches!(next, Next::Wait);
+            let slice = || self.night.as_ref()?.next(&bench.name, left?);
+            let (runnable, slice) = match next {
+                Next::Run(runnable) => (runnable, None),
+                Next::Wait | Next::Nothing => match slice() {
+                    Some((runnable, slice)) => (runnable, Some(slice)),
+                    None if waits => {
+                        self.cancel.sleep_until(self.clock, self.clock.now() + POLL);
+                        continue;
+                    }
+                    None => return None,
+                },
             };
+            let Runnable { job, firmware, .. } = runnable;
+            let began = self.clock.now();
             let (outcome, condition) = scenario::run(bench, &firmware, &job, SCENARIO_LIMIT);
-            self.ended(&bench.name, &job, &outcome);
+            if let (Some(night), Some(slice)) = (&self.night, slice) {
+                let took = self.clock.now().saturating_since(began);
+                night.ended(slice, &bench.name, &outcome, took);
+            } else {
+                self.ended(&bench.name, &job, &outcome);
+            }
             let name = &job.variant.name;
             let goes_on = ward.ended(bench, &firmware, name, &outcome, &condition);
             self.record(&job, outcome);
@@ -374,6 +430,21 @@ impl Shared<'_> {
             board: None,
             outcome,
         });
+    }
+
+    /// Leaves out what had no turn and for which there is a board, where neither the end of the time nor a person stopped the
+    /// run. Whether there was any.
+    fn leave_out(&self, has_board: impl Fn(&Runnable) -> bool, night: &Night) -> bool {
+        if self.time_is_up() || self.cancel.is_cancelled() {
+            return false;
+        }
+        let left: Vec<Runnable> = self.queue().take_rest(has_board);
+        let any = !left.is_empty();
+        for runnable in left {
+            let outcome = Outcome::skip(SkipKind::NotReached, night.left_out());
+            self.skip(runnable.job, outcome);
+        }
+        any
     }
 
     fn skip_rest(&self, outcome: &Outcome) {

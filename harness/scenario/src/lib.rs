@@ -38,11 +38,11 @@ pub use cut::{
 pub use document::{At, YamlDocument};
 pub use expect::{
     BootState, ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet, ExpectPlainText, ExpectSlot,
-    ImageEntry, ImageFlags, Presence, SlotContents,
+    ImageEntry, ImageFlags, Missing, Presence, SlotContents,
 };
 pub use fault::{FaultKind, FaultPlace, FaultWay, FaultWhen, TransportFault};
 pub use firmware::{
-    FirmwareFile, FirmwareSet, KeyFiles, Layout, Memory, ProgramFile, Region, Release,
+    Chip, FirmwareFile, FirmwareSet, KeyFiles, Layout, Memory, ProgramFile, Region, Release,
     ReleaseImage, SmpServer, UnknownRole,
 };
 pub use library::load_scenarios;

@@ -96,6 +96,30 @@ fn partitions_that_overlap() {
 }
 
 #[test]
+fn partition_outside_the_flash_of_a_smaller_chip() {
+    let on_nrf51 = || SetFolder::new().with("firmware: sample", "firmware: sample\nchip: nrf51");
+    let mistake = on_nrf51().mistake();
+    assert!(
+        mistake.contains("`app.primary` ends at 0x0004c000, behind the end of the flash of an nRF51 at 0x00040000"),
+        "{mistake}"
+    );
+    let mistake = on_nrf51()
+        .with(
+            "address: 0x0000C000, size: 0x40000",
+            "address: 0x0000C000, size: 0x10000",
+        )
+        .with(
+            "address: 0x0004C000, size: 0x40000",
+            "address: 0x0001C000, size: 0x10000",
+        )
+        .mistake();
+    assert!(
+        mistake.contains("lies in the network flash, which an nRF51 does not have"),
+        "{mistake}"
+    );
+}
+
+#[test]
 fn partition_outside_its_flash() {
     insta::assert_snapshot!(SetFolder::new().with("core: net, address: 0x01008800", "core: net, address: 0x8800").mistake(), @r"
     sample.yaml:6:41: `net.primary` starts at 0x00008800, outside the network flash (0x01000000 to 0x0103ffff)

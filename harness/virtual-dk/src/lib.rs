@@ -2,7 +2,8 @@
 //!
 //! The parts, from the outside in: `server` offers the endpoints (debug probe, serial ports, power supply),
 //! `chip` is the silicon as the debug port and the firmware see it, and `firmware` is what runs on it, which
-//! reaches the silicon through a [`bus::CoreBus`] only.
+//! reaches the silicon through a [`bus::CoreBus`] only. `emulated` is another board behind the same interfaces: an nRF51 that
+//! QEMU emulates, which executes real firmware.
 
 pub mod bus;
 pub mod demo;
@@ -10,9 +11,11 @@ pub mod firmware;
 pub mod model;
 
 mod chip;
+mod emulated;
 mod server;
 
 pub use chip::{Button, ExternalPart, ExternalWear, FlashWear, ForceOffView, Power, Torn};
+pub use emulated::{EmulatedOptions, EmulatorError, serve_emulated};
 #[doc(hidden)]
 pub use server::RemoteProbe;
 pub use server::{

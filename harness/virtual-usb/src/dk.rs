@@ -9,12 +9,13 @@ use crate::descriptor::Identity;
 use crate::device::Device;
 use crate::jlink::{self, JLink};
 use crate::pipe::{Framing, Pipe};
-use crate::usbip::{self, Command, Reply};
+use crate::socket::Socket;
+use crate::usbip::{self, Command, Data, Reply};
 use serialport::{SerialPort as _, TTYPort};
 use std::io::{self, Read as _, Write as _};
-use std::net::Shutdown;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -107,7 +108,8 @@ impl UsbDk {
     /// # Errors
     ///
     /// The board's UARTs cannot be opened, or there are no threads.
-    pub fn plug_in(&self, host: UnixStream) -> Result<Cable, PlugError> {
+    pub fn plug_in(&self, host: impl Into<Socket>) -> Result<Cable, PlugError> {
+        let host = host.into();
         let (events, received) = mpsc::channel();
         let mut threads = Vec::new();
         let mut ports = Vec::new();
@@ -129,9 +131,11 @@ impl UsbDk {
         }
         let mut asking = host.try_clone()?;
         let answering = host.try_clone()?;
+        let received_bytes = Arc::new(Received::default());
         threads.push(spawn(format!("{}-usb-host", self.serial), {
             let events = events.clone();
-            move || read_host(&mut asking, &events)
+            let received = received_bytes.clone();
+            move || read_host(&mut asking, &received, &events)
         })?);
         let dk = self.clone();
         threads.push(spawn(format!("{}-usb", self.serial), move || {
@@ -139,6 +143,7 @@ impl UsbDk {
         })?);
         Ok(Cable {
             host,
+            received: received_bytes,
             events,
             threads,
         })
@@ -171,10 +176,33 @@ impl UsbDk {
     }
 }
 
+/// What of a board has an endpoint of its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Part {
+    /// The debug probe.
+    Probe,
+    /// The application core's UART.
+    AppUart,
+}
+
+impl Part {
+    /// Of its data: they are numbered in the order in which the device is built, with one for the notifications of each port.
+    const fn endpoint(self) -> u8 {
+        match self {
+            Self::AppUart => 4,
+            Self::Probe => 5,
+        }
+    }
+}
+
+/// Bytes from the host, for each endpoint.
+type Received = [AtomicU64; 16];
+
 /// A device that is plugged in. Dropping it pulls the cable.
 #[derive(Debug)]
 pub struct Cable {
-    host: UnixStream,
+    host: Socket,
+    received: Arc<Received>,
     events: Sender<Event>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -190,6 +218,12 @@ impl std::fmt::Debug for Event {
 }
 
 impl Cable {
+    /// Bytes that this part has got from the host through this cable.
+    #[must_use]
+    pub fn received(&self, part: Part) -> u64 {
+        self.received[usize::from(part.endpoint())].load(Ordering::Relaxed)
+    }
+
     /// Whether the host has let go of the device.
     #[must_use]
     pub fn is_out(&self) -> bool {
@@ -200,7 +234,7 @@ impl Cable {
 impl Drop for Cable {
     fn drop(&mut self) {
         let _ = self.events.send(Event::Gone);
-        let _ = self.host.shutdown(Shutdown::Both);
+        let _ = self.host.shutdown();
         for thread in self.threads.drain(..) {
             // A panic was reported where it happened.
             let _ = thread.join();
@@ -221,10 +255,19 @@ fn open_uart(path: &Path) -> Result<TTYPort, PlugError> {
 }
 
 /// Passes on what the kernel asks for, until it does not any more.
-fn read_host(host: &mut UnixStream, events: &Sender<Event>) {
+fn read_host(host: &mut Socket, received: &Received, events: &Sender<Event>) {
     loop {
         let event = match usbip::read(host) {
-            Ok(Some(command)) => Event::Host(command),
+            Ok(Some(command)) => {
+                if let Command::Submit(urb) = &command
+                    && let Data::Out(data) = &urb.data
+                {
+                    // A transfer of an endpoint that USB cannot have is refused by the parser.
+                    received[usize::from(urb.endpoint % 16)]
+                        .fetch_add(data.len() as u64, Ordering::Relaxed);
+                }
+                Event::Host(command)
+            }
             Ok(None) => Event::Gone,
             Err(error) => {
                 tracing::warn!(%error, "USB/IP");
@@ -266,7 +309,7 @@ fn read_uart(mut uart: TTYPort, open: &Open, number: usize, events: &Sender<Even
     }
 }
 
-fn serve(mut device: Device, events: &Receiver<Event>, mut host: UnixStream) {
+fn serve(mut device: Device, events: &Receiver<Event>, mut host: Socket) {
     while let Ok(event) = events.recv() {
         let replies = match event {
             Event::Host(command) => device.handle(command),
@@ -279,7 +322,7 @@ fn serve(mut device: Device, events: &Receiver<Event>, mut host: UnixStream) {
             break;
         }
     }
-    let _ = host.shutdown(Shutdown::Both);
+    let _ = host.shutdown();
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use super::*;
 use crate::usbip::HEADER;
 use rstest::rstest;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use virtual_dk::firmware::StockFirmware;
 use virtual_dk::{Power, VirtualDkOptions};
@@ -122,6 +123,17 @@ fn the_cmsis_dap_probe_answers_on_its_endpoint() {
     let (_board, _cable, mut host) = plugged_in(ProbeKind::CmsisDap);
     host.send(PROBE, &[0, 0xff]);
     assert_eq!(host.receive(PROBE, 512), [0, 2, 0, 2]);
+}
+
+#[test]
+fn what_each_part_got_is_counted() {
+    let (_board, cable, mut host) = plugged_in(ProbeKind::JLink);
+    host.send(PROBE, &[0x07]);
+    host.send(PROBE - 1, b"for the application");
+    // Notifications of the first port, its data, and those of the second: nothing of them is counted.
+    host.send(2, b"for the network core");
+    assert_eq!(cable.received(Part::Probe), 1);
+    assert_eq!(cable.received(Part::AppUart), 19);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! a J-Link, as every DK has it, and CMSIS-DAP. Both clock bits on the [pins](virtual_dk::DebugPins) of the chip that the board's
 //! other interfaces show, so whatever probe is used, the same debug port answers.
 //!
-//! From the outside in: [`vhci`] gives the kernel a socket, [`usbip`] is what is spoken on it, [`device`] is a USB device without
+//! From the outside in: [`vhci`] gives the kernel a [`socket`], [`usbip`] is what is spoken on it, [`device`] is a USB device without
 //! I/O, made of the [`Function`](device::Function)s [`jlink`], [`dap`] and [`acm`]; [`dk`] puts them together. Sources:
 //! linux `Documentation/usb/usbip_protocol.rst` and `drivers/usb/usbip`, Universal Serial Bus Specification 2.0 chapter 9, USB CDC
 //! PSTN 1.2 (ACM), CMSIS-DAP 2.1, and for the J-Link `probe-rs probe-rs/src/probe/jlink` with SEGGER's RM08001.
@@ -16,5 +16,6 @@ pub mod device;
 pub mod dk;
 pub mod jlink;
 pub mod pipe;
+pub mod socket;
 pub mod usbip;
 pub mod vhci;

@@ -6,8 +6,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::AsRawFd as _;
-use std::os::unix::net::UnixStream;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 /// Where Linux has its first controller.
@@ -75,12 +74,12 @@ impl Port {
             })
     }
 
-    /// Attaches whatever answers at the other end of `socket`.
+    /// Attaches whatever answers at the other end of `socket`, which is a connected stream: a socket pair's, or TCP.
     ///
     /// # Errors
     ///
     /// The kernel does not take it.
-    pub fn attach(&self, socket: &UnixStream) -> Result<(), VhciError> {
+    pub fn attach(&self, socket: &impl AsRawFd) -> Result<(), VhciError> {
         let device = 1 + u32::from(self.number);
         let line = format!(
             "{} {} {device} {HIGH_SPEED}",

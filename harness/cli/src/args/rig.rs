@@ -53,6 +53,9 @@ pub(crate) struct RigCheckArgs {
     /// Firmware set whose bootloaders and applications virtual boards run
     #[arg(long, value_name = "FILE")]
     pub(crate) firmware: Vec<PathBuf>,
+    /// Print JSON: each fact with its status, what was found, and what to try
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// A board of a rig.

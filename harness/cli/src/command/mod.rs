@@ -4,15 +4,18 @@ mod ble_worker;
 mod bootloader;
 mod check;
 mod demo_firmware;
+mod emulated_board;
 mod firmware;
 mod history;
 mod image;
 mod list;
 mod merge;
+mod nightly;
 mod opaque;
 mod replay;
 mod report;
 mod rig;
+mod rig_check;
 mod run;
 mod signoff;
 mod verify;
@@ -28,6 +31,7 @@ use crate::exit::Exit;
 pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Nightly(args) => nightly::nightly(&args),
         Command::Report(args) => report::report(&args),
         Command::Merge(args) => merge::merge(&args),
         Command::History(args) => history::history(&args),
@@ -43,6 +47,7 @@ pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
         Command::Firmware(FirmwareCommand::Check(args)) => firmware::check(&args),
         Command::Bootloader(command) => bootloader::dispatch(command),
         Command::VirtualDk(args) => virtual_dk::serve(args),
+        Command::EmulatedBoard(args) => emulated_board::serve(args),
         Command::BleWorker => ble_worker::serve(),
         Command::DemoFirmware(args) => demo_firmware::write(&args),
     }

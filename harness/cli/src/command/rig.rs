@@ -1,17 +1,16 @@
 //! `dfu-hil rig …`: what is on the bench, whether it is as its rig file says, and who uses it.
 
 use crate::args::rig::{
-    BoardArgs, HoldArgs, KickArgs, RigCheckArgs, RigCommand, RigFileArgs, RigImportArgs, ScanArgs,
+    BoardArgs, HoldArgs, KickArgs, RigCommand, RigFileArgs, RigImportArgs, ScanArgs,
 };
 use crate::bench_files;
-use crate::command::run;
+use crate::command::rig_check;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::progress::counted;
 use crate::signals;
 use hil_clock::{SharedClock, SystemClock};
 use hil_rig::inventory::leases::{self, BoardState, Kick, KickError, Leases};
-use hil_rig::inventory::{System, check, scan, twister};
+use hil_rig::inventory::{System, scan, twister};
 use hil_rig::{ChipId, Holder, ProbeSession, Recover, RigError, RigFile};
 use hil_runner::{CancelToken, error_chain};
 use std::sync::Arc;
@@ -24,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub(crate) fn dispatch(command: &RigCommand) -> Result<Exit, CliError> {
     match command {
         RigCommand::Scan(args) => scan_bench(args),
-        RigCommand::Check(args) => check_rig(args),
+        RigCommand::Check(args) => rig_check::check(args),
         RigCommand::Status(args) => status(args),
         RigCommand::Hold(args) => hold(args),
         RigCommand::Release(args) => release(args),
@@ -33,11 +32,11 @@ pub(crate) fn dispatch(command: &RigCommand) -> Result<Exit, CliError> {
     }
 }
 
-fn clock() -> SharedClock {
+pub(super) fn clock() -> SharedClock {
     Arc::new(SystemClock::new())
 }
 
-fn file(args: &RigFileArgs) -> Result<RigFile, CliError> {
+pub(super) fn file(args: &RigFileArgs) -> Result<RigFile, CliError> {
     bench_files::rig_file(args.rig.as_deref())
 }
 
@@ -79,50 +78,6 @@ fn scan_bench(args: &ScanArgs) -> Result<Exit, CliError> {
     RigFile::parse("scan".as_ref(), &text).map_err(|error| CliError::usage(error_chain(&error)))?;
     print!("{text}");
     Ok(Exit::Passed)
-}
-
-fn check_rig(args: &RigCheckArgs) -> Result<Exit, CliError> {
-    let clock = clock();
-    let mut file = file(&args.rig)?;
-    if !args.board.is_empty() {
-        file.boards.retain(|board| args.board.contains(&board.name));
-        if file.boards.is_empty() {
-            return Err(CliError::usage(format_args!(
-                "rig `{}` has no entry `{}`",
-                file.name,
-                args.board.join("`, `")
-            )));
-        }
-    }
-    let rig = run::open(&file, &args.firmware, &clock, &run::Queued::default())?;
-    let system = System::default();
-    let mut wrong = 0;
-    for board in rig.boards() {
-        let before = wrong;
-        println!(
-            "{} ({})",
-            board.name(),
-            board.description().unwrap_or("nRF5340 board")
-        );
-        for fact in check::check(board, &system, &clock) {
-            println!("{fact}");
-            wrong += usize::from(fact.finding.is_wrong());
-        }
-        if wrong == before && forgive(&file, board.name())? {
-            println!("         out of quarantine: nothing is wrong with it");
-        }
-    }
-    if wrong == 0 {
-        println!("{}, nothing wrong", counted(rig.boards().len(), "board"));
-        Ok(Exit::Passed)
-    } else {
-        println!(
-            "{}, {} wrong",
-            counted(rig.boards().len(), "board"),
-            counted(wrong, "fact")
-        );
-        Ok(Exit::BenchError)
-    }
 }
 
 fn status(args: &RigFileArgs) -> Result<Exit, CliError> {
@@ -187,7 +142,7 @@ fn release(args: &BoardArgs) -> Result<Exit, CliError> {
 }
 
 /// Forgets the trouble that a board made; whether it had made any.
-fn forgive(file: &RigFile, board: &str) -> Result<bool, CliError> {
+pub(super) fn forgive(file: &RigFile, board: &str) -> Result<bool, CliError> {
     leases::forgive(file, board)
         .map_err(|error| CliError::bench(error_chain(&error)).with_help(Some("whose file is it?")))
 }

@@ -6,17 +6,19 @@ use crate::course::{Unfinished, cut, expected, folder_of};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::library::{Library, is_named, mistakes_in_files, selected};
-use crate::{ask, canary, inputs, progress, signals, sweeps};
+use crate::{ask, canary, inputs, night, progress, signals, sweeps};
 use hil_clock::{SharedClock, SystemClock};
 use hil_record::{
     Capture, ConsoleLogs, InputFile, Journal, Manifest, Objects, Reporter, RunDirectory, RunRecord,
     Tool, Verdict, read_journal,
 };
 use hil_report::SummaryContext;
-use hil_rig::{Holder, QueueClass, Rig, RigFile, RigOptions, VirtualLauncher, Waiting};
+use hil_rig::{
+    BoardsInUse, Holder, QueueClass, Rig, RigFile, RigOptions, VirtualLauncher, Waiting,
+};
 use hil_runner::{
-    BenchError, CancelToken, Chosen, Firmware, FoundBoard, Job, ReporterFailure, RunRequest,
-    Schedule, choose, error_chain,
+    BenchError, CancelToken, Chosen, Firmware, FoundBoard, Job, NightLimits, NightRequest,
+    ReporterFailure, RunRequest, Schedule, Share, choose, error_chain,
 };
 use hil_scenario::Scenario;
 use jiff::Timestamp;
@@ -43,14 +45,30 @@ struct Meant {
     _made: tempfile::TempDir,
     folder: RunFolder,
     schedule: Schedule,
+    night: Option<NightRequest>,
     /// The run that goes on.
     unfinished: Option<Unfinished>,
 }
 
+/// What a night is besides a run.
+pub(super) struct NightPlan {
+    /// How much time there is.
+    pub(super) budget: Duration,
+    /// What decides among points that were tested as often.
+    pub(super) seed: u64,
+    /// How many points are visited beyond the library.
+    pub(super) points: Option<u64>,
+}
+
 /// Runs what was asked for.
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
+    run_as(args, None)
+}
+
+/// Runs what was asked for, as a night or not.
+pub(super) fn run_as(args: &RunArgs, night: Option<&NightPlan>) -> Result<Exit, CliError> {
     let clock: SharedClock = Arc::new(SystemClock::new());
-    let meant = understand(args, &clock)?;
+    let meant = understand(args, night, &clock)?;
     let cancel = CancelToken::new();
     signals::cancel_on(&cancel)
         .map_err(|error| CliError::bench(format_args!("signals cannot be caught: {error}")))?;
@@ -58,6 +76,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     let queued = Queued {
         class: args.course.class,
         wait: args.course.wait,
+        go_without: night.is_some(),
         cancel: cancel.clone(),
     };
     let rig = open(&meant.rig, &args.bench.firmware, &clock, &queued)?;
@@ -103,6 +122,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
         canaries: meant.canaries,
         objects: Some(objects),
         schedule,
+        night: meant.night,
         reporters,
         clock,
         cancel,
@@ -150,7 +170,11 @@ fn without_journal(
 }
 
 /// Reads everything that was named, before any board is touched.
-fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
+fn understand(
+    args: &RunArgs,
+    night: Option<&NightPlan>,
+    clock: &SharedClock,
+) -> Result<Meant, CliError> {
     let library = Library::load(&args.selection)?;
     let rig = bench_files::rig_file(args.bench.rig.as_deref())?;
     let filters = &args.selection.filter;
@@ -204,9 +228,11 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
     }
     let mut schedule = Schedule {
         retries: args.course.retries,
+        boards_at_a_time: args.course.jobs.0,
         deadline: args.course.deadline,
         ..schedule(args, &rig, &chosen)
     };
+    let night = night.map(|plan| night_of(plan, args, &rig, &chosen.jobs));
     if let Some(part) = args.course.shard {
         let names: Vec<&str> = names(&chosen.jobs).collect();
         let (own, shard) = cut(&names, &schedule.expected, part);
@@ -220,6 +246,11 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
         chosen.jobs.retain(|job| own.contains(&job.variant.name));
         schedule.shard = Some(shard);
     }
+    let library_jobs = chosen.jobs.clone();
+    // What a night may come to is made from these as well.
+    chosen
+        .jobs
+        .extend(night.iter().flat_map(|night| night.sweeps.clone()));
     let firmware = bench_files::under_test(&sets, &chosen);
     let canaries = canary::of(&rig, &library, &firmware, &mut sets)?;
     let files: BTreeSet<&str> = chosen.jobs.iter().map(|job| job.file.as_str()).collect();
@@ -229,11 +260,12 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
         .filter(|scenario| files.contains(scenario.path().display().to_string().as_str()));
     let (inputs, kept) = inputs::of(ran, args.bench.rig.as_deref(), &firmware)?;
     if let Some(unfinished) = &unfinished {
-        unfinished.same(&inputs, &names(&chosen.jobs).collect::<Vec<_>>())?;
+        unfinished.same(&inputs, &names(&library_jobs).collect::<Vec<_>>())?;
     }
     Ok(Meant {
         firmware,
-        jobs: chosen.jobs,
+        jobs: library_jobs,
+        night,
         canaries,
         rig,
         inputs,
@@ -245,16 +277,44 @@ fn understand(args: &RunArgs, clock: &SharedClock) -> Result<Meant, CliError> {
     })
 }
 
-fn names(jobs: &[Job]) -> impl Iterator<Item = &str> {
+fn names(jobs: &[Job]) -> impl Iterator<Item = &str> + Clone {
     jobs.iter().map(|job| job.variant.name.as_str())
+}
+
+/// The history that a run goes by.
+fn history_of(args: &RunArgs) -> PathBuf {
+    let durations = args.course.durations.clone();
+    durations.unwrap_or_else(|| crate::history::beside(&args.reports))
+}
+
+/// What is done in the time that the library leaves.
+fn night_of(plan: &NightPlan, args: &RunArgs, rig: &RigFile, jobs: &[Job]) -> NightRequest {
+    let share = args.course.shard.map(|part| Share {
+        number: part.index.saturating_sub(1) as usize,
+        of: part.count as usize,
+    });
+    let limits = NightLimits {
+        seed: plan.seed,
+        points: plan.points,
+        share,
+    };
+    let sweeps = jobs.iter().filter(|job| sweeps::has_sweep(job)).cloned();
+    let history = history_of(args);
+    let names = names(jobs);
+    night::request(
+        &history,
+        &rig.name,
+        plan.budget,
+        limits,
+        sweeps.collect(),
+        names,
+    )
 }
 
 /// How long everything will probably take.
 fn schedule(args: &RunArgs, rig: &RigFile, chosen: &Chosen) -> Schedule {
-    let beside = crate::history::beside(&args.reports);
-    let history = args.course.durations.as_ref().unwrap_or(&beside);
     Schedule {
-        expected: expected(history, &rig.name, names(&chosen.jobs)),
+        expected: expected(&history_of(args), &rig.name, names(&chosen.jobs)),
         ..Schedule::default()
     }
 }
@@ -264,6 +324,8 @@ fn schedule(args: &RunArgs, rig: &RigFile, chosen: &Chosen) -> Schedule {
 pub(super) struct Queued {
     class: QueueClass,
     wait: Option<Duration>,
+    /// What is still somebody else's then is left out.
+    go_without: bool,
     cancel: CancelToken,
 }
 
@@ -304,6 +366,10 @@ pub(super) fn open(
     let mut options = RigOptions::new(clock.clone(), launcher);
     options.ask = ask::person();
     options.class = queued.class;
+    options.in_use = match queued.go_without {
+        true => BoardsInUse::GoWithout,
+        false => BoardsInUse::Refuse,
+    };
     options.waiting = queued.wait.map(|within| queued.waiting(within));
     Rig::open(file, &options).map_err(|error| bench_error(&BenchError::from(error)))
 }

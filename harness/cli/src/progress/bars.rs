@@ -152,7 +152,9 @@ impl Reporter for Bars {
                     bar.line.finish_and_clear();
                 }
             }
-            EventKind::Course(Course::Shard(_) | Course::Resumed(_) | Course::Part(_))
+            EventKind::Course(
+                Course::Shard(_) | Course::Resumed(_) | Course::Part(_) | Course::Night(_),
+            )
             | EventKind::ScenarioFinished { .. }
             | EventKind::StepFinished { .. }
             | EventKind::Console { .. }

@@ -89,7 +89,7 @@ impl Tally {
             EventKind::Course(Course::Resumed(resumed)) => self.planned = resumed.left.len(),
             EventKind::RunFinished { .. }
             | EventKind::Health(_)
-            | EventKind::Course(Course::Shard(_) | Course::Part(_))
+            | EventKind::Course(Course::Shard(_) | Course::Part(_) | Course::Night(_))
             | EventKind::Console { .. }
             | EventKind::Smp(_)
             | EventKind::TransportFault(_)

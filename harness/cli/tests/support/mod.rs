@@ -8,6 +8,7 @@ pub(crate) mod bus;
 pub(crate) mod forgery;
 pub(crate) mod mutation;
 pub(crate) mod peers;
+pub(crate) mod zephyr;
 
 use broken::Board;
 use hil_record::RunRecord;

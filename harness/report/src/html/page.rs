@@ -36,6 +36,7 @@ pub(crate) fn page(
                         @if !bad.is_empty() { a href="#bad" { "What did not pass" } }
                         a href="#scenarios" { "Scenarios" }
                         @if !record.grids.is_empty() { a href="#grids" { "Release to release" } }
+                        @if record.night.is_some() { a href="#coverage" { "Points of sweeps" } }
                         a href="#requirements" { "Requirements" }
                         a href="#issues" { "Known issues" }
                         a href="#log" { "Log" }
@@ -47,6 +48,7 @@ pub(crate) fn page(
                     (bad.markup())
                     (scenarios(record))
                     (tables::grids(record))
+                    (tables::coverage(record))
                     (tables::requirements(record))
                     (tables::known_issues(record))
                     (log())

@@ -100,6 +100,31 @@ const fn of(totals: Totals, verdict: Verdict) -> u64 {
     }
 }
 
+/// How much of each sweep a night and those before it have tested.
+pub(crate) fn coverage(record: &RunRecord) -> Markup {
+    let Some(night) = &record.night else {
+        return html! {};
+    };
+    html! {
+        section id="coverage" aria-labelledby="coverage-title" {
+            h2 id="coverage-title" { "Points of sweeps" }
+            p { "Where boards were interrupted over all nights with this firmware, and how much is left." }
+            table {
+                thead { tr { th scope="col" { "sweep" } th scope="col" { "firmware" } th scope="col" { "tested" } } }
+                tbody {
+                    @for one in &night.coverage {
+                        tr {
+                            th scope="row" { (visible(&one.scenario)) }
+                            td { (visible(&one.firmware.name)) }
+                            td { (one.words(record.started)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 pub(crate) fn known_issues(record: &RunRecord) -> Markup {
     let mut issues: BTreeMap<&str, Vec<&ScenarioRecord>> = BTreeMap::new();
     for scenario in &record.scenarios {

@@ -211,7 +211,7 @@ impl LogLine {
             EventKind::RunStarted(_)
             | EventKind::Inputs { .. }
             | EventKind::RunFinished { .. }
-            | EventKind::Course(Course::Shard(_) | Course::Part(_))
+            | EventKind::Course(Course::Shard(_) | Course::Part(_) | Course::Night(_))
             | EventKind::ScenarioStarted(_)
             | EventKind::ScenarioFinished { .. }
             | EventKind::StepStarted { .. }

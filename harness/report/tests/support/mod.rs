@@ -210,6 +210,7 @@ pub(crate) fn swept() -> Vec<Event> {
         strategy: text("every"),
         seed: 1,
         points: Some(POINTS),
+        all: None,
         visited_before: 0,
     })];
     for index in 0..POINTS {

@@ -177,6 +177,7 @@ mod tests {
     use super::*;
     use crate::core::Core;
     use crate::lease::Holder;
+    use crate::silicon::Silicon;
     use std::fmt::Write as _;
     use std::time::Duration;
 
@@ -297,7 +298,8 @@ mod tests {
             },
             RigError::WrongChip {
                 board: board(),
-                part: 0x52840,
+                expected: Silicon::Nrf5340,
+                found: "part 0x52840, expected 0x5340".to_owned(),
             },
             RigError::OtherChip {
                 board: board(),

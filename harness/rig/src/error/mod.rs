@@ -13,6 +13,7 @@ use crate::file::{ChipId, RigFileError};
 use crate::image::ImageError;
 use crate::labgrid::PlaceError;
 use crate::lease::Holder;
+use crate::silicon::Silicon;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -235,13 +236,15 @@ pub enum RigError {
         /// What halted it.
         problem: String,
     },
-    /// The chip is not an nRF5340.
-    #[error("board `{board}` is not an nRF5340: its FICR says part {part:#x}, expected 0x5340")]
+    /// The chip is not what the board is said to have.
+    #[error("board `{board}` is not an {expected}: its FICR says {found}")]
     WrongChip {
         /// The board.
         board: String,
-        /// FICR.INFO.PART.
-        part: u32,
+        /// What it should be.
+        expected: Silicon,
+        /// What its FICR says.
+        found: String,
     },
     /// It is another board.
     #[error(

@@ -18,6 +18,7 @@ pub use error::RigFileError;
 pub use usb_hub::UsbHub;
 
 use crate::core::Core;
+use crate::silicon::Silicon;
 use hil_ble::{AdapterId, DeviceId};
 use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32};
@@ -234,6 +235,8 @@ pub struct VirtualSpec {
     pub supply: Supply,
     /// Whether their flash operations are torn when the power fails.
     pub torn: Option<TornSpec>,
+    /// The emulator that the board is, instead of a virtual DK: the program of QEMU for Arm.
+    pub emulator: Option<PathBuf>,
 }
 
 /// The Bluetooth of a rig.
@@ -292,6 +295,8 @@ pub struct BleSpec {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct RealSpec {
+    /// The kind of its chip.
+    pub silicon: Silicon,
     /// Its chip, where the rig file says it: with another one it is not this board.
     pub chip: Option<ChipId>,
     /// The debug probe.

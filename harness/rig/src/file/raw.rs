@@ -11,6 +11,7 @@ use super::{
     RigFileError, Supply, TornSpec, UartPortSpec, UartSpec, VirtualSpec, WearSpec,
 };
 use crate::core::Core;
+use crate::silicon::Silicon;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
@@ -24,6 +25,9 @@ use std::time::Duration;
 /// The DK's virtual serial ports run at this speed (sdk-nrf
 /// `doc/nrf/app_dev/device_guides/nrf53/logging_nrf5340.rst`).
 const DEFAULT_BAUD: u32 = 115_200;
+
+/// QEMU for Arm as Debian names it.
+const DEFAULT_QEMU: &str = "qemu-system-arm";
 
 /// More boards than this in one process is a typing error: 16 take 400 MB.
 const MOST_VIRTUAL_BOARDS: usize = 64;
@@ -79,6 +83,8 @@ struct Board {
     #[serde(rename = "virtual")]
     /// A board that the harness starts itself: needs no hardware.
     simulated: Option<Virtual>,
+    /// An nRF51 that QEMU emulates, started by the harness: executes real firmware, needs no hardware.
+    qemu: Option<Qemu>,
     /// A place of labgrid, which says where its probe, its serial ports and its power are.
     labgrid: Option<Labgrid>,
     /// The debug probe; `uart`, `power` and the rest belong to a board that has one.
@@ -188,6 +194,13 @@ struct Virtual {
     cuts: Option<CutsWord>,
     supply: Option<SupplyWord>,
     torn: Option<Torn>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Qemu {
+    /// QEMU for Arm; `qemu-system-arm` by default.
+    program: Option<PathBuf>,
 }
 
 /// Flash operations that are torn when the power fails.
@@ -484,6 +497,36 @@ impl Place<'_> {
 impl Board {
     fn check(self, place: &Place<'_>, index: usize) -> Result<BoardSpec, RigFileError> {
         let at = format!("boards[{index}]");
+        if let Some(qemu) = self.qemu {
+            let own = self.uart.is_some() || self.power.is_some() || self.ble.is_some();
+            let other = self.simulated.is_some() || self.labgrid.is_some() || self.probe.is_some();
+            let fixed =
+                self.cuts.is_some() || self.recover.is_some() || self.external_flash.is_some();
+            if own
+                || other
+                || fixed
+                || self.buttons.is_some()
+                || self.chip.is_some()
+                || self.rtt.is_some()
+                || self.ram_scan.is_some()
+            {
+                return Err(place.problem(
+                    format!("{at}: found other keys beside `qemu`, expected `name` and `description` only"),
+                    "an emulated board says its own endpoints when it starts",
+                ));
+            }
+            return Ok(BoardSpec {
+                name: self.name.0.0,
+                description: self.description,
+                // It has no control access port.
+                recover: Recover::Forbidden,
+                external_flash: ExternalFlash::None,
+                rtt: Vec::new(),
+                // The RAM that is searched is an nRF5340's.
+                ram_scan: RamScan::Forbidden,
+                kind: BoardKind::Virtual(qemu.checked()),
+            });
+        }
         let rtt = check_rtt(self.rtt.as_deref(), place, &at)?;
         let own = Own {
             chip: self.chip,
@@ -543,6 +586,7 @@ impl Board {
                 let own = own.check(place, &at)?;
                 let power = own.power.unwrap_or(PowerSpec::ResetOnly);
                 BoardKind::Real(Box::new(RealSpec {
+                    silicon: Silicon::Nrf5340,
                     chip: own.chip,
                     probe,
                     uart_app: own.uart_app,
@@ -605,6 +649,21 @@ fn check_rtt(
     Ok(cores)
 }
 
+impl Qemu {
+    fn checked(self) -> VirtualSpec {
+        let program = self.program.unwrap_or_else(|| DEFAULT_QEMU.into());
+        VirtualSpec {
+            count: 1,
+            speed: None,
+            application: None,
+            cuts: Cuts::Soc,
+            supply: Supply::Works,
+            torn: None,
+            emulator: Some(program),
+        }
+    }
+}
+
 /// What a rig file says of a board that it does not start, wherever that is.
 struct Own {
     chip: Option<Checked<ChipId>>,
@@ -665,6 +724,7 @@ impl Virtual {
                 seed: torn.seed,
                 unstable: torn.unstable.unwrap_or(true),
             }),
+            emulator: None,
         })
     }
 }

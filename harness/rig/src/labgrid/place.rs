@@ -212,6 +212,7 @@ impl HeldPlace {
             },
         };
         let real = RealSpec {
+            silicon: crate::silicon::Silicon::Nrf5340,
             chip: own.chip,
             probe,
             uart_app: own.uart_app.clone(),

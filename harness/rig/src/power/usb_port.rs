@@ -51,17 +51,22 @@ impl PowerSwitch for UhubctlSwitch {
     }
 }
 
-/// The last thing that `uhubctl` says of a port: behind its number come the status word and its bits in words.
+/// The last thing that `uhubctl` says of a port: behind its number come the status word, its bits in words, and what is connected in
+/// brackets. Without power it says `off` only of a port with no other bit (mvp/uhubctl `uhubctl.c`, `print_port_status`); some hubs still
+/// tell of a connection there.
 fn port_status(said: &str, port: u8) -> Option<PowerState> {
     let head = format!("Port {port}:");
     let line = said
         .lines()
         .rev()
-        .find_map(|line| line.trim().strip_prefix(&head).map(str::to_owned))?;
-    line.split_whitespace().find_map(|word| match word {
-        "power" => Some(PowerState::On),
-        "off" => Some(PowerState::Off),
-        _ => None,
+        .find_map(|line| line.trim().strip_prefix(&head))?;
+    let bits = line.split('[').next()?;
+    let mut words = bits.split_whitespace();
+    u16::from_str_radix(words.next()?, 16).ok()?;
+    Some(if words.any(|word| word == "power") {
+        PowerState::On
+    } else {
+        PowerState::Off
     })
 }
 
@@ -270,6 +275,15 @@ mod tests {
     #[case::off("  Port 2: 0000 off", Some(PowerState::Off))]
     #[case::on("  Port 2: 0100 power", Some(PowerState::On))]
     #[case::usb_3("  Port 2: 02a0 power 5gbps Rx.Detect", Some(PowerState::On))]
+    #[case::off_and_still_connected(
+        "  Port 2: 0403 highspeed enable connect [1366:1051 SEGGER J-Link]",
+        Some(PowerState::Off)
+    )]
+    #[case::a_device_of_that_name(
+        "  Port 2: 0001 connect [0416:5011 power meter]",
+        Some(PowerState::Off)
+    )]
+    #[case::no_status("  Port 2: power", None)]
     #[case::another_port("  Port 12: 0000 off", None)]
     #[case::nothing("", None)]
     fn the_status_of_a_port_is_read(#[case] said: &str, #[case] expected: Option<PowerState>) {

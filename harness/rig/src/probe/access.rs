@@ -7,6 +7,7 @@ use super::bus::{Ahb, POLL, SequenceFault};
 use super::network::{Release, release_network_core};
 use crate::core::Core;
 use crate::file::Recover;
+use crate::silicon::Silicon;
 use hil_clock::Clock;
 use probe_rs::architecture::arm::{ArmDebugInterface, ArmError, FullyQualifiedApAddress};
 use std::time::Duration;
@@ -56,6 +57,7 @@ impl Ports for ProbePorts<'_> {
         release_network_core(&mut Ahb {
             memory: &mut *memory,
             clock: self.clock,
+            silicon: Silicon::Nrf5340,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use crate::core::Core;
 use crate::error::flash_id;
+use crate::silicon::Silicon;
 use hil_clock::Clock;
 use probe_rs::architecture::arm::ArmError;
 use probe_rs::architecture::arm::memory::ArmMemoryInterface;
@@ -105,12 +106,17 @@ pub(super) trait Bus {
     /// Makes sure that writes have reached the chip.
     fn flush(&mut self) -> Result<(), ArmError>;
     fn clock(&self) -> &dyn Clock;
+    /// What chip the bus is in.
+    fn silicon(&self) -> Silicon {
+        Silicon::Nrf5340
+    }
 }
 
 /// The bus behind an AHB access port.
 pub(super) struct Ahb<'a> {
     pub(super) memory: &'a mut dyn ArmMemoryInterface,
     pub(super) clock: &'a dyn Clock,
+    pub(super) silicon: Silicon,
 }
 
 impl Bus for Ahb<'_> {
@@ -136,6 +142,10 @@ impl Bus for Ahb<'_> {
 
     fn clock(&self) -> &dyn Clock {
         self.clock
+    }
+
+    fn silicon(&self) -> Silicon {
+        self.silicon
     }
 }
 
@@ -166,7 +176,7 @@ pub(super) fn wait_for(
 pub(super) mod recording {
     //! A bus that writes down what happens on it, and answers from a list.
 
-    use super::{ArmError, Bus};
+    use super::{ArmError, Bus, Silicon};
     use hil_clock::{Clock, Instant, SharedClock};
     use std::collections::{HashMap, VecDeque};
     use std::sync::{Arc, Mutex};
@@ -223,6 +233,7 @@ pub(super) mod recording {
         words: HashMap<u32, u32>,
         next: HashMap<u32, VecDeque<u32>>,
         fail_write: Option<(u32, u32)>,
+        silicon: Silicon,
     }
 
     impl Recording {
@@ -237,7 +248,14 @@ pub(super) mod recording {
                 words: HashMap::new(),
                 next: HashMap::new(),
                 fail_write: None,
+                silicon: Silicon::Nrf5340,
             }
+        }
+
+        /// A bus of another chip.
+        pub(in crate::probe) fn of(mut self, silicon: Silicon) -> Self {
+            self.silicon = silicon;
+            self
         }
 
         /// The word that an address holds.
@@ -308,6 +326,10 @@ pub(super) mod recording {
         fn flush(&mut self) -> Result<(), ArmError> {
             self.ops.lock().unwrap().push(Op::Flush);
             Ok(())
+        }
+
+        fn silicon(&self) -> Silicon {
+            self.silicon
         }
 
         fn clock(&self) -> &dyn Clock {

@@ -10,6 +10,7 @@
 
 use super::bus::{Bus, SequenceFault};
 use super::cortex::{DEMCR, DFSR, DFSR_ALL, DHCSR, DHCSR_C_DEBUGEN, DHCSR_KEY};
+use crate::silicon::Silicon;
 use probe_rs::architecture::arm::ArmError;
 use std::ops::Range;
 
@@ -19,6 +20,12 @@ const COMP: u32 = 0xE000_1020;
 const FUNCTION: u32 = 0xE000_1028;
 const STEP: u32 = 0x10;
 const COMPARATORS: u32 = 4;
+/// A Cortex-M0 has two (nRF51 Series Reference Manual 3.0, CPU), with a mask beside each address.
+const M0_COMPARATORS: u32 = 2;
+const MASK: u32 = 0xE000_1024;
+const WORD_MASK: u32 = 2;
+/// Armv6-M DWT_FUNCTIONn: halts at a store.
+const V6_STORE: u32 = 0b0110;
 
 /// DWT_FUNCTIONn: MATCH, ACTION (a debug event), DATAVSIZE (a word), MATCHED, ID.
 const ADDRESS_WRITTEN: u32 = 0b0101;
@@ -49,6 +56,23 @@ pub(super) enum Condition {
 }
 
 impl Condition {
+    /// COMP, MASK and FUNCTION of the two comparators of a Cortex-M0 (Armv6-M Architecture Reference Manual, C1.8); `None` for
+    /// what they cannot do.
+    fn comparators_of_m0(&self) -> Option<[(u32, u32, u32); 2]> {
+        const OFF: (u32, u32, u32) = (0, 0, 0);
+        let word = |address| (address, WORD_MASK, V6_STORE);
+        Some(match *self {
+            Self::Into(Range { start, end }) => {
+                let length = end.checked_sub(start)?;
+                let is_block = length.is_power_of_two() && start.is_multiple_of(length);
+                is_block.then(|| [(start, length.trailing_zeros(), V6_STORE), OFF])?
+            }
+            Self::To(address) => [word(address), OFF],
+            Self::Either(one, other) => [word(one), word(other)],
+            Self::Value(..) | Self::ToOrValue(..) => return None,
+        })
+    }
+
     /// COMP and FUNCTION of each comparator.
     fn comparators(&self) -> [(u32, u32); COMPARATORS as usize] {
         const OFF: (u32, u32) = (0, 0);
@@ -90,8 +114,21 @@ pub(super) fn arm(bus: &mut dyn Bus, condition: &Condition) -> Result<(), ArmErr
 /// Looks for something else from now on.
 pub(super) fn set(bus: &mut dyn Bus, condition: &Condition) -> Result<(), ArmError> {
     // All off first: half of an old condition and half of a new one is a third.
-    for number in 0..COMPARATORS {
+    for number in 0..comparators_of(bus) {
         bus.write(FUNCTION + STEP * number, 0)?;
+    }
+    if bus.silicon() == Silicon::Nrf51 {
+        let Some(comparators) = condition.comparators_of_m0() else {
+            let what =
+                "watchpoints without values, and ranges only of aligned powers of two".to_owned();
+            return Err(SequenceFault::NoWatchpoints { what }.into());
+        };
+        for (number, (comp, mask, function)) in (0..).zip(comparators) {
+            bus.write(COMP + STEP * number, comp)?;
+            bus.write(MASK + STEP * number, mask)?;
+            bus.write(FUNCTION + STEP * number, function)?;
+        }
+        return Ok(());
     }
     for (number, (comp, function)) in (0..).zip(condition.comparators()) {
         if function != 0 {
@@ -104,12 +141,12 @@ pub(super) fn set(bus: &mut dyn Bus, condition: &Condition) -> Result<(), ArmErr
 
 /// Forgets which comparators have matched until now.
 pub(super) fn forget_matches(bus: &mut dyn Bus) -> Result<(), ArmError> {
-    (0..COMPARATORS).try_for_each(|number| matched(bus, number).map(drop))
+    (0..comparators_of(bus)).try_for_each(|number| matched(bus, number).map(drop))
 }
 
 /// Switches the watchpoints off. What else of a debugger there is stays.
 pub(super) fn disarm(bus: &mut dyn Bus) -> Result<(), ArmError> {
-    for number in 0..COMPARATORS {
+    for number in 0..comparators_of(bus) {
         bus.write(FUNCTION + STEP * number, 0)?;
     }
     let demcr = bus.read(DEMCR)?;
@@ -122,12 +159,24 @@ pub(super) fn matched(bus: &mut dyn Bus, number: u32) -> Result<bool, ArmError> 
     Ok(bus.read(FUNCTION + STEP * number)? & MATCHED != 0)
 }
 
-/// Whether the watchpoints are those of an nRF5340.
+/// How many comparators the chip's core has.
+fn comparators_of(bus: &dyn Bus) -> u32 {
+    match bus.silicon() {
+        Silicon::Nrf5340 => COMPARATORS,
+        Silicon::Nrf51 => M0_COMPARATORS,
+    }
+}
+
+/// Whether the watchpoints are those of the chip.
 fn check(bus: &mut dyn Bus) -> Result<(), ArmError> {
     let found = bus.read(CTRL)? >> 28;
-    if found < COMPARATORS {
-        let what = format!("{found} watchpoint comparators, expected {COMPARATORS}");
+    let expected = comparators_of(bus);
+    if found < expected {
+        let what = format!("{found} watchpoint comparators, expected {expected}");
         return Err(SequenceFault::NoWatchpoints { what }.into());
+    }
+    if bus.silicon() == Silicon::Nrf51 {
+        return Ok(());
     }
     for (number, offers, what) in [
         (1, HAS_LIMIT, "the limit of a range"),
@@ -180,6 +229,40 @@ mod tests {
             ]
         });
         assert_eq!(bus.writes(), off.chain(on).collect::<Vec<_>>());
+    }
+
+    // COMP, MASK and FUNCTION: 0b0110 halts at a store.
+    #[rstest]
+    #[case::range(Condition::Into(0..0x4_0000), [(0, 18, 6), (0, 0, 0)])]
+    #[case::word(Condition::To(0x4001_E508), [(0x4001_E508, 2, 6), (0, 0, 0)])]
+    #[case::either(Condition::Either(8, 12), [(8, 2, 6), (12, 2, 6)])]
+    fn a_cortex_m0_watches_with_two_masks(
+        #[case] condition: Condition,
+        #[case] expected: [(u32, u32, u32); 2],
+    ) {
+        let mut bus = Recording::new().of(Silicon::Nrf51);
+        set(&mut bus, &condition).unwrap();
+        let off = (0..2).map(|number| (FUNCTION + STEP * number, 0));
+        let on = (0..)
+            .zip(expected)
+            .flat_map(|(number, (comp, mask, function))| {
+                [
+                    (COMP + STEP * number, comp),
+                    (MASK + STEP * number, mask),
+                    (FUNCTION + STEP * number, function),
+                ]
+            });
+        assert_eq!(bus.writes(), off.chain(on).collect::<Vec<_>>());
+    }
+
+    #[rstest]
+    #[case::value(Condition::Value(8, 2))]
+    #[case::odd_range(Condition::Into(4..16))]
+    fn what_a_cortex_m0_cannot_watch_is_refused(#[case] condition: Condition) {
+        let mut bus = Recording::new().of(Silicon::Nrf51);
+        let error = set(&mut bus, &condition).unwrap_err();
+        let fault = SequenceFault::below(&error).expect("our own fault");
+        assert!(matches!(fault, SequenceFault::NoWatchpoints { .. }));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::{Identity, nvmc};
 use crate::core::Core;
 use crate::error::RigError;
 use crate::file::{ChipId, Recover};
+use crate::silicon::Silicon;
 use hil_clock::Instant;
 use probe_rs::architecture::arm::memory::ArmMemoryInterface;
 use probe_rs::architecture::arm::{ArmDebugInterface, ArmError, FullyQualifiedApAddress};
@@ -28,6 +29,13 @@ const FICR_DEVICE_ID: u32 = 0x00FF_0204;
 const FICR_PART: u32 = 0x00FF_020C;
 const FICR_VARIANT: u32 = 0x00FF_0210;
 const PART_NRF5340: u32 = 0x5340;
+
+/// FICR of an nRF51 (nRF51 Series Reference Manual 3.0, FICR): CODEPAGESIZE, CODESIZE in pages, DEVICEID.
+const NRF51_CODE_PAGE_SIZE: u32 = 0x1000_0010;
+const NRF51_CODE_SIZE: u32 = 0x1000_0014;
+const NRF51_DEVICE_ID: u32 = 0x1000_0060;
+/// It tells no part number: this is the name of the series.
+const PART_NRF51: u32 = 0x51;
 
 /// A core that was left standing stands: this is for a probe that is slow to say so.
 const TAKE_OVER_WITHIN: Duration = Duration::from_millis(100);
@@ -201,6 +209,9 @@ impl Link {
     }
 
     pub(super) fn identity(&mut self, context: &Context) -> Result<Identity, RigError> {
+        if context.config.silicon == Silicon::Nrf51 {
+            return self.identity_of_nrf51(context);
+        }
         let [low, high, part, variant, family, revision] = self.with(context, |interface| {
             with_memory(context, interface, Core::App, |memory| {
                 let mut words = [0u32; 6];
@@ -221,17 +232,11 @@ impl Link {
         if part != PART_NRF5340 {
             return Err(RigError::WrongChip {
                 board: context.board(),
-                part,
+                expected: Silicon::Nrf5340,
+                found: format!("part {part:#x}, expected {PART_NRF5340:#x}"),
             });
         }
-        let found = ChipId(u64::from(high) << 32 | u64::from(low));
-        if let Some(expected) = context.config.chip.filter(|expected| *expected != found) {
-            return Err(RigError::OtherChip {
-                board: context.board(),
-                found,
-                expected,
-            });
-        }
+        let found = expected_chip(context, low, high)?;
         Ok(Identity {
             device_id: found.0,
             revision: (family == network::PART_NRF53).then_some(revision),
@@ -250,6 +255,40 @@ impl Link {
         })
     }
 
+    /// An nRF51 does not say its part. Its flash does: no other chip that can be in a rig has pages of 1 KiB.
+    fn identity_of_nrf51(&mut self, context: &Context) -> Result<Identity, RigError> {
+        let [page, pages, low, high] = self.with(context, |interface| {
+            with_memory(context, interface, Core::App, |memory| {
+                let mut words = [0u32; 4];
+                let addresses = [
+                    NRF51_CODE_PAGE_SIZE,
+                    NRF51_CODE_SIZE,
+                    NRF51_DEVICE_ID,
+                    NRF51_DEVICE_ID + 4,
+                ];
+                for (word, address) in words.iter_mut().zip(addresses) {
+                    *word = memory.read_word_32(u64::from(address))?;
+                }
+                Ok(words)
+            })
+        })?;
+        let flash = Silicon::Nrf51.flash(Core::App);
+        if page != Silicon::Nrf51.page_size(Core::App) || page.saturating_mul(pages) != flash.end {
+            return Err(RigError::WrongChip {
+                board: context.board(),
+                expected: Silicon::Nrf51,
+                found: format!("{pages} pages of {page} bytes, expected 256 of 1024"),
+            });
+        }
+        let found = expected_chip(context, low, high)?;
+        Ok(Identity {
+            device_id: found.0,
+            part: PART_NRF51,
+            variant: format!("{} KiB", flash.end / 1024),
+            revision: None,
+        })
+    }
+
     pub(super) fn read(
         &mut self,
         context: &Context,
@@ -257,7 +296,9 @@ impl Link {
         address: u32,
         length: u32,
     ) -> Result<Vec<u8>, RigError> {
-        if external::contains(core, address, length) {
+        // On an nRF51 that part of the map is FICR and UICR.
+        let has_window = context.config.silicon == Silicon::Nrf5340;
+        if has_window && external::contains(core, address, length) {
             return self.with_external(context, |flash| external::read(flash, address, length));
         }
         self.with(context, |interface| {
@@ -416,6 +457,19 @@ impl Link {
     }
 }
 
+/// The device id, which must be that of the rig file where that has one.
+fn expected_chip(context: &Context, low: u32, high: u32) -> Result<ChipId, RigError> {
+    let found = ChipId(u64::from(high) << 32 | u64::from(low));
+    match context.config.chip {
+        Some(expected) if expected != found => Err(RigError::OtherChip {
+            board: context.board(),
+            found,
+            expected,
+        }),
+        Some(_) | None => Ok(found),
+    }
+}
+
 fn reset_core(
     context: &Context,
     interface: &mut dyn ArmDebugInterface,
@@ -479,6 +533,7 @@ pub(super) fn on_bus<T>(
     let mut bus = Ahb {
         memory: &mut *memory,
         clock: context.clock(),
+        silicon: context.config.silicon,
     };
     job(&mut bus).map_err(|error| context.access_error(error))
 }

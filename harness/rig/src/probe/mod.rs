@@ -43,6 +43,7 @@ use crate::error::{Operation, RigError};
 use crate::file::{ChipId, ExternalFlash, ProbeSelector, Recover};
 use crate::image::FlashImage;
 use crate::launcher::VirtualProcess;
+use crate::silicon::Silicon;
 use context::Context;
 use cortex::AfterReset;
 pub(crate) use firmware::ProbeFirmware;
@@ -70,6 +71,7 @@ const ERASE: Duration = Duration::from_secs(75);
 #[derive(Clone)]
 pub(crate) struct ProbeConfig {
     pub(crate) board: String,
+    pub(crate) silicon: Silicon,
     pub(crate) selector: ProbeSelector,
     pub(crate) speed_khz: Option<u32>,
     /// The chip that must be there, where that is known.
@@ -144,6 +146,7 @@ impl ProbeSession {
     ) -> Self {
         Self::new(ProbeConfig {
             board: board.to_owned(),
+            silicon: Silicon::Nrf5340,
             selector,
             speed_khz: None,
             chip: None,
@@ -166,6 +169,11 @@ impl ProbeSession {
     #[must_use]
     pub fn firmware(&self) -> Option<String> {
         self.config.firmware.get()
+    }
+
+    /// The kind of chip behind it.
+    pub(crate) fn silicon(&self) -> Silicon {
+        self.config.silicon
     }
 
     /// The chip that must be there, where the rig file says it.
@@ -235,7 +243,10 @@ impl ProbeSession {
         self.request_with(doing, within, progress, move |link, context, progress| {
             Self::same_chip(link, context)?;
             link.rtt_was_reset(Core::App);
-            program::program(link, context, &image, &options, progress)
+            match context.config.silicon {
+                Silicon::Nrf5340 => program::program(link, context, &image, &options, progress),
+                Silicon::Nrf51 => restore::program(link, context, &image, &options),
+            }
         })
     }
 
@@ -370,7 +381,12 @@ impl ProbeSession {
             };
             Self::same_chip(link, context)?;
             link.rtt_was_reset(Core::App);
-            program::program(link, context, &FlashImage::new(), &options, &mut |_| {}).map(drop)
+            let image = FlashImage::new();
+            match context.config.silicon {
+                Silicon::Nrf5340 => program::program(link, context, &image, &options, &mut |_| {}),
+                Silicon::Nrf51 => restore::program(link, context, &image, &options),
+            }
+            .map(drop)
         })
     }
 

@@ -9,6 +9,7 @@
 
 use super::bus::{Bus, SequenceFault};
 use crate::core::Core;
+use crate::silicon::Silicon;
 use probe_rs::architecture::arm::ArmError;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ const CONFIG: u32 = 0x504;
 const CONFIG_READ: u32 = 0;
 const CONFIG_WRITE: u32 = 1;
 const CONFIG_ERASE: u32 = 2;
+/// The nRF51 is told the page in a register (nRF51 Series Reference Manual 3.0, NVMC, ERASEPAGE).
+pub(super) const NRF51_ERASEPAGE: u32 = 0x508;
 
 /// A page takes at most 89.7 ms (Zephyr `soc/nordic/nrf53/soc.h`); we chose more than ten times that.
 const ERASE_WITHIN: Duration = Duration::from_secs(1);
@@ -40,12 +43,16 @@ pub(super) fn erase_pages(
     progress: &mut dyn FnMut(u32),
 ) -> Result<(), ArmError> {
     configured(bus, core, CONFIG_ERASE, |bus| {
+        let silicon = bus.silicon();
         for &page in pages {
-            bus.write(page, 0xFFFF_FFFF)?;
+            match silicon {
+                Silicon::Nrf5340 => bus.write(page, 0xFFFF_FFFF)?,
+                Silicon::Nrf51 => bus.write(silicon.nvmc(core) + NRF51_ERASEPAGE, page)?,
+            }
             wait_ready(bus, core, ERASE_WITHIN, || {
                 format!("erasing the page at {page:#010x}")
             })?;
-            progress(core.page_size());
+            progress(silicon.page_size(core));
         }
         Ok(())
     })
@@ -106,7 +113,7 @@ fn configured(
     mode: u32,
     job: impl FnOnce(&mut dyn Bus) -> Result<(), ArmError>,
 ) -> Result<(), ArmError> {
-    let config = core.nvmc() + CONFIG;
+    let config = bus.silicon().nvmc(core) + CONFIG;
     bus.write(config, mode)?;
     let done = job(bus);
     let restored = bus.write(config, CONFIG_READ).and_then(|()| bus.flush());
@@ -115,12 +122,12 @@ fn configured(
 
 /// What the controller is set to.
 pub(super) fn mode(bus: &mut dyn Bus, core: Core) -> Result<u32, ArmError> {
-    bus.read(core.nvmc() + CONFIG)
+    bus.read(bus.silicon().nvmc(core) + CONFIG)
 }
 
 /// Sets the controller as firmware had it.
 pub(super) fn set_mode(bus: &mut dyn Bus, core: Core, mode: u32) -> Result<(), ArmError> {
-    bus.write(core.nvmc() + CONFIG, mode)?;
+    bus.write(bus.silicon().nvmc(core) + CONFIG, mode)?;
     bus.flush()
 }
 
@@ -138,7 +145,7 @@ fn wait_ready(
     what: impl Fn() -> String,
 ) -> Result<(), ArmError> {
     let deadline = bus.clock().now() + within;
-    while bus.read(core.nvmc() + READY)? & 1 == 0 {
+    while bus.read(bus.silicon().nvmc(core) + READY)? & 1 == 0 {
         if bus.clock().now() >= deadline {
             return Err(SequenceFault::Timeout {
                 what: what(),
@@ -182,6 +189,25 @@ mod tests {
         expected.push((nvmc + 0x504, 0));
         assert_eq!(bus.writes(), expected);
         assert_eq!(erased, pages.len() as u32 * core.page_size());
+    }
+
+    #[test]
+    fn an_nrf51_is_told_the_page_in_a_register() {
+        const NRF51: u32 = 0x4001_E000;
+        let mut bus = Recording::new()
+            .of(Silicon::Nrf51)
+            .holding(NRF51 + READY, 1);
+        let mut erased = 0;
+        erase_pages(&mut bus, Core::App, &[0x8000], &mut |bytes| erased += bytes).unwrap();
+        assert_eq!(
+            bus.writes(),
+            [
+                (NRF51 + CONFIG, 2),
+                (NRF51 + 0x508, 0x8000),
+                (NRF51 + CONFIG, 0)
+            ]
+        );
+        assert_eq!(erased, 0x400);
     }
 
     #[test]

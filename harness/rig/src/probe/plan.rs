@@ -4,6 +4,7 @@
 
 use crate::core::{Core, Region};
 use crate::image::FlashImage;
+use crate::silicon::Silicon;
 use std::collections::BTreeMap;
 
 /// So many bytes of a page are looked at before the whole page is read: in an image that changed, they differ
@@ -54,16 +55,19 @@ pub enum Rest {
 }
 
 /// The pages that are concerned, in the order of their addresses.
-pub(super) fn pages(image: &FlashImage, rest: Rest) -> Vec<Page> {
+pub(super) fn pages(silicon: Silicon, image: &FlashImage, rest: Rest) -> Vec<Page> {
     let mut pages: BTreeMap<u32, Page> = BTreeMap::new();
     let blank = |core: Core, address: u32| Page {
         core,
         address,
-        wanted: vec![0xFF; core.page_size() as usize],
+        wanted: vec![0xFF; silicon.page_size(core) as usize],
     };
     if rest == Rest::Erase {
         for core in Core::ALL {
-            for address in core.flash().step_by(core.page_size() as usize) {
+            for address in silicon
+                .flash(core)
+                .step_by(silicon.page_size(core) as usize)
+            {
                 pages.insert(address, blank(core, address));
             }
         }
@@ -73,9 +77,9 @@ pub(super) fn pages(image: &FlashImage, rest: Rest) -> Vec<Page> {
             continue;
         };
         while !data.is_empty() {
-            let offset = address % core.page_size();
+            let offset = address % silicon.page_size(core);
             let start = address - offset;
-            let length = data.len().min((core.page_size() - offset) as usize);
+            let length = data.len().min((silicon.page_size(core) - offset) as usize);
             let page = pages.entry(start).or_insert_with(|| blank(core, start));
             page.wanted[offset as usize..][..length].copy_from_slice(&data[..length]);
             address += length as u32;
@@ -161,14 +165,18 @@ mod tests {
 
     #[test]
     fn a_segment_is_cut_at_the_pages_of_its_core() {
-        let app = pages(&image(&[(0xFFE, &[1, 2, 3])]), Rest::Keep);
+        let app = pages(Silicon::Nrf5340, &image(&[(0xFFE, &[1, 2, 3])]), Rest::Keep);
         assert_eq!(
             app.iter().map(|page| page.address).collect::<Vec<_>>(),
             [0, 0x1000]
         );
         assert_eq!(app[0].wanted[0xFFD..], [0xFF, 1, 2]);
         assert_eq!(app[1].wanted[..2], [3, 0xFF]);
-        let net = pages(&image(&[(0x0100_07FF, &[1, 2])]), Rest::Keep);
+        let net = pages(
+            Silicon::Nrf5340,
+            &image(&[(0x0100_07FF, &[1, 2])]),
+            Rest::Keep,
+        );
         assert_eq!(
             net.iter().map(|page| page.address).collect::<Vec<_>>(),
             [0x0100_0000, 0x0100_0800]
@@ -178,13 +186,16 @@ mod tests {
 
     #[test]
     fn erasing_the_rest_concerns_every_page_of_both_cores() {
-        assert_eq!(pages(&image(&[(0, &[1])]), Rest::Erase).len(), 256 + 128);
+        assert_eq!(
+            pages(Silicon::Nrf5340, &image(&[(0, &[1])]), Rest::Erase).len(),
+            256 + 128
+        );
     }
 
     #[test]
     fn uicr_is_programmed_by_words() {
         let image = image(&[(0x00FF_8001, &[1, 2]), (0x01FF_8000, &[1, 2, 3, 4, 5])]);
-        assert_eq!(pages(&image, Rest::Keep), []);
+        assert_eq!(pages(Silicon::Nrf5340, &image, Rest::Keep), []);
         assert_eq!(
             uicr_words(&image),
             [

@@ -15,6 +15,7 @@ use super::plan::{Change, Page, compare, pages, uicr_words};
 use crate::core::{Core, Region};
 use crate::error::RigError;
 use crate::image::FlashImage;
+use crate::silicon::Silicon;
 use probe_rs::Session;
 use probe_rs::architecture::arm::ArmDebugInterface;
 use probe_rs::flashing::{DownloadOptions, FlashProgress, ProgressEvent, ProgressOperation};
@@ -120,7 +121,7 @@ pub(super) fn program(
     }
     // The probe is needed for the session.
     link.abandon();
-    let pages = pages(image, options.rest);
+    let pages = pages(Silicon::Nrf5340, image, options.rest);
     let words = uicr_words(image);
     let concerns_net = pages.iter().any(|page| page.core == Core::Net)
         || words.iter().any(|word| word.0 == Core::Net);

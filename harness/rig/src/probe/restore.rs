@@ -12,7 +12,7 @@ use super::external;
 use super::link::{Link, on_bus};
 use super::nvmc;
 use super::plan::{Change, Page, Rest, held_change, pages};
-use super::program::{Differences, Programmed};
+use super::program::{Afterwards, Differences, ProgramOptions, Programmed};
 use crate::core::Core;
 use crate::error::RigError;
 use crate::image::FlashImage;
@@ -29,7 +29,7 @@ pub(super) fn restore(
         external::check_fitted(context)?;
     }
     link.reset(context, Core::App, AfterReset::Halt)?;
-    let pages = pages(image, Rest::Keep);
+    let pages = pages(context.config.silicon, image, Rest::Keep);
     let mut done = restore_external(link, context, &sectors)?;
     for core in Core::ALL {
         let of_core: Vec<&Page> = pages.iter().filter(|page| page.core == core).collect();
@@ -43,6 +43,44 @@ pub(super) fn restore(
     // As after power came, the network core is held off, and no peripheral is as the debugger left it.
     link.reset(context, Core::App, AfterReset::Halt)?;
     Ok(done)
+}
+
+/// Makes all flash of a chip hold `image` and lets it boot, or stand, through the controller alone: for a chip for which no flash
+/// algorithm is used.
+pub(super) fn program(
+    link: &mut Link,
+    context: &Context,
+    image: &FlashImage,
+    options: &ProgramOptions,
+) -> Result<Programmed, RigError> {
+    let silicon = context.config.silicon;
+    for (address, data) in image.segments() {
+        let flash = silicon.flash(Core::App);
+        let fits = flash.contains(&address) && (flash.end - address) as usize >= data.len();
+        if !fits {
+            return Err(RigError::BadRequest {
+                board: context.board(),
+                what: format!(
+                    "the image has {} bytes at {address:#010x}; an {silicon} can be programmed at {:#010x}..{:#010x}",
+                    data.len(),
+                    flash.start,
+                    flash.end
+                ),
+            });
+        }
+    }
+    link.reset(context, Core::App, AfterReset::Halt)?;
+    let pages = pages(silicon, image, options.rest);
+    let pages: Vec<&Page> = pages.iter().collect();
+    let mut done = Programmed::default();
+    let programmed = restore_core(link, context, Core::App, &pages, &mut done);
+    // Whatever happened: nobody else lets the core go.
+    let after = match (&programmed, options.then) {
+        (Ok(()), Afterwards::Hold) => AfterReset::Halt,
+        (Ok(()), Afterwards::Boot) | (Err(_), _) => AfterReset::Run,
+    };
+    let started = link.reset(context, Core::App, after);
+    programmed.and(started).map(|()| done)
 }
 
 fn restore_external(

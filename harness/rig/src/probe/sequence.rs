@@ -13,6 +13,7 @@ use super::cortex::{
 use super::network::release_network_core;
 use crate::core::Core;
 use crate::file::Recover;
+use crate::silicon::Silicon;
 use hil_clock::{Clock, SharedClock};
 use probe_rs::architecture::arm::memory::ArmMemoryInterface;
 use probe_rs::architecture::arm::sequences::{ArmDebugSequence, DefaultArmSequence};
@@ -91,6 +92,7 @@ fn on_core(
     job(&mut Ahb {
         memory: &mut *memory,
         clock,
+        silicon: Silicon::Nrf5340,
     })
 }
 
@@ -150,7 +152,11 @@ impl ArmDebugSequence for Nrf5340 {
     ) -> Result<(), ArmError> {
         let of_app = is_port_of(memory, Core::App);
         let clock = &*self.clock;
-        let mut bus = Ahb { memory, clock };
+        let mut bus = Ahb {
+            memory,
+            clock,
+            silicon: Silicon::Nrf5340,
+        };
         request_reset(&mut bus)?;
         if of_app && self.scope == Scope::Both {
             // The reset has switched the network core off, and with it the access port that the session uses.
@@ -172,6 +178,7 @@ impl ArmDebugSequence for Nrf5340 {
         let mut bus = Ahb {
             memory,
             clock: &*self.clock,
+            silicon: Silicon::Nrf5340,
         };
         if !self.ending.is_reset() {
             return let_go(&mut bus);

@@ -18,6 +18,7 @@ use super::trap::Memory;
 use super::{ProbeSession, external, nvmc};
 use crate::core::{Core, EXTERNAL_FLASH};
 use crate::error::{Operation, RigError};
+use crate::silicon::Silicon;
 use probe_rs::architecture::arm::ArmError;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore as _, SeedableRng as _};
@@ -66,13 +67,16 @@ impl ProbeSession {
         after: &[u8],
         tear: Tear,
     ) -> Result<Vec<u8>, RigError> {
-        let place = Place::of(memory, offset, after.len()).ok_or_else(|| RigError::BadRequest {
-            board: self.config.board.clone(),
-            what: format!(
-                "{} bytes at {offset:#x} are no words of that flash",
-                after.len()
-            ),
-        })?;
+        let place =
+            Place::of(self.config.silicon, memory, offset, after.len()).ok_or_else(|| {
+                RigError::BadRequest {
+                    board: self.config.board.clone(),
+                    what: format!(
+                        "{} bytes at {offset:#x} are no words of that flash",
+                        after.len()
+                    ),
+                }
+            })?;
         let core = place.core;
         let doing = Operation::Tear {
             core,
@@ -99,10 +103,18 @@ struct Place {
 }
 
 impl Place {
-    fn of(memory: Memory, offset: u32, length: usize) -> Option<Self> {
+    fn of(silicon: Silicon, memory: Memory, offset: u32, length: usize) -> Option<Self> {
         let (core, flash, page) = match memory {
-            Memory::App => (Core::App, Core::App.flash(), Core::App.page_size()),
-            Memory::Net => (Core::Net, Core::Net.flash(), Core::Net.page_size()),
+            Memory::App => (
+                Core::App,
+                silicon.flash(Core::App),
+                silicon.page_size(Core::App),
+            ),
+            Memory::Net => (
+                Core::Net,
+                silicon.flash(Core::Net),
+                silicon.page_size(Core::Net),
+            ),
             Memory::External => (Core::App, EXTERNAL_FLASH, SECTOR),
         };
         let length = u32::try_from(length).ok()?;
@@ -331,7 +343,7 @@ mod tests {
             seed: u64,
         ) {
             let after = after.concat();
-            let place = Place::of(Memory::App, at * 4, after.len()).unwrap();
+            let place = Place::of(Silicon::Nrf5340, Memory::App, at * 4, after.len()).unwrap();
             let mut flash = Sim { bytes: held.clone(), erased: Vec::new() };
             let torn = overwrite(&mut flash, &place, &after, Tear { seed, progress: 128 }).unwrap();
             let mut expected = held;
@@ -346,7 +358,7 @@ mod tests {
             bytes: vec![0xFF; 0x1000],
             erased: Vec::new(),
         };
-        let place = Place::of(Memory::App, 8, 4).unwrap();
+        let place = Place::of(Silicon::Nrf5340, Memory::App, 8, 4).unwrap();
         let tear = Tear {
             seed: 1,
             progress: 128,
@@ -365,6 +377,6 @@ mod tests {
         #[case] offset: u32,
         #[case] length: usize,
     ) {
-        assert_eq!(Place::of(memory, offset, length), None);
+        assert_eq!(Place::of(Silicon::Nrf5340, memory, offset, length), None);
     }
 }

@@ -29,6 +29,7 @@ use super::qspi::{self, TaskDone};
 use super::{ProbeSession, SHORT, nvmc};
 use crate::core::Core;
 use crate::error::{Operation, RigError};
+use crate::silicon::Silicon;
 use probe_rs::architecture::arm::ArmError;
 use pursuit::{End, OUT_OF_REACH, program_counter, pursue, resume};
 use std::time::Duration;
@@ -115,7 +116,7 @@ impl Trap<'_> {
     pub fn arm(&mut self) -> Result<(), RigError> {
         self.check()?;
         let core = self.core;
-        let condition = self.watch.condition(core);
+        let condition = self.watch.condition(self.probe.config.silicon, core);
         self.stands = self.probe.request(
             Operation::Trap(core),
             SHORT,
@@ -135,7 +136,7 @@ impl Trap<'_> {
         self.watch = watch;
         self.check()?;
         if self.armed {
-            let condition = self.watch.condition(self.core);
+            let condition = self.watch.condition(self.probe.config.silicon, self.core);
             self.on_core(SHORT, move |bus| {
                 dwt::set(bus, &condition)?;
                 dwt::forget_matches(bus)
@@ -145,7 +146,7 @@ impl Trap<'_> {
     }
 
     fn check(&self) -> Result<(), RigError> {
-        match self.watch.problem(self.core) {
+        match self.watch.problem(self.probe.config.silicon, self.core) {
             None => Ok(()),
             Some(what) => Err(RigError::BadRequest {
                 board: self.probe.config.board.clone(),
@@ -274,7 +275,7 @@ impl Trap<'_> {
     /// # Errors
     /// Bench trouble.
     pub fn reset(&mut self) -> Result<(), RigError> {
-        let condition = self.watch.condition(self.core);
+        let condition = self.watch.condition(self.probe.config.silicon, self.core);
         self.on_core(SHORT, move |bus| {
             // The watchpoints stay, but a reset lets a core go on that stood: it would be at the first of them already when it
             // is told to.
@@ -361,8 +362,13 @@ fn place(bus: &mut dyn Bus, core: Core, watch: &Watch) -> Result<Place, ArmError
         length: None,
     };
     match watch {
+        Watch::Erases if bus.silicon() == Silicon::Nrf51 => {
+            nvmc::wait_until_ready(bus, core)?;
+            place.class = Some(Class::Erase);
+            place.length = Some(bus.silicon().page_size(core));
+        }
         Watch::Modes | Watch::Erases | Watch::Words => {
-            let config = bus.read(core.nvmc() + watch::CONFIG)?;
+            let config = bus.read(bus.silicon().nvmc(core) + watch::CONFIG)?;
             place.class = class(config & 7);
             if place.class.is_some() {
                 place.edge = Edge::Before;
@@ -371,16 +377,27 @@ fn place(bus: &mut dyn Bus, core: Core, watch: &Watch) -> Result<Place, ArmError
         Watch::Ends | Watch::NetworkSwitch => {}
         Watch::Stores(range) => {
             nvmc::wait_until_ready(bus, core)?;
-            place.class = class(bus.read(core.nvmc() + watch::CONFIG)? & 7);
+            place.class = class(bus.read(bus.silicon().nvmc(core) + watch::CONFIG)? & 7);
             if range.len() == 4 {
                 place.address = Some(range.start);
             }
             place.length = place.class.map(|class| match class {
                 Class::Write => 4,
-                Class::Erase => core.page_size(),
+                Class::Erase => bus.silicon().page_size(core),
             });
         }
         Watch::StoreOrErase(address) => {
+            if bus.silicon() == Silicon::Nrf51 {
+                nvmc::wait_until_ready(bus, core)?;
+                let stored = dwt::matched(bus, 0)?;
+                place.class = Some(if stored { Class::Write } else { Class::Erase });
+                place.address = stored.then_some(*address);
+                // Both only when halts were passed since they were last asked.
+                if dwt::matched(bus, 1)? == stored {
+                    place.class = None;
+                }
+                return Ok(place);
+            }
             let (stored, erases) = (dwt::matched(bus, 0)?, dwt::matched(bus, 3)?);
             if stored {
                 nvmc::wait_until_ready(bus, core)?;
@@ -388,7 +405,7 @@ fn place(bus: &mut dyn Bus, core: Core, watch: &Watch) -> Result<Place, ArmError
             } else if erases {
                 place.edge = Edge::Before;
             }
-            place.class = class(bus.read(core.nvmc() + watch::CONFIG)? & 7);
+            place.class = class(bus.read(bus.silicon().nvmc(core) + watch::CONFIG)? & 7);
         }
         Watch::ExternalTasks => {
             let written = dwt::matched(bus, 0)?;

@@ -13,8 +13,8 @@ use crate::radio::RadioLink;
 use crate::wear::Wear;
 use hil_clock::SharedClock;
 use hil_record::{BoardIdentity, BoardInfo, Rescue};
-use hil_rig::{Board, Identity, PowerLoss, Rig, RigError};
-use hil_scenario::{BoardFeature, Core, Transport};
+use hil_rig::{Board, Identity, PowerLoss, Rig, RigError, Silicon};
+use hil_scenario::{BoardFeature, Chip, Core, Transport};
 use hil_smp::{FaultSwitch, Faulty};
 use std::collections::BTreeSet;
 
@@ -46,6 +46,11 @@ impl MissingBoard {
             error,
         }
     }
+
+    /// Whether somebody else uses it, so that nothing is known of it.
+    pub(crate) const fn is_in_use(&self) -> bool {
+        matches!(self.error, BenchError::Rig(RigError::BoardInUse { .. }))
+    }
 }
 
 /// The boards of a rig: those that answer, and those that do not.
@@ -75,8 +80,11 @@ impl FoundBoard {
     /// # Errors
     ///
     /// A board that is another one than the rig file says; or, where no board answers, what the first one made of it.
-    pub fn all(rig: Rig, clock: &SharedClock) -> Result<FoundBoards, BenchError> {
+    pub fn all(mut rig: Rig, clock: &SharedClock) -> Result<FoundBoards, BenchError> {
         let mut all = FoundBoards::default();
+        for (name, error) in rig.take_away() {
+            all.missing.push(MissingBoard::new(name, error.into()));
+        }
         for board in rig.into_boards() {
             match Self::find(board, clock)? {
                 Ok(found) => all.boards.push(found),
@@ -130,7 +138,10 @@ impl FoundBoard {
     /// Name and description, for events.
     #[must_use]
     pub fn info(&self) -> BoardInfo {
-        let description = self.board.description().unwrap_or("nRF5340 board");
+        let description = match self.board.description() {
+            Some(description) => description.to_owned(),
+            None => format!("{} board", self.board.silicon()),
+        };
         BoardInfo {
             name: self.board.name().to_owned(),
             description: format!("{description}; {}", self.identity),
@@ -185,6 +196,15 @@ impl FoundBoard {
             features.insert(BoardFeature::RecoveryButton);
         }
         features
+    }
+
+    /// The chip that it has.
+    #[must_use]
+    pub fn chip(&self) -> Chip {
+        match self.board.silicon() {
+            Silicon::Nrf5340 => Chip::Nrf5340,
+            Silicon::Nrf51 => Chip::Nrf51,
+        }
     }
 
     /// The links on which it can be reached.

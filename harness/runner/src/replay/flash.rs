@@ -7,7 +7,7 @@ use crate::firmware::{EXTERNAL_WINDOW, Region, memory_name};
 use crate::history;
 use hil_bootloader::{DeviceId, SimFlash};
 use hil_record::{Objects, RegionShot};
-use hil_scenario::Core;
+use hil_scenario::{Chip, Core};
 
 /// The most that is taken for a region, in bytes (ours): twice the external flash of the DK.
 const MAX_REGION: u32 = 16 * 1024 * 1024;
@@ -148,8 +148,8 @@ impl Memories {
     }
 
     /// All of them, for the model of the bootloaders.
-    pub(super) fn flash(&self) -> SimFlash {
-        history::flash_of(&self.app, &self.net, &self.external)
+    pub(super) fn flash(&self, chip: Chip) -> SimFlash {
+        history::flash_of(chip, &self.app, &self.net, &self.external)
     }
 }
 

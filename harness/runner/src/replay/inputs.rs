@@ -2,8 +2,9 @@
 
 use super::{ReplayRequest, StepReplay};
 use crate::firmware::Firmware;
-use crate::sweep::Share;
-use hil_record::{FirmwareInfo, InputFile, InputRole, Objects, ScenarioStarted, StepInfo, Verdict};
+use hil_record::{
+    FirmwareInfo, InputFile, InputRole, Objects, ScenarioStarted, StepInfo, Verdict, sweep_variant,
+};
 use hil_scenario::{FirmwareSet, PlannedStep, Scenario, Variant};
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
@@ -179,7 +180,7 @@ impl<'a> Inputs<'a> {
                 .ok()?;
         }
         let mut variants = scenario.expand().into_iter();
-        let name = Share::variant(&started.scenario);
+        let name = sweep_variant(&started.scenario);
         variants.find(|variant| variant.name == name)
     }
 }

@@ -427,7 +427,9 @@ impl Judging<'_> {
             .firmware
             .bootloader_keys()
             .map_err(|trouble| Judged::Open(trouble.words()))?;
-        let before = history::flash_of(&programmed.app, &programmed.net, &programmed.external);
+        let chip = self.firmware.set().chip;
+        let before =
+            history::flash_of(chip, &programmed.app, &programmed.net, &programmed.external);
         let (forecast, _) = history::forecast(
             self.firmware,
             keys,
@@ -463,7 +465,7 @@ impl Judging<'_> {
             }
             memories.take(flash)?;
         }
-        let found = memories.flash();
+        let found = memories.flash(chip);
         let except = predicted::left_out(self.firmware, &waived);
         let except: Vec<_> = except.iter().map(Region::area).collect();
         match forecast.compare(&found, &except) {

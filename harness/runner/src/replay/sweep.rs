@@ -145,5 +145,5 @@ fn start(judging: &Judging<'_>, found: &[RegionShot]) -> Result<SimFlash, Judged
         }
         memories.take(flash)?;
     }
-    Ok(memories.flash())
+    Ok(memories.flash(judging.firmware.set().chip))
 }

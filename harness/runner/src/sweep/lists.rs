@@ -5,6 +5,7 @@ use super::choose::{self, Draw};
 use super::cutter::Aim;
 use super::{Sweeping, frames};
 use crate::context::Context;
+use crate::night::{self, Slice};
 use crate::trouble::Checked;
 use hil_scenario::{CutList, Edge, Strategy};
 
@@ -23,6 +24,9 @@ impl Sweeping<'_, '_> {
             }
             return Ok(vec![only.clone()]);
         }
+        if let Some(slice) = context.orders.night.as_ref().and_then(|night| night.slice) {
+            return Ok(self.slice(context, slice));
+        }
         let classes = self.foretold.classes();
         let indices = match strategy {
             Strategy::Every => (0..classes.len()).collect(),
@@ -30,19 +34,7 @@ impl Sweeping<'_, '_> {
             Strategy::Frames(count) => frames::spread(self.ends.len(), count.get() as usize),
             Strategy::Bisect => Vec::new(),
         };
-        let point = |index, edge| match strategy {
-            Strategy::Frames(_) => frames::point(index, edge),
-            Strategy::Every | Strategy::Sample(_) | Strategy::Bisect => {
-                self.foretold.point(index, edge)
-            }
-        };
-        let edges = self.edges();
-        let mut lists: Vec<CutList> = indices
-            .into_iter()
-            .flat_map(|index| edges.iter().map(move |edge| (index, *edge)))
-            .filter_map(|(index, edge)| point(index, edge))
-            .map(CutList::from)
-            .collect();
+        let mut lists = self.points(indices);
         let mut draw = Draw::new(seed);
         let rows = self.step.bursts.map_or(0, |bursts| bursts.rows.get());
         let in_a_row = self.step.bursts.map_or(0, |bursts| bursts.cuts.get());
@@ -60,6 +52,50 @@ impl Sweeping<'_, '_> {
                     .collect()
             }
         })
+    }
+
+    /// All points of the sweep that stand alone.
+    pub(super) fn all(&self) -> Vec<CutList> {
+        let count = match self.step.counts_frames() {
+            true => self.ends.len(),
+            false => self.foretold.classes().len(),
+        };
+        self.points((0..count).collect())
+    }
+
+    /// The points at these operations, or chunks.
+    fn points(&self, indices: Vec<usize>) -> Vec<CutList> {
+        let point = |index, edge| match self.step.counts_frames() {
+            true => frames::point(index, edge),
+            false => self.foretold.point(index, edge),
+        };
+        let edges = self.edges();
+        indices
+            .into_iter()
+            .flat_map(|index| edges.iter().map(move |edge| (index, *edge)))
+            .filter_map(|(index, edge)| point(index, edge))
+            .map(CutList::from)
+            .collect()
+    }
+
+    /// The points that a night has chosen.
+    fn slice(&self, context: &Context<'_>, slice: Slice) -> Vec<CutList> {
+        let mut all = self.all();
+        let names: Vec<String> = all.iter().map(ToString::to_string).collect();
+        let Some(night) = &context.orders.night else {
+            return Vec::new();
+        };
+        let chosen =
+            night
+                .ledger
+                .lock()
+                .choose(&night::key(context), slice, &context.bench.name, &names);
+        // In the order in which they were chosen.
+        let mut left: Vec<Option<CutList>> = all.drain(..).map(Some).collect();
+        chosen
+            .into_iter()
+            .filter_map(|index| left.get_mut(index).and_then(Option::take))
+            .collect()
     }
 
     /// So many cuts, each drawn from the start after the one before; fewer where a start does nothing to flash.

@@ -29,6 +29,7 @@ pub use orders::{Share, SweepOrders, Visited};
 pub(crate) use visit::{hit_later, then_not_updated, then_updated};
 
 use crate::context::Context;
+use crate::night;
 use crate::trouble::{Checked, Trouble};
 use cutter::Cutter;
 use foretold::Foretold;
@@ -130,15 +131,18 @@ impl<'a> Sweeping<'a, '_> {
         let orders = context.orders.clone();
         let strategy = self.step.cuts;
         let seed = orders.seed.unwrap_or(self.step.seed);
-        let lists = self.lists(context, strategy, seed)?;
         let digest = self.foretold.digest();
+        let all = self.all();
+        night::planned(context, &digest, &all);
+        let lists = self.lists(context, strategy, seed)?;
         let is_new = |list: &CutList| {
             !orders
                 .visited
                 .has(&context.scenario, &digest, &list.to_string())
         };
         let (new, before): (Vec<CutList>, Vec<CutList>) = lists.into_iter().partition(is_new);
-        let halving = orders.only.is_none() && strategy == Strategy::Bisect;
+        let slice = orders.night.as_ref().and_then(|night| night.slice);
+        let halving = orders.only.is_none() && slice.is_none() && strategy == Strategy::Bisect;
         let began = context.clock.now();
         let plan = SweepPlan {
             scenario: context.scenario.clone(),
@@ -147,12 +151,14 @@ impl<'a> Sweeping<'a, '_> {
             operations: counted(&self.foretold.classes()),
             digest,
             seen,
-            strategy: orders
-                .only
-                .as_ref()
-                .map_or_else(|| strategy.to_string(), ToString::to_string),
+            strategy: match (&orders.only, slice) {
+                (Some(only), _) => only.to_string(),
+                (None, Some(slice)) => format!("least-tested:{}", slice.count),
+                (None, None) => strategy.to_string(),
+            },
             seed,
             points: (!halving).then(|| count(new.len() + before.len())),
+            all: Some(count(all.len())),
             visited_before: count(before.len()),
         };
         let operations: u32 = plan.operations.values().sum();

@@ -1,5 +1,6 @@
 //! What whoever starts a run wants of its sweeps, other than their files say.
 
+use crate::night::NightOrders;
 use hil_scenario::{CutList, Strategy};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +19,8 @@ pub struct SweepOrders {
     pub share: Option<Share>,
     /// What the run that is taken up has visited.
     pub visited: Visited,
+    /// What a night wants of it, where the run is one.
+    pub night: Option<NightOrders>,
     /// The command that runs the same again, to which the name of a point can be added.
     pub command: String,
 }
@@ -42,17 +45,6 @@ impl Share {
     #[must_use]
     pub fn name(self, variant: &str) -> String {
         format!("{variant}#{}/{}", self.number + 1, self.of)
-    }
-
-    /// The variant of which this is the name of a part; the same name where it is that of a whole.
-    #[must_use]
-    pub fn variant(name: &str) -> &str {
-        let part = name.rsplit_once('#').filter(|(_, part)| {
-            part.split_once('/').is_some_and(|(number, of)| {
-                number.parse::<usize>().is_ok() && of.parse::<usize>().is_ok()
-            })
-        });
-        part.map_or(name, |(variant, _)| variant)
     }
 }
 
@@ -105,7 +97,7 @@ impl Visited {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hil_record::{EventKind, SweepPlan, SweepPoint};
+    use hil_record::{EventKind, SweepPlan, SweepPoint, sweep_variant};
 
     #[test]
     fn the_parts_of_a_sweep_have_each_point_once() {
@@ -126,9 +118,7 @@ mod tests {
     fn a_part_is_called_after_its_variant() {
         let name = Share { number: 1, of: 4 }.name("swap[uart]");
         assert_eq!(name, "swap[uart]#2/4");
-        assert_eq!(Share::variant(&name), "swap[uart]");
-        assert_eq!(Share::variant("swap[uart]"), "swap[uart]");
-        assert_eq!(Share::variant("swap#one"), "swap#one");
+        assert_eq!(sweep_variant(&name), "swap[uart]");
     }
 
     fn planned(digest: &str) -> EventKind {
@@ -142,6 +132,7 @@ mod tests {
             strategy: "every".to_owned(),
             seed: 1,
             points: Some(3),
+            all: None,
             visited_before: 0,
         })
     }

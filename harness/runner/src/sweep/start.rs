@@ -51,7 +51,7 @@ impl Start {
         }
         context.checked(Check::SweepStart { found });
         Ok(Self::of(
-            history::flash_of(&app, &net, &external).counting_erases(),
+            history::flash_of(context.firmware.set().chip, &app, &net, &external).counting_erases(),
             context.firmware,
         ))
     }

@@ -12,7 +12,7 @@ use crate::firmware::{EXTERNAL_WINDOW, Region};
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::{DeviceId, Operation, OperationKind};
 use hil_record::{ErrorKind, Evidence};
-use hil_rig::{Class, Followed, Instead, Memory, Planned, Route, Strayed, route};
+use hil_rig::{Class, Followed, Instead, Memory, Planned, Route, Silicon, Strayed, route};
 use hil_scenario::{Core, CutMemory, CutPoint, Sweep};
 
 /// Stops the core by its watchpoints.
@@ -87,7 +87,7 @@ impl Cutter for ByTrap {
         done: &[Operation],
         step: &Sweep,
     ) -> Checked {
-        let route = behind(done).ok_or_else(|| {
+        let route = behind(context.bench.silicon(), done).ok_or_else(|| {
             Trouble::error(
                 ErrorKind::Cut,
                 format_args!(
@@ -162,9 +162,9 @@ fn place(operation: &Operation) -> (Core, u32) {
 }
 
 /// The way to the point behind all of these operations, of which the last may be done in part.
-fn behind(done: &[Operation]) -> Option<Route> {
+fn behind(silicon: Silicon, done: &[Operation]) -> Option<Route> {
     let planned: Vec<Planned> = done.iter().map(planned).collect();
-    route(&planned, planned.len(), 0)
+    route(silicon, &planned, planned.len(), 0)
 }
 
 /// An operation as the rig knows it.
@@ -207,11 +207,11 @@ mod tests {
             watch: Watch::store_at(0x0100_8c04),
             number: 1,
         };
-        assert_eq!(behind(&done), Some(expected));
+        assert_eq!(behind(Silicon::Nrf5340, &done), Some(expected));
     }
 
     #[test]
     fn before_the_first_operation_the_board_need_not_run() {
-        assert_eq!(behind(&[]), Some(Route::Start));
+        assert_eq!(behind(Silicon::Nrf5340, &[]), Some(Route::Start));
     }
 }

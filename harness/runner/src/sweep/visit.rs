@@ -6,6 +6,7 @@ use super::later::Later;
 use super::recovery::{self, Looked};
 use super::{Sweeping, frames, told};
 use crate::context::Context;
+use crate::night;
 use crate::trouble::{Checked, Trouble};
 use hil_bootloader::SimFlash;
 use hil_bootloader::sweep::minimise;
@@ -40,7 +41,7 @@ impl<'a> Sweeping<'a, '_> {
             Ok(came_to) => (came_to.clone(), None),
             Err(trouble) => ("a failure".to_owned(), Some(trouble.clone().words())),
         };
-        context.events.emit(EventKind::SweepPoint(SweepPoint {
+        let point = SweepPoint {
             scenario: context.scenario.clone(),
             board: context.bench.name.clone(),
             cut: list.to_string(),
@@ -48,7 +49,9 @@ impl<'a> Sweeping<'a, '_> {
             problem,
             took_ms: u64::try_from(context.clock.now().saturating_since(began).as_millis())
                 .unwrap_or(u64::MAX),
-        }));
+        };
+        night::visited(context, &point);
+        context.events.emit(EventKind::SweepPoint(point));
         match visited {
             Ok(came_to) => {
                 context.unsee(seen);

@@ -8,6 +8,46 @@ use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// The chip that a firmware set is for.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Chip {
+    /// An nRF5340.
+    #[default]
+    Nrf5340,
+    /// An nRF51 with 256 KiB of flash.
+    Nrf51,
+}
+
+impl Chip {
+    /// Length of the application core's flash in bytes.
+    #[must_use]
+    pub const fn app_flash(self) -> u32 {
+        match self {
+            Self::Nrf5340 => Memory::App.size(),
+            Self::Nrf51 => 0x4_0000,
+        }
+    }
+
+    /// Length of the smallest part of it that can be erased, in bytes.
+    #[must_use]
+    pub const fn app_page(self) -> u32 {
+        match self {
+            Self::Nrf5340 => Memory::App.page(),
+            Self::Nrf51 => 1024,
+        }
+    }
+}
+
+impl fmt::Display for Chip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nrf5340 => "nRF5340",
+            Self::Nrf51 => "nRF51",
+        })
+    }
+}
+
 /// A memory that partitions lie in.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(rename_all = "lowercase")]
@@ -131,9 +171,10 @@ impl Layout {
     }
 
     /// Refuses what no board can have.
-    pub(super) fn checked(self, mode: Mode) -> Result<Self, NodeError> {
+    pub(super) fn checked(self, chip: Chip, mode: Mode) -> Result<Self, NodeError> {
         for (name, region) in &self.0 {
             check_region(name, *region)?;
+            check_chip(name, *region, chip)?;
         }
         for (name, region) in &self.0 {
             if let Some((other, _)) = self
@@ -148,13 +189,13 @@ impl Layout {
                 ));
             }
         }
-        self.check_slots(mode)?;
+        self.check_slots(chip, mode)?;
         Ok(self)
     }
 
     /// MCUboot's rule for the sizes of the two slots (mcuboot `boot/bootutil/src/swap_move.c` and `swap_offset.c`,
     /// `boot_slots_compatible`).
-    fn check_slots(&self, mode: Mode) -> Result<(), NodeError> {
+    fn check_slots(&self, chip: Chip, mode: Mode) -> Result<(), NodeError> {
         if mode == Mode::SingleSlot {
             return self.check_single_slot();
         }
@@ -171,7 +212,7 @@ impl Layout {
         let secondary = self
             .slot(Slot::AppSecondary)
             .ok_or_else(|| missing(Slot::AppSecondary))?;
-        let page = Memory::App.page();
+        let page = chip.app_page();
         let (primary, secondary) = (primary.size / page, secondary.size / page);
         let (fits, rule) = match mode {
             Mode::SwapMove => (
@@ -228,6 +269,32 @@ fn path_to(name: &str, key: &str) -> NodePath {
     ["layout", name, key]
         .map(|key| Segment::Key(key.to_owned()))
         .to_vec()
+}
+
+/// A chip with less memory than the largest one.
+fn check_chip(name: &str, region: Region, chip: Chip) -> Result<(), NodeError> {
+    let end = match (chip, region.memory) {
+        (Chip::Nrf5340, _) => return Ok(()),
+        (Chip::Nrf51, Memory::App) => chip.app_flash(),
+        (Chip::Nrf51, memory @ (Memory::Net | Memory::External)) => {
+            return Err(NodeError::new(
+                path_to(name, "core"),
+                Part::Value,
+                format!("`{name}` lies in the {memory}, which an {chip} does not have"),
+            ));
+        }
+    };
+    if region.end() <= u64::from(end) {
+        return Ok(());
+    }
+    Err(NodeError::new(
+        path_to(name, "size"),
+        Part::Value,
+        format!(
+            "`{name}` ends at {:#010x}, behind the end of the flash of an {chip} at {end:#010x}",
+            region.end()
+        ),
+    ))
 }
 
 fn check_region(name: &str, region: Region) -> Result<(), NodeError> {

@@ -6,6 +6,6 @@ mod set;
 mod smp;
 
 pub use file::FirmwareFile;
-pub use layout::{Layout, Memory, Region};
+pub use layout::{Chip, Layout, Memory, Region};
 pub use set::{FirmwareSet, KeyFiles, ProgramFile, Release, ReleaseImage, UnknownRole};
 pub use smp::SmpServer;

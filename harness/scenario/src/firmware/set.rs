@@ -1,7 +1,7 @@
 //! The firmware set's file.
 
 use super::file::{FirmwareFile, Sha256Hex, key_path};
-use super::layout::Layout;
+use super::layout::{Chip, Layout};
 use super::smp::SmpServer;
 use crate::locate::{NodePath, Part, Segment};
 use crate::matrix::ReleaseNames;
@@ -22,6 +22,8 @@ use std::path::{Path, PathBuf};
 pub struct FirmwareSet {
     /// Its name.
     pub name: String,
+    /// The chip that it is for.
+    pub chip: Chip,
     /// The board's partitions.
     pub layout: Layout,
     /// What the bootloader was built with, with its slots from the layout.
@@ -241,6 +243,8 @@ impl FirmwareSet {
 #[serde(deny_unknown_fields)]
 struct Document {
     firmware: String,
+    #[serde(default)]
+    chip: Chip,
     layout: Layout,
     bootloader: Config,
     #[serde(default)]
@@ -299,7 +303,7 @@ impl Document {
             )
             .advising("`line: nordic-3.0` is the first of the SDK that has it"));
         }
-        let layout = self.layout.checked(self.bootloader.mode)?;
+        let layout = self.layout.checked(self.chip, self.bootloader.mode)?;
         let bootloader = &self.bootloader;
         if bootloader.network_core == NetworkCore::PcdSimultaneous
             && bootloader.images.is_empty()
@@ -344,6 +348,7 @@ impl Document {
         Ok(FirmwareSet {
             name: self.firmware,
             bootloader: with_slots(self.bootloader, &layout),
+            chip: self.chip,
             layout,
             keys,
             smp: self.smp,

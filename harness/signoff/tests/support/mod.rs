@@ -226,6 +226,7 @@ fn sweep(ran: &Ran, cuts: &std::ops::Range<u32>) -> Vec<EventKind> {
         strategy: "every".to_owned(),
         seed: 1,
         points: Some(cuts.end - cuts.start),
+        all: None,
         visited_before: 0,
     });
     let points = cuts.clone().map(|number| {

@@ -1,21 +1,16 @@
-//! The debug port and its four access ports at register level (Arm Debug Interface v5.2).
+//! The debug port and its access ports at register level (Arm Debug Interface v5.2).
 //!
 //! Access ports of the nRF5340: 0 and 1 are the AHB-APs of the application and network core, 2 and 3 their
-//! CTRL-APs (`probe-rs probe-rs/src/vendor/nordicsemi/sequences/nrf53.rs`).
+//! CTRL-APs (`probe-rs probe-rs/src/vendor/nordicsemi/sequences/nrf53.rs`). What is behind them is a [`Target`]: one
+//! with a single core has port 0 alone.
 
 use super::emulator::Emulator;
-use super::nrf5340::{Chip, Power};
-use super::silicon::index;
+use super::nrf5340::Power;
+use super::silicon::{Fault, index};
 use crate::bus::Core;
 
-/// DPIDR of an Arm SW-DPv2.
-const DPIDR: u32 = 0x6ba0_2477;
-/// TARGETID of an nRF5340: part 0x70, revision 5.
-const TARGETID: u32 = 0x5007_0289;
-const AHB_AP_IDR: u32 = 0x8477_0001;
+/// IDR of Nordic's CTRL-AP.
 const CTRL_AP_IDR: u32 = 0x1288_0000;
-/// Where the CPU's ROM table is, for tools that recognise a chip by it; bits 1:0 = present, 32 bits wide.
-const ROM_TABLE: u32 = 0xe00f_e003;
 
 const CSW_DEVICE_EN: u32 = 1 << 6;
 const CSW_SPIDEN: u32 = 1 << 23;
@@ -57,6 +52,53 @@ impl From<u8> for AccessPort {
     }
 }
 
+/// What a debug port and its access ports say that they are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Identification {
+    /// DPIDR.
+    pub(crate) dpidr: u32,
+    /// TARGETID; 0 where the port is too old for one.
+    pub(crate) target_id: u32,
+    /// IDR of the AHB-APs.
+    pub(crate) ahb_ap_idr: u32,
+    /// BASE of the AHB-APs: where the CPU's ROM table is, for tools that recognise a chip by it; bits 1:0 = present, 32 bits
+    /// wide.
+    pub(crate) rom_table: u32,
+}
+
+/// What is behind a debug port: a chip with its power, its buses and its locks.
+pub(crate) trait Target {
+    /// What it is.
+    const IDENTIFICATION: Identification;
+
+    fn power(&self) -> Power;
+    /// How often it has got power: registers of the port do not outlive it.
+    fn power_ups(&self) -> u64;
+    fn set_pin_reset(&mut self, asserted: bool);
+    /// Whether it has this access port.
+    fn has_port(&self, port: AccessPort) -> bool;
+    /// Whether a core's access port is alive and lets a debugger in.
+    fn port_is_open(&self, core: Core) -> bool;
+    fn port_is_secure(&self, core: Core) -> bool;
+    /// Reads on a core's bus. `emulator` is for targets whose cores run programs only while a debugger looks.
+    fn debug_read(
+        &mut self,
+        core: Core,
+        address: u32,
+        buffer: &mut [u8],
+        emulator: &mut Emulator,
+    ) -> Result<(), Fault>;
+    fn debug_write(
+        &mut self,
+        core: Core,
+        address: u32,
+        data: &[u8],
+        emulator: &mut Emulator,
+    ) -> Result<(), Fault>;
+    fn control_read(&mut self, core: Core, register: u8) -> u32;
+    fn control_write(&mut self, core: Core, register: u8, value: u32);
+}
+
 /// The debug port's registers, and the emulators that run what its owner puts into RAM.
 pub(crate) struct DebugPort {
     select: u32,
@@ -86,7 +128,7 @@ impl DebugPort {
     }
 
     /// Whether the port answers at all; forgets its registers when power was away.
-    pub(super) fn answers(&mut self, chip: &Chip) -> Result<(), NoAnswer> {
+    pub(super) fn answers<T: Target>(&mut self, chip: &T) -> Result<(), NoAnswer> {
         if chip.power() == Power::Off {
             return Err(NoAnswer::NoTarget);
         }
@@ -122,12 +164,12 @@ impl DebugPort {
     }
 
     /// Reads a register of the debug port; `address` is 0, 4, 8 or 12.
-    pub(crate) fn read(&mut self, chip: &Chip, address: u8) -> Result<u32, NoAnswer> {
+    pub(crate) fn read<T: Target>(&mut self, chip: &T, address: u8) -> Result<u32, NoAnswer> {
         const STICKYERR: u32 = 1 << 5;
         const READOK: u32 = 1 << 6;
         self.answers(chip)?;
         Ok(match (address, self.select & 0xf) {
-            (0, _) => DPIDR,
+            (0, _) => T::IDENTIFICATION.dpidr,
             (4, 0) => {
                 // Power-up acknowledgements follow their requests at once.
                 let acknowledged = (self.control & 0x5000_0000) << 1;
@@ -135,14 +177,19 @@ impl DebugPort {
                 self.control | acknowledged | error | READOK
             }
             (4, 1) => 0x40, // DLCR
-            (4, 2) => TARGETID,
+            (4, 2) => T::IDENTIFICATION.target_id,
             (12, _) => self.read_buffer,
             _ => 0,
         })
     }
 
     /// Writes a register of the debug port.
-    pub(crate) fn write(&mut self, chip: &Chip, address: u8, value: u32) -> Result<(), NoAnswer> {
+    pub(crate) fn write<T: Target>(
+        &mut self,
+        chip: &T,
+        address: u8,
+        value: u32,
+    ) -> Result<(), NoAnswer> {
         const ABORT_CLEARS: u32 = 0x1e;
         self.answers(chip)?;
         match address {
@@ -156,13 +203,14 @@ impl DebugPort {
     }
 
     /// Reads a register of an access port.
-    pub(crate) fn read_ap(
+    pub(crate) fn read_ap<T: Target>(
         &mut self,
-        chip: &mut Chip,
+        chip: &mut T,
         port: AccessPort,
         register: u8,
     ) -> Result<u32, NoAnswer> {
         self.answers(chip)?;
+        let port = present(chip, port);
         Ok(match (port, register) {
             (AccessPort::Ahb(core), 0x00) => self.read_csw(chip, core),
             (AccessPort::Ahb(core), 0x04) => self.tar[index(core)],
@@ -177,8 +225,8 @@ impl DebugPort {
                 self.advance(core, size);
                 u32::from_le_bytes(lanes)
             }
-            (AccessPort::Ahb(_), 0xf8) => ROM_TABLE,
-            (AccessPort::Ahb(_), 0xfc) => AHB_AP_IDR,
+            (AccessPort::Ahb(_), 0xf8) => T::IDENTIFICATION.rom_table,
+            (AccessPort::Ahb(_), 0xfc) => T::IDENTIFICATION.ahb_ap_idr,
             (AccessPort::Control(_), 0xfc) => CTRL_AP_IDR,
             (AccessPort::Control(core), _) => chip.control_read(core, register),
             (AccessPort::Ahb(_) | AccessPort::Absent, _) => 0,
@@ -186,15 +234,15 @@ impl DebugPort {
     }
 
     /// Writes a register of an access port.
-    pub(crate) fn write_ap(
+    pub(crate) fn write_ap<T: Target>(
         &mut self,
-        chip: &mut Chip,
+        chip: &mut T,
         port: AccessPort,
         register: u8,
         value: u32,
     ) -> Result<(), NoAnswer> {
         self.answers(chip)?;
-        match (port, register) {
+        match (present(chip, port), register) {
             (AccessPort::Ahb(core), 0x00) => self.csw[index(core)] = value,
             (AccessPort::Ahb(core), 0x04) => self.tar[index(core)] = value,
             (AccessPort::Ahb(core), 0x0c) => {
@@ -213,34 +261,40 @@ impl DebugPort {
     }
 
     /// Reads memory in one go; `csw` says through which AHB-AP (see `CSW_TAG_SHIFT`).
-    pub(crate) fn read_memory(
+    pub(crate) fn read_memory<T: Target>(
         &mut self,
-        chip: &mut Chip,
+        chip: &mut T,
         csw: u32,
         address: u32,
         buffer: &mut [u8],
     ) -> Result<(), NoAnswer> {
         self.answers(chip)?;
         let core = tagged_core(csw)?;
+        if present(chip, AccessPort::Ahb(core)) == AccessPort::Absent {
+            return Err(NoAnswer::Fault);
+        }
         chip.debug_read(core, address, buffer, &mut self.emulators[index(core)])
             .map_err(|_| NoAnswer::Fault)
     }
 
     /// Writes memory in one go.
-    pub(crate) fn write_memory(
+    pub(crate) fn write_memory<T: Target>(
         &mut self,
-        chip: &mut Chip,
+        chip: &mut T,
         csw: u32,
         address: u32,
         data: &[u8],
     ) -> Result<(), NoAnswer> {
         self.answers(chip)?;
         let core = tagged_core(csw)?;
+        if present(chip, AccessPort::Ahb(core)) == AccessPort::Absent {
+            return Err(NoAnswer::Fault);
+        }
         chip.debug_write(core, address, data, &mut self.emulators[index(core)])
             .map_err(|_| NoAnswer::Fault)
     }
 
-    fn read_csw(&self, chip: &Chip, core: Core) -> u32 {
+    fn read_csw<T: Target>(&self, chip: &T, core: Core) -> u32 {
         let mut value = self.csw[index(core)] & !(CSW_TAG_MASK | CSW_DEVICE_EN | CSW_SPIDEN);
         value |= (index(core) as u32) << CSW_TAG_SHIFT;
         if chip.port_is_open(core) {
@@ -272,6 +326,15 @@ impl DebugPort {
     }
 }
 
+/// The port, where the target has it.
+fn present<T: Target>(chip: &T, port: AccessPort) -> AccessPort {
+    if chip.has_port(port) {
+        port
+    } else {
+        AccessPort::Absent
+    }
+}
+
 fn tagged_core(csw: u32) -> Result<Core, NoAnswer> {
     match (csw & CSW_TAG_MASK) >> CSW_TAG_SHIFT {
         0 => Ok(Core::App),
@@ -283,7 +346,9 @@ fn tagged_core(csw: u32) -> Result<Core, NoAnswer> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chip::ForceOffView;
+    use crate::chip::{Chip, ForceOffView};
+
+    const AHB_AP_IDR: u32 = Chip::IDENTIFICATION.ahb_ap_idr;
 
     fn powered() -> (DebugPort, Chip) {
         let mut chip = Chip::new("dk1", ForceOffView::Faithful);

@@ -18,7 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 /// The interpreter for one core. Belongs to one thread, because armagnac's processor does.
-pub(super) struct Emulator {
+pub(crate) struct Emulator {
     core: Core,
     /// The chip's buses while a program runs; an empty one otherwise.
     silicon: Rc<RefCell<Silicon>>,

@@ -24,7 +24,8 @@ mod swd;
 mod torn;
 
 pub(crate) use cpu::Run;
-pub(crate) use debug_port::{AccessPort, DebugPort, NoAnswer};
+pub(crate) use debug_port::{AccessPort, DebugPort, Identification, NoAnswer, Target};
+pub(crate) use emulator::Emulator;
 pub use external::ExternalWear;
 pub(crate) use external::{EXTERNAL_FLASH_SIZE, EXTERNAL_PAGE, EXTERNAL_SECTOR};
 pub use flash::FlashWear;

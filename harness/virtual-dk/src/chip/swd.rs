@@ -3,8 +3,7 @@
 //! The probe clocks bits out and in through the Black Magic protocol, which leaves the turnaround cycles out.
 //! probe-rs connects this way always; without accelerators it does everything this way.
 
-use super::debug_port::{DebugPort, NoAnswer};
-use super::nrf5340::Chip;
+use super::debug_port::{DebugPort, NoAnswer, Target};
 use std::collections::VecDeque;
 
 const ACK_OK: u32 = 0b001;
@@ -52,7 +51,13 @@ impl SwdWire {
     }
 
     /// The host drives the low `count` bits (at most 32) of `bits`, least significant first.
-    pub(crate) fn write(&mut self, port: &mut DebugPort, chip: &mut Chip, bits: u32, count: u32) {
+    pub(crate) fn write<T: Target>(
+        &mut self,
+        port: &mut DebugPort,
+        chip: &mut T,
+        bits: u32,
+        count: u32,
+    ) {
         self.answer.clear();
         if port.answers(chip).is_err() {
             *self = Self::new();
@@ -71,7 +76,7 @@ impl SwdWire {
         })
     }
 
-    fn clock(&mut self, port: &mut DebugPort, chip: &mut Chip, bit: bool) {
+    fn clock<T: Target>(&mut self, port: &mut DebugPort, chip: &mut T, bit: bool) {
         self.high_cycles = if bit { self.high_cycles + 1 } else { 0 };
         if self.high_cycles >= LINE_RESET {
             self.enter(Phase::Idle);
@@ -124,7 +129,7 @@ impl SwdWire {
         self.shifted
     }
 
-    fn request(&mut self, port: &mut DebugPort, chip: &mut Chip) {
+    fn request<T: Target>(&mut self, port: &mut DebugPort, chip: &mut T) {
         let header = self.shift as u32;
         let to_ap = header >> 1 & 1 == 1;
         let is_read = header >> 2 & 1 == 1;
@@ -161,7 +166,7 @@ impl SwdWire {
 }
 
 /// A read of an access port is posted: it answers what the one before found.
-fn read(port: &mut DebugPort, chip: &mut Chip, address: u8, to_ap: bool) -> u32 {
+fn read<T: Target>(port: &mut DebugPort, chip: &mut T, address: u8, to_ap: bool) -> u32 {
     if !to_ap {
         return port.read(chip, address).unwrap_or(0);
     }
@@ -175,7 +180,13 @@ fn read(port: &mut DebugPort, chip: &mut Chip, address: u8, to_ap: bool) -> u32 
     }
 }
 
-fn complete_write(port: &mut DebugPort, chip: &mut Chip, address: u8, to_ap: bool, value: u32) {
+fn complete_write<T: Target>(
+    port: &mut DebugPort,
+    chip: &mut T,
+    address: u8,
+    to_ap: bool,
+    value: u32,
+) {
     let result = if to_ap {
         let (ap, register) = port.selected(address);
         port.write_ap(chip, ap, register, value)
@@ -190,7 +201,7 @@ fn complete_write(port: &mut DebugPort, chip: &mut Chip, address: u8, to_ap: boo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chip::{ForceOffView, Power};
+    use crate::chip::{Chip, ForceOffView, Power};
     use proptest::prelude::*;
 
     fn bench() -> (SwdWire, DebugPort, Chip) {

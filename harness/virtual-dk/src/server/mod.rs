@@ -22,13 +22,20 @@ mod uart;
 mod virtual_dk;
 
 pub use faults::Fault;
+pub(crate) use faults::Fault as BoardFault;
 pub use hex::LoadError;
 pub use options::{
     Accelerators, Cuts, ParseSpeedError, ParseWordError, Preload, Speed, StartError, Supply,
     VirtualDkOptions,
 };
 pub use pins::{DebugHeader, DebugPins, Sampling, Wire};
+pub(crate) use ports::PortFolder;
+pub(crate) use power::accept as accept_supply_clients;
 #[doc(hidden)]
 pub use remote::RemoteProbe;
+pub(crate) use remote::{Remote, Wired};
+pub(crate) use scpi::Output;
+pub(crate) use serve::run_until_told;
 pub use serve::{Contents, ServeError, ServeOptions, serve, serve_with};
+pub(crate) use uart::Pty;
 pub use virtual_dk::{BleEndpoint, Endpoints, UartEndpoints, VirtualDk};

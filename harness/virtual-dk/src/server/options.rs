@@ -2,6 +2,7 @@
 
 use crate::bus::Core;
 use crate::chip::{Button, ExternalPart, ForceOffView, Power, Torn};
+use crate::emulated::EmulatorError;
 use std::io;
 use std::str::FromStr;
 use std::time::Duration;
@@ -214,6 +215,9 @@ impl Default for VirtualDkOptions {
 /// Why a virtual DK did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The emulator did not start.
+    #[error(transparent)]
+    Emulator(#[from] EmulatorError),
     /// A TCP port could not be opened.
     #[error("cannot listen on 127.0.0.1:{port} for the {endpoint} of `{board}`")]
     Listen {
@@ -273,6 +277,7 @@ impl StartError {
     #[must_use]
     pub fn help(&self) -> &'static str {
         match self {
+            Self::Emulator(error) => error.help(),
             Self::Listen { .. } => {
                 "another program, perhaps an older virtual DK, has this port: stop it, or use port 0"
             }

@@ -25,17 +25,22 @@ const ENUMERATION: Duration = Duration::from_millis(300);
 /// Folders made by this process.
 static FOLDERS: AtomicU32 = AtomicU32::new(0);
 
-/// A folder for the names of serial ports, removed when dropped.
+/// A folder for the names of serial ports and sockets, removed when dropped.
 #[derive(Debug)]
-pub(super) struct PortFolder(PathBuf);
+pub(crate) struct PortFolder(PathBuf);
 
 impl PortFolder {
-    pub(super) fn make() -> io::Result<Self> {
+    pub(crate) fn make() -> io::Result<Self> {
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
         let name = format!("dfu-hil-ports-{}-{number}", std::process::id());
         let path = std::env::temp_dir().join(name);
         DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 
     /// The name of a core's serial port.

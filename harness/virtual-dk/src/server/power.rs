@@ -70,23 +70,26 @@ impl Output for SupplyOf {
         self.board.set_fault(fault, wrong);
     }
 
-    fn current(&self) -> f64 {
-        self.board.lock().chip.current() / 1000.0
+    fn current(&self) -> Option<f64> {
+        Some(self.board.lock().chip.current() / 1000.0)
     }
 }
 
-/// Accepts clients for as long as it is polled.
-pub(super) async fn accept(supply: SupplyOf, listener: &TcpListener) {
+/// Accepts clients for as long as it is polled. `name` is that of the board.
+pub(crate) async fn accept<S>(supply: S, name: &str, listener: &TcpListener)
+where
+    S: Output + Clone + Send + Sync + 'static,
+{
     let mut clients = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((socket, _)) if clients.len() < MOST_CLIENTS => {
-                    clients.spawn(serve(supply.clone(), socket));
+                    clients.spawn(serve(supply.clone(), name.to_owned(), socket));
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!(board = supply.board.name, %error, "power supply: accept failed");
+                    tracing::warn!(board = name, %error, "power supply: accept failed");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             },
@@ -95,10 +98,9 @@ pub(super) async fn accept(supply: SupplyOf, listener: &TcpListener) {
     }
 }
 
-async fn serve(supply: SupplyOf, mut socket: TcpStream) {
+async fn serve<S: Output + Sync>(supply: S, name: String, mut socket: TcpStream) {
     let identity = format!(
-        "dfu-hil,virtual DK supply,{},{}",
-        supply.board.name,
+        "dfu-hil,virtual DK supply,{name},{}",
         env!("CARGO_PKG_VERSION")
     );
     let mut session = Session::default();

@@ -6,7 +6,7 @@
 
 use super::board::Board;
 use super::options::Accelerators;
-use crate::chip::{AccessPort, Chip, DebugPort, ForceOffView, NoAnswer, Power, SwdWire};
+use crate::chip::{AccessPort, Chip, DebugPort, ForceOffView, NoAnswer, Power, SwdWire, Target};
 use std::cell::RefCell;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -22,24 +22,37 @@ const ERROR_FAULT: u32 = 4;
 const ERROR_NO_ACKNOWLEDGE: u32 = 3;
 
 /// Where the commands go.
-pub(super) trait Target {
-    fn with_chip<R>(&self, action: impl FnOnce(&mut Chip) -> R) -> R;
+pub(crate) trait Wired {
+    /// What is at the other end.
+    type Chip: Target;
+    /// What the probe says that it is.
+    const NAME: &'static str;
+
+    fn with_chip<R>(&self, action: impl FnOnce(&mut Self::Chip) -> R) -> R;
 }
 
-impl Target for Arc<Board> {
+const VIRTUAL_DK: &str = "Black Magic Probe (virtual nRF5340 DK)";
+
+impl Wired for Arc<Board> {
+    type Chip = Chip;
+    const NAME: &'static str = VIRTUAL_DK;
+
     fn with_chip<R>(&self, action: impl FnOnce(&mut Chip) -> R) -> R {
         Board::with_chip(self, action)
     }
 }
 
-impl Target for RefCell<Chip> {
+impl Wired for RefCell<Chip> {
+    type Chip = Chip;
+    const NAME: &'static str = VIRTUAL_DK;
+
     fn with_chip<R>(&self, action: impl FnOnce(&mut Chip) -> R) -> R {
         action(&mut self.borrow_mut())
     }
 }
 
 /// One debugger's connection, without the socket.
-pub(super) struct Remote<T> {
+pub(crate) struct Remote<T> {
     target: T,
     accelerators: Accelerators,
     wire: SwdWire,
@@ -53,8 +66,8 @@ pub(super) struct Remote<T> {
 /// A command that cannot be what its letters say.
 struct Malformed;
 
-impl<T: Target> Remote<T> {
-    pub(super) fn new(target: T, accelerators: Accelerators) -> Self {
+impl<T: Wired> Remote<T> {
+    pub(crate) fn new(target: T, accelerators: Accelerators) -> Self {
         Self {
             target,
             accelerators,
@@ -67,7 +80,7 @@ impl<T: Target> Remote<T> {
     }
 
     /// Takes received bytes and appends the answers.
-    pub(super) fn feed(&mut self, received: &[u8], answers: &mut Vec<u8>) {
+    pub(crate) fn feed(&mut self, received: &[u8], answers: &mut Vec<u8>) {
         for &byte in received {
             match byte {
                 b'!' => {
@@ -128,7 +141,9 @@ impl<T: Target> Remote<T> {
 
     fn general(&mut self, action: u8, parameters: &[u8], out: &mut Vec<u8>) {
         match action {
-            b'A' => out.extend_from_slice(b"&KBlack Magic Probe (virtual nRF5340 DK)#"),
+            b'A' => {
+                let _ = write!(out, "&K{}#", T::NAME);
+            }
             b'V' => {
                 let volts = self.target.with_chip(|chip| chip.power());
                 out.extend_from_slice(match volts {

@@ -14,27 +14,27 @@ const QUEUE_LENGTH: usize = 10;
 const VOLTS: f64 = 5.0;
 
 /// What a supply drives and measures.
-pub(super) trait Output {
+pub(crate) trait Output {
     fn power(&self) -> Power;
     fn set_power(&self, power: Power);
     fn button(&self, button: Button) -> bool;
     fn set_button(&self, button: Button, pressed: bool);
     /// Begins or ends something that is wrong around the board.
     fn set_fault(&self, fault: Fault, wrong: bool);
-    /// In amperes.
-    fn current(&self) -> f64;
+    /// In amperes; `None` where none can be measured.
+    fn current(&self) -> Option<f64>;
 }
 
 /// One client's session with the supply.
 #[derive(Debug, Default)]
-pub(super) struct Session {
+pub(crate) struct Session {
     errors: VecDeque<(i32, &'static str)>,
 }
 
 impl Session {
     /// Carries out one line and gives the answer to its queries, without the line's end; `None` when it had
     /// none.
-    pub(super) fn line(
+    pub(crate) fn line(
         &mut self,
         line: &str,
         output: &impl Output,
@@ -50,7 +50,7 @@ impl Session {
     }
 
     /// A line that was too long to keep.
-    pub(super) fn overrun(&mut self) {
+    pub(crate) fn overrun(&mut self) {
         self.fail(-363, "Input buffer overrun");
     }
 
@@ -96,7 +96,11 @@ impl Session {
             ["MEAS" | "MEASURE", "CURR?" | "CURRENT?"]
             | ["MEAS" | "MEASURE", "CURR" | "CURRENT", "DC?"]
             | ["MEAS" | "MEASURE", "SCAL" | "SCALAR", "CURR?" | "CURRENT?"] => {
-                Some(format!("{:.6}", output.current()))
+                let current = output.current();
+                if current.is_none() {
+                    self.fail(-241, "Hardware missing");
+                }
+                current.map(|amperes| format!("{amperes:.6}"))
             }
             ["MEAS" | "MEASURE", "VOLT?" | "VOLTAGE?"]
             | ["MEAS" | "MEASURE", "VOLT" | "VOLTAGE", "DC?"]
@@ -221,8 +225,8 @@ mod tests {
         fn set_fault(&self, fault: Fault, wrong: bool) {
             self.wrong.set(wrong.then_some(fault));
         }
-        fn current(&self) -> f64 {
-            0.0042
+        fn current(&self) -> Option<f64> {
+            Some(0.0042)
         }
     }
 

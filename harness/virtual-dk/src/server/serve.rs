@@ -146,7 +146,28 @@ pub fn serve(options: &ServeOptions) -> Result<(), ServeError> {
 ///
 /// When a file cannot be loaded, a board does not start or its endpoints cannot be printed. Nothing is left running then.
 pub fn serve_with(options: &ServeOptions, firmware: &Arc<dyn Firmware>) -> Result<(), ServeError> {
-    let json = options.json;
+    run_until_told(|| {
+        let radio = options.radio.map(VirtualRadio::start).transpose()?;
+        let air = radio.as_ref().map(VirtualRadio::air);
+        let boards = start(options, air.as_ref(), firmware)?;
+        let endpoints: Vec<&Endpoints> = boards.iter().map(VirtualDk::endpoints).collect();
+        let radio_endpoint = radio.as_ref().map(|radio| RadioEndpoint {
+            bus: radio.address(),
+            adapters: radio.adapters(),
+        });
+        let started = Started {
+            boards: &endpoints,
+            radio: radio_endpoint,
+        };
+        print(&mut io::stdout().lock(), &started, options.json).map_err(ServeError::Print)?;
+        Ok((boards, radio))
+    })
+}
+
+/// Runs what `start` starts until SIGTERM or SIGINT comes or standard input ends, and drops it then.
+pub(crate) fn run_until_told<T>(
+    start: impl FnOnce() -> Result<T, ServeError>,
+) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -159,19 +180,7 @@ pub fn serve_with(options: &ServeOptions, firmware: &Arc<dyn Firmware>) -> Resul
             signal(SignalKind::interrupt()).map_err(ServeError::Wait)?,
         )
     };
-    let radio = options.radio.map(VirtualRadio::start).transpose()?;
-    let air = radio.as_ref().map(VirtualRadio::air);
-    let boards = start(options, air.as_ref(), firmware)?;
-    let endpoints: Vec<&Endpoints> = boards.iter().map(VirtualDk::endpoints).collect();
-    let radio_endpoint = radio.as_ref().map(|radio| RadioEndpoint {
-        bus: radio.address(),
-        adapters: radio.adapters(),
-    });
-    let started = Started {
-        boards: &endpoints,
-        radio: radio_endpoint,
-    };
-    print(&mut io::stdout().lock(), &started, json).map_err(ServeError::Print)?;
+    let _started = start()?;
     runtime.block_on(async {
         tokio::select! {
             _ = signals.0.recv() => {}

@@ -39,14 +39,14 @@ const SHORTEST_SLEEP: Duration = Duration::from_micros(500);
 
 /// The board's end of the pseudo-terminal.
 #[derive(Debug)]
-pub(super) struct Pty {
+pub(crate) struct Pty {
     master: OwnedFd,
     path: PathBuf,
 }
 
 impl Pty {
     /// A pseudo-terminal in raw mode.
-    pub(super) fn open() -> io::Result<Self> {
+    pub(crate) fn open() -> io::Result<Self> {
         let master =
             rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         rustix::pty::grantpt(&master)?;
@@ -69,13 +69,18 @@ impl Pty {
         Ok(Self { master, path })
     }
 
+    /// Our end; it does not block.
+    pub(crate) const fn master(&self) -> &OwnedFd {
+        &self.master
+    }
+
     /// What a serial program opens.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Nobody has the other end open.
-    fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         let mut poll = [PollFd::new(&self.master, PollFlags::empty())];
         rustix::event::poll(&mut poll, Some(&timespec(Duration::ZERO))).is_ok()
             && poll[0].revents().contains(PollFlags::HUP)

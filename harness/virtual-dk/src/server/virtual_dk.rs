@@ -183,7 +183,7 @@ impl VirtualDk {
                 };
                 tokio::select! {
                     () = debuggers => {}
-                    () = power::accept(supply, &power_listener) => {}
+                    () = power::accept(supply, &board.name, &power_listener) => {}
                     _ = stopped => {}
                 }
             };

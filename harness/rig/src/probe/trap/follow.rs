@@ -13,6 +13,7 @@ use super::watch::{Caught, Class, Edge, Halted, Memory, Missed, Watch};
 use crate::core::Core;
 use crate::error::RigError;
 use crate::probe::ProbeSession;
+use crate::silicon::Silicon;
 use hil_clock::SharedClock;
 use std::fmt;
 use std::time::Duration;
@@ -92,6 +93,7 @@ impl ProbeSession {
         let mut trap = self.trap(Core::App, Watch::Erases);
         trap.arm()?;
         let mut following = Following {
+            silicon: self.config.silicon,
             within,
             clock: self.config.clock.clone(),
             begun: false,
@@ -139,6 +141,7 @@ impl ProbeSession {
 
 /// A boot on its way through its operations.
 struct Following {
+    silicon: Silicon,
     clock: SharedClock,
     /// How long an operation may be in coming. None for all of them: a core that halts at each is as slow as its probe and the
     /// host, and there are as many as the list has.
@@ -157,7 +160,7 @@ const QUIET: Duration = Duration::from_secs(30);
 impl Following {
     /// The operation was done before its turn: what came unforetold was this.
     fn was_early(&mut self, operation: &Planned) {
-        let parts = parts(operation);
+        let parts = parts(self.silicon, operation);
         if operation.memory == Memory::External {
             for part in parts {
                 let is_it = |task: &Halted| {
@@ -179,7 +182,7 @@ impl Following {
         operation: &Planned,
     ) -> Result<Option<Instead>, RigError> {
         let deadline = self.clock.now() + self.within;
-        for part in parts(operation) {
+        for part in parts(self.silicon, operation) {
             trap.watch(part.watch())?;
             loop {
                 let left = deadline.saturating_since(self.clock.now());
@@ -255,7 +258,7 @@ impl Part {
 }
 
 /// Where the core halts in an operation: at each page, or task; of a write to its own flash at the last word.
-fn parts(operation: &Planned) -> Vec<Part> {
+fn parts(silicon: Silicon, operation: &Planned) -> Vec<Part> {
     let part = |offset, length| Part {
         memory: operation.memory,
         class: operation.class,
@@ -274,7 +277,7 @@ fn parts(operation: &Planned) -> Vec<Part> {
             )]
         }
         (_, Class::Erase) => operation
-            .erased_at_a_time()
+            .erased_at_a_time(silicon)
             .map(|(offset, length)| part(offset, length))
             .collect(),
     }

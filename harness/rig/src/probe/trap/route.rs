@@ -6,6 +6,7 @@
 
 use super::watch::{Class, Memory, Watch};
 use crate::core::Core;
+use crate::silicon::Silicon;
 
 /// An operation of a flash driver, known beforehand: one call, of any length.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,13 +50,13 @@ impl Planned {
     }
 
     /// Bytes that cannot be done in part.
-    const fn unit(&self) -> u32 {
+    const fn unit(&self, silicon: Silicon) -> u32 {
         match (self.memory, self.class) {
             (Memory::External, Class::Write) => self.length,
             (Memory::External, Class::Erase) => SECTOR,
             (Memory::App | Memory::Net, Class::Write) => 4,
-            (Memory::App, Class::Erase) => Core::App.page_size(),
-            (Memory::Net, Class::Erase) => Core::Net.page_size(),
+            (Memory::App, Class::Erase) => silicon.page_size(Core::App),
+            (Memory::Net, Class::Erase) => silicon.page_size(Core::Net),
         }
     }
 
@@ -70,29 +71,29 @@ impl Planned {
         let mut tasks = 0;
         let mut at = 0;
         while at < bytes {
-            at += self.erased_at(at);
+            at += self.erased_at(Silicon::Nrf5340, at);
             tasks += 1;
         }
         (at == bytes).then_some(tasks)
     }
 
     /// Bytes that an erase does at once, of which so many bytes are done.
-    const fn erased_at(&self, done: u32) -> u32 {
+    const fn erased_at(&self, silicon: Silicon, done: u32) -> u32 {
         let left = self.length - done;
         match self.memory {
             Memory::External if left >= BLOCK && (self.offset + done).is_multiple_of(BLOCK) => {
                 BLOCK
             }
-            Memory::App | Memory::Net | Memory::External => self.unit(),
+            Memory::App | Memory::Net | Memory::External => self.unit(silicon),
         }
     }
 
     /// What an erase does at once, one after the other: first byte and bytes of each page or task.
-    pub(super) fn erased_at_a_time(self) -> impl Iterator<Item = (u32, u32)> {
+    pub(super) fn erased_at_a_time(self, silicon: Silicon) -> impl Iterator<Item = (u32, u32)> {
         let mut done = 0;
         std::iter::from_fn(move || {
             (done < self.length).then(|| {
-                let length = self.erased_at(done);
+                let length = self.erased_at(silicon, done);
                 let offset = self.offset + done;
                 done += length;
                 (offset, length)
@@ -100,12 +101,15 @@ impl Planned {
         })
     }
 
-    /// How often its first `bytes` are begun with a store to the word at `offset`.
-    fn stores_to(&self, offset: u32, bytes: u32) -> u64 {
+    /// How often its first `bytes` are begun with a store to the word at `offset`. An nRF51 erases by a store elsewhere.
+    fn stores_to(&self, silicon: Silicon, offset: u32, bytes: u32) -> u64 {
+        if silicon == Silicon::Nrf51 && self.class == Class::Erase {
+            return 0;
+        }
         let Some(within) = offset.checked_sub(self.offset) else {
             return 0;
         };
-        u64::from(within < bytes && within.is_multiple_of(self.unit()))
+        u64::from(within < bytes && within.is_multiple_of(self.unit(silicon)))
     }
 }
 
@@ -115,7 +119,7 @@ impl Planned {
 /// `None` when there is no such point: beyond the last operation, or in the middle of what cannot be done in part (a page, a
 /// write to the external flash).
 #[must_use]
-pub fn route(operations: &[Planned], index: usize, done: u32) -> Option<Route> {
+pub fn route(silicon: Silicon, operations: &[Planned], index: usize, done: u32) -> Option<Route> {
     let (index, done) = match (index, done) {
         (0, 0) => return Some(Route::Start),
         // Where an operation has not begun, the one before it has ended.
@@ -139,15 +143,26 @@ pub fn route(operations: &[Planned], index: usize, done: u32) -> Option<Route> {
             number: earlier + operation.tasks(done)?,
         });
     }
-    let unit = operation.unit();
+    let unit = operation.unit(silicon);
     if !done.is_multiple_of(unit) {
         return None;
+    }
+    if silicon == Silicon::Nrf51 && operation.class == Class::Erase {
+        // All pages are erased by stores to one register: they are counted.
+        let pages = |bytes: u32| u64::from(bytes / unit);
+        let erases = before.iter().filter(|other| other.class == Class::Erase);
+        let earlier: u64 = erases.map(|other| pages(other.length)).sum();
+        return Some(Route::Halt {
+            core: Core::App,
+            watch: Watch::Erases,
+            number: earlier + pages(done),
+        });
     }
     let last = operation.offset + done - unit;
     let earlier: u64 = before
         .iter()
         .filter(|other| other.memory == operation.memory)
-        .map(|other| other.stores_to(last, other.length))
+        .map(|other| other.stores_to(silicon, last, other.length))
         .sum();
     let core = operation.core();
     Some(Route::Halt {
@@ -226,6 +241,26 @@ mod tests {
         #[case] done: u32,
         #[case] expected: Option<Route>,
     ) {
-        assert_eq!(route(&BOOT, index, done), expected);
+        assert_eq!(route(Silicon::Nrf5340, &BOOT, index, done), expected);
+    }
+
+    #[rstest]
+    #[case::one_page_of_two(0, 0x400, halt(Core::App, Watch::Erases, 1))]
+    #[case::behind_an_erase(1, 0, halt(Core::App, Watch::Erases, 2))]
+    #[case::one_word(1, 4, store(0x4000, 1))]
+    #[case::the_same_page_again(3, 0, halt(Core::App, Watch::Erases, 3))]
+    #[case::the_same_word_again(3, 4, store(0x4000, 2))]
+    fn an_nrf51_counts_its_erases(
+        #[case] index: usize,
+        #[case] done: u32,
+        #[case] expected: Option<Route>,
+    ) {
+        const BOOT: [Planned; 4] = [
+            planned(Memory::App, Class::Erase, 0x4000, 0x800),
+            planned(Memory::App, Class::Write, 0x4000, 0x400),
+            planned(Memory::App, Class::Erase, 0x4000, 0x400),
+            planned(Memory::App, Class::Write, 0x4000, 8),
+        ];
+        assert_eq!(route(Silicon::Nrf51, &BOOT, index, done), expected);
     }
 }

@@ -1,8 +1,10 @@
 //! What a trap can watch for, and what it caught.
 
 use super::super::dwt::Condition;
+use super::super::nvmc::NRF51_ERASEPAGE;
 use super::super::qspi;
 use crate::core::Core;
+use crate::silicon::Silicon;
 use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
@@ -16,7 +18,7 @@ use std::time::Duration;
 pub enum Watch {
     /// In front of each word and each page, and behind it: CONFIG is written.
     Modes,
-    /// In front of each page that is erased: CONFIG becomes erase.
+    /// In front of each page that is erased: CONFIG becomes erase. On an nRF51 behind it: ERASEPAGE is written.
     Erases,
     /// In front of each word that is programmed: CONFIG becomes write.
     Words,
@@ -49,11 +51,11 @@ impl Watch {
     }
 
     /// What is wrong with watching for this on `core`.
-    pub(super) fn problem(&self, core: Core) -> Option<String> {
+    pub(super) fn problem(&self, silicon: Silicon, core: Core) -> Option<String> {
         match self {
-            Self::StoreOrErase(address) => Self::store_at(*address).problem(core),
+            Self::StoreOrErase(address) => Self::store_at(*address).problem(silicon, core),
             Self::Stores(range) => {
-                let flash = core.flash();
+                let flash = silicon.flash(core);
                 let inside = flash.start <= range.start && range.end <= flash.end;
                 let aligned = range.start.is_multiple_of(4) && range.end.is_multiple_of(4);
                 (range.is_empty() || !inside || !aligned).then(|| {
@@ -63,6 +65,9 @@ impl Watch {
                     )
                 })
             }
+            Self::ExternalTasks | Self::NetworkSwitch if silicon == Silicon::Nrf51 => {
+                Some(format!("an {silicon} has nothing of that"))
+            }
             Self::ExternalTasks | Self::NetworkSwitch if core == Core::Net => {
                 Some("only the application core drives that".to_owned())
             }
@@ -70,9 +75,15 @@ impl Watch {
         }
     }
 
-    pub(super) fn condition(&self, core: Core) -> Condition {
-        let config = core.nvmc() + CONFIG;
+    pub(super) fn condition(&self, silicon: Silicon, core: Core) -> Condition {
+        let config = silicon.nvmc(core) + CONFIG;
+        let erase_page = silicon.nvmc(core) + NRF51_ERASEPAGE;
         match self {
+            // There the register is stored to that starts the erase, so the core halts behind it.
+            Self::Erases if silicon == Silicon::Nrf51 => Condition::To(erase_page),
+            Self::StoreOrErase(address) if silicon == Silicon::Nrf51 => {
+                Condition::Either(*address, erase_page)
+            }
             Self::Modes => Condition::To(config),
             Self::Erases => Condition::Value(config, CONFIG_ERASE),
             Self::Words => Condition::Value(config, CONFIG_WRITE),

@@ -2,6 +2,7 @@
 
 mod debugger;
 mod firmware;
+mod target;
 mod watched;
 
 pub(crate) use watched::{NvmcMode, QspiTask};

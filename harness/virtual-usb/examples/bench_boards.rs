@@ -1,0 +1,250 @@
+//! Two virtual DKs and a Bluetooth controller for a VM: what `tools/bench-vm` runs beside it, while `bench_hub` runs in it.
+//!
+//! `bench_boards ENDPOINTS` writes a file with a line `NAME PORT` for each TCP port of the loopback interface that it listens on, and runs
+//! until its standard input ends:
+//!
+//! * `radio` takes one connection, with HCI on it;
+//! * `dk1`, with a J-Link, and `dk2`, with CMSIS-DAP, are plugged into whoever connects. They say so with one byte; a board whose cable is out
+//!   closes the connection instead. From then on it is USB/IP. A board has no power before it is connected;
+//! * `control` takes lines, and answers each with one. `power dk1 off`: its port has lost its power, until it is connected anew.
+//!   `received dk1 probe` (or `uart`): how many bytes that part has got through USB so far. `unplug dk1 500 after 30000 probe` pulls the
+//!   cable for 500 ms as soon as that part has got so many.
+//!
+//! The boards are outside of the VM because each bit on their SWD pins is emulated. In there that would be on an emulated CPU.
+
+use hil_clock::{Clock as _, Instant, SystemClock};
+use std::error::Error;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::time::Duration;
+use std::{env, fs, thread};
+use virtual_controller::vhci as bluetooth;
+use virtual_dk::firmware::StockFirmware;
+use virtual_dk::{Power, Speed, VirtualDk, VirtualDkOptions};
+use virtual_radio::{Address, AirHandle};
+use virtual_usb::dk::{Cable, Part, ProbeKind, UsbDk};
+
+/// The adapter's address: of the block for documentation.
+const ADAPTER: [u8; 6] = [0x00, 0x00, 0x5e, 0x00, 0x53, 0x01];
+const BOARDS: [(&str, ProbeKind); 2] = [("dk1", ProbeKind::JLink), ("dk2", ProbeKind::CmsisDap)];
+const RADIO: &str = "radio";
+const CONTROL: &str = "control";
+/// What a board sends when it is plugged in.
+const PLUGGED_IN: u8 = b'+';
+/// How soon a board loses its power when the host has let go of it.
+const LOOK: Duration = Duration::from_millis(5);
+
+enum Event {
+    Connected(&'static str, TcpStream),
+    /// With where the answer goes.
+    Line(String, TcpStream),
+    End,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let file = env::args_os()
+        .nth(1)
+        .ok_or("which file to write the endpoints to?")?;
+    let (events, received) = mpsc::channel();
+    let mut endpoints = String::new();
+    for name in [RADIO, CONTROL, BOARDS[0].0, BOARDS[1].0] {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        endpoints += &format!("{name} {}\n", listener.local_addr()?.port());
+        let events = events.clone();
+        thread::spawn(move || accept(name, &listener, &events));
+    }
+    publish(Path::new(&file), &endpoints)?;
+    thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        let _ = events.send(Event::End);
+    });
+
+    let mut boards: Vec<Board> = Vec::new();
+    let clock = SystemClock::new();
+    loop {
+        let event = received.recv_timeout(LOOK);
+        let now = clock.now();
+        for board in &mut boards {
+            board.follow(now);
+        }
+        match event {
+            Ok(Event::Connected(RADIO, link)) if boards.is_empty() => {
+                let air = bluetooth::start_at(link, Address::new(ADAPTER))?;
+                for (number, (name, kind)) in BOARDS.into_iter().enumerate() {
+                    boards.push(Board::new(number, name, kind, &air)?);
+                }
+            }
+            Ok(Event::Connected(name, link)) => {
+                // Whoever comes before the radio, or is a second radio, is not served.
+                if let Some(board) = boards.iter_mut().find(|board| board.name == name)
+                    && let Err(error) = board.plug_in(link, now)
+                {
+                    eprintln!("{name} is not plugged in: {error}");
+                }
+            }
+            Ok(Event::Line(line, mut asker)) => {
+                let answer = execute(&line, &mut boards).unwrap_or_else(|error| {
+                    eprintln!("`{line}`: {error}");
+                    format!("error: {error}")
+                });
+                // Who has gone does not want it.
+                let _ = writeln!(asker, "{answer}");
+            }
+            Ok(Event::End) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+/// Whoever sees the file sees all of it.
+fn publish(file: &Path, endpoints: &str) -> io::Result<()> {
+    let unfinished = file.with_extension("new");
+    fs::write(&unfinished, endpoints)?;
+    fs::rename(unfinished, file)
+}
+
+fn accept(name: &'static str, listener: &TcpListener, events: &Sender<Event>) {
+    for link in listener.incoming().flatten() {
+        let sent = if name == CONTROL {
+            let events = events.clone();
+            thread::spawn(move || {
+                let Ok(reader) = link.try_clone() else { return };
+                for line in BufReader::new(reader).lines().map_while(Result::ok) {
+                    let Ok(answer) = link.try_clone() else { return };
+                    let _ = events.send(Event::Line(line, answer));
+                }
+            });
+            Ok(())
+        } else {
+            events.send(Event::Connected(name, link))
+        };
+        if sent.is_err() {
+            break;
+        }
+    }
+}
+
+/// Does what a line says; the answer.
+fn execute(line: &str, boards: &mut [Board]) -> Result<String, Box<dyn Error>> {
+    let words: Vec<_> = line.split_whitespace().collect();
+    let name = words.get(1).ok_or("is no command")?;
+    let board = boards
+        .iter_mut()
+        .find(|board| board.name == *name)
+        .ok_or("there is no such board")?;
+    match words[..] {
+        ["power", _, "off"] => board.dk.set_power(Power::Off),
+        ["received", _, part] => return Ok(board.received(named(part)?).to_string()),
+        ["unplug", _, time, "after", bytes, part] => {
+            board.to_pull = Some(Pull {
+                part: named(part)?,
+                at: bytes.parse()?,
+                time: Duration::from_millis(time.parse()?),
+            });
+            eprintln!("{line}");
+        }
+        _ => return Err("is no command".into()),
+    }
+    Ok("ok".to_owned())
+}
+
+fn named(part: &str) -> Result<Part, String> {
+    match part {
+        "probe" => Ok(Part::Probe),
+        "uart" => Ok(Part::AppUart),
+        _ => Err(format!("`{part}` is neither `probe` nor `uart`")),
+    }
+}
+
+/// When a cable is pulled, and for how long.
+#[derive(Clone, Copy)]
+struct Pull {
+    part: Part,
+    at: u64,
+    time: Duration,
+}
+
+struct Board {
+    name: &'static str,
+    dk: VirtualDk,
+    usb: UsbDk,
+    cable: Option<Cable>,
+    out_until: Instant,
+    /// Bytes that the probe and the UART got through earlier cables.
+    before: [u64; 2],
+    to_pull: Option<Pull>,
+}
+
+impl Board {
+    fn new(
+        number: usize,
+        name: &'static str,
+        kind: ProbeKind,
+        air: &AirHandle,
+    ) -> Result<Self, Box<dyn Error>> {
+        let options = VirtualDkOptions {
+            name: name.to_owned(),
+            air: Some(air.clone()),
+            // Delays in scenarios mean what they mean on a bench.
+            speed: Speed::Factor(1.0),
+            power: Power::Off,
+            ..VirtualDkOptions::default()
+        };
+        let dk = VirtualDk::start(options, Arc::new(StockFirmware))?;
+        eprintln!("{}", serde_json::to_string(dk.endpoints())?);
+        Ok(Self {
+            name,
+            usb: UsbDk::of(&dk, kind, &format!("00105000000{}", number + 1)),
+            dk,
+            cable: None,
+            out_until: Instant::START,
+            before: [0; 2],
+            to_pull: None,
+        })
+    }
+
+    /// Bytes that have come for this part.
+    fn received(&self, part: Part) -> u64 {
+        self.before[part as usize] + self.cable.as_ref().map_or(0, |cable| cable.received(part))
+    }
+
+    fn plug_in(&mut self, mut link: TcpStream, now: Instant) -> Result<(), Box<dyn Error>> {
+        if now < self.out_until {
+            return Ok(());
+        }
+        // The host has let go of the last one, or it would not connect again.
+        self.lose_power();
+        link.set_nodelay(true)?;
+        link.write_all(&[PLUGGED_IN])?;
+        self.cable = Some(self.usb.plug_in(link)?);
+        self.dk.set_power(Power::On);
+        Ok(())
+    }
+
+    /// Takes the power away when the host has let go, and pulls the cable when it is time.
+    fn follow(&mut self, now: Instant) {
+        if self.cable.as_ref().is_some_and(Cable::is_out) {
+            self.lose_power();
+        }
+        if let Some(Pull { part, at, time }) = self.to_pull
+            && self.cable.is_some()
+            && self.received(part) >= at
+        {
+            eprintln!("{}: the cable is out for {time:?}", self.name);
+            self.to_pull = None;
+            self.out_until = now + time;
+            self.lose_power();
+        }
+    }
+
+    fn lose_power(&mut self) {
+        self.dk.set_power(Power::Off);
+        for part in [Part::Probe, Part::AppUart] {
+            self.before[part as usize] = self.received(part);
+        }
+        self.cable = None;
+    }
+}
