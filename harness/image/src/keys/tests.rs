@@ -276,7 +276,7 @@ fn wrapped_keys_open_again_and_have_the_length_of_their_scheme(
 
 /// What is looked for in a device's RAM must be what is in the key's file, and the secret that a sender shares with it.
 #[rstest]
-#[case::p256("p256", Some(key!("p256.sec1.pem")), 1, true)]
+#[case::p256("p256", Some(key!("p256.pkcs8.pem")), 1, true)]
 #[case::x25519("x25519", Some(corpus_key!("enc-x25519.pem")), 1, true)]
 #[case::rsa("rsa", Some(key!("rsa2048.pkcs1.pem")), 2, false)]
 #[case::kw128("kw128", None, 1, false)]
