@@ -7,6 +7,7 @@ mod support;
 
 use hil_record::{
     Check, CoreName, ErrorKind, EventKind, FailKind, Outcome, RamPlace, ScenarioRecord, Verdict,
+    read_journal,
 };
 use rstest::rstest;
 use support::broken::{self, Fault};
@@ -209,6 +210,48 @@ fn a_board_that_leaves_nothing_in_ram_passes_and_says_what_was_looked_for() {
     assert_ne!(replayed.code, Some(0), "{}", replayed.all());
     let missed = "no look at RAM for the content key of encrypted.app";
     assert!(replayed.all().contains(missed), "{}", replayed.all());
+}
+
+/// RAM survives the reset between two scenarios, and what one left is not the other's.
+#[test]
+fn a_key_that_was_found_in_ram_is_cleared_before_the_board_is_programmed_next() {
+    let board = broken::board(Fault::KeyLeftInRam);
+    let desk = Desk::empty();
+    desk.rig_for(&board);
+    desk.write("leaves.yaml", ENCRYPTED_UPDATE);
+    // The same image, which is never swapped in.
+    let (upload_only, _) = ENCRYPTED_UPDATE
+        .split_once("  - mark:")
+        .expect("it marks what it sent");
+    desk.write(
+        "later.yaml",
+        &upload_only.replace("scenario: own", "scenario: later"),
+    );
+    let ended = desk.run(&[
+        "run",
+        "leaves.yaml",
+        "later.yaml",
+        "--rig",
+        "rig.yaml",
+        "--json",
+    ]);
+    let record = ended.record();
+    let verdict = |name: &str| {
+        let scenario = record.scenarios.iter().find(|ran| ran.name == name);
+        scenario.map(|ran| ran.outcome.verdict())
+    };
+    assert_eq!(verdict("own"), Some(Verdict::Fail), "{}", ended.all());
+    assert_eq!(verdict("later"), Some(Verdict::Pass), "{}", ended.all());
+    let journal = read_journal(&desk.runs()[0].join("journal.jsonl")).expect("there is one");
+    let cleared = journal
+        .events
+        .iter()
+        .any(|event| matches!(&event.kind, EventKind::Probe { action, .. } if action == "clear"));
+    assert!(
+        cleared,
+        "the scenario that leaves it must come first: {}",
+        ended.all()
+    );
 }
 
 #[test]
