@@ -16,6 +16,8 @@ pub(crate) struct Queue<T> {
     running: BTreeMap<String, Turn<T>>,
     /// How many attempts a job gets.
     attempts: u32,
+    /// How many boards may be at something at a time.
+    most: usize,
 }
 
 /// A job that waits for its turn.
@@ -91,7 +93,14 @@ impl<T: Clone> Queue<T> {
             waiting,
             running: BTreeMap::new(),
             attempts: retries.saturating_add(1),
+            most: usize::MAX,
         }
+    }
+
+    /// The same for so many boards at a time, whichever they are.
+    pub(crate) const fn at_most(mut self, boards: usize) -> Self {
+        self.most = boards;
+        self
     }
 
     /// What a free board does next. `left` is the time until the end of the run: what will not be ready by then does not
@@ -107,6 +116,9 @@ impl<T: Clone> Queue<T> {
             .waiting
             .iter()
             .position(|turn| fits(turn) && in_time(turn));
+        if place.is_some() && self.running.len() >= self.most {
+            return Next::Wait;
+        }
         if let Some(place) = place {
             let turn = self.waiting.remove(place);
             let job = turn.job.clone();
@@ -240,6 +252,20 @@ mod tests {
         let mut queue = Queue::new(jobs.to_vec(), 0);
         let order: Vec<_> = std::iter::from_fn(|| taken(&mut queue, "dk")).collect();
         assert_eq!(order, ["sweep", "b", "c", "a"]);
+    }
+
+    #[test]
+    fn no_more_boards_are_at_something_than_may_be() {
+        let jobs = ["one", "two", "three"].map(|name| turn(name, &["left", "right"], None));
+        let mut queue = Queue::new(jobs.to_vec(), 0).at_most(1);
+        assert_eq!(taken(&mut queue, "left"), Some("one"));
+        assert!(matches!(queue.next("right", None), Next::Wait));
+        assert_eq!(queue.ended("left", &Outcome::Pass), After::Done);
+        assert_eq!(taken(&mut queue, "right"), Some("two"));
+        assert!(matches!(queue.next("left", None), Next::Wait));
+        queue.gone("right");
+        assert_eq!(taken(&mut queue, "left"), Some("three"));
+        assert!(matches!(queue.next("right", None), Next::Nothing));
     }
 
     #[test]

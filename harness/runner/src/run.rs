@@ -16,6 +16,7 @@ use hil_record::{
     Resumption, RigInfo, RunStarted, SkipKind, Tool, Verdict,
 };
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -172,7 +173,11 @@ pub fn run(request: RunRequest) -> Result<RunEnd, BenchError> {
     let turns: Vec<_> = turns.collect();
     let queue = match &night {
         Some(night) => night.queue(turns, schedule.retries, &events),
-        None => Queue::new(turns, schedule.retries),
+        None => Queue::new(turns, schedule.retries).at_most(
+            schedule
+                .boards_at_a_time
+                .map_or(usize::MAX, NonZeroUsize::get),
+        ),
     };
     let shared = Shared {
         queue: Mutex::new(queue),

@@ -2,6 +2,7 @@
 
 use hil_record::Shard;
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// How a run goes about its jobs.
@@ -11,6 +12,8 @@ pub struct Schedule {
     pub expected: BTreeMap<String, Duration>,
     /// How many more turns a variant gets, each on another board, when the bench failed. Verdicts on the firmware stand.
     pub retries: u32,
+    /// How many boards may be at something at a time; all of them when nothing is said.
+    pub boards_at_a_time: Option<NonZeroUsize>,
     /// After which time the run ends, with what has been done by then.
     pub deadline: Option<Duration>,
     /// Which part of all variants the jobs are.

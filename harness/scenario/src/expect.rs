@@ -224,8 +224,21 @@ pub struct ExpectConsole {
     pub text: String,
     /// Whether it has to be there.
     pub presence: Presence,
+    /// What it is when it has to be there and is not.
+    pub missing: Missing,
     /// How long to wait for it, or how long it must stay away.
     pub within: Duration,
+}
+
+/// What it is when something does not come.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Missing {
+    /// A failure of the firmware.
+    #[default]
+    Fail,
+    /// No verdict: what went before did not come about as the scenario means it.
+    Inconclusive,
 }
 
 /// Whether something has to be there.
@@ -248,6 +261,7 @@ struct RawExpectConsole {
     text: String,
     #[serde(default)]
     absent: bool,
+    missing: Option<Missing>,
     #[serde(
         default = "units::console_within",
         deserialize_with = "units::duration"
@@ -262,6 +276,11 @@ impl TryFrom<RawExpectConsole> for ExpectConsole {
         if raw.text.is_empty() {
             return Err("`text` is empty, and every line has that");
         }
+        if raw.absent && raw.missing.is_some() {
+            return Err(
+                "`missing` says what it is when the text does not come, and with `absent: true` it must not",
+            );
+        }
         Ok(Self {
             core: raw.core,
             by: raw.by,
@@ -271,6 +290,7 @@ impl TryFrom<RawExpectConsole> for ExpectConsole {
             } else {
                 Presence::Present
             },
+            missing: raw.missing.unwrap_or_default(),
             within: raw.within,
         })
     }

@@ -38,7 +38,7 @@ pub use cut::{
 pub use document::{At, YamlDocument};
 pub use expect::{
     BootState, ExpectBoot, ExpectConsole, ExpectImageState, ExpectNet, ExpectPlainText, ExpectSlot,
-    ImageEntry, ImageFlags, Presence, SlotContents,
+    ImageEntry, ImageFlags, Missing, Presence, SlotContents,
 };
 pub use fault::{FaultKind, FaultPlace, FaultWay, FaultWhen, TransportFault};
 pub use firmware::{

@@ -167,6 +167,13 @@ fn contradiction_in_a_step() {
     4 |   - expect_image_state: { slot: app.primary }
       |     ^^^^^^^^^^^^^^^^^^
     ");
+    insta::assert_snapshot!(
+        mistake("steps:\n  - expect_console: { text: x, absent: true, missing: inconclusive }"), @r"
+    sample.yaml:4:5: `missing` says what it is when the text does not come, and with `absent: true` it must not
+      |
+    4 |   - expect_console: { text: x, absent: true, missing: inconclusive }
+      |     ^^^^^^^^^^^^^^
+    ");
     insta::assert_snapshot!(mistake("steps:\n  - expect_net: {}"), @r"
     sample.yaml:4:5: say what the network core has: `release`, `version` or `alive`
       |

@@ -1,7 +1,7 @@
 //! `dfu-hil nightly`: the library within a budget, then the points of sweeps that were tested least.
 
 use super::run::{self, NightPlan};
-use crate::args::{CourseArgs, NightlyArgs, RunArgs, SweepOptions};
+use crate::args::{CourseArgs, JobsArg, NightlyArgs, RunArgs, SweepOptions};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::history;
@@ -28,6 +28,7 @@ pub(crate) fn nightly(args: &NightlyArgs) -> Result<Exit, CliError> {
         bench: args.bench.clone(),
         course: CourseArgs {
             retries: args.retries,
+            jobs: JobsArg::default(),
             deadline: Some(args.budget.saturating_add(margin(args.budget))),
             shard: args.shard,
             resume: None,

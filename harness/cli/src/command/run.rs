@@ -228,6 +228,7 @@ fn understand(
     }
     let mut schedule = Schedule {
         retries: args.course.retries,
+        boards_at_a_time: args.course.jobs.0,
         deadline: args.course.deadline,
         ..schedule(args, &rig, &chosen)
     };

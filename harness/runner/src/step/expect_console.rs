@@ -3,8 +3,8 @@
 use crate::console::Waited;
 use crate::context::Context;
 use crate::trouble::{Checked, Trouble};
-use hil_record::{Evidence, FailKind};
-use hil_scenario::{ExpectConsole, Presence, PrintedBy};
+use hil_record::{ErrorKind, Evidence, FailKind};
+use hil_scenario::{ExpectConsole, Missing, Presence, PrintedBy};
 
 pub(super) fn run(context: &mut Context<'_>, expect: &ExpectConsole) -> Checked {
     let log = context.printed(expect.core, expect.by).clone();
@@ -42,6 +42,12 @@ pub(super) fn run(context: &mut Context<'_>, expect: &ExpectConsole) -> Checked 
                 context.last_printed(expect.core, expect.by)
             );
             Err(match expect.by {
+                _ if expect.missing == Missing::Inconclusive => {
+                    Trouble::error(ErrorKind::Inconclusive, sentence).with_help(
+                        "what went before did not come about as the scenario means it, such as a cut that came too early, so that it \
+                         proves nothing; run it again",
+                    )
+                }
                 PrintedBy::Uart => context.line_missing(sentence),
                 PrintedBy::Rtt => Trouble::fail(FailKind::Console, sentence).with_help(
                     "is the firmware built with CONFIG_USE_SEGGER_RTT and CONFIG_LOG_BACKEND_RTT, and does it print into up buffer 0?",

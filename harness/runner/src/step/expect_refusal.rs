@@ -12,7 +12,7 @@ use hil_image::trailer::magic;
 use hil_record::{Check, Evidence, FailKind};
 use hil_scenario::{
     Answer, BootState, Core, ExpectBoot, ExpectConsole, ExpectRefusal, ExpectSlot, ImageRef,
-    Leaves, Mark, MarkAnswer, Presence, PrintedBy, Refusal, Request, Reset, ResetBy, Slot,
+    Leaves, Mark, MarkAnswer, Missing, Presence, PrintedBy, Refusal, Request, Reset, ResetBy, Slot,
     SlotContents, Upload,
 };
 use std::time::Duration;
@@ -72,6 +72,7 @@ pub(super) fn run(context: &mut Context<'_>, step: &ExpectRefusal) -> Checked {
             by: PrintedBy::Uart,
             text: text.clone(),
             presence: Presence::Present,
+            missing: Missing::Fail,
             within: LINE_WITHIN,
         };
         expect_console::run(context, &console)?;
