@@ -103,6 +103,20 @@ impl fmt::Display for Line {
     }
 }
 
+/// What is left in RAM.
+impl Line {
+    /// Whether the content keys are wiped from RAM, in a way that no compiler leaves out, before an image is started
+    /// (`context_boot_go` in `boot/bootutil/src/loader.c`: `like_mbedtls_zeroize`, later `bootutil_wipe_memory`, of the `boot_status`
+    /// that has them). Tag `v1.9.99-ncs4` has a `memset` of that local there, as upstream's releases up to 1.10 have.
+    ///
+    /// That is of a boot. What serial recovery decrypts with stays on its stack in all lines of the SDK, and upstream up to
+    /// 2.4.0 (`boot/boot_serial/src/boot_serial_encryption.c`, `decrypt_image_inplace`).
+    #[must_use]
+    pub fn wipes_content_keys(self) -> bool {
+        self > Self::Nordic23
+    }
+}
+
 /// What is asked of a trailer and what a trailer asks for.
 impl Line {
     /// Whether a request over a bad magic erases the secondary slot, and with it the image to go back to.

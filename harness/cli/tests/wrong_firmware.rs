@@ -5,10 +5,14 @@
 
 mod support;
 
-use hil_record::{ErrorKind, FailKind, Outcome, ScenarioRecord, Verdict};
+use hil_record::{
+    Check, CoreName, ErrorKind, EventKind, FailKind, Outcome, RamPlace, ScenarioRecord, Verdict,
+    read_journal,
+};
 use rstest::rstest;
 use support::broken::{self, Fault};
-use support::{Desk, library};
+use support::{Desk, forgery, library};
+use virtual_dk::{Speed, VirtualDkOptions};
 
 /// Runs a scenario of the library on a board with a fault.
 fn of_library(fault: Fault, name: &str) -> ScenarioRecord {
@@ -125,6 +129,146 @@ fn plain_text_that_is_left_behind_fails_with_its_place_and_not_with_its_bytes() 
     assert!(
         cause.contains("of the app core, in `app.settings`"),
         "{cause}"
+    );
+}
+
+/// An encrypted update behind which the power stays on: RAM has what the bootloader left.
+const ENCRYPTED_UPDATE: &str = "scenario: own\nsummary: Finds it.\nneeds: { bootloader: { mode: swap, encryption: ec256 } }\nsteps:\n  \
+     - program: baseline\n  - expect_boot: { app: baseline, within: 60s }\n  - upload: { image: encrypted.app }\n  \
+     - mark: { image: encrypted.app, as: test }\n  - reset: smp\n  \
+     - expect_boot: { app: encrypted, state: testing, within: 60s }\n";
+
+/// What the checks behind the last step have seen of RAM.
+fn seen_in_ram(scenario: &ScenarioRecord) -> Vec<(String, String)> {
+    let evidence = scenario.steps.iter().flat_map(|step| &step.evidence);
+    evidence
+        .filter(|seen| seen.what.contains("RAM"))
+        .map(|seen| (seen.what.clone(), seen.found.clone()))
+        .collect()
+}
+
+#[test]
+fn a_content_key_that_the_bootloader_leaves_in_ram_fails_with_its_place_and_is_replayed() {
+    let board = broken::board(Fault::KeyLeftInRam);
+    let desk = Desk::empty();
+    desk.rig_for(&board);
+    let ended = desk.run_scenario(ENCRYPTED_UPDATE);
+    let scenario = only(&ended);
+    let (step, kind, cause) = failure(&scenario);
+    assert_eq!(
+        (step.as_str(), kind),
+        ("no_plain_text", FailKind::PlainText)
+    );
+    let place = format!(
+        "lies in RAM at {:#010x} of the app core (1 place)",
+        broken::BOOTLOADER_STACK
+    );
+    assert!(cause.contains(&place), "{cause}");
+    let run = desk.runs().remove(0);
+    let replayed = desk.run(&["replay", &run.to_string_lossy()]);
+    assert_eq!(replayed.code, Some(0), "{}", replayed.all());
+    assert!(replayed.stdout.contains(&place), "{}", replayed.all());
+}
+
+#[test]
+fn a_board_that_leaves_nothing_in_ram_passes_and_says_what_was_looked_for() {
+    let board = broken::sound_board(VirtualDkOptions {
+        speed: Speed::Factor(20.0),
+        ..VirtualDkOptions::default()
+    });
+    let desk = Desk::empty();
+    desk.rig_for(&board);
+    let ended = desk.run_scenario(ENCRYPTED_UPDATE);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    insta::assert_debug_snapshot!(seen_in_ram(&only(&ended)));
+
+    // What is left out of the evidence, or was added to it, does not go with the verdict.
+    let run = desk.runs().remove(0);
+    let place = RamPlace {
+        core: CoreName::App,
+        address: broken::BOOTLOADER_STACK,
+    };
+    forgery::forge(&run, |event| {
+        if let EventKind::Checked(made) = &mut event.kind
+            && let Check::ContentKeyInRam { keys, .. } = &mut made.check
+        {
+            keys.push(place);
+        }
+    });
+    let replayed = desk.run(&["replay", &run.to_string_lossy()]);
+    assert_ne!(replayed.code, Some(0), "{}", replayed.all());
+    assert!(replayed.all().contains("lies in RAM"), "{}", replayed.all());
+    forgery::forge(&run, |event| {
+        if let EventKind::Checked(made) = &mut event.kind
+            && let Check::ContentKeyInRam { image, keys, .. } = &mut made.check
+        {
+            keys.clear();
+            *image = "update.app".to_owned();
+        }
+    });
+    let replayed = desk.run(&["replay", &run.to_string_lossy()]);
+    assert_ne!(replayed.code, Some(0), "{}", replayed.all());
+    let missed = "no look at RAM for the content key of encrypted.app";
+    assert!(replayed.all().contains(missed), "{}", replayed.all());
+}
+
+/// RAM survives the reset between two scenarios, and what one left is not the other's.
+#[test]
+fn a_key_that_was_found_in_ram_is_cleared_before_the_board_is_programmed_next() {
+    let board = broken::board(Fault::KeyLeftInRam);
+    let desk = Desk::empty();
+    desk.rig_for(&board);
+    desk.write("leaves.yaml", ENCRYPTED_UPDATE);
+    // The same image, which is never swapped in.
+    let (upload_only, _) = ENCRYPTED_UPDATE
+        .split_once("  - mark:")
+        .expect("it marks what it sent");
+    desk.write(
+        "later.yaml",
+        &upload_only.replace("scenario: own", "scenario: later"),
+    );
+    let ended = desk.run(&[
+        "run",
+        "leaves.yaml",
+        "later.yaml",
+        "--rig",
+        "rig.yaml",
+        "--json",
+    ]);
+    let record = ended.record();
+    let verdict = |name: &str| {
+        let scenario = record.scenarios.iter().find(|ran| ran.name == name);
+        scenario.map(|ran| ran.outcome.verdict())
+    };
+    assert_eq!(verdict("own"), Some(Verdict::Fail), "{}", ended.all());
+    assert_eq!(verdict("later"), Some(Verdict::Pass), "{}", ended.all());
+    let journal = read_journal(&desk.runs()[0].join("journal.jsonl")).expect("there is one");
+    let cleared = journal
+        .events
+        .iter()
+        .any(|event| matches!(&event.kind, EventKind::Probe { action, .. } if action == "clear"));
+    assert!(
+        cleared,
+        "the scenario that leaves it must come first: {}",
+        ended.all()
+    );
+}
+
+#[test]
+fn ram_is_not_read_where_the_rig_file_does_not_allow_it() {
+    let board = broken::board(Fault::KeyLeftInRam);
+    let desk = Desk::empty();
+    desk.rig_for(&board);
+    let rig = std::fs::read_to_string(desk.path("rig.yaml")).expect("it was just written");
+    desk.write("rig.yaml", &rig.replace("    ram-scan: allowed\n", ""));
+    let ended = desk.run_scenario(ENCRYPTED_UPDATE);
+    assert_eq!(ended.code, Some(0), "{}", ended.all());
+    assert_eq!(
+        seen_in_ram(&only(&ended)),
+        [(
+            "RAM".to_owned(),
+            "not searched: the rig file has no `ram-scan: allowed`".to_owned()
+        )]
     );
 }
 

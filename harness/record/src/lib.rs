@@ -48,8 +48,8 @@ pub use night::{Night, SweepCoverage, slice_name, slice_of, sweep_variant};
 pub use objects::{ObjectError, Objects};
 pub use outcome::{ErrorKind, FailKind, Outcome, SkipKind, Verdict};
 pub use proof::{
-    Answered, BoardDone, Check, CheckMade, Done, ListedImage, MeasuredImage, RegionShot, SentPart,
-    StartCause, StoredForm,
+    Answered, BoardDone, Check, CheckMade, Done, ListedImage, MeasuredImage, RamPlace, RamRange,
+    RegionShot, SentPart, StartCause, StoredForm,
 };
 pub use reporter::Reporter;
 pub use run::{ConsoleLine, Ending, RecordError, RunRecord, ScenarioRecord, StepRecord, Totals};

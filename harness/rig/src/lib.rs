@@ -33,9 +33,9 @@ pub use error::{Operation, Purpose, RigError, Source};
 pub use file::{
     AdapterSpec, BleSpec, BluetoothSpec, BoardKind, BoardSpec, ButtonSpec, ChipId, Cuts,
     ExternalFlash, LabgridClient, LabgridNames, LabgridSpec, LinkSpec, OwnSpec, PowerSpec,
-    Ppk2Mode, ProbeSelector, ProbeSpec, QuarantineSpec, RealSpec, Recover, RigFile, RigFileError,
-    ScpiPlace, ScpiWords, Supply, TornSpec, UartPortSpec, UartSpec, UsbHub, UsbSwitch, VirtualSpec,
-    WearSpec,
+    Ppk2Mode, ProbeSelector, ProbeSpec, QuarantineSpec, RamScan, RealSpec, Recover, RigFile,
+    RigFileError, ScpiPlace, ScpiWords, Supply, TornSpec, UartPortSpec, UartSpec, UsbHub,
+    UsbSwitch, VirtualSpec, WearSpec,
 };
 pub use health::{BoardHealth, Failure, HealthError, HealthFile, Quarantined};
 pub use image::{FlashImage, ImageError, ImageFormat};

@@ -6,8 +6,8 @@ use crate::core::Core;
 use crate::error::{Purpose, RigError};
 use crate::file::{
     BleSpec, BoardKind, BoardSpec, ButtonSpec, ChipId, Cuts, ExternalFlash, PowerSpec,
-    ProbeSelector, ProbeSpec, QuarantineSpec, RealSpec, Recover, RigFile, ScpiPlace, ScpiWords,
-    UartPortSpec, UartSpec, UsbSwitch, VirtualSpec, WearSpec,
+    ProbeSelector, ProbeSpec, QuarantineSpec, RamScan, RealSpec, Recover, RigFile, ScpiPlace,
+    ScpiWords, UartPortSpec, UartSpec, UsbSwitch, VirtualSpec, WearSpec,
 };
 use crate::health::HealthFile;
 use crate::inventory::System;
@@ -201,6 +201,7 @@ pub struct Board {
     external_flash: ExternalFlash,
     recover: Recover,
     rtt: Vec<Core>,
+    ram_scan: RamScan,
     power: Arc<dyn PowerSwitch>,
     cuts: Cuts,
     wear: WearSpec,
@@ -246,6 +247,12 @@ impl Board {
     #[must_use]
     pub fn rtt(&self) -> &[Core] {
         &self.rtt
+    }
+
+    /// Whether its RAM may be searched for the keys of encrypted images, as the rig file says.
+    #[must_use]
+    pub fn may_scan_ram(&self) -> bool {
+        self.ram_scan == RamScan::Allowed
     }
 
     /// The kind of its chip.
@@ -744,6 +751,7 @@ impl Board {
             external_flash: spec.external_flash,
             recover: spec.recover,
             rtt: spec.rtt.clone(),
+            ram_scan: spec.ram_scan,
             power,
             cuts: real.cuts,
             wear: standing.wear,

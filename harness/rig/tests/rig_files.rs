@@ -7,8 +7,8 @@
 
 use hil_ble::AdapterId;
 use hil_rig::{
-    BluetoothSpec, BoardKind, ButtonSpec, Core, Cuts, ExternalFlash, PowerSpec, Ppk2Mode, Recover,
-    RigFile, ScpiPlace, ScpiWords, Supply, TornSpec, UartPortSpec, UsbSwitch,
+    BluetoothSpec, BoardKind, ButtonSpec, Core, Cuts, ExternalFlash, PowerSpec, Ppk2Mode, RamScan,
+    Recover, RigFile, ScpiPlace, ScpiWords, Supply, TornSpec, UartPortSpec, UsbSwitch,
 };
 use rstest::rstest;
 use std::num::NonZeroU16;
@@ -276,6 +276,22 @@ fn a_real_board_is_erased_to_unlock_it_only_when_its_file_says_so() {
     assert_eq!(recover, [Allowed, Forbidden, Forbidden, Forbidden, Allowed]);
 }
 
+#[rstest]
+#[case::virtual_board("virtual: {}", RamScan::Allowed)]
+#[case::virtual_board_that_says_no("virtual: {}\n    ram-scan: forbidden", RamScan::Forbidden)]
+#[case::real_board("probe: { selector: \"1366:1051:1\" }", RamScan::Forbidden)]
+#[case::real_board_that_says_yes(
+    "probe: { selector: \"1366:1051:1\" }\n    ram-scan: allowed",
+    RamScan::Allowed
+)]
+fn the_ram_of_a_real_board_is_searched_only_when_its_file_says_so(
+    #[case] keys: &str,
+    #[case] expected: RamScan,
+) {
+    let file = parse(&format!("rig: r\nboards:\n  - name: a\n    {keys}\n")).unwrap();
+    assert_eq!(file.boards[0].ram_scan, expected);
+}
+
 #[test]
 fn a_board_has_the_external_flash_of_a_dk_unless_its_file_says_otherwise() {
     let external = |word: &str| {
@@ -311,7 +327,7 @@ fn the_rig_files_of_the_project_are_right() {
 #[test]
 fn an_unknown_key_is_shown_with_the_known_ones_and_the_nearest() {
     insta::assert_snapshot!(mistake("rig: bench\nboards:\n  - name: left\n    virtaul: {}\n"), @r#"
-    rigs/bench.yaml:4:5: boards[0]: unknown field `virtaul`, expected one of `name`, `description`, `recover`, `external-flash`, `virtual`, `qemu`, `labgrid`, `probe`, `chip`, `uart`, `ble`, `power`, `cuts`, `buttons`, `rtt`
+    rigs/bench.yaml:4:5: boards[0]: unknown field `virtaul`, expected one of `name`, `description`, `recover`, `external-flash`, `virtual`, `qemu`, `labgrid`, `probe`, `chip`, `uart`, `ble`, `power`, `cuts`, `buttons`, `rtt`, `ram-scan`
     help: did you mean `virtual`?
     "#);
 }

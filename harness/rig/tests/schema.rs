@@ -68,6 +68,7 @@ boards:
     power: { scpi: { address: "192.168.0.20:5025", current: false } }
     cuts: board
     rtt: [app, net]
+    ram-scan: allowed
     buttons: { recovery: { command: { press: [a, b], release: [c] } } }
   - { name: b, probe: { selector: "1366:1051:1" }, power: { usb-port: { hub: 1-1.4, port: 2, by: sysfs } } }
   - { name: c, probe: { selector: "1366:1051:2" }, power: { ppk2: { path: /dev/ttyACM9 } } }
@@ -99,6 +100,7 @@ fn what_a_rig_file_can_say_is_valid() {
 #[case::selector("1366:1051:001050012345", "1366:001050012345")]
 #[case::number("interface: 2", "interface: two")]
 #[case::rtt("rtt: [app, net]", "rtt: [application]")]
+#[case::ram_scan("ram-scan: allowed", "ram-scan: halted")]
 #[case::power("power: manual,", "power: by-hand,")]
 #[case::place("place: dk-07", "place: \"dk 07\"")]
 #[case::reservation("place: dk-07", "place: +token")]

@@ -10,7 +10,7 @@ use hil_bootloader::Keys;
 use hil_bootloader::predict::{Forecast, PredictError, Request, Sent};
 use hil_bootloader::{DeviceId, SimFlash};
 use hil_clock::Instant;
-use hil_scenario::{Chip, Slot};
+use hil_scenario::{Chip, ImageRef, Slot};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,6 +78,13 @@ pub(crate) enum What {
     Erased { slot: Slot },
     /// It was stopped; what it printed from here to the next start is of starts that were undone.
     Stopped { app: Mark },
+}
+
+/// Whether the bootloader's recovery server took this image.
+pub(crate) fn was_recovered(history: &[Event], role: &ImageRef) -> bool {
+    history
+        .iter()
+        .any(|event| matches!(&event.what, What::Recovered { image, .. } if image.role() == role))
 }
 
 /// Whether the board can be expected to have come to rest.

@@ -30,6 +30,7 @@ mod predicted;
 mod proof;
 mod queue;
 mod radio;
+mod ram;
 mod replay;
 mod run;
 mod scenario;

@@ -73,6 +73,18 @@ fn words(bytes: &[u8]) -> impl Iterator<Item = &[u8; BLOCK]> {
         .filter_map(|window| window.try_into().ok())
 }
 
+/// Offsets in `bytes` at which `secret` begins, at any byte: in RAM a key lies wherever a compiler puts it.
+pub(crate) fn places_of(bytes: &[u8], secret: &[u8]) -> Vec<usize> {
+    let Some(first) = secret.first() else {
+        return Vec::new();
+    };
+    let starts = bytes.iter().enumerate();
+    starts
+        .filter(|(at, byte)| *byte == first && bytes[*at..].starts_with(secret))
+        .map(|(at, _)| at)
+        .collect()
+}
+
 /// Whether a block repeats one word, as padding, erased flash and tables of zeroes do.
 fn is_trivial(block: &[u8; BLOCK]) -> bool {
     let (words, _) = block.as_chunks::<WORD>();
@@ -102,6 +114,17 @@ mod tests {
         let mut trailer = vec![0xFF; 96];
         trailer[36..52].copy_from_slice(&key[16..]);
         assert_eq!(tell_tales.offsets(&trailer).collect::<Vec<_>>(), [36]);
+    }
+
+    #[test]
+    fn a_key_in_ram_is_found_whole_and_at_any_byte() {
+        let key: Vec<u8> = (100..132).collect();
+        let mut ram = vec![100; 256];
+        ram[33..65].copy_from_slice(&key);
+        ram[224..256].copy_from_slice(&key);
+        ram[100..131].copy_from_slice(&key[..31]);
+        assert_eq!(places_of(&ram, &key), [33, 224]);
+        assert_eq!(places_of(&ram[..64], &key), [0; 0]);
     }
 
     #[test]

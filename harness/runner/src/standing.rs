@@ -8,6 +8,7 @@ use crate::events::sha256;
 use crate::firmware::Region;
 use crate::plaintext::TellTales;
 use crate::predicted;
+use crate::ram;
 use crate::step::expect_net_alive;
 use crate::trouble::{Checked, Trouble};
 use hil_record::{Check, ErrorKind, Evidence, FailKind, RegionShot};
@@ -15,6 +16,7 @@ use hil_scenario::{Core, Slot, StandingCheck};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// How long the cores have to show that they run. We chose it: a boot without a swap takes a few seconds, and a
 /// scenario may end while one goes on.
@@ -65,7 +67,7 @@ pub(crate) fn run(
     match check {
         StandingCheck::BootloaderUnchanged => bootloader_unchanged(context),
         StandingCheck::OtherPartitionsUnchanged => other_partitions_unchanged(context),
-        StandingCheck::NoPlainText => no_plain_text(context),
+        StandingCheck::NoPlainText => no_plain_text(context, waived),
         StandingCheck::BothCoresAlive => both_cores_alive(context),
         StandingCheck::FlashAsPredicted => predicted::run(context, waived),
     }
@@ -154,34 +156,49 @@ fn unchanged(context: &mut Context<'_>, region: Region, what: &str) -> Checked {
     ))
 }
 
-fn no_plain_text(context: &mut Context<'_>) -> Checked {
-    for image in context.encrypted_images_sent() {
+fn no_plain_text(context: &mut Context<'_>, waived: &BTreeMap<StandingCheck, String>) -> Checked {
+    let images = context.encrypted_images_sent();
+    let mut primary = Vec::new();
+    for image in &images {
         let slot = match image.core() {
             Core::App => Slot::AppPrimary,
             Core::Net => Slot::NetPrimary,
         };
-        let looked_for = plain_text_only_in(context, &image, &[slot])?;
+        let Looked {
+            blocks,
+            primary: found,
+        } = plain_text_only_in(context, image, &[slot])?;
+        primary = found;
         context.see(Evidence::seen(
             "plain text outside the primary slot",
             format!(
-                "none of {looked_for} blocks of {}, and not its content key",
+                "none of {blocks} blocks of {}, and not its content key",
                 image.label()
             ),
         ));
     }
-    Ok(())
+    ram::search(context, &images, &primary, waived)
+}
+
+/// What a look for plain text in flash came to.
+#[derive(Default)]
+pub(crate) struct Looked {
+    /// How many blocks were looked for.
+    pub(crate) blocks: usize,
+    /// What the primary slots hold.
+    primary: Vec<Zeroizing<Vec<u8>>>,
 }
 
 /// Looks for the plain payload of `image` in the flash of both cores and in the partitions of the external flash, outside
-/// `slots`; how many blocks it looked for. And for its content key outside the primary slots, in whose trailers MCUboot leaves
+/// `slots`. And for its content key outside the primary slots, in whose trailers MCUboot leaves
 /// it for good (mcuboot `boot/bootutil/src/bootutil_misc.c`, `boot_write_enc_key`).
 pub(crate) fn plain_text_only_in(
     context: &mut Context<'_>,
     image: &Arc<LoadedImage>,
     slots: &[Slot],
-) -> Checked<usize> {
+) -> Checked<Looked> {
     let Some(plain) = image.plain() else {
-        return Ok(0);
+        return Ok(Looked::default());
     };
     let public = context.firmware.public_bytes();
     let tell_tales = TellTales::new(plain, public.iter().map(AsRef::as_ref));
@@ -204,10 +221,17 @@ pub(crate) fn plain_text_only_in(
     let mut regions: Vec<Region> = Core::ALL.map(Region::whole_flash).to_vec();
     regions.extend(context.firmware.external_partitions());
     let mut shots = Vec::new();
+    let mut running = Vec::new();
     for whole in regions {
         let core = whole.core;
         let bytes = context.read(whole)?;
         shots.push(context.shot(whole, &bytes));
+        for slot in primary.iter().filter(|slot| slot.core == core) {
+            let start = slot.address.checked_sub(whole.address);
+            let held =
+                start.and_then(|start| bytes.get(start as usize..)?.get(..slot.size as usize));
+            running.extend(held.map(|bytes| Zeroizing::new(bytes.to_vec())));
+        }
         let outside = |blocks: &TellTales, allowed: &[Region]| -> Vec<u32> {
             blocks
                 .offsets(&bytes)
@@ -255,7 +279,10 @@ pub(crate) fn plain_text_only_in(
         }
     }
     tell_plain_text(context, image, slots, tell_tales.len(), 0, shots);
-    Ok(tell_tales.len())
+    Ok(Looked {
+        blocks: tell_tales.len(),
+        primary: running,
+    })
 }
 
 fn tell_plain_text(

@@ -25,6 +25,10 @@ const SECONDARY_FREE: u32 = 0x0007_C000;
 /// Fields of the running image's trailer, with encryption by 16 byte keys and for 128 sectors.
 const SWAP_SIZE: u32 = PRIMARY_END - 48;
 const SWAP_STATUS: u32 = PRIMARY_END - 1616;
+/// The content keys of both slots in that trailer, 16 bytes each.
+const SWAP_KEYS: [u32; 2] = [PRIMARY_END - 80, PRIMARY_END - 64];
+/// In the RAM of the application core, where the stack of a bootloader may have been.
+pub(crate) const BOOTLOADER_STACK: u32 = 0x2007_EF41;
 /// In the bootloader's partition, behind the bootloader.
 const BOOTLOADER_FREE: u32 = 0x0000_B000;
 const SETTINGS: u32 = 0x000F_C000;
@@ -54,6 +58,8 @@ pub(crate) enum Fault {
     PlainTextLeftBehind,
     /// The same, in a partition of the external flash.
     PlainTextLeftInExternalFlash,
+    /// The bootloader leaves the content key that it swaps with on its stack.
+    KeyLeftInRam,
     /// The application writes into a partition of the external flash that is not its own.
     ExternalStorageTouched,
     /// One bit of what the bootloader swaps into the external flash is lost.
@@ -325,6 +331,11 @@ impl CoreBus for FaultyBus<'_> {
                     self.bus.flash_erase(SETTINGS, 0x1000)?;
                 }
                 self.bus.flash_write(copy, data)?;
+            }
+            Fault::KeyLeftInRam
+                if SWAP_KEYS.contains(&address) && data.iter().any(|byte| *byte != 0xFF) =>
+            {
+                self.bus.write_ram(BOOTLOADER_STACK, data)?;
             }
             Fault::PlainTextLeftInExternalFlash if (0xD000..0xE000).contains(&address) => {
                 self.bus

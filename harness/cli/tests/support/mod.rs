@@ -77,7 +77,7 @@ impl Desk {
         self.write(
             "rig.yaml",
             &format!(
-                "rig: test\nbluetooth: {{ bus: \"{}\", adapters: [{}] }}\nboards:\n  - name: dk\n    recover: allowed\n    \
+                "rig: test\nbluetooth: {{ bus: \"{}\", adapters: [{}] }}\nboards:\n  - name: dk\n    recover: allowed\n    ram-scan: allowed\n    \
                  ble: {{ adapter: hci0, address: \"{address}\" }}\n    probe: {{ selector: \"{probe}\" }}\n    uart:\n      \
                  app: {{ path: \"{}\" }}\n      net: {{ path: \"{}\" }}\n    power: {{ scpi: {{ address: \"{power}\" }} }}\n    \
                  buttons:\n      recovery: {{ scpi: {{ address: \"{power}\", press: BUTT1 ON, release: BUTT1 OFF }} }}\n",

@@ -8,6 +8,7 @@ use aes_kw::{KekAes128, KekAes256};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rand_core::CryptoRngCore;
+use rsa::traits::PrivateKeyParts as _;
 use rsa::{Oaep, RsaPrivateKey, RsaPublicKey};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -145,6 +146,39 @@ impl DecryptionKey {
             Self::Rsa2048(_) => kind == TlvKind::ENC_RSA2048,
             Self::AesKw(_) => kind == TlvKind::ENC_KW,
         }
+    }
+
+    /// What of the key a loader has in its RAM while it unwraps a content key: the scalar of an elliptic curve and the key of AES key
+    /// wrap as the key file has them, the two primes of RSA with their most significant byte first.
+    ///
+    /// To look for; must not reach a log, a journal or a report.
+    #[must_use]
+    pub fn expose(&self) -> Vec<Zeroizing<Vec<u8>>> {
+        match self {
+            Self::EcP256(key) => vec![Zeroizing::new(key.to_bytes().to_vec())],
+            Self::X25519(key) => vec![Zeroizing::new(key.to_bytes().to_vec())],
+            Self::Rsa2048(key) => {
+                let primes = key.primes().iter();
+                primes
+                    .map(|prime| Zeroizing::new(prime.to_bytes_be()))
+                    .collect()
+            }
+            Self::AesKw(key) => vec![key.clone()],
+        }
+    }
+
+    /// The secret that the maker of an image shared with the device, from the value of an ENC_* TLV. `None` for schemes
+    /// without one and for values that are damaged.
+    ///
+    /// To look for, as with [`expose`](Self::expose).
+    #[must_use]
+    pub fn shared_secret(&self, value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let shared = match self {
+            Self::EcP256(key) => ecies::p256_shared(key, value.get(..ecies::P256_POINT)?),
+            Self::X25519(key) => ecies::x25519_shared(key, value.get(..ecies::X25519_POINT)?),
+            Self::Rsa2048(_) | Self::AesKw(_) => None,
+        }?;
+        Some(Zeroizing::new(shared.to_vec()))
     }
 
     /// Opens the value of an ENC_* TLV.

@@ -1,3 +1,5 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -270,6 +272,49 @@ fn wrapped_keys_open_again_and_have_the_length_of_their_scheme(
         device.unwrap_content_key(TlvKind::SHA256, &value),
         Err(UnwrapError::Scheme { .. })
     ));
+}
+
+/// What is looked for in a device's RAM must be what is in the key's file, and the secret that a sender shares with it.
+#[rstest]
+#[case::p256("p256", Some(key!("p256.pkcs8.pem")), 1, true)]
+#[case::x25519("x25519", Some(corpus_key!("enc-x25519.pem")), 1, true)]
+#[case::rsa("rsa", Some(key!("rsa2048.pkcs1.pem")), 2, false)]
+#[case::kw128("kw128", None, 1, false)]
+fn exposed_secrets_are_those_of_the_key_file(
+    #[case] name: &str,
+    #[case] pem: Option<&str>,
+    #[case] count: usize,
+    #[case] shares: bool,
+) {
+    let device = scheme(name);
+    let der = match pem {
+        Some(pem) => {
+            let lines = pem.lines().filter(|line| !line.starts_with('-'));
+            BASE64.decode(lines.collect::<String>()).unwrap()
+        }
+        None => BASE64
+            .decode(corpus_key!("enc-aeskw128.b64").trim())
+            .unwrap(),
+    };
+    let exposed = device.expose();
+    assert_eq!(exposed.len(), count);
+    for secret in &exposed {
+        assert!(
+            der.windows(secret.len())
+                .any(|part| part == secret.as_slice())
+        );
+    }
+    let key = ContentKey::random(AesKeySize::Aes128, &mut rng());
+    let (_, value) = device
+        .public()
+        .wrap(&key, HashAlgorithm::Sha256, &mut rng())
+        .unwrap();
+    let shared = device.shared_secret(&value);
+    assert_eq!(
+        shared.as_ref().map(|secret| secret.len()),
+        shares.then_some(32)
+    );
+    assert_eq!(device.shared_secret(&value[..8]), None);
 }
 
 #[test]

@@ -149,6 +149,16 @@ pub enum Check {
         /// What was looked at.
         found: Vec<RegionShot>,
     },
+    /// The content key of an encrypted image must not be in RAM, unless the bootloader is one that may leave it there. The RAM
+    /// is not in the evidence.
+    ContentKeyInRam {
+        /// The role of the image.
+        image: String,
+        /// What was searched; nothing where the rig file does not allow it or no application ran.
+        searched: Vec<RamRange>,
+        /// Where the key was found.
+        keys: Vec<RamPlace>,
+    },
     /// The whole flash must be as the model of the bootloaders makes it.
     Predicted {
         /// Names of the checks that the scenario waives: what they are about is not compared.
@@ -229,6 +239,7 @@ impl Check {
             Self::Unchanged { what, .. } => format!("{what} is unchanged"),
             Self::UicrUnchanged { core, .. } => format!("UICR of the {core} core is unchanged"),
             Self::NoPlainText { image, .. } => format!("no plain text of {image}"),
+            Self::ContentKeyInRam { image, .. } => format!("no content key of {image} in RAM"),
             Self::Predicted { .. } => "flash as predicted".to_owned(),
             Self::SweepStart { .. } => "the flash that the sweep begins from".to_owned(),
             Self::SweepStopped { cut, .. } => format!("the flash at cut {cut}"),
@@ -263,7 +274,8 @@ impl Check {
             | Self::NetworkRuns { .. }
             | Self::Answers { .. }
             | Self::Answer { .. }
-            | Self::UicrUnchanged { .. } => Vec::new(),
+            | Self::UicrUnchanged { .. }
+            | Self::ContentKeyInRam { .. } => Vec::new(),
         };
         shots.into_iter()
     }
@@ -277,6 +289,26 @@ impl Check {
             .filter_map(|page| page.found.as_deref())
             .collect()
     }
+}
+
+/// RAM of a core that was searched.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct RamRange {
+    /// Whose.
+    pub core: CoreName,
+    /// Its first address.
+    pub address: u32,
+    /// Bytes.
+    pub size: u32,
+}
+
+/// A place in the RAM of a core.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct RamPlace {
+    /// Whose.
+    pub core: CoreName,
+    /// In the map of that core.
+    pub address: u32,
 }
 
 /// In what form an image must lie in a slot.

@@ -9,6 +9,6 @@ mod check;
 mod done;
 mod shot;
 
-pub use check::{Answered, Check, CheckMade, ListedImage, StoredForm};
+pub use check::{Answered, Check, CheckMade, ListedImage, RamPlace, RamRange, StoredForm};
 pub use done::{BoardDone, Done, SentPart, StartCause};
 pub use shot::{MeasuredImage, RegionShot};

@@ -99,6 +99,8 @@ pub struct BoardSpec {
     pub external_flash: ExternalFlash,
     /// Cores whose firmware prints over SEGGER RTT.
     pub rtt: Vec<Core>,
+    /// Whether its RAM is searched for the keys of encrypted images.
+    pub ram_scan: RamScan,
     /// Where it is.
     pub kind: BoardKind,
 }
@@ -111,6 +113,16 @@ pub enum ExternalFlash {
     Mx25r64,
     /// The board has none.
     None,
+}
+
+/// Whether the RAM of a board is searched for what an encrypted update may leave there.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum RamScan {
+    /// It is not read.
+    #[default]
+    Forbidden,
+    /// It is read at the end of a scenario that sent an encrypted image, while the cores run.
+    Allowed,
 }
 
 /// Whether a locked board may be erased to unlock it.

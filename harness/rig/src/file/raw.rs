@@ -7,8 +7,8 @@ use super::power::{Address, CutsWord, DEFAULT_COMMAND_SECONDS, Power};
 use super::schema::Described;
 use super::{
     BluetoothSpec, BoardKind, BoardSpec, ButtonSpec, Cuts, ExternalFlash, LabgridSpec, OwnSpec,
-    PowerSpec, ProbeSelector, ProbeSpec, QuarantineSpec, RealSpec, Recover, RigFile, RigFileError,
-    Supply, TornSpec, UartPortSpec, UartSpec, VirtualSpec, WearSpec,
+    PowerSpec, ProbeSelector, ProbeSpec, QuarantineSpec, RamScan, RealSpec, Recover, RigFile,
+    RigFileError, Supply, TornSpec, UartPortSpec, UartSpec, VirtualSpec, WearSpec,
 };
 use crate::core::Core;
 use crate::silicon::Silicon;
@@ -108,6 +108,8 @@ struct Board {
     buttons: Option<Buttons>,
     /// Cores whose firmware prints over SEGGER RTT, which is read through the probe.
     rtt: Option<Vec<CoreWord>>,
+    /// Whether RAM is searched for the keys of encrypted images: `allowed` or `forbidden`.
+    ram_scan: Option<RamScanWord>,
 }
 
 /// A core.
@@ -165,6 +167,13 @@ struct CommandButton {
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum RecoverWord {
+    Allowed,
+    Forbidden,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum RamScanWord {
     Allowed,
     Forbidden,
 }
@@ -499,6 +508,7 @@ impl Board {
                 || self.buttons.is_some()
                 || self.chip.is_some()
                 || self.rtt.is_some()
+                || self.ram_scan.is_some()
             {
                 return Err(place.problem(
                     format!("{at}: found other keys beside `qemu`, expected `name` and `description` only"),
@@ -512,6 +522,8 @@ impl Board {
                 recover: Recover::Forbidden,
                 external_flash: ExternalFlash::None,
                 rtt: Vec::new(),
+                // The RAM that is searched is an nRF5340's.
+                ram_scan: RamScan::Forbidden,
                 kind: BoardKind::Virtual(qemu.checked()),
             });
         }
@@ -599,6 +611,11 @@ impl Board {
                 Some(ExternalFlashWord::Mx25r64) | None => ExternalFlash::Mx25r64,
             },
             rtt,
+            ram_scan: match (self.ram_scan, &kind) {
+                (Some(RamScanWord::Allowed), _) | (None, BoardKind::Virtual(_)) => RamScan::Allowed,
+                (Some(RamScanWord::Forbidden), _)
+                | (None, BoardKind::Real(_) | BoardKind::Labgrid(_)) => RamScan::Forbidden,
+            },
             kind,
         })
     }

@@ -264,6 +264,7 @@ impl FoundBoard {
             power: self.board.power(),
             device: self.identity.device_id,
             pressed: false,
+            left: Vec::new(),
             board: self.board,
         })
     }

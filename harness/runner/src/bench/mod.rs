@@ -31,6 +31,7 @@ use hil_scenario::{Button, Core, PrintedBy, Transport};
 use hil_smp::{FaultSwitch, TransportError};
 use rtt::Rtt;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use trouble::trouble;
@@ -101,6 +102,8 @@ pub(crate) struct Bench {
     device: u64,
     /// The button is held.
     pressed: bool,
+    /// Where keys were found in RAM.
+    left: Vec<(Core, Range<u32>)>,
     // Last, so that the ports are closed before the board goes away.
     board: Board,
 }
@@ -275,6 +278,38 @@ impl Bench {
         }
         let flash = self.board.silicon().flash(rig_core(core));
         flash.end.saturating_sub(address).min(size)
+    }
+
+    /// Whether the rig file allows that RAM is searched.
+    pub(crate) fn may_scan_ram(&self) -> bool {
+        self.board.may_scan_ram()
+    }
+
+    /// Reads the RAM of a core, which goes on; and where it begins.
+    pub(crate) fn read_ram(&mut self, core: Core) -> Checked<(u32, Vec<u8>)> {
+        let range = rig_core(core).ram();
+        let bytes = self.read(core, range.start, range.end - range.start)?;
+        Ok((range.start, bytes))
+    }
+
+    /// A key was found there. Before the board is programmed next it is [cleared](Self::clear_left_in_ram).
+    pub(crate) fn left_in_ram(&mut self, core: Core, place: Range<u32>) {
+        self.left.push((core, place));
+    }
+
+    /// Clears keys that were found in RAM, which survives a reset: the next scenario is not to answer for them. The application core
+    /// must be held.
+    pub(crate) fn clear_left_in_ram(&mut self) -> Checked {
+        for (core, place) in std::mem::take(&mut self.left) {
+            self.probe_event("clear", &format!("{core} {:#010x}", place.start));
+            for word in (place.start & !3..place.end).step_by(4) {
+                self.board
+                    .probe()
+                    .write_word(rig_core(core), word, 0)
+                    .map_err(|error| trouble(&error))?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads the UICR of a core.

@@ -3,7 +3,7 @@
 use super::{Context, Programmed};
 use crate::events::sha256;
 use crate::firmware::{EXTERNAL_WINDOW, Firmware, LoadedImage, Region};
-use crate::history::StartedBy;
+use crate::history::{self, StartedBy};
 use crate::holding::{Expected, Form, Mismatch};
 use crate::proof;
 use crate::trouble::{Checked, Trouble};
@@ -33,6 +33,11 @@ impl Context<'_> {
             .collect()
     }
 
+    /// Whether the bootloader's recovery server took this image since the board was programmed.
+    pub(crate) fn was_recovered(&self, role: &ImageRef) -> bool {
+        history::was_recovered(&self.history, role)
+    }
+
     /// What the board held when it was programmed; `None` when no step did.
     pub(crate) const fn programmed(&self) -> Option<&Programmed> {
         self.programmed.as_ref()
@@ -49,6 +54,7 @@ impl Context<'_> {
                 "access port protection was on: flash and UICR of both cores were erased",
             ));
         }
+        self.bench.clear_left_in_ram()?;
         let external = self.firmware.external_partitions();
         let used = self.firmware.external_size();
         let programmed = self.bench.contents_of(release, image, used)?;

@@ -14,6 +14,8 @@ pub(crate) struct LoadedImage {
     plain: Option<Zeroizing<Vec<u8>>>,
     /// The key that its payload is encrypted with.
     content_key: Option<Zeroizing<Vec<u8>>>,
+    /// The secret that this key is wrapped with, where its scheme has one.
+    shared_secret: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl LoadedImage {
@@ -25,8 +27,10 @@ impl LoadedImage {
             let content_key = key.unwrap_content_key(tlv.kind, tlv.value).ok()?;
             let plain = image.plain_payload(Some(&content_key)).into_owned();
             let content_key = content_key.expose().to_vec();
-            Some((Zeroizing::new(plain), Zeroizing::new(content_key)))
+            let shared = key.shared_secret(tlv.value);
+            Some(((Zeroizing::new(plain), Zeroizing::new(content_key)), shared))
         });
+        let (opened, shared_secret) = opened.unzip();
         let (plain, content_key) = opened.unzip();
         Some(Self {
             role,
@@ -38,6 +42,7 @@ impl LoadedImage {
             encrypted,
             plain,
             content_key,
+            shared_secret: shared_secret.flatten(),
             bytes: bytes.to_vec(),
         })
     }
@@ -59,6 +64,7 @@ impl LoadedImage {
             encrypted: self.encrypted,
             plain: self.plain.clone(),
             content_key: self.content_key.clone(),
+            shared_secret: self.shared_secret.clone(),
         }
     }
 
@@ -95,6 +101,11 @@ impl LoadedImage {
     /// The key that its payload is encrypted with, where the firmware set can open it.
     pub(crate) fn content_key(&self) -> Option<&[u8]> {
         self.content_key.as_ref().map(|key| key.as_slice())
+    }
+
+    /// The secret that its content key is wrapped with, where the firmware set can open it and its scheme has one.
+    pub(crate) fn shared_secret(&self) -> Option<&[u8]> {
+        self.shared_secret.as_ref().map(|secret| secret.as_slice())
     }
 
     /// The payload in clear of an encrypted image, as what is compared takes it.

@@ -222,6 +222,14 @@ impl Firmware {
         })
     }
 
+    /// The private key that images are encrypted for, as a loader has it in RAM.
+    pub(crate) fn private_key(&self) -> Vec<Zeroizing<Vec<u8>>> {
+        self.decryption
+            .as_ref()
+            .map(DecryptionKey::expose)
+            .unwrap_or_default()
+    }
+
     /// PEM of the public key that its images are signed for.
     #[must_use]
     pub fn signing_key(&self) -> Option<&str> {

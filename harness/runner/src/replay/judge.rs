@@ -12,10 +12,12 @@ use crate::plaintext::TellTales;
 use crate::proof::{image_state, role};
 use crate::step::{judge_image_list, judge_left, runs_in_state};
 use crate::trouble::Trouble;
-use crate::{predicted, standing};
+use crate::{predicted, ram, standing};
 use hil_bootloader::predict::Comparison;
 use hil_image::{Image, network};
-use hil_record::{Answered, Check, CoreName, ListedImage, Objects, RegionShot, StoredForm};
+use hil_record::{
+    Answered, Check, CoreName, ListedImage, Objects, RamPlace, RamRange, RegionShot, StoredForm,
+};
 use hil_scenario::{Leaves, PlannedStep, Slot, StandingCheck, Step};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -153,6 +155,11 @@ impl Judging<'_> {
                 found,
                 ..
             } => self.no_plain_text(image, only_in, *stray, found),
+            Check::ContentKeyInRam {
+                image,
+                searched,
+                keys,
+            } => self.content_key_in_ram(image, searched, keys),
             Check::Predicted {
                 waived,
                 app_line,
@@ -372,6 +379,34 @@ impl Judging<'_> {
         }
         Ok(holds(found == 0 && dark == 0, || {
             format!("plain text or the content key of {name} lies where it must not")
+        }))
+    }
+
+    /// RAM is not in the evidence, only where the key was: whether it may be there follows from the firmware set and from what was done.
+    fn content_key_in_ram(&self, name: &str, searched: &[RamRange], keys: &[RamPlace]) -> Made {
+        let image = self.image(name)?;
+        if !image.is_encrypted() {
+            return Ok(Judged::Broken(format!(
+                "the content key of {name} was looked for in RAM, and it is not encrypted"
+            )));
+        }
+        for place in keys {
+            let looked_at = |range: &RamRange| {
+                let offset = place.address.checked_sub(range.address);
+                range.core == place.core && offset.is_some_and(|offset| offset < range.size)
+            };
+            if !searched.iter().any(looked_at) {
+                return Ok(Judged::Broken(format!(
+                    "a key was found at {:#010x} of the {} core, where nothing was looked for",
+                    place.address, place.core
+                )));
+            }
+        }
+        let recovered = history::was_recovered(&self.board()?.history, image.role());
+        let line = self.firmware.set().bootloader.line;
+        let may_be_there = ram::excuse(line, recovered).is_some();
+        Ok(holds(keys.is_empty() || may_be_there, || {
+            format!("the content key of {name} lies in RAM, where MCUboot must have wiped it")
         }))
     }
 

@@ -110,6 +110,9 @@ pub(super) const fn is_comparison(step: &Step) -> bool {
 /// The same as [`missing`] for a check that follows every scenario, by its name.
 pub(super) fn missing_of_standing_check(name: &str, checks: &[&Check]) -> Option<String> {
     let count = |wanted: fn(&Check) -> bool| checks.iter().filter(|check| wanted(check)).count();
+    if name == "no_plain_text" {
+        return without_ram(checks);
+    }
     let (least, found, what) = match name {
         "bootloader_unchanged" => (
             2,
@@ -134,6 +137,23 @@ pub(super) fn missing_of_standing_check(name: &str, checks: &[&Check]) -> Option
         _ => return None,
     };
     (found < least).then(|| what.to_owned())
+}
+
+/// What was looked for in flash and not in RAM. Where RAM was not to be searched, the journal says so.
+fn without_ram(checks: &[&Check]) -> Option<String> {
+    let looked_for = checks.iter().filter_map(|check| match check {
+        Check::NoPlainText { image, .. } => Some(image),
+        _ => None,
+    });
+    let in_ram = |role: &String| {
+        checks
+            .iter()
+            .any(|check| matches!(check, Check::ContentKeyInRam { image, .. } if image == role))
+    };
+    looked_for
+        .into_iter()
+        .find(|role| !in_ram(role))
+        .map(|role| format!("RAM for the content key of {role}"))
 }
 
 fn network_core(checks: &[&Check]) -> Option<String> {

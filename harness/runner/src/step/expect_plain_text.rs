@@ -31,10 +31,10 @@ pub(super) fn run(context: &mut Context<'_>, expect: &ExpectPlainText) -> Checke
                 )
             })?;
     }
-    let looked_for = standing::plain_text_only_in(context, &image, &expect.only_in)?;
+    let looked = standing::plain_text_only_in(context, &image, &expect.only_in)?;
     context.see(Evidence::seen(
         "plain text elsewhere",
-        format!("none of {looked_for} blocks"),
+        format!("none of {} blocks", looked.blocks),
     ));
     Ok(())
 }
