@@ -1,6 +1,6 @@
 //! Carries bytes between a connection and a pseudo-terminal.
 
-use super::pty::Pty;
+use hil_pty::Pty;
 use hil_rfc2217::{Client, State};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -91,7 +91,7 @@ impl Carrier {
             PollFd::new(&self.stream, of_stream),
         ];
         if !closed {
-            polled.push(PollFd::new(&self.pty.master, of_pty));
+            polled.push(PollFd::new(self.pty.master(), of_pty));
         }
         // An interrupted wait is one that was over early.
         let _ = rustix::event::poll(&mut polled, closed.then_some(&CLOSED_POLL));
@@ -165,7 +165,7 @@ impl Carrier {
     fn read_host(&mut self) {
         let mut buffer = [0; PIECE];
         // Nothing, or an error: whoever had the port open has closed it, and that is looked at next.
-        let Ok(length) = rustix::io::read(self.pty.master.as_fd(), &mut buffer) else {
+        let Ok(length) = rustix::io::read(self.pty.master().as_fd(), &mut buffer) else {
             return;
         };
         match &mut self.wire {
@@ -178,7 +178,7 @@ impl Carrier {
     }
 
     fn give_to_host(&mut self) {
-        if let Ok(length) = rustix::io::write(&self.pty.master, &self.to_host) {
+        if let Ok(length) = rustix::io::write(self.pty.master(), &self.to_host) {
             self.to_host.drain(..length);
         }
     }

@@ -5,12 +5,11 @@
 //! and whoever has it open sees what he sees of a port that was unplugged.
 
 mod carrier;
-mod pty;
 
 use carrier::{Carrier, Wire};
 use hil_clock::SharedClock;
+use hil_pty::Pty;
 use hil_rfc2217::{Client, Refusal, State};
-use pty::Pty;
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};

@@ -5,10 +5,11 @@ use super::machine::EmulatorError;
 use super::uart;
 use crate::chip::{Button, Power};
 use crate::server::{
-    Accelerators, BoardFault, Output, PortFolder, Pty, Remote, ServeError, StartError, Wired,
+    Accelerators, BoardFault, Output, PortFolder, Remote, ServeError, StartError, Wired,
     accept_supply_clients, run_until_told,
 };
 use hil_clock::{SharedClock, SystemClock};
+use hil_pty::Pty;
 use serde::Serialize;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};

@@ -3,7 +3,7 @@
 //! What arrives while no firmware reads it is lost, as on a wire. What the chip prints while nobody has the port open is lost too.
 
 use super::board::Shared;
-use crate::server::Pty;
+use hil_pty::Pty;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;

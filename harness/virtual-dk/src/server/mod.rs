@@ -37,5 +37,4 @@ pub(crate) use remote::{Remote, Wired};
 pub(crate) use scpi::Output;
 pub(crate) use serve::run_until_told;
 pub use serve::{Contents, ServeError, ServeOptions, serve, serve_with};
-pub(crate) use uart::Pty;
 pub use virtual_dk::{BleEndpoint, Endpoints, UartEndpoints, VirtualDk};

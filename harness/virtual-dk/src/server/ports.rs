@@ -6,9 +6,10 @@
 
 use super::board::{Board, Supplied};
 use super::probe::Probe;
-use super::uart::{self, Pty};
+use super::uart;
 use crate::bus::Core;
 use crate::chip::index;
+use hil_pty::Pty;
 use std::fs::DirBuilder;
 use std::io;
 use std::net::SocketAddr;

@@ -10,13 +10,9 @@ use super::faults::{Fault, Noise};
 use crate::bus::Core;
 use crate::chip::{Run, index};
 use hil_clock::{Clock, Instant};
+use hil_pty::Pty;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{Mode, OFlags};
-use rustix::pty::OpenptFlags;
-use rustix::termios::{OptionalActions, QueueSelector};
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 /// Bytes kept for a core that does not read; then the host waits.
@@ -37,56 +33,6 @@ const IDLE: Duration = Duration::from_millis(2);
 /// Bytes at a set rate go in bursts this far apart, so that a fast line costs the host little; our choice.
 const SHORTEST_SLEEP: Duration = Duration::from_micros(500);
 
-/// The board's end of the pseudo-terminal.
-#[derive(Debug)]
-pub(crate) struct Pty {
-    master: OwnedFd,
-    path: PathBuf,
-}
-
-impl Pty {
-    /// A pseudo-terminal in raw mode.
-    pub(crate) fn open() -> io::Result<Self> {
-        let master =
-            rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
-        rustix::pty::grantpt(&master)?;
-        rustix::pty::unlockpt(&master)?;
-        let name = rustix::pty::ptsname(&master, Vec::new())?;
-        let path = PathBuf::from(name.to_string_lossy().into_owned());
-        // Settings belong to the pair and live as long as our end. Opening and closing the other end once
-        // makes the kernel report "nobody there" from the start.
-        let slave = rustix::fs::open(
-            &path,
-            OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
-        let mut settings = rustix::termios::tcgetattr(&slave)?;
-        settings.make_raw();
-        rustix::termios::tcsetattr(&slave, OptionalActions::Now, &settings)?;
-        drop(slave);
-        let flags = rustix::fs::fcntl_getfl(&master)?;
-        rustix::fs::fcntl_setfl(&master, flags | OFlags::NONBLOCK)?;
-        Ok(Self { master, path })
-    }
-
-    /// Our end; it does not block.
-    pub(crate) const fn master(&self) -> &OwnedFd {
-        &self.master
-    }
-
-    /// What a serial program opens.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Nobody has the other end open.
-    pub(crate) fn is_closed(&self) -> bool {
-        let mut poll = [PollFd::new(&self.master, PollFlags::empty())];
-        rustix::event::poll(&mut poll, Some(&timespec(Duration::ZERO))).is_ok()
-            && poll[0].revents().contains(PollFlags::HUP)
-    }
-}
-
 /// Moves bytes both ways until the board is being shut down.
 pub(super) fn serve(board: &Board, core: Core, pty: &Pty, baud: Option<u32>) {
     serve_while(board, core, pty, baud, |_| true);
@@ -105,6 +51,7 @@ pub(super) fn serve_while(
         board,
         core,
         pty,
+        was_open: false,
         on_the_way: Vec::new(),
         stuck_since: None,
         sending: Pace::new(baud),
@@ -122,6 +69,8 @@ struct Line<'a> {
     board: &'a Board,
     core: Core,
     pty: &'a Pty,
+    /// A program has it open, or had when it was last looked at.
+    was_open: bool,
     /// Taken from the board, not yet taken by the host.
     on_the_way: Vec<u8>,
     /// Since when the host has taken nothing.
@@ -141,6 +90,7 @@ impl Line<'_> {
             self.sleep(None, Some(CLOSED_POLL));
             return;
         }
+        self.was_open = true;
         let now = self.board.clock.now();
         let (waiting, room) = {
             let state = self.board.lock();
@@ -150,7 +100,7 @@ impl Line<'_> {
                 BOARD_BUFFER.saturating_sub(uart.to_board.len()),
             )
         };
-        let arrived = rustix::io::ioctl_fionread(&self.pty.master).unwrap_or(0);
+        let arrived = rustix::io::ioctl_fionread(self.pty.master()).unwrap_or(0);
         let arrived = usize::try_from(arrived).unwrap_or(usize::MAX);
         let mut interest = PollFlags::empty();
         let mut at_most = None;
@@ -228,7 +178,7 @@ impl Line<'_> {
     fn sleep(&self, interest: Option<PollFlags>, at_most: Option<Duration>) -> PollFlags {
         let wakeup = self.board.uart_wakeup(self.core);
         let mut polled = vec![PollFd::new(wakeup, PollFlags::IN)];
-        polled.extend(interest.map(|interest| PollFd::new(&self.pty.master, interest)));
+        polled.extend(interest.map(|interest| PollFd::new(self.pty.master(), interest)));
         let timeout = at_most.map(timespec);
         // An interrupted wait is one that was over early.
         let _ = rustix::event::poll(&mut polled, timeout.as_ref());
@@ -252,7 +202,7 @@ impl Line<'_> {
     }
 
     fn give_to_host(&mut self) {
-        match rustix::io::write(&self.pty.master, &self.on_the_way) {
+        match rustix::io::write(self.pty.master(), &self.on_the_way) {
             Ok(0) | Err(_) => {}
             Ok(written) => {
                 self.on_the_way.drain(..written);
@@ -273,16 +223,17 @@ impl Line<'_> {
             had_some
         };
         self.on_the_way.clear();
+        if std::mem::take(&mut self.was_open) {
+            self.pty.forget();
+        }
         if had_some {
-            // What an earlier program left unread is not for the next one either.
-            let _ = rustix::termios::tcflush(&self.pty.master, QueueSelector::OFlush);
             self.board.wake();
         }
     }
 
     fn receive(&mut self, at_most: usize) {
         let mut buffer = [0; PIECE];
-        let Ok(length @ 1..) = rustix::io::read(self.pty.master.as_fd(), &mut buffer[..at_most])
+        let Ok(length @ 1..) = rustix::io::read(self.pty.master().as_fd(), &mut buffer[..at_most])
         else {
             return;
         };
