@@ -18,17 +18,8 @@ pub(crate) struct RunArgs {
     pub(crate) bench: BenchArgs,
     #[command(flatten)]
     pub(crate) course: CourseArgs,
-    /// Where the run's folder is made: journal, report.html, the same for machines, and console logs
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "reports",
-        help_heading = "Output options"
-    )]
-    pub(crate) reports: PathBuf,
-    /// Print result.json on standard output, and nothing else there
-    #[arg(long, help_heading = "Output options")]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
     #[command(flatten)]
     pub(crate) sweeps: SweepOptions,
 }
@@ -81,16 +72,19 @@ pub(crate) struct NightlyArgs {
     /// History that says how long scenarios take and which points were tested [default: history.db in the folder of --reports]
     #[arg(long, value_name = "FILE", help_heading = "Course options")]
     pub(crate) durations: Option<PathBuf>,
-    /// Where the run's folder is made
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "reports",
-        help_heading = "Output options"
-    )]
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// What a run leaves, and what it prints.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Output options")]
+pub(crate) struct OutputArgs {
+    /// Where the run's folder is made: journal, report.html, the same for machines, and console logs
+    #[arg(long, value_name = "DIR", default_value = "reports")]
     pub(crate) reports: PathBuf,
     /// Print result.json on standard output, and nothing else there
-    #[arg(long, help_heading = "Output options")]
+    #[arg(long)]
     pub(crate) json: bool,
 }
 

@@ -14,7 +14,7 @@ const MARGIN: (Duration, Duration) = (Duration::from_secs(5 * 60), hil_runner::S
 /// Runs a night.
 pub(crate) fn nightly(args: &NightlyArgs) -> Result<Exit, CliError> {
     // What a night before left that was killed is known to this one.
-    match history::catch_up(&args.reports) {
+    match history::catch_up(&args.output.reports) {
         Ok(added) => {
             for run in added {
                 eprintln!("run `{run}` was not in the history, and is now");
@@ -36,8 +36,7 @@ pub(crate) fn nightly(args: &NightlyArgs) -> Result<Exit, CliError> {
             class: args.class,
             durations: args.durations.clone(),
         },
-        reports: args.reports.clone(),
-        json: args.json,
+        output: args.output.clone(),
         sweeps: SweepOptions::default(),
     };
     let plan = NightPlan {

@@ -180,12 +180,12 @@ fn understand(
     let filters = &args.selection.filter;
     let (folder, unfinished) = match &args.course.resume {
         Some(run) => {
-            let directory = RunDirectory::at(folder_of(run, &args.reports));
+            let directory = RunDirectory::at(folder_of(run, &args.output.reports));
             let unfinished = Unfinished::open(&directory.journal())?;
             (RunFolder::of(directory), Some(unfinished))
         }
         None => {
-            let folder = RunFolder::create(&args.reports.join("runs"), &**clock)?;
+            let folder = RunFolder::create(&args.output.reports.join("runs"), &**clock)?;
             (folder, None)
         }
     };
@@ -284,7 +284,7 @@ fn names(jobs: &[Job]) -> impl Iterator<Item = &str> + Clone {
 /// The history that a run goes by.
 fn history_of(args: &RunArgs) -> PathBuf {
     let durations = args.course.durations.clone();
-    durations.unwrap_or_else(|| crate::history::beside(&args.reports))
+    durations.unwrap_or_else(|| crate::history::beside(&args.output.reports))
 }
 
 /// What is done in the time that the library leaves.
@@ -391,10 +391,12 @@ fn report(folder: &RunDirectory, args: &RunArgs) -> Result<RunRecord, CliError> 
     Manifest::of(folder, &record)
         .and_then(|manifest| manifest.write(folder))
         .map_err(|error| CliError::bench(error_chain(&error)).with_help(error.help()))?;
-    if let Err(error) = crate::history::remember(&args.reports, folder, &record, &contents.events) {
+    if let Err(error) =
+        crate::history::remember(&args.output.reports, folder, &record, &contents.events)
+    {
         eprintln!("warning: the run is not in the history: {error}");
     }
-    if args.json {
+    if args.output.json {
         print!("{}", hil_report::json(&record));
     } else {
         let command = command_line(args);
