@@ -55,9 +55,9 @@ impl Sweep {
         matches!(self.cuts, Strategy::Frames(_))
     }
 
-    /// About how often it interrupts the board: for comparing, as how many operations there are is known when they are foretold.
+    /// About how often it starts the board: for comparing, as how many operations there are is known when they are foretold.
     #[must_use]
-    pub fn interruptions(&self) -> u32 {
+    pub fn starts(&self) -> u32 {
         /// More than any sample in use (ours).
         const MANY: u32 = 1000;
         let sides = u32::try_from(self.at.len()).unwrap_or(u32::MAX);
@@ -69,10 +69,13 @@ impl Sweep {
         let rows = self.bursts.map_or(0, |bursts| {
             bursts.cuts.get().saturating_mul(bursts.rows.get())
         });
-        points
+        let interruptions = points
             .saturating_mul(sides)
             .saturating_add(self.in_recovery.saturating_mul(2))
-            .saturating_add(rows)
+            .saturating_add(rows);
+        // The start that is interrupted and the one after it; a later update is one more, and is sent and asked for before.
+        let each = if self.later_update.is_empty() { 2 } else { 4 };
+        interruptions.saturating_mul(each)
     }
 }
 
@@ -356,5 +359,21 @@ mod tests {
     fn a_sweep_after_which_nothing_may_boot_is_refused() {
         let read = serde_yaml::from_str::<Sweep>("{ cuts: every, boots: [] }");
         assert!(read.is_err());
+    }
+
+    #[rstest]
+    #[case::a_sample("{ cuts: { sample: 6 }, boots: [update] }", 12)]
+    #[case::on_two_sides("{ cuts: { sample: 6 }, at: [before, after], boots: [update] }", 24)]
+    #[case::updated_later("{ cuts: { sample: 6 }, boots: [update], later_update: [hotfix] }", 24)]
+    #[case::in_recovery_too(
+        "{ cuts: { sample: 6 }, boots: [update], in_recovery: 1, bursts: { cuts: 3 } }",
+        22
+    )]
+    fn a_sweep_starts_its_board_several_times_for_each_point(
+        #[case] text: &str,
+        #[case] starts: u32,
+    ) {
+        let sweep: Sweep = serde_yaml::from_str(text).unwrap();
+        assert_eq!(sweep.starts(), starts);
     }
 }

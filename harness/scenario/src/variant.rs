@@ -32,13 +32,13 @@ pub struct PlannedStep {
 }
 
 impl Variant {
-    /// About how often it starts its board: each step once, and a sweep as often as it interrupts. For comparing, where nobody
+    /// About how often it starts its board: each step once, and a sweep with each of its points. For comparing, where nobody
     /// knows how long variants take.
     #[must_use]
     pub fn starts(&self) -> u32 {
         self.steps.iter().fold(0, |starts: u32, planned| {
             starts.saturating_add(match &planned.step {
-                Step::Sweep(sweep) => sweep.interruptions(),
+                Step::Sweep(sweep) => sweep.starts(),
                 _ => 1,
             })
         })
