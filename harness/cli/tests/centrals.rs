@@ -4,17 +4,10 @@ mod support;
 
 use hil_record::{ErrorKind, FailKind, Outcome};
 use rstest::rstest;
-use support::Desk;
 use support::broken::{self, Fault};
-use virtual_dk::bus::Core;
-use virtual_dk::model::{
-    ApplicationModel, Behaviour, Binary, BlePermission, BootloaderSupport, Confirmation, Link,
-    Model, NetworkModel, SmpModel,
-};
-use virtual_dk::{Preload, Speed, VirtualDkOptions};
-
-/// Flash of the network core.
-const NET_FLASH: u32 = 0x0100_0000;
+use support::{Desk, bare};
+use virtual_dk::model::{ApplicationModel, BlePermission, Link, SmpModel};
+use virtual_dk::{Speed, VirtualDkOptions};
 
 /// A scenario that wants nothing of a board but its SMP server over Bluetooth.
 const UPLOAD: &str = "scenario: upload\nsummary: An upload over BLE.\nmatrix: { transport: [ble] }\nsteps:\n  \
@@ -22,41 +15,12 @@ const UPLOAD: &str = "scenario: upload\nsummary: An upload over BLE.\nmatrix: { 
 
 /// A board that runs an application without a bootloader, built with this permission on its SMP characteristic.
 fn board(permission: BlePermission) -> broken::Board {
-    let application = ApplicationModel {
-        name: "locked".to_owned(),
-        version: "1.0.0".to_owned(),
-        release: "test".to_owned(),
-        behaviour: Behaviour::Normal,
-        confirmation: Confirmation::ByClient,
-        ipc_version: 1,
-        links: vec![Link::Ble],
+    bare::board(ApplicationModel {
         smp: SmpModel {
             ble_permission: permission,
             ..SmpModel::default()
         },
-        bootloader: BootloaderSupport::None,
-        rtt: None,
-    };
-    let network = NetworkModel {
-        name: "net".to_owned(),
-        version: "1.0.0".to_owned(),
-        ipc_version: 1,
-    };
-    let preload = [
-        (Core::App, 0, Model::Application(application)),
-        (Core::Net, NET_FLASH, Model::Network(network)),
-    ];
-    broken::sound_board(VirtualDkOptions {
-        speed: Speed::Factor(20.0),
-        preload: preload
-            .into_iter()
-            .map(|(core, address, model)| Preload {
-                core,
-                address,
-                data: Binary::new(model, address, 0x2000).build(),
-            })
-            .collect(),
-        ..VirtualDkOptions::default()
+        ..bare::application("locked", Link::Ble)
     })
 }
 

@@ -3,16 +3,8 @@
 mod support;
 
 use hil_record::{ConsoleSource, CoreName, EventKind, FailKind, Outcome, read_journal};
-use support::{Desk, Ended, broken};
-use virtual_dk::bus::Core;
-use virtual_dk::model::{
-    ApplicationModel, Behaviour, Binary, BootloaderSupport, Confirmation, Link, Model,
-    NetworkModel, RttMode, RttModel, SmpModel,
-};
-use virtual_dk::{Preload, Speed, VirtualDkOptions};
-
-/// Flash of the network core.
-const NET_FLASH: u32 = 0x0100_0000;
+use support::{Desk, Ended, bare, broken};
+use virtual_dk::model::{ApplicationModel, Link, RttMode, RttModel};
 
 const BANNER: &str = "logs 1.0.0 (test)";
 const READY: &str = "network core ready";
@@ -28,41 +20,12 @@ fn scenario(within: &str) -> String {
 
 /// A board whose application has RTT here, or not at all.
 fn board(rtt: Option<u32>) -> broken::Board {
-    let application = ApplicationModel {
-        name: "logs".to_owned(),
-        version: "1.0.0".to_owned(),
-        release: "test".to_owned(),
-        behaviour: Behaviour::Normal,
-        confirmation: Confirmation::ByClient,
-        ipc_version: 1,
-        links: vec![Link::Uart],
-        smp: SmpModel::default(),
-        bootloader: BootloaderSupport::None,
+    bare::board(ApplicationModel {
         rtt: rtt.map(|address| RttModel {
             address,
             mode: RttMode::Skip,
         }),
-    };
-    let network = NetworkModel {
-        name: "net".to_owned(),
-        version: "1.0.0".to_owned(),
-        ipc_version: 1,
-    };
-    let preload = [
-        (Core::App, 0, Model::Application(application)),
-        (Core::Net, NET_FLASH, Model::Network(network)),
-    ];
-    broken::sound_board(VirtualDkOptions {
-        speed: Speed::Factor(20.0),
-        preload: preload
-            .into_iter()
-            .map(|(core, address, model)| Preload {
-                core,
-                address,
-                data: Binary::new(model, address, 0x2000).build(),
-            })
-            .collect(),
-        ..VirtualDkOptions::default()
+        ..bare::application("logs", Link::Uart)
     })
 }
 

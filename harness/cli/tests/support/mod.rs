@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
+pub(crate) mod bare;
 pub(crate) mod boards;
 pub(crate) mod broken;
 pub(crate) mod bus;

@@ -6,7 +6,7 @@ use super::uart;
 use crate::chip::{Button, Power};
 use crate::server::{
     Accelerators, BoardFault, Output, PortFolder, Remote, ServeError, StartError, Wired,
-    accept_supply_clients, run_until_told,
+    accept_supply_clients, next_connection, run_until_told,
 };
 use hil_clock::{SharedClock, SystemClock};
 use hil_pty::Pty;
@@ -257,20 +257,10 @@ fn offer(
 /// One debugger after the other.
 async fn accept_debuggers(shared: &Arc<Shared>, listener: &TcpListener) {
     loop {
-        let socket = match listener.accept().await {
-            Ok((socket, _)) => socket.into_std(),
-            Err(error) => Err(error),
-        };
+        let socket = next_connection(listener, &shared.name, "debug probe").await;
         let shared = Arc::clone(shared);
-        let served = match socket {
-            Ok(socket) => tokio::task::spawn_blocking(move || answer_all(&shared, socket)).await,
-            Err(error) => {
-                tracing::warn!(board = shared.name, %error, "debug probe: accept failed");
-                // Out of descriptors, for instance: not at once again.
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                continue;
-            }
-        };
+        let served =
+            tokio::task::spawn_blocking(move || answer_all(&shared, socket.into_std()?)).await;
         if let Ok(Err(error)) = served {
             tracing::debug!(%error, "debug probe: connection lost");
         }

@@ -20,6 +20,7 @@ const LOOK_EVERY: Timespec = Timespec {
 pub(super) fn serve(board: &Shared, pty: &Pty) {
     let mut line: Option<UnixStream> = None;
     let mut piece = [0; PIECE];
+    let mut was_open = false;
     while !board.is_stopping() {
         if let Some(new) = board.chip().take_uart() {
             if let Err(error) = new.set_nonblocking(true) {
@@ -29,14 +30,13 @@ pub(super) fn serve(board: &Shared, pty: &Pty) {
         }
         let mut polled = Vec::with_capacity(2);
         // A pseudo-terminal that nobody has open says so at once, again and again.
-        let interest = if pty.is_closed() {
-            PollFlags::empty()
-        } else {
-            PollFlags::IN
-        };
-        if !interest.is_empty() {
-            polled.push(PollFd::new(pty.master(), interest));
+        let open = !pty.is_closed();
+        if open {
+            polled.push(PollFd::new(pty.master(), PollFlags::IN));
+        } else if was_open {
+            pty.forget();
         }
+        was_open = open;
         if let Some(line) = &line {
             polled.push(PollFd::new(line, PollFlags::IN));
         }
@@ -51,7 +51,7 @@ pub(super) fn serve(board: &Shared, pty: &Pty) {
                 Err(_) => {}
             }
         }
-        if interest.is_empty() {
+        if !open {
             continue;
         }
         if let Ok(length @ 1..) = rustix::io::read(pty.master(), &mut piece)
@@ -79,12 +79,8 @@ fn take(board: &Shared, chip: &mut UnixStream, mut bytes: &[u8]) {
     while !bytes.is_empty() && !board.is_stopping() {
         match chip.write(bytes) {
             Ok(written @ 1..) => bytes = &bytes[written..],
-            Ok(0) => return,
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                // More than a socket holds has been sent to a chip that does not read.
-                return;
-            }
-            Err(_) => return,
+            // Gone, or more than a socket holds has been sent to a chip that does not read: lost.
+            Ok(0) | Err(_) => return,
         }
     }
 }

@@ -9,6 +9,7 @@ mod core_bus;
 mod faults;
 mod flash_driver;
 mod hex;
+mod listen;
 mod options;
 mod pins;
 mod ports;
@@ -24,6 +25,7 @@ mod virtual_dk;
 pub use faults::Fault;
 pub(crate) use faults::Fault as BoardFault;
 pub use hex::LoadError;
+pub(crate) use listen::next_connection;
 pub use options::{
     Accelerators, Cuts, ParseSpeedError, ParseWordError, Preload, Speed, StartError, Supply,
     VirtualDkOptions,

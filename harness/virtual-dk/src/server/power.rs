@@ -2,11 +2,11 @@
 
 use super::board::Board;
 use super::faults::Fault;
+use super::listen::next_connection;
 use super::options::Supply;
 use super::scpi::{Output, Session};
 use crate::chip::{Button, Power};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -83,16 +83,11 @@ where
     let mut clients = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((socket, _)) if clients.len() < MOST_CLIENTS => {
+            socket = next_connection(listener, name, "power supply") => {
+                if clients.len() < MOST_CLIENTS {
                     clients.spawn(serve(supply.clone(), name.to_owned(), socket));
                 }
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(board = name, %error, "power supply: accept failed");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            },
+            }
             Some(_) = clients.join_next() => {}
         }
     }

@@ -2,6 +2,7 @@
 
 use super::board::Board;
 use super::faults::Fault;
+use super::listen::next_connection;
 use super::options::Accelerators;
 use super::remote::Remote;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -49,15 +50,7 @@ impl Probe {
     /// at once: its tool fails in milliseconds instead of waiting in the backlog for ever.
     pub(super) async fn accept(&self, listener: &TcpListener) {
         loop {
-            let socket = match listener.accept().await {
-                Ok((socket, _)) => socket,
-                Err(error) => {
-                    tracing::warn!(board = self.board.name, %error, "debug probe: accept failed");
-                    // Out of descriptors, for instance: not at once again.
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
-            };
+            let socket = next_connection(listener, &self.board.name, "debug probe").await;
             if !self.is_free().await {
                 tracing::info!(
                     board = self.board.name,
