@@ -14,7 +14,9 @@ mod chip;
 mod emulated;
 mod server;
 
-pub use chip::{Button, ExternalPart, ExternalWear, FlashWear, ForceOffView, Power, Torn};
+pub use chip::{
+    Button, DebugLog, ExternalPart, ExternalWear, FlashWear, ForceOffView, Power, Torn,
+};
 pub use emulated::{EmulatedOptions, EmulatorError, serve_emulated};
 #[doc(hidden)]
 pub use server::RemoteProbe;

@@ -368,8 +368,8 @@ impl Cpu {
                 let selector = (value & 0x7f) as u8;
                 if value & 1 << 16 == 0 {
                     self.dcrdr = self.register(selector);
-                } else if self.run == Run::Halted {
-                    self.set_register(selector, self.dcrdr);
+                } else if let Some((selector, value)) = self.register_to_set(value) {
+                    self.set_register(selector, value);
                 }
             }
             0xe000_edf8 => self.dcrdr = value,
@@ -388,6 +388,12 @@ impl Cpu {
             _ => {}
         }
         SystemReset::NotRequested
+    }
+
+    /// The register, by DCRSR's numbers, and the value that a write of `value` to DCRSR puts there; `None` where it puts none.
+    pub(super) fn register_to_set(&self, value: u32) -> Option<(u8, u32)> {
+        let sets = value & 1 << 16 != 0 && self.run == Run::Halted;
+        sets.then_some(((value & 0x7f) as u8, self.dcrdr))
     }
 
     /// DCRSR's numbering of the registers (Armv8-M reference manual, DCRSR.REGSEL).

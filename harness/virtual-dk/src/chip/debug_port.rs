@@ -4,6 +4,8 @@
 //! CTRL-APs (`probe-rs probe-rs/src/vendor/nordicsemi/sequences/nrf53.rs`). What is behind them is a [`Target`]: one
 //! with a single core has port 0 alone.
 
+use super::debug_log::{Access, OFF, Recorder};
+use super::dwt::Direction;
 use super::emulator::Emulator;
 use super::nrf5340::Power;
 use super::silicon::{Fault, index};
@@ -97,6 +99,10 @@ pub(crate) trait Target {
     ) -> Result<(), Fault>;
     fn control_read(&mut self, core: Core, register: u8) -> u32;
     fn control_write(&mut self, core: Core, register: u8, value: u32);
+    /// Where it is written down what debuggers do.
+    fn recorder(&self) -> &Recorder {
+        &OFF
+    }
 }
 
 /// The debug port's registers, and the emulators that run what its owner puts into RAM.
@@ -168,7 +174,7 @@ impl DebugPort {
         const STICKYERR: u32 = 1 << 5;
         const READOK: u32 = 1 << 6;
         self.answers(chip)?;
-        Ok(match (address, self.select & 0xf) {
+        let value = match (address, self.select & 0xf) {
             (0, _) => T::IDENTIFICATION.dpidr,
             (4, 0) => {
                 // Power-up acknowledgements follow their requests at once.
@@ -180,7 +186,18 @@ impl DebugPort {
             (4, 2) => T::IDENTIFICATION.target_id,
             (12, _) => self.read_buffer,
             _ => 0,
-        })
+        };
+        self.record(chip, Direction::Read, address, value);
+        Ok(value)
+    }
+
+    fn record<T: Target>(&self, chip: &T, direction: Direction, address: u8, value: u32) {
+        chip.recorder().access(|| Access::Dp {
+            direction,
+            address,
+            bank: (self.select & 0xf) as u8,
+            value,
+        });
     }
 
     /// Writes a register of the debug port.
@@ -192,6 +209,7 @@ impl DebugPort {
     ) -> Result<(), NoAnswer> {
         const ABORT_CLEARS: u32 = 0x1e;
         self.answers(chip)?;
+        self.record(chip, Direction::Write, address, value);
         match address {
             0 if value & ABORT_CLEARS != 0 => self.sticky_error = false,
             // The two power-up requests, TRNMODE, MASKLANE and ORUNDETECT are kept.
@@ -211,7 +229,7 @@ impl DebugPort {
     ) -> Result<u32, NoAnswer> {
         self.answers(chip)?;
         let port = present(chip, port);
-        Ok(match (port, register) {
+        let value = match (port, register) {
             (AccessPort::Ahb(core), 0x00) => self.read_csw(chip, core),
             (AccessPort::Ahb(core), 0x04) => self.tar[index(core)],
             (AccessPort::Ahb(core), 0x0c) => {
@@ -220,17 +238,23 @@ impl DebugPort {
                 let lane = (address % 4) as usize;
                 // A transfer that would leave its word is refused, as an unaligned one is.
                 let bytes = lanes.get_mut(lane..lane + size).ok_or(NoAnswer::Fault)?;
-                chip.debug_read(core, address, bytes, &mut self.emulators[index(core)])
-                    .map_err(|_| NoAnswer::Fault)?;
+                self.read_bus(chip, core, address, bytes)?;
                 self.advance(core, size);
-                u32::from_le_bytes(lanes)
+                return Ok(u32::from_le_bytes(lanes));
             }
             (AccessPort::Ahb(_), 0xf8) => T::IDENTIFICATION.rom_table,
             (AccessPort::Ahb(_), 0xfc) => T::IDENTIFICATION.ahb_ap_idr,
             (AccessPort::Control(_), 0xfc) => CTRL_AP_IDR,
             (AccessPort::Control(core), _) => chip.control_read(core, register),
             (AccessPort::Ahb(_) | AccessPort::Absent, _) => 0,
-        })
+        };
+        chip.recorder().access(|| Access::Ap {
+            direction: Direction::Read,
+            port,
+            register,
+            value,
+        });
+        Ok(value)
     }
 
     /// Writes a register of an access port.
@@ -242,7 +266,16 @@ impl DebugPort {
         value: u32,
     ) -> Result<(), NoAnswer> {
         self.answers(chip)?;
-        match (present(chip, port), register) {
+        let port = present(chip, port);
+        if !matches!((port, register), (AccessPort::Ahb(_), 0x0c)) {
+            chip.recorder().access(|| Access::Ap {
+                direction: Direction::Write,
+                port,
+                register,
+                value,
+            });
+        }
+        match (port, register) {
             (AccessPort::Ahb(core), 0x00) => self.csw[index(core)] = value,
             (AccessPort::Ahb(core), 0x04) => self.tar[index(core)] = value,
             (AccessPort::Ahb(core), 0x0c) => {
@@ -250,8 +283,7 @@ impl DebugPort {
                 let lane = (address % 4) as usize;
                 let lanes = value.to_le_bytes();
                 let bytes = lanes.get(lane..lane + size).ok_or(NoAnswer::Fault)?;
-                chip.debug_write(core, address, bytes, &mut self.emulators[index(core)])
-                    .map_err(|_| NoAnswer::Fault)?;
+                self.write_bus(chip, core, address, bytes)?;
                 self.advance(core, size);
             }
             (AccessPort::Control(core), _) => chip.control_write(core, register, value),
@@ -273,8 +305,7 @@ impl DebugPort {
         if present(chip, AccessPort::Ahb(core)) == AccessPort::Absent {
             return Err(NoAnswer::Fault);
         }
-        chip.debug_read(core, address, buffer, &mut self.emulators[index(core)])
-            .map_err(|_| NoAnswer::Fault)
+        self.read_bus(chip, core, address, buffer)
     }
 
     /// Writes memory in one go.
@@ -290,8 +321,44 @@ impl DebugPort {
         if present(chip, AccessPort::Ahb(core)) == AccessPort::Absent {
             return Err(NoAnswer::Fault);
         }
-        chip.debug_write(core, address, data, &mut self.emulators[index(core)])
-            .map_err(|_| NoAnswer::Fault)
+        self.write_bus(chip, core, address, data)
+    }
+
+    /// Reads on a core's bus, on whichever way.
+    fn read_bus<T: Target>(
+        &mut self,
+        chip: &mut T,
+        core: Core,
+        address: u32,
+        buffer: &mut [u8],
+    ) -> Result<(), NoAnswer> {
+        let emulator = &mut self.emulators[index(core)];
+        let answer = chip
+            .debug_read(core, address, buffer, emulator)
+            .map_err(|_| NoAnswer::Fault);
+        chip.recorder()
+            .access(|| Access::memory(Direction::Read, core, address, buffer, answer));
+        answer
+    }
+
+    fn write_bus<T: Target>(
+        &mut self,
+        chip: &mut T,
+        core: Core,
+        address: u32,
+        data: &[u8],
+    ) -> Result<(), NoAnswer> {
+        let emulator = &mut self.emulators[index(core)];
+        // Before what it does: that is where it stands in the log.
+        let access = |answer| Access::memory(Direction::Write, core, address, data, answer);
+        chip.recorder().access(|| access(Ok(())));
+        let answer = chip
+            .debug_write(core, address, data, emulator)
+            .map_err(|_| NoAnswer::Fault);
+        if answer.is_err() {
+            chip.recorder().access(|| access(answer));
+        }
+        answer
     }
 
     fn read_csw<T: Target>(&self, chip: &T, core: Core) -> u32 {

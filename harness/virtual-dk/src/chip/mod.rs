@@ -9,6 +9,7 @@
 //! relies on (`probe-rs/src/vendor/nordicsemi/sequences/nrf53.rs`, `architecture/arm/core/armv8m.rs`).
 
 mod cpu;
+mod debug_log;
 mod debug_port;
 mod dwt;
 mod emulator;
@@ -24,6 +25,8 @@ mod swd;
 mod torn;
 
 pub(crate) use cpu::Run;
+pub use debug_log::DebugLog;
+pub(crate) use debug_log::Recorder;
 pub(crate) use debug_port::{AccessPort, DebugPort, Identification, NoAnswer, Target};
 pub(crate) use emulator::Emulator;
 pub use external::ExternalWear;

@@ -3,6 +3,7 @@
 //! Debugger, emulated flash algorithms and model firmware all come through here, so they meet the same flash.
 //! A register that is not modelled reads zero and swallows writes; an address where nothing is faults.
 
+use super::debug_log::{Operation, Recorder};
 use super::external::EXTERNAL_FLASH_SIZE;
 use super::flash::Flash;
 use super::info::{self, INFO_SIZE};
@@ -118,6 +119,8 @@ pub(super) struct Silicon {
     pub(super) erase_protected: [bool; 2],
     /// Changes of FORCEOFF that the chip has not acted on yet, in order.
     pub(super) force_off_writes: Vec<bool>,
+    /// What debuggers do, and the programs that they put into RAM.
+    pub(super) recorder: Recorder,
 }
 
 impl Silicon {
@@ -141,6 +144,7 @@ impl Silicon {
             reset_reasons: [0; 2],
             erase_protected: [false; 2],
             force_off_writes: Vec::new(),
+            recorder: Recorder::off(),
         }
     }
 
@@ -164,6 +168,7 @@ impl Silicon {
             reset_reasons: [0; 2],
             erase_protected: [false; 2],
             force_off_writes: Vec::new(),
+            recorder: Recorder::off(),
         }
     }
 
@@ -288,6 +293,21 @@ impl Silicon {
     /// Whether the core would fetch instructions from RAM at `address`.
     pub(super) fn is_ram(core: Core, address: u32) -> bool {
         matches!(locate(core, address), Some((Place::Ram(..), _)))
+    }
+
+    /// Whether a register is at `address`, and no memory.
+    pub(super) fn is_register(core: Core, address: u32) -> bool {
+        !matches!(
+            locate(core, address),
+            None | Some((
+                Place::Flash(..)
+                    | Place::Ram(..)
+                    | Place::Ficr(_)
+                    | Place::Uicr(_)
+                    | Place::External(_),
+                _
+            ))
+        )
     }
 
     /// Where in UICR `address` is.
@@ -424,12 +444,20 @@ impl Silicon {
         match (place, own.nvmc) {
             (Place::Flash(owner, offset), NvmcMode::Write) if owner == core => {
                 own.flash.program(offset, value);
+                self.recorder
+                    .operation(|| programmed(core, flash_base(core), offset, value));
             }
             // In erase mode a page is erased by writing ones to one of its words.
             (Place::Flash(owner, offset), NvmcMode::Erase)
                 if owner == core && value == u32::MAX =>
             {
                 own.flash.erase_page(offset);
+                let page = page_size(core);
+                self.recorder.operation(|| Operation::Erased {
+                    core,
+                    address: flash_base(core) + (offset as u32 & !(page - 1)),
+                    length: page,
+                });
             }
             (Place::Uicr(offset), NvmcMode::Write) => {
                 for (byte, new) in own.uicr[offset..offset + 4]
@@ -438,6 +466,8 @@ impl Silicon {
                 {
                     *byte &= new;
                 }
+                self.recorder
+                    .operation(|| programmed(core, UICR_BASE[index(core)], offset, value));
             }
             // UICR goes with ERASEALL only.
             (Place::Uicr(_), NvmcMode::Erase) if value == u32::MAX => {}
@@ -452,6 +482,7 @@ impl Silicon {
                 if !self.erase_protected[index(core)] {
                     own.flash.erase_all();
                     own.uicr.fill(0xff);
+                    self.recorder.operation(|| Operation::ErasedAll { core });
                 }
             }
             (Place::Reset(0x400), _) => self.reset_reasons[index(core)] &= !value,
@@ -484,6 +515,15 @@ impl Silicon {
             ) => return None,
         }
         Some(())
+    }
+}
+
+/// A word of flash or UICR, which begins at `base`, is programmed.
+fn programmed(core: Core, base: u32, offset: usize, value: u32) -> Operation {
+    Operation::Programmed {
+        core,
+        address: base + offset as u32,
+        data: value.to_le_bytes().to_vec(),
     }
 }
 

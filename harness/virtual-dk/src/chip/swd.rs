@@ -3,6 +3,7 @@
 //! The probe clocks bits out and in through the Black Magic protocol, which leaves the turnaround cycles out.
 //! probe-rs connects this way always; without accelerators it does everything this way.
 
+use super::debug_log::Access;
 use super::debug_port::{DebugPort, NoAnswer, Target};
 use std::collections::VecDeque;
 
@@ -79,6 +80,9 @@ impl SwdWire {
     fn clock<T: Target>(&mut self, port: &mut DebugPort, chip: &mut T, bit: bool) {
         self.high_cycles = if bit { self.high_cycles + 1 } else { 0 };
         if self.high_cycles >= LINE_RESET {
+            if self.high_cycles == LINE_RESET {
+                chip.recorder().access(|| Access::LineReset);
+            }
             self.enter(Phase::Idle);
             self.identified = false;
             return;

@@ -9,7 +9,7 @@ use super::power::SupplyOf;
 use super::probe::Probe;
 use super::{power, radio, uart};
 use crate::bus::{Core, Firmware};
-use crate::chip::{Button, Chip, ExternalWear, FlashWear, Power};
+use crate::chip::{Button, Chip, DebugLog, ExternalWear, FlashWear, Power};
 use hil_pty::Pty;
 use serde::Serialize;
 use std::io;
@@ -243,6 +243,17 @@ impl VirtualDk {
     /// Begins or ends something that is wrong around the board.
     pub fn set_fault(&self, fault: Fault, wrong: bool) {
         self.board.set_fault(fault, wrong);
+    }
+
+    /// From now on it is written down what debuggers do to the chip, whichever probe they use, and what becomes of it.
+    pub fn start_debug_log(&self) {
+        self.board.lock().chip.start_debug_log();
+    }
+
+    /// What was written down since [`start_debug_log`](Self::start_debug_log), which ends.
+    #[must_use]
+    pub fn take_debug_log(&self) -> DebugLog {
+        self.board.lock().chip.take_debug_log()
     }
 
     /// What has been done to `core`'s flash so far.

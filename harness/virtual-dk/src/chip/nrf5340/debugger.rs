@@ -3,8 +3,9 @@
 use super::{Chip, ForceOffView, INSTRUCTIONS_PER_POLL, Power, reason};
 use crate::bus::Core;
 use crate::chip::cpu::{Run, SystemReset};
+use crate::chip::debug_log::Operation;
 use crate::chip::emulator::Emulator;
-use crate::chip::silicon::{Fault, index};
+use crate::chip::silicon::{Fault, Silicon, flash_base, index};
 
 impl Chip {
     /// DeviceEn of `core`'s AHB-AP.
@@ -62,6 +63,9 @@ impl Chip {
         }
         if address < SCS_START {
             let result = self.silicon.write(core, address, data);
+            if result.is_ok() {
+                self.record_write(core, address, data);
+            }
             if !self.silicon.force_off_writes.is_empty() {
                 self.settle();
             }
@@ -76,12 +80,14 @@ impl Chip {
                 .rev()
                 .fold(0, |value, &byte| value << 8 | u32::from(byte));
             let register = address.wrapping_add(offset);
+            self.record_store(core, register, value);
             let cpu = &mut self.cpus[index(core)];
             match cpu.write_scs(register, value, self.in_pin_reset) {
                 SystemReset::Requested => self.system_reset(core),
                 SystemReset::NotRequested if register == DHCSR => {
                     if self.cpus[index(core)].wants_step() {
                         self.emulate(core, 1, emulator);
+                        self.recorder.operation(|| Operation::Step { core });
                         self.cpus[index(core)].stepped();
                     }
                     self.settle();
@@ -90,6 +96,45 @@ impl Chip {
             }
         }
         Ok(())
+    }
+
+    /// A write below the private peripheral bus. What it programs or erases the silicon writes down itself.
+    fn record_write(&self, core: Core, address: u32, data: &[u8]) {
+        if Silicon::is_ram(core, address) {
+            self.recorder.operation(|| Operation::Ram {
+                core,
+                address,
+                data: data.to_vec(),
+            });
+        } else if self.recorder.is_on() && Silicon::is_register(core, address) {
+            for (at, word) in (address..).step_by(4).zip(data.as_chunks::<4>().0) {
+                self.recorder.operation(|| Operation::Store {
+                    core,
+                    address: at,
+                    value: u32::from_le_bytes(*word),
+                });
+            }
+        }
+    }
+
+    /// A write to the private peripheral bus. Through DCRDR and DCRSR it is a core register that is written, or none.
+    fn record_store(&self, core: Core, address: u32, value: u32) {
+        match address {
+            DCRDR => {}
+            DCRSR => {
+                if let Some(register) = self.cpus[index(core)].register_to_set(value) {
+                    self.recorder.operation(|| Operation::Registers {
+                        core,
+                        set: vec![register],
+                    });
+                }
+            }
+            _ => self.recorder.operation(|| Operation::Store {
+                core,
+                address,
+                value,
+            }),
+        }
     }
 
     fn may_access(&self, core: Core, address: u32) -> bool {
@@ -133,10 +178,16 @@ impl Chip {
             return;
         }
         self.erasing[index(core)] = true;
+        self.recorder.operation(|| Operation::ErasedAll { core });
         self.silicon.wipe(core);
         self.protection.open(core);
         if core == Core::Net && !self.silicon.erase_protected[0] {
             self.silicon.flash_mut(Core::App).erase_all();
+            self.recorder.operation(|| Operation::Erased {
+                core: Core::App,
+                address: flash_base(Core::App),
+                length: self.silicon.flash(Core::App).bytes().len() as u32,
+            });
         }
         self.hold(core);
         if !self.in_pin_reset {
@@ -148,6 +199,8 @@ impl Chip {
 /// Everything from here up is the core's private peripheral bus: debug registers and ROM table.
 pub(super) const SCS_START: u32 = 0xe000_0000;
 pub(super) const DHCSR: u32 = 0xe000_edf0;
+const DCRSR: u32 = 0xe000_edf4;
+const DCRDR: u32 = 0xe000_edf8;
 pub(super) const CONTROL_RESET: u8 = 0x00;
 pub(super) const ERASEALL: u8 = 0x04;
 pub(super) const ERASEALLSTATUS: u8 = 0x08;

@@ -2,6 +2,7 @@
 
 mod debugger;
 mod firmware;
+mod observed;
 mod target;
 mod watched;
 
@@ -9,6 +10,7 @@ pub(crate) use watched::{NvmcMode, QspiTask};
 
 use crate::bus::Core;
 use crate::chip::cpu::{Cpu, Run};
+use crate::chip::debug_log::{Operation, Recorder};
 use crate::chip::external::{ExternalFlash, ExternalWear};
 use crate::chip::flash::FlashWear;
 use crate::chip::protection::Protection;
@@ -136,6 +138,8 @@ pub(crate) struct Chip {
     tearing: Option<Tearing>,
     /// Something that firmware may be waiting for has changed.
     changed: bool,
+    /// What debuggers do, and what it does.
+    recorder: Recorder,
 }
 
 impl Chip {
@@ -154,6 +158,7 @@ impl Chip {
             under_way: [None; 2],
             tearing: None,
             changed: false,
+            recorder: Recorder::off(),
         }
     }
 
@@ -207,6 +212,11 @@ impl Chip {
         if power == self.power {
             return;
         }
+        self.recorder.operation(|| Operation::Power(power));
+        self.observed(|chip| chip.switch(power));
+    }
+
+    fn switch(&mut self, power: Power) {
         self.power = power;
         if power == Power::Off {
             self.tear();
@@ -267,6 +277,11 @@ impl Chip {
         if self.power == Power::Off {
             return;
         }
+        self.recorder.operation(|| Operation::PinReset { asserted });
+        self.observed(|chip| chip.drive_pin_reset(asserted));
+    }
+
+    fn drive_pin_reset(&mut self, asserted: bool) {
         if asserted {
             self.hold_both();
             self.protection = Protection::at_hard_reset(&mut self.silicon);

@@ -2,6 +2,7 @@
 
 use super::{Chip, Power};
 use crate::bus::Core;
+use crate::chip::Recorder;
 use crate::chip::debug_port::{AccessPort, Identification, Target};
 use crate::chip::emulator::Emulator;
 use crate::chip::silicon::Fault;
@@ -47,7 +48,7 @@ impl Target for Chip {
         buffer: &mut [u8],
         emulator: &mut Emulator,
     ) -> Result<(), Fault> {
-        self.debug_read(core, address, buffer, emulator)
+        self.observed(|chip| chip.debug_read(core, address, buffer, emulator))
     }
 
     fn debug_write(
@@ -57,7 +58,7 @@ impl Target for Chip {
         data: &[u8],
         emulator: &mut Emulator,
     ) -> Result<(), Fault> {
-        self.debug_write(core, address, data, emulator)
+        self.observed(|chip| chip.debug_write(core, address, data, emulator))
     }
 
     fn control_read(&mut self, core: Core, register: u8) -> u32 {
@@ -65,6 +66,10 @@ impl Target for Chip {
     }
 
     fn control_write(&mut self, core: Core, register: u8, value: u32) {
-        self.control_write(core, register, value);
+        self.observed(|chip| chip.control_write(core, register, value));
+    }
+
+    fn recorder(&self) -> &Recorder {
+        self.recorder()
     }
 }
