@@ -8,7 +8,8 @@
 //!   closes the connection instead. From then on it is USB/IP. A board has no power before it is connected;
 //! * `control` takes lines, and answers each with one. `power dk1 off`: its port has lost its power, until it is connected anew.
 //!   `received dk1 probe` (or `uart`): how many bytes that part has got through USB so far. `unplug dk1 500 after 30000 probe` pulls the
-//!   cable for 500 ms as soon as that part has got so many.
+//!   cable for 500 ms as soon as that part has got so many. `log dk1 start`: what the probe does to the chip is written down; `log dk1 end`:
+//!   all of it is in the file `dk1.log` beside ENDPOINTS, and the operations alone in `dk1.operations`.
 //!
 //! The boards are outside of the VM because each bit on their SWD pins is emulated. In there that would be on an emulated CPU.
 
@@ -56,7 +57,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let events = events.clone();
         thread::spawn(move || accept(name, &listener, &events));
     }
-    publish(Path::new(&file), &endpoints)?;
+    let file = Path::new(&file);
+    publish(file, &endpoints)?;
+    let folder = file.parent().unwrap_or_else(|| Path::new("."));
     thread::spawn(move || {
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
         let _ = events.send(Event::End);
@@ -86,7 +89,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 }
             }
             Ok(Event::Line(line, mut asker)) => {
-                let answer = execute(&line, &mut boards).unwrap_or_else(|error| {
+                let answer = execute(&line, &mut boards, folder).unwrap_or_else(|error| {
                     eprintln!("`{line}`: {error}");
                     format!("error: {error}")
                 });
@@ -128,7 +131,7 @@ fn accept(name: &'static str, listener: &TcpListener, events: &Sender<Event>) {
 }
 
 /// Does what a line says; the answer.
-fn execute(line: &str, boards: &mut [Board]) -> Result<String, Box<dyn Error>> {
+fn execute(line: &str, boards: &mut [Board], folder: &Path) -> Result<String, Box<dyn Error>> {
     let words: Vec<_> = line.split_whitespace().collect();
     let name = words.get(1).ok_or("is no command")?;
     let board = boards
@@ -137,6 +140,12 @@ fn execute(line: &str, boards: &mut [Board]) -> Result<String, Box<dyn Error>> {
         .ok_or("there is no such board")?;
     match words[..] {
         ["power", _, "off"] => board.dk.set_power(Power::Off),
+        ["log", _, "start"] => board.dk.start_debug_log(),
+        ["log", name, "end"] => {
+            let log = board.dk.take_debug_log();
+            fs::write(folder.join(format!("{name}.log")), log.to_string())?;
+            fs::write(folder.join(format!("{name}.operations")), log.operations())?;
+        }
         ["received", _, part] => return Ok(board.received(named(part)?).to_string()),
         ["unplug", _, time, "after", bytes, part] => {
             board.to_pull = Some(Pull {
