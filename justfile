@@ -50,6 +50,10 @@ bench-rack *boards:
 bench-vm *args:
     tools/bench-vm/run {{args}}
 
+# Compares what J-Link and CMSIS-DAP do to the chip in that VM with what the virtual rig's own probe does (docs/hardware.md).
+bench-vm-probes:
+    tools/bench-vm/run --probes
+
 # Pulls the USB cable of a board in that VM at moments that a seed chooses, while it is programmed and while it is sent an update: each must
 # be an error with its cause, and the next scenario must pass. About a minute for each.
 bench-vm-unplug seed="1" count="20":
