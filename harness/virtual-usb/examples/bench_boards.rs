@@ -1,11 +1,12 @@
-//! Two virtual DKs and a Bluetooth controller for a VM: what `tools/bench-vm` runs beside it, while `bench_hub` runs in it.
+//! Three virtual DKs and a Bluetooth controller for a VM: what `tools/bench-vm` runs beside it, while `bench_hub` runs in it.
 //!
 //! `bench_boards ENDPOINTS` writes a file with a line `NAME PORT` for each TCP port of the loopback interface that it listens on, and runs
 //! until its standard input ends:
 //!
 //! * `radio` takes one connection, with HCI on it;
-//! * `dk1`, with a J-Link, and `dk2`, with CMSIS-DAP, are plugged into whoever connects. They say so with one byte; a board whose cable is out
+//! * `dk1`, with a J-Link, and `dk2` and `dk3`, with CMSIS-DAP, are plugged into whoever connects. They say so with one byte; a board whose cable is out
 //!   closes the connection instead. From then on it is USB/IP. A board has no power before it is connected;
+//! * `supply` is the bench supply of `dk3`, which feeds its chip and can press its button: SCPI. Its debugger has the power of USB;
 //! * `control` takes lines, and answers each with one. `power dk1 off`: its port has lost its power, until it is connected anew.
 //!   `received dk1 probe` (or `uart`): how many bytes that part has got through USB so far. `unplug dk1 500 after 30000 probe` pulls the
 //!   cable for 500 ms as soon as that part has got so many. `log dk1 start`: what the probe does to the chip is written down; `log dk1 end`:
@@ -16,7 +17,7 @@
 use hil_clock::{Clock as _, Instant, SystemClock};
 use std::error::Error;
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -30,7 +31,14 @@ use virtual_usb::dk::{Cable, Part, ProbeKind, UsbDk};
 
 /// The adapter's address: of the block for documentation.
 const ADAPTER: [u8; 6] = [0x00, 0x00, 0x5e, 0x00, 0x53, 0x01];
-const BOARDS: [(&str, ProbeKind); 2] = [("dk1", ProbeKind::JLink), ("dk2", ProbeKind::CmsisDap)];
+const BOARDS: [(&str, ProbeKind); 3] = [
+    ("dk1", ProbeKind::JLink),
+    ("dk2", ProbeKind::CmsisDap),
+    (SUPPLIED, ProbeKind::CmsisDap),
+];
+/// The board with a supply of its own.
+const SUPPLIED: &str = "dk3";
+const SUPPLY: &str = "supply";
 const RADIO: &str = "radio";
 const CONTROL: &str = "control";
 /// What a board sends when it is plugged in.
@@ -51,7 +59,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         .ok_or("which file to write the endpoints to?")?;
     let (events, received) = mpsc::channel();
     let mut endpoints = String::new();
-    for name in [RADIO, CONTROL, BOARDS[0].0, BOARDS[1].0] {
+    for name in [RADIO, CONTROL, SUPPLY]
+        .into_iter()
+        .chain(BOARDS.map(|(name, _)| name))
+    {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         endpoints += &format!("{name} {}\n", listener.local_addr()?.port());
         let events = events.clone();
@@ -78,6 +89,14 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let air = bluetooth::start_at(link, Address::new(ADAPTER))?;
                 for (number, (name, kind)) in BOARDS.into_iter().enumerate() {
                     boards.push(Board::new(number, name, kind, &air)?);
+                }
+            }
+            Ok(Event::Connected(SUPPLY, link)) => {
+                let board = boards.iter().find(|board| board.name == SUPPLIED);
+                if let Some(board) = board
+                    && let Err(error) = pass_on(link, &board.dk.endpoints().power)
+                {
+                    eprintln!("{SUPPLY}: {error}");
                 }
             }
             Ok(Event::Connected(name, link)) => {
@@ -128,6 +147,22 @@ fn accept(name: &'static str, listener: &TcpListener, events: &Sender<Event>) {
             break;
         }
     }
+}
+
+/// Connects a client with what listens at an address, until one of them ends.
+fn pass_on(client: TcpStream, address: &str) -> io::Result<()> {
+    let server = TcpStream::connect(address)?;
+    for (mut from, mut to) in [
+        (client.try_clone()?, server.try_clone()?),
+        (server, client),
+    ] {
+        thread::spawn(move || {
+            let _ = io::copy(&mut from, &mut to);
+            // Who has gone already needs no end.
+            let _ = to.shutdown(Shutdown::Both);
+        });
+    }
+    Ok(())
 }
 
 /// Does what a line says; the answer.
