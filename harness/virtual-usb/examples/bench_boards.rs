@@ -152,10 +152,7 @@ fn accept(name: &'static str, listener: &TcpListener, events: &Sender<Event>) {
 /// Connects a client with what listens at an address, until one of them ends.
 fn pass_on(client: TcpStream, address: &str) -> io::Result<()> {
     let server = TcpStream::connect(address)?;
-    for (mut from, mut to) in [
-        (client.try_clone()?, server.try_clone()?),
-        (server, client),
-    ] {
+    for (mut from, mut to) in [(client.try_clone()?, server.try_clone()?), (server, client)] {
         thread::spawn(move || {
             let _ = io::copy(&mut from, &mut to);
             // Who has gone already needs no end.
