@@ -13,7 +13,7 @@ const EXTERNAL: u32 = 0x1000_1000;
 const WORD: u32 = 0x2000_8000;
 
 /// For programming: on the slowest of ways, on a host that is busy with something else (ours).
-const PATIENCE: Duration = Duration::from_mins(5);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Attaches, programs blank flash, programs it anew, reads back, resets, halts, erases the chip through its CTRL-APs.
 ///
