@@ -18,8 +18,9 @@ const AROUND: usize = 3;
 fn the_virtual_radio_says_what_bluetoothd_said_to_the_same_client() {
     let radio = VirtualRadio::start(RadioOptions::default()).expect("a radio can be started here");
     let options = VirtualDkOptions {
-        // Nothing of the trace depends on it, and a reset takes a board's second.
-        speed: Speed::Factor(20.0),
+        // Slow, so that the 500 ms that the application waits for its network core are enough where that waits for a
+        // processor.
+        speed: Speed::Factor(0.1),
         preload: Contents::Demo
             .preload()
             .expect("the demo firmware is whole"),
