@@ -4,7 +4,7 @@ use super::{Bench, DEVICE_PATH, HCI, instant};
 use crate::gatt::GattTable;
 use rstest::rstest;
 use std::collections::HashMap;
-use zbus::Variant;
+use zbus::{ObjectPath, Variant};
 
 const CLIENT: &str = ":1.7";
 
@@ -116,4 +116,22 @@ fn a_characteristic_that_is_only_read_refuses_a_write_request() {
         [r#"WriteValue org.bluez.Error.NotPermitted "Write not permitted""#]
     );
     assert_eq!(bench.events(), []);
+}
+
+#[test]
+fn an_adapter_that_is_switched_off_forgets_who_is_not_connected() {
+    let mut bench = bench();
+    bench.subscribed(CLIENT);
+    bench.device(CLIENT, "Disconnect");
+    let set = "org.freedesktop.DBus.Properties.Set";
+    let off = ("org.bluez.Adapter1", "Powered", Variant::from(false));
+    let said = bench.call(CLIENT, HCI, set, &off);
+    assert!(said.contains(&"removed DEV".to_owned()), "{said:?}");
+    let connect = bench.device(CLIENT, "Connect");
+    assert!(connect[0].contains("Error.UnknownObject"), "{connect:?}");
+    let board = ObjectPath::try_from(DEVICE_PATH).expect("it is a path");
+    assert_eq!(
+        bench.call(CLIENT, HCI, "org.bluez.Adapter1.RemoveDevice", &board),
+        [r#"RemoveDevice org.bluez.Error.DoesNotExist "Does Not Exist""#]
+    );
 }
