@@ -92,11 +92,11 @@ impl<'a> Onlooker<'a> {
         [asked, answered]
     }
 
-    /// Switches the adapter on.
-    pub(crate) fn power_on(&self) -> Result<(), OnlookerError> {
-        let arguments = ("org.bluez.Adapter1", "Powered", Variant(true));
+    /// Switches the adapter on or off.
+    pub(crate) fn set_powered(&self, powered: bool) -> Result<(), OnlookerError> {
+        let arguments = ("org.bluez.Adapter1", "Powered", Variant(powered));
         self.ask(&self.names.adapter, PROPERTIES, "Set", arguments)
-            .map_err(|error| failed("switching the adapter on", &error))?;
+            .map_err(|error| failed("switching the adapter", &error))?;
         Ok(())
     }
 

@@ -92,7 +92,7 @@ struct Scene<'a> {
 impl Scene<'_> {
     fn play(&mut self) -> Result<(), Box<dyn Error>> {
         // Whether an adapter is on from the start is a matter of bluetoothd's configuration (`AutoEnable`).
-        self.onlooker.power_on()?;
+        self.onlooker.set_powered(true)?;
         self.note_objects("before")?;
 
         self.note("# the client connects");
@@ -121,7 +121,24 @@ impl Scene<'_> {
         self.link.disconnect();
         self.until_hung_up()?;
         self.note_objects("after that")?;
-        self.note_interfaces()
+        self.note_interfaces()?;
+
+        self.note("# the adapter is switched off");
+        self.switch(false)?;
+        self.note_objects("after that")?;
+        self.note("# what another client asks for while it is off");
+        self.refusals_without_power();
+
+        self.note("# the adapter is switched on");
+        self.switch(true)?;
+        self.note_objects("after that")
+    }
+
+    /// Switches the adapter, and waits until the client was told.
+    fn switch(&self, on: bool) -> Result<(), Box<dyn Error>> {
+        let told = format!("Powered: {on}");
+        self.onlooker.set_powered(on)?;
+        self.until(&told, |said| said.iter().any(|line| line.contains(&told)))
     }
 
     fn connect(&self) -> Result<(), Box<dyn Error>> {
@@ -133,20 +150,27 @@ impl Scene<'_> {
     /// Waits until the client has hung up and was told that the connection is gone, in whichever order: it is lost first when the
     /// board goes, and hung up first when the client goes.
     fn until_hung_up(&self) -> Result<(), Box<dyn Error>> {
+        self.until("the connection has ended", |said| {
+            has(said, "< DEV Device1 {Connected: false") && has(said, "< Disconnect")
+        })
+    }
+
+    /// Waits until `is_there` says so of what was said in this part.
+    fn until(
+        &self,
+        what: &str,
+        is_there: impl Fn(&[String]) -> bool,
+    ) -> Result<(), Box<dyn Error>> {
         let deadline = self.clock.now() + PATIENCE;
         let told = self.log.wait(self.clock, deadline, |records| {
             let lines = trace::lines(records, self.names);
-            let phase = lines.iter().rposition(|line| line.starts_with('#'));
-            let said = |start| {
-                let mut rest = lines[phase.unwrap_or(0)..].iter();
-                rest.any(|line| line.starts_with(start))
-            };
-            said("< DEV Device1 {Connected: false") && said("< Disconnect")
+            let part = lines.iter().rposition(|line| line.starts_with('#'));
+            is_there(&lines[part.unwrap_or(0)..])
         });
         if told {
             Ok(())
         } else {
-            Err("the connection did not end".into())
+            Err(format!("nobody said within {PATIENCE:?} that {what}").into())
         }
     }
 
@@ -207,6 +231,16 @@ impl Scene<'_> {
         self.write(characteristic, 1, "request");
         self.ask(characteristic, CHARACTERISTIC, "StopNotify", ());
         Ok(())
+    }
+
+    fn refusals_without_power(&self) {
+        let (adapter, device) = (&*self.names.adapter, &*self.names.device);
+        self.ask(adapter, ADAPTER, "StartDiscovery", ());
+        self.ask(adapter, ADAPTER, "StopDiscovery", ());
+        self.ask(adapter, ADAPTER, "SetDiscoveryFilter", (options(&[]),));
+        let board = dbus::Path::from(device);
+        self.ask(adapter, ADAPTER, "RemoveDevice", (board,));
+        self.ask(device, DEVICE, "Connect", ());
     }
 
     fn ask<A: AppendAll>(&self, path: &str, interface: &str, member: &str, arguments: A) {
@@ -287,4 +321,9 @@ impl Scene<'_> {
             self.log.push(Record::Note(line));
         }
     }
+}
+
+/// Whether a line begins so.
+fn has(lines: &[String], start: &str) -> bool {
+    lines.iter().any(|line| line.starts_with(start))
 }
