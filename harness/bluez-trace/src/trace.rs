@@ -139,3 +139,28 @@ fn signal(message: &Message, names: &Names) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::in_order;
+
+    #[test]
+    fn services_are_behind_the_news_of_them_in_whichever_order_they_came() {
+        let resolved = "< DEV Device1 {ServicesResolved: true}";
+        let [service, characteristic] = [
+            "< added DEV/service0001 a",
+            "< added DEV/service0001/char0002 b",
+        ];
+        let connected = "< DEV Device1 {Connected: true}";
+        let expected = [connected, resolved, service, characteristic];
+        for came in [expected, [connected, service, characteristic, resolved]] {
+            assert_eq!(in_order(came.map(ToOwned::to_owned).to_vec()), expected);
+        }
+        let device = ["< added DEV a", resolved].map(ToOwned::to_owned);
+        assert_eq!(
+            in_order(device.to_vec()),
+            device,
+            "the device itself stays where it is"
+        );
+    }
+}
