@@ -1,0 +1,104 @@
+//! `dfu-hil emulated-board` by itself: its debug probe takes one debugger at a time.
+
+mod support;
+
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use support::{DFU_HIL, zephyr};
+
+/// Ends a test that would wait for ever; what is waited for takes milliseconds.
+const GIVE_UP: Duration = Duration::from_secs(120);
+
+/// The probe's protocol version, asked for and answered (`blackmagic src/remote.h`).
+const ASK_VERSION: &[u8] = b"!HC#";
+const VERSION: &[u8] = b"&K4#";
+
+/// A board with this program as QEMU.
+struct Board {
+    process: Child,
+    json: Value,
+}
+
+impl Board {
+    fn start(emulator: &Path) -> Self {
+        let mut process = Command::new(DFU_HIL)
+            .args(["emulated-board", "--name", "nrf51", "--emulator"])
+            .arg(emulator)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().expect("it is piped"))
+            .read_line(&mut line)
+            .expect("it can be read");
+        let json = serde_json::from_str(&line).expect("the endpoints are one line of JSON");
+        Self { process, json }
+    }
+
+    fn connect(&self) -> Debugger {
+        let selector = self.json["boards"][0]["probe"].as_str();
+        let address = selector.and_then(|selector| selector.strip_prefix("1d50:6018:"));
+        let socket = TcpStream::connect(address.expect("a selector with an address"));
+        let socket = socket.expect("the probe listens");
+        let limited = socket.set_read_timeout(Some(GIVE_UP));
+        limited.expect("a socket takes a limit");
+        Debugger(socket)
+    }
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}
+
+struct Debugger(TcpStream);
+
+impl Debugger {
+    /// What comes until as much was answered as a version has bytes, or the connection ends.
+    fn ask_version(&mut self) -> Vec<u8> {
+        // A probe that has hung up may say so here or below.
+        let _ = self.0.write_all(ASK_VERSION);
+        let mut answer = Vec::new();
+        let asked = (&self.0)
+            .take(VERSION.len() as u64)
+            .read_to_end(&mut answer);
+        match asked {
+            Ok(_) => answer,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => Vec::new(),
+            Err(error) => panic!("neither an answer nor an end: {error}"),
+        }
+    }
+}
+
+#[test]
+fn a_second_debugger_is_refused_at_once_and_the_first_one_stays() {
+    if zephyr::servers().is_none() {
+        return;
+    }
+    let board = Board::start(Path::new("qemu-system-arm"));
+    let mut first = board.connect();
+    assert_eq!(first.ask_version(), VERSION);
+    assert_eq!(board.connect().ask_version(), b"");
+    assert_eq!(first.ask_version(), VERSION);
+    drop(first);
+    assert_eq!(board.connect().ask_version(), VERSION);
+}
+
+#[test]
+fn a_board_ends_while_a_debugger_is_connected() {
+    if zephyr::servers().is_none() {
+        return;
+    }
+    let board = Board::start(Path::new("qemu-system-arm"));
+    let mut debugger = board.connect();
+    assert_eq!(debugger.ask_version(), VERSION);
+    drop(board);
+    assert_eq!(debugger.ask_version(), b"");
+}
