@@ -1,14 +1,19 @@
-//! `dfu-hil emulated-board` by itself: its debug probe takes one debugger at a time.
+//! `dfu-hil emulated-board` by itself: its debug probe takes one debugger at a time, and nothing of it is left when it was killed.
 
 mod support;
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::Value;
+use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
-use support::{DFU_HIL, zephyr};
+use support::{DFU_HIL, Desk, zephyr};
 
 /// Ends a test that would wait for ever; what is waited for takes milliseconds.
 const GIVE_UP: Duration = Duration::from_secs(120);
@@ -77,6 +82,24 @@ impl Debugger {
     }
 }
 
+/// QEMU by way of a script that holds a pipe open for as long as it runs. What comes from the receiver is its end.
+fn watched_qemu(desk: &Desk) -> (PathBuf, mpsc::Receiver<()>) {
+    let pipe = desk.path("pipe");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("the folder is ours");
+    let script = format!(
+        "#!/bin/sh\nexec qemu-system-arm \"$@\" 9>'{}'\n",
+        pipe.display()
+    );
+    let script = desk.write("qemu", &script);
+    fs::set_permissions(&script, Permissions::from_mode(0o700)).expect("the script is ours");
+    let (ended, end) = mpsc::channel();
+    thread::spawn(move || {
+        let read = fs::File::open(pipe).and_then(|mut pipe| pipe.read_to_end(&mut Vec::new()));
+        read.map(|_| ended.send(()))
+    });
+    (script, end)
+}
+
 #[test]
 fn a_second_debugger_is_refused_at_once_and_the_first_one_stays() {
     if zephyr::servers().is_none() {
@@ -101,4 +124,18 @@ fn a_board_ends_while_a_debugger_is_connected() {
     assert_eq!(debugger.ask_version(), VERSION);
     drop(board);
     assert_eq!(debugger.ask_version(), b"");
+}
+
+#[test]
+fn qemu_ends_with_a_board_that_is_killed() {
+    if zephyr::servers().is_none() {
+        return;
+    }
+    let desk = Desk::empty();
+    let (qemu, end) = watched_qemu(&desk);
+    let mut board = Board::start(&qemu);
+    assert_eq!(end.try_recv(), Err(mpsc::TryRecvError::Empty), "it runs");
+    board.process.kill().expect("the board is ours");
+    board.process.wait().expect("it ends");
+    end.recv_timeout(GIVE_UP).expect("QEMU ends");
 }
