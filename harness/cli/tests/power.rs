@@ -96,6 +96,25 @@ fn a_board_whose_probe_and_ports_go_with_the_power_is_used_like_any_other() {
     );
 }
 
+#[rstest]
+#[case::a_line_that_must_be_there("")]
+#[case::a_line_that_must_not_be_there(", absent: true")]
+fn first_lines_are_not_looked_for_on_a_board_whose_ports_go_with_the_power(#[case] presence: &str) {
+    let desk = desk(", cuts: board");
+    let scenario =
+        format!("{CYCLE}  - expect_console: {{ text: \"Swap type: none\"{presence} }}\n");
+    let ended = desk.run_scenario(&scenario);
+    assert_eq!(ended.code, Some(4), "{}\n{}", ended.stdout, ended.stderr);
+    let Outcome::Skip { cause: reason, .. } = outcome(&ended.record()) else {
+        panic!("{}", ended.stdout);
+    };
+    assert_eq!(
+        reason,
+        "needs a power switch that leaves its debugger and serial ports on (`cuts: soc`) (step 5 `expect_console`), \
+         board `dk` has none"
+    );
+}
+
 #[test]
 fn a_command_that_switches_nothing_is_inconclusive() {
     let desk = Desk::empty();

@@ -12,6 +12,7 @@ mod document;
 mod expect;
 mod fault;
 mod firmware;
+mod first_lines;
 mod library;
 mod locate;
 mod matrix;

@@ -159,6 +159,8 @@ pub enum BoardFeature {
     AppConsole,
     /// The network core's console can be read.
     NetConsole,
+    /// Its consoles stay when its power is switched, so that the first lines of the start that follows are heard.
+    ConsoleAtPowerOn,
     /// What the application core prints over RTT is read.
     AppRtt,
     /// The same of the network core.
@@ -182,6 +184,7 @@ impl BoardFeature {
             | Self::PinReset
             | Self::AppConsole
             | Self::NetConsole
+            | Self::ConsoleAtPowerOn
             | Self::AppRtt
             | Self::NetRtt
             | Self::SecondAdapter
@@ -198,6 +201,9 @@ impl fmt::Display for BoardFeature {
             Self::PinReset => "reset pin",
             Self::AppConsole => "console of the application core",
             Self::NetConsole => "console of the network core",
+            Self::ConsoleAtPowerOn => {
+                "power switch that leaves its debugger and serial ports on (`cuts: soc`)"
+            }
             Self::AppRtt => "rig file that has RTT of the application core (`rtt: [app]`)",
             Self::NetRtt => "rig file that has RTT of the network core (`rtt: [net]`)",
             Self::SecondAdapter => "second Bluetooth adapter",

@@ -1,5 +1,6 @@
 //! A scenario with one combination of its matrix, and whether a board can run it.
 
+use crate::first_lines::after_power_on;
 use crate::needs::{BoardFeature, Capabilities, ModeNeed, Needs, Unmet, uses_external_flash};
 use crate::reset::{Reset, ResetBy};
 use crate::step::Step;
@@ -238,6 +239,11 @@ impl Variant {
             for feature in planned.step.features() {
                 features.entry(feature).or_insert(Some(planned));
             }
+        }
+        if let Some(step) = after_power_on(&self.steps) {
+            features
+                .entry(BoardFeature::ConsoleAtPowerOn)
+                .or_insert(Some(step));
         }
         features
     }

@@ -290,7 +290,7 @@ fn bad_needs() {
       |
     3 | needs: { board: [powr] }
       |                  ^^^^
-      = allowed: power, pin_reset, app_console, net_console, app_rtt, net_rtt, second_adapter, external_flash, recovery_button, recover
+      = allowed: power, pin_reset, app_console, net_console, console_at_power_on, app_rtt, net_rtt, second_adapter, external_flash, recovery_button, recover
       = help: did you mean `power`?
     ");
 }

@@ -1,11 +1,13 @@
-//! Two virtual DKs and a Bluetooth controller for a VM: what `tools/bench-vm` runs beside it, while `bench_hub` runs in it.
+//! Six virtual DKs and a Bluetooth controller for a VM: what `tools/bench-vm` runs beside it, while `bench_hub` runs in it.
 //!
 //! `bench_boards ENDPOINTS` writes a file with a line `NAME PORT` for each TCP port of the loopback interface that it listens on, and runs
 //! until its standard input ends:
 //!
 //! * `radio` takes one connection, with HCI on it;
-//! * `dk1`, with a J-Link, and `dk2`, with CMSIS-DAP, are plugged into whoever connects. They say so with one byte; a board whose cable is out
+//! * `dk1`, with a J-Link, and `dk2` to `dk6`, with CMSIS-DAP, are plugged into whoever connects. They say so with one byte; a board whose cable is out
 //!   closes the connection instead. From then on it is USB/IP. A board has no power before it is connected;
+//! * `supply-dk3` to `supply-dk6` are bench supplies, which feed the chip of one board each and can press its button: SCPI. Its debugger
+//!   has the power of USB;
 //! * `control` takes lines, and answers each with one. `power dk1 off`: its port has lost its power, until it is connected anew.
 //!   `received dk1 probe` (or `uart`): how many bytes that part has got through USB so far. `unplug dk1 500 after 30000 probe` pulls the
 //!   cable for 500 ms as soon as that part has got so many.
@@ -15,7 +17,7 @@
 use hil_clock::{Clock as _, Instant, SystemClock};
 use std::error::Error;
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -29,13 +31,47 @@ use virtual_usb::dk::{Cable, Part, ProbeKind, UsbDk};
 
 /// The adapter's address: of the block for documentation.
 const ADAPTER: [u8; 6] = [0x00, 0x00, 0x5e, 0x00, 0x53, 0x01];
-const BOARDS: [(&str, ProbeKind); 2] = [("dk1", ProbeKind::JLink), ("dk2", ProbeKind::CmsisDap)];
+const BOARDS: [BoardKind; 6] = [
+    BoardKind::on_its_hub("dk1", ProbeKind::JLink),
+    BoardKind::on_its_hub("dk2", ProbeKind::CmsisDap),
+    BoardKind::supplied("dk3", "supply-dk3"),
+    BoardKind::supplied("dk4", "supply-dk4"),
+    BoardKind::supplied("dk5", "supply-dk5"),
+    BoardKind::supplied("dk6", "supply-dk6"),
+];
 const RADIO: &str = "radio";
 const CONTROL: &str = "control";
 /// What a board sends when it is plugged in.
 const PLUGGED_IN: u8 = b'+';
 /// How soon a board loses its power when the host has let go of it.
 const LOOK: Duration = Duration::from_millis(5);
+
+/// How a board is on the bench.
+#[derive(Clone, Copy)]
+struct BoardKind {
+    name: &'static str,
+    probe: ProbeKind,
+    /// What its supply is called, if it has one of its own.
+    supply: Option<&'static str>,
+}
+
+impl BoardKind {
+    const fn on_its_hub(name: &'static str, probe: ProbeKind) -> Self {
+        Self {
+            name,
+            probe,
+            supply: None,
+        }
+    }
+
+    const fn supplied(name: &'static str, supply: &'static str) -> Self {
+        Self {
+            name,
+            probe: ProbeKind::CmsisDap,
+            supply: Some(supply),
+        }
+    }
+}
 
 enum Event {
     Connected(&'static str, TcpStream),
@@ -50,7 +86,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         .ok_or("which file to write the endpoints to?")?;
     let (events, received) = mpsc::channel();
     let mut endpoints = String::new();
-    for name in [RADIO, CONTROL, BOARDS[0].0, BOARDS[1].0] {
+    let of_boards = BOARDS
+        .iter()
+        .flat_map(|kind| [Some(kind.name), kind.supply]);
+    for name in [RADIO, CONTROL].into_iter().chain(of_boards.flatten()) {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         endpoints += &format!("{name} {}\n", listener.local_addr()?.port());
         let events = events.clone();
@@ -73,16 +112,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         match event {
             Ok(Event::Connected(RADIO, link)) if boards.is_empty() => {
                 let air = bluetooth::start_at(link, Address::new(ADAPTER))?;
-                for (number, (name, kind)) in BOARDS.into_iter().enumerate() {
-                    boards.push(Board::new(number, name, kind, &air)?);
+                for (number, kind) in BOARDS.into_iter().enumerate() {
+                    boards.push(Board::new(number, kind, &air)?);
                 }
             }
             Ok(Event::Connected(name, link)) => {
                 // Whoever comes before the radio, or is a second radio, is not served.
-                if let Some(board) = boards.iter_mut().find(|board| board.name == name)
-                    && let Err(error) = board.plug_in(link, now)
+                let of_name = |board: &&mut Board| board.kind.name == name;
+                if let Some(board) = boards.iter_mut().find(of_name) {
+                    if let Err(error) = board.plug_in(link, now) {
+                        eprintln!("{name} is not plugged in: {error}");
+                    }
+                } else if let Some(board) =
+                    boards.iter().find(|board| board.kind.supply == Some(name))
+                    && let Err(error) = pass_on(link, &board.dk.endpoints().power)
                 {
-                    eprintln!("{name} is not plugged in: {error}");
+                    eprintln!("{name}: {error}");
                 }
             }
             Ok(Event::Line(line, mut asker)) => {
@@ -127,13 +172,26 @@ fn accept(name: &'static str, listener: &TcpListener, events: &Sender<Event>) {
     }
 }
 
+/// Connects a client with what listens at an address, until one of them ends.
+fn pass_on(client: TcpStream, address: &str) -> io::Result<()> {
+    let server = TcpStream::connect(address)?;
+    for (mut from, mut to) in [(client.try_clone()?, server.try_clone()?), (server, client)] {
+        thread::spawn(move || {
+            let _ = io::copy(&mut from, &mut to);
+            // Who has gone already needs no end.
+            let _ = to.shutdown(Shutdown::Both);
+        });
+    }
+    Ok(())
+}
+
 /// Does what a line says; the answer.
 fn execute(line: &str, boards: &mut [Board]) -> Result<String, Box<dyn Error>> {
     let words: Vec<_> = line.split_whitespace().collect();
     let name = words.get(1).ok_or("is no command")?;
     let board = boards
         .iter_mut()
-        .find(|board| board.name == *name)
+        .find(|board| board.kind.name == *name)
         .ok_or("there is no such board")?;
     match words[..] {
         ["power", _, "off"] => board.dk.set_power(Power::Off),
@@ -168,7 +226,7 @@ struct Pull {
 }
 
 struct Board {
-    name: &'static str,
+    kind: BoardKind,
     dk: VirtualDk,
     usb: UsbDk,
     cable: Option<Cable>,
@@ -179,14 +237,9 @@ struct Board {
 }
 
 impl Board {
-    fn new(
-        number: usize,
-        name: &'static str,
-        kind: ProbeKind,
-        air: &AirHandle,
-    ) -> Result<Self, Box<dyn Error>> {
+    fn new(number: usize, kind: BoardKind, air: &AirHandle) -> Result<Self, Box<dyn Error>> {
         let options = VirtualDkOptions {
-            name: name.to_owned(),
+            name: kind.name.to_owned(),
             air: Some(air.clone()),
             // Delays in scenarios mean what they mean on a bench.
             speed: Speed::Factor(1.0),
@@ -196,8 +249,8 @@ impl Board {
         let dk = VirtualDk::start(options, Arc::new(StockFirmware))?;
         eprintln!("{}", serde_json::to_string(dk.endpoints())?);
         Ok(Self {
-            name,
-            usb: UsbDk::of(&dk, kind, &format!("00105000000{}", number + 1)),
+            kind,
+            usb: UsbDk::of(&dk, kind.probe, &format!("00105000000{}", number + 1)),
             dk,
             cable: None,
             out_until: Instant::START,
@@ -233,7 +286,7 @@ impl Board {
             && self.cable.is_some()
             && self.received(part) >= at
         {
-            eprintln!("{}: the cable is out for {time:?}", self.name);
+            eprintln!("{}: the cable is out for {time:?}", self.kind.name);
             self.to_pull = None;
             self.out_until = now + time;
             self.lose_power();

@@ -43,6 +43,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                     }
                 });
             }
+            // That is on the network and not on USB.
+            name if name.starts_with("supply-") => {}
             "control" => control = Some(TcpStream::connect(address)?),
             name => boards.push(Board {
                 name: name.to_owned(),

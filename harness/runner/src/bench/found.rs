@@ -13,7 +13,7 @@ use crate::radio::RadioLink;
 use crate::wear::Wear;
 use hil_clock::SharedClock;
 use hil_record::{BoardIdentity, BoardInfo, Rescue};
-use hil_rig::{Board, Identity, PowerLoss, Rig, RigError, Silicon};
+use hil_rig::{Board, Cuts, Identity, PowerLoss, Rig, RigError, Silicon};
 use hil_scenario::{BoardFeature, Chip, Core, Transport};
 use hil_smp::{FaultSwitch, Faulty};
 use std::collections::BTreeSet;
@@ -162,6 +162,9 @@ impl FoundBoard {
         let mut features = BTreeSet::new();
         if self.board.power().power_loss() == PowerLoss::Real {
             features.insert(BoardFeature::Power);
+        }
+        if self.board.cuts() == Cuts::Soc {
+            features.insert(BoardFeature::ConsoleAtPowerOn);
         }
         for core in Core::ALL {
             if self.board.has_uart(rig_core(core)) {
