@@ -3,17 +3,16 @@
 mod support;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use serde_json::Value;
 use std::fs::{self, Permissions};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
-use support::{DFU_HIL, Desk, zephyr};
+use support::boards::Boards;
+use support::{Desk, zephyr};
 
 /// Ends a test that would wait for ever; what is waited for takes milliseconds.
 const GIVE_UP: Duration = Duration::from_secs(120);
@@ -22,50 +21,19 @@ const GIVE_UP: Duration = Duration::from_secs(120);
 const ASK_VERSION: &[u8] = b"!HC#";
 const VERSION: &[u8] = b"&K4#";
 
-/// A board with this program as QEMU.
-struct Board {
-    process: Child,
-    json: Value,
-}
+struct Debugger(TcpStream);
 
-impl Board {
-    fn start(emulator: &Path) -> Self {
-        let mut process = Command::new(DFU_HIL)
-            .args(["emulated-board", "--name", "nrf51", "--emulator"])
-            .arg(emulator)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the command starts");
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().expect("it is piped"))
-            .read_line(&mut line)
-            .expect("it can be read");
-        let json = serde_json::from_str(&line).expect("the endpoints are one line of JSON");
-        Self { process, json }
-    }
-
-    fn connect(&self) -> Debugger {
-        let selector = self.json["boards"][0]["probe"].as_str();
-        let address = selector.and_then(|selector| selector.strip_prefix("1d50:6018:"));
+impl Debugger {
+    fn of(board: &Boards) -> Self {
+        let selector = board.text("/boards/0/probe");
+        let address = selector.strip_prefix("1d50:6018:");
         let socket = TcpStream::connect(address.expect("a selector with an address"));
         let socket = socket.expect("the probe listens");
         let limited = socket.set_read_timeout(Some(GIVE_UP));
         limited.expect("a socket takes a limit");
-        Debugger(socket)
+        Self(socket)
     }
-}
 
-impl Drop for Board {
-    fn drop(&mut self) {
-        drop(self.process.stdin.take());
-        let _ = self.process.wait();
-    }
-}
-
-struct Debugger(TcpStream);
-
-impl Debugger {
     /// What comes until as much was answered as a version has bytes, or the connection ends.
     fn ask_version(&mut self) -> Vec<u8> {
         // A probe that has hung up may say so here or below.
@@ -105,13 +73,13 @@ fn a_second_debugger_is_refused_at_once_and_the_first_one_stays() {
     if zephyr::servers().is_none() {
         return;
     }
-    let board = Board::start(Path::new("qemu-system-arm"));
-    let mut first = board.connect();
+    let board = Boards::emulated(Path::new("qemu-system-arm"));
+    let mut first = Debugger::of(&board);
     assert_eq!(first.ask_version(), VERSION);
-    assert_eq!(board.connect().ask_version(), b"");
+    assert_eq!(Debugger::of(&board).ask_version(), b"");
     assert_eq!(first.ask_version(), VERSION);
     drop(first);
-    assert_eq!(board.connect().ask_version(), VERSION);
+    assert_eq!(Debugger::of(&board).ask_version(), VERSION);
 }
 
 #[test]
@@ -119,8 +87,8 @@ fn a_board_ends_while_a_debugger_is_connected() {
     if zephyr::servers().is_none() {
         return;
     }
-    let board = Board::start(Path::new("qemu-system-arm"));
-    let mut debugger = board.connect();
+    let board = Boards::emulated(Path::new("qemu-system-arm"));
+    let mut debugger = Debugger::of(&board);
     assert_eq!(debugger.ask_version(), VERSION);
     drop(board);
     assert_eq!(debugger.ask_version(), b"");
@@ -133,9 +101,8 @@ fn qemu_ends_with_a_board_that_is_killed() {
     }
     let desk = Desk::empty();
     let (qemu, end) = watched_qemu(&desk);
-    let mut board = Board::start(&qemu);
+    let mut board = Boards::emulated(&qemu);
     assert_eq!(end.try_recv(), Err(mpsc::TryRecvError::Empty), "it runs");
-    board.process.kill().expect("the board is ours");
-    board.process.wait().expect("it ends");
+    board.kill();
     end.recv_timeout(GIVE_UP).expect("QEMU ends");
 }
