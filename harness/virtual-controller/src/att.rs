@@ -91,12 +91,12 @@ impl Server {
             0x0a => self.read(0x0b, rest),
             0x0c => self.read(0x0d, rest),
             0x10 => self.read_by_group(rest),
-            0x12 => self.write(rest, false).map(|done| {
+            0x12 => self.write(rest).map(|done| {
                 effect = done;
                 vec![0x13]
             }),
             0x52 => {
-                effect = self.write(rest, true).ok().flatten();
+                effect = self.write(rest).ok().flatten();
                 return Outcome {
                     response: None,
                     effect,
@@ -216,7 +216,7 @@ impl Server {
         Ok(pdu)
     }
 
-    fn write(&mut self, rest: &[u8], command: bool) -> Result<Option<Effect>, Refusal> {
+    fn write(&mut self, rest: &[u8]) -> Result<Option<Effect>, Refusal> {
         let [low, high, value @ ..] = rest else {
             return Err((0, error::INVALID_PDU));
         };
@@ -236,10 +236,9 @@ impl Server {
             }
             Role::Value {
                 declaration,
-                write,
-                command: by_command,
+                write: true,
                 ..
-            } if (command && by_command) || (!command && write) => {
+            } => {
                 let value = value.to_vec();
                 Ok(Some(Effect::Written { declaration, value }))
             }

@@ -66,8 +66,9 @@ pub(crate) enum Role {
     Value {
         declaration: u16,
         read: bool,
+        /// With a response or without: Zephyr looks at the permissions of the attribute, not at the properties of the
+        /// characteristic (`zephyr subsys/bluetooth/host/att.c`, `write_cb`).
         write: bool,
-        command: bool,
     },
     /// The configuration of the characteristic that is declared at this handle.
     Configuration { declaration: u16 },
@@ -188,8 +189,8 @@ fn characteristic_of(
             role: Role::Value {
                 declaration,
                 read: properties.contains(&Property::Read),
-                write: properties.contains(&Property::Write),
-                command: properties.contains(&Property::WriteWithoutResponse),
+                write: properties.contains(&Property::Write)
+                    || properties.contains(&Property::WriteWithoutResponse),
             },
             value: value.to_vec(),
         },

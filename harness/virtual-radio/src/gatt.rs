@@ -10,6 +10,8 @@ pub type Uuid = &'static str;
 pub const GAP_SERVICE: Uuid = "00001800-0000-1000-8000-00805f9b34fb";
 /// The generic attribute service.
 pub const GATT_SERVICE: Uuid = "00001801-0000-1000-8000-00805f9b34fb";
+/// The hash of the attribute table, by which a central recognises it.
+pub(crate) const DATABASE_HASH: Uuid = "00002b2a-0000-1000-8000-00805f9b34fb";
 /// Client characteristic configuration.
 pub const CCC: Uuid = "00002902-0000-1000-8000-00805f9b34fb";
 /// The SMP service (`zephyr subsys/mgmt/mcumgr/transport/src/smp_bt.c`).
@@ -116,6 +118,17 @@ impl GattTable {
         }
     }
 
+    /// The ATT error with which the characteristic that is declared at `handle` refuses every write, if it does.
+    ///
+    /// One that can be written can be written both ways, with a response and without: Zephyr looks at the permissions of
+    /// the attribute and not at the properties of the characteristic (`zephyr subsys/bluetooth/host/att.c`, `write_cb`).
+    pub(crate) fn refuses_writes(&self, handle: u16) -> Option<u8> {
+        let writable = self.characteristic(handle).is_some_and(|found| {
+            found.can(Property::Write) || found.can(Property::WriteWithoutResponse)
+        });
+        (!writable).then_some(WRITE_NOT_PERMITTED)
+    }
+
     /// The characteristic that is declared at `handle`.
     pub(crate) fn characteristic(&self, handle: u16) -> Option<&Characteristic> {
         self.services
@@ -124,6 +137,9 @@ impl GattTable {
             .find(|characteristic| characteristic.handle == handle)
     }
 }
+
+/// ATT error: Write Not Permitted (core specification, volume 3 part F, 3.4.1.1).
+const WRITE_NOT_PERMITTED: u8 = 0x03;
 
 /// Declaration handle of the SMP characteristic in [`GattTable::smp`].
 pub const SMP_HANDLE: u16 = 0x0011;
@@ -176,12 +192,7 @@ fn gatt_service() -> Service {
                 vec![Property::Read, Property::Write],
                 vec![0],
             ),
-            characteristic(
-                0x0007,
-                "00002b2a-0000-1000-8000-00805f9b34fb",
-                vec![Property::Read],
-                vec![0x5a; 16],
-            ),
+            characteristic(0x0007, DATABASE_HASH, vec![Property::Read], vec![0x5a; 16]),
         ],
     }
 }

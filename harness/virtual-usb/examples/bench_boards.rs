@@ -1,6 +1,6 @@
 //! Six virtual DKs and a Bluetooth controller for a VM: what `tools/bench-vm` runs beside it, while `bench_hub` runs in it.
 //!
-//! `bench_boards ENDPOINTS` writes a file with a line `NAME PORT` for each TCP port of the loopback interface that it listens on, and runs
+//! `bench_boards ENDPOINTS [--demo]` writes a file with a line `NAME PORT` for each TCP port of the loopback interface that it listens on, and runs
 //! until its standard input ends:
 //!
 //! * `radio` takes one connection, with HCI on it;
@@ -11,6 +11,8 @@
 //! * `control` takes lines, and answers each with one. `power dk1 off`: its port has lost its power, until it is connected anew.
 //!   `received dk1 probe` (or `uart`): how many bytes that part has got through USB so far. `unplug dk1 500 after 30000 probe` pulls the
 //!   cable for 500 ms as soon as that part has got so many.
+//!
+//! With `--demo` the boards have the demo firmware in their flash; without they are as delivered.
 //!
 //! The boards are outside of the VM because each bit on their SWD pins is emulated. In there that would be on an emulated CPU.
 
@@ -25,7 +27,7 @@ use std::time::Duration;
 use std::{env, fs, thread};
 use virtual_controller::vhci as bluetooth;
 use virtual_dk::firmware::StockFirmware;
-use virtual_dk::{Power, Speed, VirtualDk, VirtualDkOptions};
+use virtual_dk::{Contents, Power, Speed, VirtualDk, VirtualDkOptions};
 use virtual_radio::{Address, AirHandle};
 use virtual_usb::dk::{Cable, Part, ProbeKind, UsbDk};
 
@@ -84,6 +86,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let file = env::args_os()
         .nth(1)
         .ok_or("which file to write the endpoints to?")?;
+    let contents = match env::args_os().nth(2) {
+        None => Contents::Blank,
+        Some(option) if option == "--demo" => Contents::Demo,
+        Some(_) => return Err("usage: bench_boards ENDPOINTS [--demo]".into()),
+    };
     let (events, received) = mpsc::channel();
     let mut endpoints = String::new();
     let of_boards = BOARDS
@@ -113,7 +120,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Ok(Event::Connected(RADIO, link)) if boards.is_empty() => {
                 let air = bluetooth::start_at(link, Address::new(ADAPTER))?;
                 for (number, kind) in BOARDS.into_iter().enumerate() {
-                    boards.push(Board::new(number, kind, &air)?);
+                    boards.push(Board::new(number, kind, &air, &contents)?);
                 }
             }
             Ok(Event::Connected(name, link)) => {
@@ -237,10 +244,16 @@ struct Board {
 }
 
 impl Board {
-    fn new(number: usize, kind: BoardKind, air: &AirHandle) -> Result<Self, Box<dyn Error>> {
+    fn new(
+        number: usize,
+        kind: BoardKind,
+        air: &AirHandle,
+        contents: &Contents,
+    ) -> Result<Self, Box<dyn Error>> {
         let options = VirtualDkOptions {
             name: kind.name.to_owned(),
             air: Some(air.clone()),
+            preload: contents.preload()?,
             // Delays in scenarios mean what they mean on a bench.
             speed: Speed::Factor(1.0),
             power: Power::Off,

@@ -25,9 +25,10 @@ use crate::model::{
 /// `CONFIG_MCUMGR_GRP_OS_RESET_MS`: from the answer to the reset.
 const RESET_DELAY: Duration = Duration::from_millis(250);
 
-/// How often an application looks for its network core before it gives the radio up (ours). Looks are counted beside
-/// the time because board time can run ahead of the other core.
-const NETWORK_LOOKS: u32 = 50;
+/// How often an application looks for its network core before it gives the radio up: for 1000 ms (zephyr
+/// `drivers/bluetooth/hci/ipc.c`, `IPC_BOUND_TIMEOUT_IN_MS`). Looks are counted beside the time because board time can run
+/// ahead of the other core.
+const NETWORK_LOOKS: u32 = 100;
 
 /// How long it listens in between (ours).
 const NETWORK_POLL: Duration = Duration::from_millis(10);

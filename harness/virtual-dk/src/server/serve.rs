@@ -61,6 +61,30 @@ pub enum Contents {
     Files(Vec<PathBuf>),
 }
 
+impl Contents {
+    /// What to put into the flash of a board, as bytes.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be used.
+    pub fn preload(&self) -> Result<Vec<Preload>, LoadError> {
+        match self {
+            Self::Blank => Ok(Vec::new()),
+            Self::Demo => {
+                let set = DemoSet::generate(Variant::default());
+                set.baseline()
+                    .map(|(path, text)| hex::parse_file(path, text))
+                    .collect::<Result<Vec<_>, _>>()
+                    .map(|files| files.concat())
+            }
+            Self::Files(paths) => {
+                let files: Result<Vec<_>, _> = paths.iter().map(|path| hex::load(path)).collect();
+                Ok(files?.concat())
+            }
+        }
+    }
+}
+
 impl Default for ServeOptions {
     fn default() -> Self {
         Self {
@@ -196,7 +220,7 @@ fn start(
     air: Option<&AirHandle>,
     firmware: &Arc<dyn Firmware>,
 ) -> Result<Vec<VirtualDk>, ServeError> {
-    let preload = preload(&options.contents)?;
+    let preload = options.contents.preload()?;
     let mut boards = Vec::with_capacity(options.boards);
     for number in 0..options.boards {
         let probe_port = match options.probe_port {
@@ -230,23 +254,6 @@ fn start(
         boards.push(VirtualDk::start(board, Arc::clone(firmware))?);
     }
     Ok(boards)
-}
-
-fn preload(contents: &Contents) -> Result<Vec<Preload>, LoadError> {
-    match contents {
-        Contents::Blank => Ok(Vec::new()),
-        Contents::Demo => {
-            let set = DemoSet::generate(Variant::default());
-            set.baseline()
-                .map(|(path, text)| hex::parse_file(path, text))
-                .collect::<Result<Vec<_>, _>>()
-                .map(|files| files.concat())
-        }
-        Contents::Files(paths) => {
-            let files: Result<Vec<_>, _> = paths.iter().map(|path| hex::load(path)).collect();
-            Ok(files?.concat())
-        }
-    }
 }
 
 fn print(out: &mut impl Write, started: &Started<'_>, json: bool) -> io::Result<()> {

@@ -205,6 +205,11 @@ impl Bluez {
         if self.adapters[index].is_discovering() {
             return;
         }
+        self.lose_signal_strengths(index, now);
+        self.tell_discovering(index);
+    }
+
+    fn lose_signal_strengths(&mut self, index: AdapterIndex, now: Instant) {
         let mut heard = Vec::new();
         for (&id, device) in &mut self.adapters[index].devices {
             if device.rssi.take().is_some() {
@@ -215,7 +220,6 @@ impl Bluez {
             self.outbox.invalidated(&path, DEVICE, "RSSI");
             self.timers.reset(now + KEEP, Timer::Forget(index, id));
         }
-        self.tell_discovering(index);
     }
 
     /// A device that has not been heard of for long is forgotten, unless something holds it.
@@ -246,10 +250,13 @@ impl Bluez {
         path: &str,
         now: Instant,
     ) -> Result<(), Error> {
-        if !self.adapters[index].powered {
-            return Err(Error::not_ready());
-        }
+        // In the order of `bluez src/adapter.c`, `remove_device`.
         match self.find(path) {
+            Some(Object::Device(adapter, _))
+                if adapter == index && !self.adapters[index].powered =>
+            {
+                Err(Error::not_ready())
+            }
             Some(Object::Device(adapter, id)) if adapter == index => {
                 self.cancel_connect(index, id, "Cancelled");
                 self.unlink(index, id, Reason::LocalHost, now);
@@ -315,16 +322,22 @@ impl Bluez {
             return;
         }
         if !powered {
-            let ids: Vec<PeripheralId> = self.adapters[index].devices.keys().copied().collect();
-            for id in ids {
+            let devices = &self.adapters[index].devices;
+            let known: Vec<(PeripheralId, bool)> = devices
+                .iter()
+                .map(|(&id, device)| (id, device.connected))
+                .collect();
+            for (id, connected) in known {
                 self.cancel_connect(index, id, "Cancelled");
-                self.unlink(index, id, Reason::LocalHost, now);
+                if connected {
+                    self.unlink(index, id, Reason::LocalHost, now);
+                } else {
+                    self.remove_device(index, id);
+                }
             }
-            let discovered = self.adapters[index].is_discovering();
             self.adapters[index].sessions.clear();
-            if discovered {
-                self.after_discovery(index, now);
-            }
+            self.lose_signal_strengths(index, now);
+            self.adapters[index].said_discovering = false;
         }
         self.adapters[index].powered = powered;
     }
@@ -332,10 +345,12 @@ impl Bluez {
     /// Tells of settings that were changed.
     pub(crate) fn tell_settings(&mut self) {
         for (index, name) in std::mem::take(&mut self.unsaid_settings) {
+            let adapter = &self.adapters[index];
+            // That it does not discover any more is said in any case (`bluez src/adapter.c`, `adapter_stop`).
+            let stops = name == "Powered" && !adapter.powered;
             let mut all = self.properties(Object::Adapter(index), ADAPTER);
-            all.retain(|known, _| *known == name);
-            self.outbox
-                .changed(&self.adapters[index].path, ADAPTER, &all);
+            all.retain(|known, _| *known == name || stops && *known == "Discovering");
+            self.outbox.changed(&adapter.path, ADAPTER, &all);
         }
     }
 

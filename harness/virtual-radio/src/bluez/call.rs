@@ -2,9 +2,10 @@
 
 use super::Bluez;
 use super::error::Error;
-use super::introspect::{is_writable, methods};
+use super::introspect::{arguments, declared};
 use super::objects::{
-    ADAPTER, AGENT_MANAGER, CHARACTERISTIC, DESCRIPTOR, DEVICE, OBJECT_MANAGER, Object, PROPERTIES,
+    ADAPTER, ADVERTISING_MANAGER, AGENT_MANAGER, CHARACTERISTIC, DESCRIPTOR, DEVICE, GATT_MANAGER,
+    HEALTH_MANAGER, OBJECT_MANAGER, Object, PROFILE_MANAGER, PROPERTIES,
 };
 use hil_clock::Instant;
 use std::collections::BTreeMap;
@@ -60,8 +61,9 @@ impl Bluez {
                 call.interface = (*interface).to_owned();
             }
         }
+        // A method is meant by its name and its signature (`bluez gdbus/object.c`, `generic_message`).
         let known = object.interfaces().contains(&call.interface.as_str())
-            && has_method(&call.interface, &call.member);
+            && arguments(&call.interface, &call.member) == Some(call.signature());
         if !known {
             let error = Error::unknown_method(&call.member, &call.signature(), &call.interface);
             self.outbox.error(message, &error);
@@ -76,7 +78,8 @@ impl Bluez {
             (Object::Characteristic(adapter, id, handle), CHARACTERISTIC) => {
                 self.characteristic_call(&call, adapter, id, handle, now);
             }
-            (Object::Descriptor(..), DESCRIPTOR) => {
+            (Object::Descriptor(..), DESCRIPTOR)
+            | (_, GATT_MANAGER | ADVERTISING_MANAGER | PROFILE_MANAGER | HEALTH_MANAGER) => {
                 self.outbox.error(message, &Error::not_supported());
             }
             _ => {
@@ -154,23 +157,27 @@ impl Bluez {
         if !object.interfaces().contains(&interface) {
             return Err(Error::no_interface(interface));
         }
-        if !is_writable(interface, name) {
-            return Err(if self.properties(object, interface).contains_key(name) {
-                Error::read_only(name)
-            } else {
-                Error::no_property(name)
-            });
+        // In the order of `bluez gdbus/object.c`, `properties_set`.
+        let declared = declared(interface, name).ok_or_else(|| Error::unknown_property(name))?;
+        if !declared.writable {
+            return Err(Error::read_only(name));
+        }
+        if !self.properties(object, interface).contains_key(name) {
+            return Err(Error::unknown_property(name));
+        }
+        if value.value_signature().to_string() != declared.signature {
+            return Err(Error::invalid_signature(name));
         }
         match object {
             Object::Adapter(adapter) => self.set_adapter_property(adapter, name, value, now),
             Object::Device(adapter, id) => self.set_device_property(adapter, id, name, value),
-            _ => Err(Error::no_property(name)),
+            _ => Err(Error::unknown_property(name)),
         }
     }
 }
 
 fn has_method(interface: &str, member: &str) -> bool {
-    methods(interface).iter().any(|(name, _)| *name == member)
+    arguments(interface, member).is_some()
 }
 
 /// The options of a call.

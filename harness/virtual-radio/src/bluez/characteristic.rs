@@ -143,7 +143,11 @@ impl Bluez {
             return Err(Error::does_not_exist());
         };
         match state.sessions.get(&call.sender) {
-            Some(true) => return Err(Error::failed("Already notifying")),
+            // It has what it wants.
+            Some(true) => {
+                self.outbox.reply(call.message, &());
+                return Ok(());
+            }
             // Registered on a link that is gone: it waits for the next one.
             Some(false) => return Err(Error::in_progress()),
             None => {}

@@ -7,6 +7,7 @@ use super::model::{AdapterIndex, CharacteristicState, PeripheralId};
 use super::objects::{DEVICE, Object};
 use super::outbox::Properties;
 use super::timers::Timer;
+use crate::gatt::DATABASE_HASH;
 use crate::link::Timing;
 use crate::peripheral::{LinkEvent, LinkId, Reason};
 use hil_clock::Instant;
@@ -36,6 +37,9 @@ impl Bluez {
             "Connect" => self.connect(call, adapter, id, now),
             "Disconnect" => {
                 self.cancel_connect(adapter, id, "Cancelled");
+                // As bluetoothd says it: attributes are let go of when it begins, the call is answered when the connection is
+                // gone, and that is told then.
+                self.let_go_of_services(adapter, id);
                 self.outbox.reply(call.message, &());
                 self.unlink(adapter, id, Reason::LocalHost, now);
             }
@@ -203,9 +207,12 @@ impl Bluez {
             device.table = table;
             for service in &device.table.services {
                 for found in &service.characteristics {
-                    device
-                        .characteristics
-                        .insert(found.handle, CharacteristicState::default());
+                    let mut state = CharacteristicState::default();
+                    // bluetoothd reads it to see whether it knows the attributes already.
+                    if found.uuid == DATABASE_HASH {
+                        state.value.clone_from(&found.value);
+                    }
+                    device.characteristics.insert(found.handle, state);
                 }
             }
         }
@@ -226,6 +233,17 @@ impl Bluez {
             }
         }
         self.renew_subscriptions(adapter, id, link, now);
+    }
+
+    fn let_go_of_services(&mut self, adapter: AdapterIndex, id: PeripheralId) {
+        let Some(device) = self.device_mut(adapter, id) else {
+            return;
+        };
+        if std::mem::take(&mut device.resolved) {
+            let path = device.path.clone();
+            let changed = Properties::from([("ServicesResolved", false.into())]);
+            self.outbox.changed(&path, DEVICE, &changed);
+        }
     }
 
     /// Ends the link of a device, if it has one, because this side wants to.

@@ -79,6 +79,22 @@ impl Error {
         )
     }
 
+    /// What is set is not there.
+    pub(crate) fn unknown_property(name: &str) -> Self {
+        Self::new(
+            "org.freedesktop.DBus.Error.UnknownProperty",
+            format!("No such property '{name}'"),
+        )
+    }
+
+    pub(crate) fn invalid_signature(name: &str) -> Self {
+        Self::new(
+            "org.freedesktop.DBus.Error.InvalidSignature",
+            format!("Invalid signature for '{name}'"),
+        )
+    }
+
+    /// What is asked for is not there.
     pub(crate) fn no_property(name: &str) -> Self {
         Self::new(
             "org.freedesktop.DBus.Error.InvalidArgs",

@@ -2,8 +2,8 @@
 
 use super::Bluez;
 use super::objects::{
-    ADAPTER, AGENT_MANAGER, CHARACTERISTIC, DESCRIPTOR, DEVICE, INTROSPECTABLE, OBJECT_MANAGER,
-    Object, PROPERTIES, SERVICE,
+    ADAPTER, ADVERTISING_MANAGER, AGENT_MANAGER, CHARACTERISTIC, DESCRIPTOR, DEVICE, GATT_MANAGER,
+    INTROSPECTABLE, OBJECT_MANAGER, Object, PROPERTIES, SERVICE,
 };
 use std::fmt::Write as _;
 
@@ -93,6 +93,20 @@ pub(crate) fn methods(interface: &str) -> &'static [(&'static str, Arguments)] {
             ("RemoveDevice", &[("device", "o", "in")]),
             ("GetDiscoveryFilters", &[("filters", "as", "out")]),
         ],
+        GATT_MANAGER => &[
+            (
+                "RegisterApplication",
+                &[("application", "o", "in"), ("options", "a{sv}", "in")],
+            ),
+            ("UnregisterApplication", &[("application", "o", "in")]),
+        ],
+        ADVERTISING_MANAGER => &[
+            (
+                "RegisterAdvertisement",
+                &[("advertisement", "o", "in"), ("options", "a{sv}", "in")],
+            ),
+            ("UnregisterAdvertisement", &[("service", "o", "in")]),
+        ],
         DEVICE => &[
             ("Disconnect", &[]),
             ("Connect", &[]),
@@ -167,6 +181,7 @@ fn signals(interface: &str) -> &'static [(&'static str, &'static [(&'static str,
     }
 }
 
+/// All that an interface may have, as bluetoothd 5.66 introspects it; what an object has is in `objects.rs`.
 fn properties(interface: &str) -> &'static [(&'static str, &'static str, &'static str)] {
     match interface {
         ADAPTER => &[
@@ -184,12 +199,22 @@ fn properties(interface: &str) -> &'static [(&'static str, &'static str, &'stati
             ("UUIDs", "as", "read"),
             ("Modalias", "s", "read"),
             ("Roles", "as", "read"),
+            ("ExperimentalFeatures", "as", "read"),
+        ],
+        ADVERTISING_MANAGER => &[
+            ("ActiveInstances", "y", "read"),
+            ("SupportedInstances", "y", "read"),
+            ("SupportedIncludes", "as", "read"),
+            ("SupportedSecondaryChannels", "as", "read"),
         ],
         DEVICE => &[
             ("Address", "s", "read"),
             ("AddressType", "s", "read"),
             ("Name", "s", "read"),
             ("Alias", "s", "readwrite"),
+            ("Class", "u", "read"),
+            ("Appearance", "q", "read"),
+            ("Icon", "s", "read"),
             ("Paired", "b", "read"),
             ("Bonded", "b", "read"),
             ("Trusted", "b", "readwrite"),
@@ -198,8 +223,13 @@ fn properties(interface: &str) -> &'static [(&'static str, &'static str, &'stati
             ("RSSI", "n", "read"),
             ("Connected", "b", "read"),
             ("UUIDs", "as", "read"),
+            ("Modalias", "s", "read"),
             ("Adapter", "o", "read"),
+            ("ManufacturerData", "a{qv}", "read"),
+            ("ServiceData", "a{sv}", "read"),
+            ("TxPower", "n", "read"),
             ("ServicesResolved", "b", "read"),
+            ("WakeAllowed", "b", "readwrite"),
         ],
         SERVICE => &[
             ("UUID", "s", "read"),
@@ -226,9 +256,31 @@ fn properties(interface: &str) -> &'static [(&'static str, &'static str, &'stati
     }
 }
 
-/// Whether clients may set a property.
-pub(crate) fn is_writable(interface: &str, property: &str) -> bool {
-    properties(interface)
+/// How a property is declared.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Declared {
+    /// Of its value.
+    pub(crate) signature: &'static str,
+    /// Whether clients may set it.
+    pub(crate) writable: bool,
+}
+
+/// A property's declaration. One that is declared need not be there.
+pub(crate) fn declared(interface: &str, property: &str) -> Option<Declared> {
+    let mut all = properties(interface).iter();
+    let &(_, signature, access) = all.find(|(name, ..)| *name == property)?;
+    Some(Declared {
+        signature,
+        writable: access == "readwrite",
+    })
+}
+
+/// The signature of a method's arguments; `None` when there is no such method.
+pub(crate) fn arguments(interface: &str, member: &str) -> Option<String> {
+    let mut all = methods(interface).iter();
+    let (_, arguments) = all.find(|(name, _)| *name == member)?;
+    let taken = arguments
         .iter()
-        .any(|&(name, _, access)| name == property && access == "readwrite")
+        .filter(|(_, _, direction)| *direction == "in");
+    Some(taken.map(|(_, signature, _)| *signature).collect())
 }

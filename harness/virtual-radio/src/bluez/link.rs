@@ -155,7 +155,8 @@ impl Bluez {
                 value,
                 request,
             } => {
-                let taken = security.is_none();
+                let refusal = security.or_else(|| board.table.refuses_writes(characteristic));
+                let taken = refusal.is_none();
                 let lost = taken && board.faults.lose_writes > 0;
                 if lost {
                     board.faults.lose_writes -= 1;
@@ -168,7 +169,7 @@ impl Bluez {
                 }
                 request.map(|request| OnLink::Response {
                     request,
-                    result: security.map_or(Ok(None), Err),
+                    result: refusal.map_or(Ok(None), Err),
                     characteristic,
                 })
             }

@@ -3,7 +3,7 @@
 use super::Bluez;
 use super::model::{Adapter, AdapterIndex, Device, PeripheralId};
 use super::outbox::{Interfaces, Properties};
-use crate::gatt::{Characteristic, GAP_SERVICE, GATT_SERVICE, Service};
+use crate::gatt::{Characteristic, GAP_SERVICE, GATT_SERVICE, Property, Service};
 use zbus::{ObjectPath, Variant};
 
 pub(crate) const INTROSPECTABLE: &str = "org.freedesktop.DBus.Introspectable";
@@ -197,7 +197,7 @@ impl Bluez {
             }
             (Object::Characteristic(adapter, id, handle), CHARACTERISTIC) => {
                 let device = self.device(adapter, id)?;
-                let mtu = self.options.link.mtu;
+                let mtu = device.link.map(|_| self.options.link.mtu);
                 device.characteristic_properties(handle, mtu)
             }
             (Object::Descriptor(adapter, id, characteristic, handle), DESCRIPTOR) => {
@@ -290,7 +290,9 @@ impl Device {
         properties
     }
 
-    fn characteristic_properties(&self, handle: u16, mtu: u16) -> Option<Properties> {
+    /// `mtu` is that of the connection, if there is one. Which of them are there: `bluez src/gatt-client.c`,
+    /// `characteristic_properties`.
+    fn characteristic_properties(&self, handle: u16, mtu: Option<u16>) -> Option<Properties> {
         let (service, found) = self.characteristic(handle)?;
         let state = self.characteristics.get(&handle)?;
         let flags: Vec<&str> = found.properties.iter().map(|one| one.flag()).collect();
@@ -299,13 +301,17 @@ impl Device {
             ("Service", path(&self.service_path(service.handle))?),
             ("Value", state.value.clone().into()),
             ("Flags", flags.into()),
-            ("MTU", mtu.into()),
         ]);
+        if let Some(mtu) = mtu {
+            properties.insert("MTU", mtu.into());
+        }
         if found.can_notify() {
             properties.insert("Notifying", state.notifying.into());
+        }
+        if found.can(Property::Notify) {
             properties.insert("NotifyAcquired", false.into());
         }
-        if found.can(crate::gatt::Property::WriteWithoutResponse) {
+        if found.can(Property::WriteWithoutResponse) {
             properties.insert("WriteAcquired", false.into());
         }
         Some(properties)

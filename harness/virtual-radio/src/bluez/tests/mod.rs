@@ -1,5 +1,6 @@
 //! BlueZ without a bus: calls in, lines out, in simulated time.
 
+mod answers;
 mod behaviour;
 mod golden;
 
