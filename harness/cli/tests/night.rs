@@ -5,7 +5,8 @@ mod support;
 
 use hil_history::{History, ResultEntry, RunEntry};
 use hil_record::{
-    Ending, EventKind, Outcome, RunDirectory, SkipKind, Verdict, read_journal, slice_of,
+    Ending, ErrorKind, EventKind, Outcome, RunDirectory, RunRecord, SkipKind, SweepPoint, Verdict,
+    read_journal, slice_of,
 };
 use jiff::{Span, Timestamp};
 use std::collections::BTreeSet;
@@ -54,14 +55,20 @@ fn night(desk: &Desk, more: &[&str]) -> Ended {
     desk.run(&[&NIGHT[..], more].concat())
 }
 
-/// The points that slices of a run visited.
-fn sliced(run: &Path) -> Vec<String> {
+/// The points that a run visited.
+fn points(run: &Path) -> impl Iterator<Item = SweepPoint> {
     let journal = read_journal(&RunDirectory::at(run).journal()).expect("the run left a journal");
-    let of_slice = |event: hil_record::Event| match event.kind {
-        EventKind::SweepPoint(point) => slice_of(&point.scenario).is_some().then_some(point.cut),
+    let events = journal.events.into_iter();
+    events.filter_map(|event| match event.kind {
+        EventKind::SweepPoint(point) => Some(point),
         _ => None,
-    };
-    journal.events.into_iter().filter_map(of_slice).collect()
+    })
+}
+
+/// Those of its slices.
+fn sliced(run: &Path) -> Vec<String> {
+    let of_slices = points(run).filter(|point| slice_of(&point.scenario).is_some());
+    of_slices.map(|point| point.cut).collect()
 }
 
 /// Has a run begun some days earlier than it did, also in the history.
@@ -136,10 +143,118 @@ fn what_a_killed_night_visited_is_known_to_the_next() {
         "{}",
         next.all()
     );
-    let record = fs::read_to_string(RunDirectory::at(&desk.runs()[1]).result()).expect("it ended");
-    let record: hil_record::RunRecord = serde_json::from_str(&record).expect("it is a record");
+    let record = record(&desk.runs()[1]);
     let coverage = &record.night.expect("it was a night").coverage[0];
     assert_eq!((coverage.tested, coverage.new), (3, 1), "{coverage:?}");
+}
+
+/// The record of a run that has ended.
+fn record(run: &Path) -> RunRecord {
+    let record = fs::read_to_string(RunDirectory::at(run).result()).expect("it ended");
+    serde_json::from_str(&record).expect("it is a record")
+}
+
+#[test]
+fn a_slice_ends_where_its_board_is_worn_and_its_other_points_are_left_to_the_next_night() {
+    let rig = |budget: u32| {
+        ONE_BOARD.replace(
+            "boards",
+            &format!("wear: {{ ledger: wear, budget: {budget} }}\nboards"),
+        )
+    };
+    // The library's part is 11 erases of the page that is erased most, a slice 3 and 4 for each of its points.
+    let desk = desk(&rig(20), &[("swap", SWEEP)]);
+    let worn = night(&desk, &["--sweep-points", "40"]);
+    assert_eq!(worn.code, Some(3), "{}", worn.all());
+    let first = record(&desk.runs()[0]);
+    let outcomes: Vec<(&str, Option<ErrorKind>)> = first
+        .scenarios
+        .iter()
+        .map(|one| match &one.outcome {
+            Outcome::Error { kind, .. } => (one.name.as_str(), Some(*kind)),
+            _ => (one.name.as_str(), None),
+        })
+        .collect();
+    assert_eq!(
+        outcomes,
+        [("swap", None), ("swap#slice-1", Some(ErrorKind::Worn))],
+        "it is not tried again, and no other begins"
+    );
+    let told =
+        |note: &String| note.contains("it gets no slices any more: flash of board `dk` is worn");
+    assert!(first.notes.iter().any(told), "{:?}", first.notes);
+    let visited = sliced(&desk.runs()[0]);
+    assert!((1..8).contains(&visited.len()), "{visited:?}");
+    let coverage = &first.night.expect("it was a night").coverage[0];
+    assert_eq!(coverage.tested, 2 + visited.len() as u64, "{coverage:?}");
+
+    desk.write("rig.yaml", &rig(1000));
+    let next = night(&desk, &["--sweep-points", "3"]);
+    assert_eq!(next.code, Some(0), "{}", next.all());
+    let after = sliced(&desk.runs()[1]);
+    let all: BTreeSet<&String> = visited.iter().chain(&after).collect();
+    assert_eq!(
+        all.len(),
+        visited.len() + 3,
+        "new points: {visited:?}, {after:?}"
+    );
+}
+
+#[test]
+fn hosts_that_share_a_night_visit_other_points_and_make_one_run() {
+    let desk = desk(ONE_BOARD, &[("other", &boots("other")), ("swap", SWEEP)]);
+    let parts = ["1/2", "2/2"].map(|part| {
+        // Each host has reports, and so a history, of its own.
+        let reports = format!("part-{}", &part[..1]);
+        let ended = night(
+            &desk,
+            &[
+                "--sweep-points",
+                "3",
+                "--shard",
+                part,
+                "--reports",
+                &reports,
+            ],
+        );
+        assert_eq!(ended.code, Some(0), "{part}: {}", ended.all());
+        let runs: Vec<_> = fs::read_dir(desk.path(&reports).join("runs"))
+            .expect("it left a run")
+            .map(|entry| entry.expect("it can be read").path())
+            .collect();
+        let [run] = runs.as_slice() else {
+            panic!("one run for each part: {runs:?}");
+        };
+        run.clone()
+    });
+    let of_slices = parts.each_ref().map(|run| sliced(run));
+    let all: BTreeSet<&String> = of_slices.iter().flatten().collect();
+    assert_eq!(all.len(), 6, "three of each host's own: {of_slices:?}");
+
+    let [one, two] = parts.each_ref().map(|run| run.to_string_lossy());
+    let merged = desk.run(&["merge", &one, &two]);
+    assert_eq!(merged.code, Some(0), "{}", merged.all());
+    let whole = record(&desk.runs()[0]);
+    let mut names: Vec<&str> = whole
+        .scenarios
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["other", "swap", "swap#slice-1", "swap#slice-2"]);
+    let night = whole.night.expect("it was a night");
+    let [coverage] = night.coverage.as_slice() else {
+        panic!("one sweep: {night:?}");
+    };
+    let visited: BTreeSet<String> = parts
+        .iter()
+        .flat_map(|run| points(run).map(|point| point.cut))
+        .collect();
+    assert_eq!(
+        (coverage.points, coverage.tested, coverage.tonight),
+        (188, visited.len() as u64, 8),
+        "{coverage:?} of {visited:?}"
+    );
 }
 
 /// A run of the rig of these tests that the history has.

@@ -3,7 +3,7 @@
 use crate::grid;
 use crate::junit::evidence_line;
 use crate::text::{Took, attempt, count, firmware_sets, shell_word};
-use hil_record::{Ending, RunRecord, ScenarioRecord, Verdict};
+use hil_record::{Ending, RunRecord, ScenarioRecord, Verdict, sweep_variant};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -52,14 +52,33 @@ pub fn summary(record: &RunRecord, context: &SummaryContext<'_>) -> String {
         let _ = writeln!(out, "note: {note}");
     }
     let _ = writeln!(out, "evidence: {}", context.folder.display());
-    let again: Vec<_> = with_verdict(record, Verdict::Fail)
-        .chain(with_verdict(record, Verdict::Error))
-        .map(|scenario| format!(" --filter {}", shell_word(&scenario.name)))
-        .collect();
+    let again = to_run_again(record);
     if !again.is_empty() {
-        let _ = writeln!(out, "again: {}{}", context.command, again.concat());
+        let filters = again
+            .iter()
+            .map(|name| format!(" --filter {}", shell_word(name)));
+        let _ = writeln!(
+            out,
+            "again: {}{}",
+            context.command,
+            filters.collect::<String>()
+        );
     }
     out
+}
+
+/// The variants that did not pass, each once, by the names that a run selects by: slices of a night and parts of a sweep have names
+/// that only they have.
+fn to_run_again(record: &RunRecord) -> Vec<&str> {
+    let mut names = Vec::new();
+    for scenario in with_verdict(record, Verdict::Fail).chain(with_verdict(record, Verdict::Error))
+    {
+        let name = sweep_variant(&scenario.name);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 fn with_verdict(record: &RunRecord, verdict: Verdict) -> impl Iterator<Item = &ScenarioRecord> {

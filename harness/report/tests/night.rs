@@ -52,6 +52,27 @@ fn the_terminal_tells_how_much_of_each_sweep_was_tested() {
 }
 
 #[test]
+fn what_failed_in_slices_is_run_again_by_the_name_that_a_run_knows() {
+    let mut record = record();
+    let failed = record.scenarios.remove(1);
+    record.scenarios.clear();
+    for name in ["swap#slice-1", "swap#slice-2", "erase#2/4", "other[ble]"] {
+        let mut slice = failed.clone();
+        name.clone_into(&mut slice.name);
+        record.scenarios.push(slice);
+    }
+    let context = SummaryContext {
+        folder: Path::new("reports/runs/20260802T101530Z-01"),
+        command: "dfu-hil run",
+    };
+    let text = summary(&record, &context);
+    assert_eq!(
+        text.lines().last(),
+        Some("again: dfu-hil run --filter swap --filter erase --filter 'other[ble]'")
+    );
+}
+
+#[test]
 fn the_page_of_a_ci_job_and_the_report_tell_the_same_and_take_no_html_from_names() {
     let record = record();
     let page = markdown(&record);

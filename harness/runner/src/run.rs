@@ -364,7 +364,12 @@ impl Shared<'_> {
             let left = until.map(|until| until.saturating_since(self.clock.now()));
             let next = self.queue().next(&bench.name, left);
             let waits = matches!(next, Next::Wait);
-            let slice = || self.night.as_ref()?.next(&bench.name, left?);
+            let worn = bench.wear.over_budget(&bench.name);
+            // A slice on a board that is worn would come to no point.
+            let slice = || {
+                let night = self.night.as_ref().filter(|_| worn.is_none())?;
+                night.next(&bench.name, left?)
+            };
             let (runnable, slice) = match next {
                 Next::Run(runnable) => (runnable, None),
                 Next::Wait | Next::Nothing => match slice() {
@@ -373,7 +378,13 @@ impl Shared<'_> {
                         self.cancel.sleep_until(self.clock, self.clock.now() + POLL);
                         continue;
                     }
-                    None => return None,
+                    None => {
+                        if let (Some(_), Some(worn)) = (&self.night, worn) {
+                            let words = format!("it gets no slices any more: {}", worn.words());
+                            self.events.note(Some(&bench.name), words);
+                        }
+                        return None;
+                    }
                 },
             };
             let Runnable { job, firmware, .. } = runnable;

@@ -1,11 +1,12 @@
-//! `dfu-hil virtual-dk` as any user starts it.
+//! `dfu-hil virtual-dk` and `dfu-hil emulated-board` as any user, or a rig, starts them.
 
 use super::DFU_HIL;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-/// Virtual boards of one process. They end with this value.
+/// The boards of one process. They end with this value.
 pub(crate) struct Boards {
     process: Child,
     json: Value,
@@ -19,9 +20,24 @@ impl Boards {
 
     /// The same at so many times a DK's pace.
     pub(crate) fn start_at(speed: u32, args: &[&str]) -> Self {
-        let mut process = Command::new(DFU_HIL)
+        let mut command = Command::new(DFU_HIL);
+        command
             .args(["virtual-dk", "--json", "--speed", &speed.to_string()])
-            .args(args)
+            .args(args);
+        Self::of(&mut command)
+    }
+
+    /// Starts a board with this program as QEMU.
+    pub(crate) fn emulated(emulator: &Path) -> Self {
+        let mut command = Command::new(DFU_HIL);
+        command
+            .args(["emulated-board", "--name", "nrf51", "--emulator"])
+            .arg(emulator);
+        Self::of(&mut command)
+    }
+
+    fn of(command: &mut Command) -> Self {
+        let mut process = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -43,6 +59,12 @@ impl Boards {
     pub(crate) fn text(&self, pointer: &str) -> &str {
         let found = self.json.pointer(pointer).and_then(Value::as_str);
         found.unwrap_or_else(|| panic!("no {pointer} in {}", self.json))
+    }
+
+    /// Ends it by SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().expect("it is ours");
+        self.process.wait().expect("it ends");
     }
 
     /// Closes its input, which ends it.

@@ -1,6 +1,6 @@
 //! The Bluetooth of a rig file as the person wrote it, and how it becomes checked.
 
-use super::raw::Checked;
+use super::checked::Checked;
 use super::schema::Described;
 use super::{AdapterSpec, BleSpec, BluetoothSpec, LinkSpec, RigFileError};
 use hil_ble::{AdapterId, Address, DeviceId};

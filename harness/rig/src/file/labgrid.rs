@@ -1,6 +1,7 @@
 //! A place of labgrid in a rig file: as the person wrote it, and how it becomes checked.
 
-use super::raw::{Checked, Place as Entry};
+use super::checked::Checked;
+use super::place::Place as Entry;
 use super::schema::Described;
 use super::{LabgridClient, LabgridNames, RigFileError};
 use schemars::JsonSchema;

@@ -5,12 +5,19 @@
 //! port by USB serial number and interface, never by the name that the system gave it today.
 
 mod bluetooth;
+mod board;
+mod button;
+mod checked;
 mod chip;
 mod error;
 mod labgrid;
+mod place;
 mod power;
+mod probe;
 mod raw;
 mod schema;
+mod started;
+mod uart;
 mod usb_hub;
 
 pub use chip::ChipId;

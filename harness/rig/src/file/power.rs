@@ -1,7 +1,9 @@
 //! The power of a board in a rig file: as the person wrote it, and how it becomes checked.
 
-use super::raw::{Checked, Place, Uart, check_uart};
+use super::checked::Checked;
+use super::place::Place;
 use super::schema::Described;
+use super::uart::{Uart, check_uart};
 use super::{Cuts, PowerSpec, Ppk2Mode, RigFileError, ScpiPlace, ScpiWords, UsbHub, UsbSwitch};
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -1,5 +1,6 @@
 //! The published JSON Schema of rig files, for editors. What it cannot say is still checked when a file is read.
 
+use super::checked::Checked;
 use super::raw;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
@@ -16,7 +17,7 @@ pub(super) trait Described {
     const NUMBER: bool = false;
 }
 
-impl<T: Described> JsonSchema for raw::Checked<T> {
+impl<T: Described> JsonSchema for Checked<T> {
     fn schema_name() -> Cow<'static, str> {
         T::NAME.into()
     }

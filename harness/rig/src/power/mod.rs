@@ -5,6 +5,7 @@
 //! [`Sighting::judge`] tells whether that proves anything.
 
 mod command;
+mod driver;
 #[cfg(all(test, unix))]
 mod fake_port;
 mod instrument;
@@ -17,6 +18,7 @@ mod usb_port;
 mod wire;
 
 pub(crate) use command::{CommandSwitch, Commands, Programs};
+pub(crate) use driver::of;
 pub(crate) use instrument::{Asked, Instrument};
 pub(crate) use manual::ManualSwitch;
 pub use manual::{Ask, ManualRequest};

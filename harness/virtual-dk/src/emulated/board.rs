@@ -5,13 +5,13 @@ use super::machine::EmulatorError;
 use super::uart;
 use crate::chip::{Button, Power};
 use crate::server::{
-    Accelerators, BoardFault, Output, PortFolder, Remote, ServeError, StartError, Wired,
-    accept_supply_clients, next_connection, run_until_told,
+    Accelerators, BoardFault, Debuggers, Output, PortFolder, Remote, ServeError, StartError, Wired,
+    accept_supply_clients, answer_all, run_until_told,
 };
 use hil_clock::{SharedClock, SystemClock};
 use hil_pty::Pty;
 use serde::Serialize;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -238,6 +238,14 @@ fn offer(
         tracing::error!(board = shared.name, "no runtime");
         return;
     };
+    let debuggers = Debuggers::new(shared.name.clone());
+    let chip = Arc::clone(shared);
+    let answer = move |socket: TcpStream| {
+        let remote = Remote::new(Arc::clone(&chip), Accelerators::On);
+        if let Err(error) = answer_all(remote, &socket, || true) {
+            tracing::debug!(board = chip.name, %error, "debug probe: connection lost");
+        }
+    };
     runtime.block_on(async {
         let (Ok(probe), Ok(power)) = (TcpListener::from_std(probe), TcpListener::from_std(power))
         else {
@@ -245,45 +253,10 @@ fn offer(
             return;
         };
         tokio::select! {
-            () = accept_debuggers(shared, &probe) => {}
+            () = debuggers.accept(&probe, answer) => {}
             () = accept_supply_clients(Supply(Arc::clone(shared)), &shared.name, &power) => {}
             _ = stopped => {}
         }
     });
-    // A debugger that is still connected ends with the process.
-    runtime.shutdown_background();
-}
-
-/// One debugger after the other.
-async fn accept_debuggers(shared: &Arc<Shared>, listener: &TcpListener) {
-    loop {
-        let socket = next_connection(listener, &shared.name, "debug probe").await;
-        let shared = Arc::clone(shared);
-        let served =
-            tokio::task::spawn_blocking(move || answer_all(&shared, socket.into_std()?)).await;
-        if let Ok(Err(error)) = served {
-            tracing::debug!(%error, "debug probe: connection lost");
-        }
-    }
-}
-
-/// Answers until the debugger goes away. The chip stays as it was left.
-fn answer_all(shared: &Arc<Shared>, mut socket: TcpStream) -> io::Result<()> {
-    socket.set_nonblocking(false)?;
-    socket.set_nodelay(true)?;
-    let mut remote = Remote::new(Arc::clone(shared), Accelerators::On);
-    let mut received = [0; 4096];
-    let mut answers = Vec::with_capacity(2048);
-    loop {
-        match socket.read(&mut received) {
-            Ok(0) => return Ok(()),
-            Ok(length) => {
-                answers.clear();
-                remote.feed(&received[..length], &mut answers);
-                socket.write_all(&answers)?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    debuggers.close();
 }

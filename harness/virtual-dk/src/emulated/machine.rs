@@ -1,12 +1,13 @@
 //! QEMU's machine with its two ways in: started with a flash, and ended with what the flash holds then.
 
 use super::gdb::Gdb;
+use super::process::Process;
 use super::qtest::Qtest;
 use hil_clock::{Clock, SharedClock};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 /// Flash of the chip in bytes, and of a page (nRF51822 QFAA; FICR.CODESIZE and CODEPAGESIZE say the same).
@@ -77,7 +78,7 @@ impl EmulatorError {
 /// A machine that has power. Dropped, it is gone with its flash.
 #[derive(Debug)]
 pub(super) struct Machine {
-    child: Child,
+    process: Process,
     pub(super) core: Gdb,
     pub(super) bus: Qtest,
 }
@@ -97,32 +98,19 @@ impl Machine {
             let _ = std::fs::remove_file(socket(name));
         }
         let server = |name| format!("unix:{},server=on,wait=off", socket(name).display());
-        let mut child = Command::new(program)
-            .args(["-machine", "microbit", "-S", "-nodefaults"])
-            .args(["-display", "none", "-monitor", "none"])
-            .args(["-serial", &server("uart")])
-            .args(["-gdb", &server("gdb")])
-            .args(["-qtest", &server("qtest"), "-qtest-log", "none"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|source| EmulatorError::Start {
-                program: program.to_owned(),
-                source,
-            })?;
-        let connected = names.map(|name| connect(&socket(name), &mut child, &**clock));
-        let [core, bus, uart] = connected;
-        let (core, bus, uart) = match (core, bus, uart) {
-            (Ok(core), Ok(bus), Ok(uart)) => (core, bus, uart),
-            (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(error);
-            }
-        };
+        let mut process = Process::start(
+            Command::new(program)
+                .args(["-machine", "microbit", "-S", "-nodefaults"])
+                .args(["-display", "none", "-monitor", "none"])
+                .args(["-serial", &server("uart")])
+                .args(["-gdb", &server("gdb")])
+                .args(["-qtest", &server("qtest"), "-qtest-log", "none"]),
+        )?;
+        let mut connect = |name| connect(&socket(name), &mut process, &**clock);
+        let [core, bus, uart] = names.map(&mut connect);
+        let (core, bus, uart) = (core?, bus?, uart?);
         let mut machine = Self {
-            child,
+            process,
             core: Gdb::new(core)?,
             bus: Qtest::new(bus)?,
         };
@@ -165,35 +153,18 @@ impl Machine {
 
     /// Whether it still runs.
     pub(super) fn is_there(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+        self.process.is_there()
     }
 
     /// What it said before it ended.
     pub(super) fn last_words(&mut self) -> String {
-        said(&mut self.child)
+        self.process.last_words()
     }
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// What a program that has ended wrote to its error stream.
-fn said(child: &mut Child) -> String {
-    let mut text = Vec::new();
-    if let Some(stderr) = &mut child.stderr {
-        // A message of QEMU's is shorter.
-        let _ = stderr.take(4096).read_to_end(&mut text);
-    }
-    String::from_utf8_lossy(&text).trim().to_owned()
 }
 
 fn connect(
     socket: &Path,
-    child: &mut Child,
+    process: &mut Process,
     clock: &dyn Clock,
 ) -> Result<UnixStream, EmulatorError> {
     let deadline = clock.now() + STARTS_WITHIN;
@@ -201,13 +172,10 @@ fn connect(
         if let Ok(stream) = UnixStream::connect(socket) {
             return Ok(stream);
         }
-        let ended = !matches!(child.try_wait(), Ok(None));
-        if ended || clock.now() >= deadline {
-            let _ = child.kill();
-            let _ = child.wait();
+        if !process.is_there() || clock.now() >= deadline {
             return Err(EmulatorError::Silent {
                 within: STARTS_WITHIN,
-                said: said(child),
+                said: process.last_words(),
             });
         }
         clock.sleep(POLL);

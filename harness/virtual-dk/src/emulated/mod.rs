@@ -15,6 +15,7 @@ mod chip;
 mod debug;
 mod gdb;
 mod machine;
+mod process;
 mod qtest;
 mod uart;
 

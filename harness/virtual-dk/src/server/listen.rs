@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 const AGAIN: Duration = Duration::from_millis(50);
 
 /// The next connection. Whoever stops the board stops waiting for it.
-pub(crate) async fn next_connection(
+pub(super) async fn next_connection(
     listener: &TcpListener,
     board: &str,
     endpoint: &str,

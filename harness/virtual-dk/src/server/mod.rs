@@ -6,6 +6,7 @@
 
 mod board;
 mod core_bus;
+mod debuggers;
 mod faults;
 mod flash_driver;
 mod hex;
@@ -22,10 +23,10 @@ mod serve;
 mod uart;
 mod virtual_dk;
 
+pub(crate) use debuggers::{Debuggers, answer_all};
 pub use faults::Fault;
 pub(crate) use faults::Fault as BoardFault;
 pub use hex::LoadError;
-pub(crate) use listen::next_connection;
 pub use options::{
     Accelerators, Cuts, ParseSpeedError, ParseWordError, Preload, Speed, StartError, Supply,
     VirtualDkOptions,

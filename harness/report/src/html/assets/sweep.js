@@ -41,7 +41,9 @@ function sweepMap(sweep, scenario) {
   const name = words.join("; ");
   const figure = make("figure", {}, make("figcaption", {}, name), picture(width, height, name, ...parts));
   if (sweep.bad.length) {
-    const rows = sweep.bad.map(([, , , cut, problem]) => [make("code", {}, cut), problem, make("code", {}, `dfu-hil run --filter '${scenario}' --cut ${cut}`)]);
+    // A slice of a night and a part of a sweep are visited again by the name of the sweep.
+    const [variant] = scenario.split("#");
+    const rows = sweep.bad.map(([, , , cut, problem]) => [make("code", {}, cut), problem, make("code", {}, `dfu-hil run --filter '${variant}' --cut ${cut}`)]);
     figure.append(table("Points that are bad", ["cut", "what came of it", "again"], rows));
   }
   return figure;
