@@ -86,6 +86,14 @@ fn a_loss_of_power_is_proven_by_current_and_probe_and_switches_are_timed() {
 }
 
 #[test]
+fn a_supply_whose_capacitors_feed_the_board_for_a_while_has_switched_it_off() {
+    let (_desk, ended) = run(", supply: slow");
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
+    let proof = proof(&ended.record()).expect("it is in the evidence");
+    assert!(proof.starts_with("0.00 mA flow, "), "{proof}");
+}
+
+#[test]
 fn a_board_whose_probe_and_ports_go_with_the_power_is_used_like_any_other() {
     let (_desk, ended) = run(", cuts: board");
     assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);

@@ -129,6 +129,7 @@ fn virtual_dk(
         Supply::Works => {}
         Supply::Ignores => drop(command.args(["--supply", "ignores"])),
         Supply::Stuck => drop(command.args(["--supply", "stuck"])),
+        Supply::Slow => drop(command.args(["--supply", "slow"])),
     }
     if let Some(torn) = spec.torn {
         command.arg("--torn").arg(torn.seed.to_string());

@@ -476,6 +476,8 @@ pub enum Supply {
     Ignores,
     /// It says that it is off, and the power stays, as with a relay that is welded together.
     Stuck,
+    /// It switches off, and capacitors behind it feed the board for another 100 ms.
+    Slow,
 }
 
 /// Flash operations of a virtual board that are torn when the power fails.

@@ -45,6 +45,7 @@ impl Virtual {
                 None | Some(SupplyWord::Works) => Supply::Works,
                 Some(SupplyWord::Ignores) => Supply::Ignores,
                 Some(SupplyWord::Stuck) => Supply::Stuck,
+                Some(SupplyWord::Slow) => Supply::Slow,
             },
             torn: self.torn.map(|torn| TornSpec {
                 seed: torn.seed,
@@ -71,6 +72,7 @@ enum SupplyWord {
     Works,
     Ignores,
     Stuck,
+    Slow,
 }
 
 /// What an application does on a virtual board that cannot execute it: the words of `dfu-hil virtual-dk --application`.

@@ -7,7 +7,7 @@ use super::system::{System, UsbDevice};
 use crate::core::Core;
 use crate::error::RigError;
 use crate::file::{ChipId, Cuts};
-use crate::power::{Current, Judgement, PowerLoss, ProbeSight, Sighting};
+use crate::power::{Judgement, PowerLoss, ProbeSight};
 use crate::rig::Board;
 use hil_ble::ConnectWatch;
 use hil_clock::{Instant, SharedClock};
@@ -196,16 +196,7 @@ fn power(board: &Board, clock: &SharedClock) -> Finding {
         }
     };
     board.probe().forget();
-    let seen = Sighting {
-        cuts: board.cuts(),
-        current: power
-            .current()
-            .ok()
-            .flatten()
-            .map(|off| Current { on, off }),
-        probe: Some(board.look_for_chip()),
-        ..Sighting::default()
-    };
+    let seen = board.look_while_off(&**clock, on, || power.current().ok().flatten());
     if let Err(error) = power.on() {
         return Finding::wrong(&error);
     }

@@ -12,12 +12,21 @@ use crate::health::HealthFile;
 use crate::labgrid::{HeldPlace, PlaceUart};
 use crate::launcher::VirtualProcess;
 use crate::lease::Lease;
-use crate::power::{self, PowerSwitch, ProbeSight};
+use crate::power::{self, Current, Judgement, PowerSwitch, ProbeSight, Sighting};
 use crate::probe::{ProbeConfig, ProbeFirmware, ProbeSession};
 use crate::rig::RigOptions;
 use crate::silicon::Silicon;
 use crate::uart::{self, UartEndpoint};
+use hil_clock::Clock;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the power may take to go when its supply says that it is off. We chose it: a DK draws some milliamperes, which empty
+/// some hundred microfarads in a few tens of milliseconds.
+const FALLS_WITHIN: Duration = Duration::from_millis(250);
+
+/// How often a board that still lives is looked at meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A board: what the runner has of it. Whether it is a process cannot be told from here.
 #[derive(Debug)]
@@ -133,6 +142,35 @@ impl Board {
             Ok(false) => ProbeSight::NoChip,
             Err(RigError::ProbeOpen { .. }) => ProbeSight::NoProbe,
             Err(error) => ProbeSight::Unclear(error.to_string()),
+        }
+    }
+
+    /// What is seen of the board while its power should be off. `measure` asks the supply what flows, in amperes, and `on` is
+    /// what flowed before.
+    ///
+    /// A board that shows a sign of life is looked at again for up to 250 ms: what a switch leaves behind it in capacitors
+    /// feeds the board for a while, and is no switch that sticks.
+    #[must_use]
+    pub fn look_while_off(
+        &self,
+        clock: &dyn Clock,
+        on: Option<f64>,
+        measure: impl Fn() -> Option<f64>,
+    ) -> Sighting {
+        let deadline = clock.now() + FALLS_WITHIN;
+        loop {
+            let seen = Sighting {
+                cuts: self.cuts,
+                current: measure().map(|off| Current { on, off }),
+                // Also where the current has fallen: it may be that of another board.
+                probe: Some(self.look_for_chip()),
+                ..Sighting::default()
+            };
+            let lives = matches!(seen.judge(), Judgement::Refuted(_));
+            if !lives || clock.now() >= deadline {
+                return seen;
+            }
+            clock.sleep_until(deadline.min(clock.now() + LOOK_EVERY));
         }
     }
 

@@ -8,7 +8,7 @@ use crate::outage::Outage;
 use crate::trouble::{Checked, Trouble, error_chain};
 use hil_clock::{Clock, Instant};
 use hil_record::{EventKind, PowerAction};
-use hil_rig::{Board, Current, Cuts, Judgement, PowerSwitch, ProbeSight, RigError, Switched};
+use hil_rig::{Board, Cuts, Judgement, PowerSwitch, ProbeSight, RigError, Switched};
 use hil_scenario::{Button, Core};
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,13 +61,9 @@ impl Bench {
         self.power_event(action, switched);
         // Whatever the probe held of the chip is lost.
         self.board.probe().forget();
-        outage.seen.cuts = self.board.cuts();
-        outage.seen.current = measured(&*self.power).map(|off| Current {
-            on: self.drawn,
-            off,
-        });
-        // Also where the current has fallen: it may be that of another board.
-        outage.seen.probe = Some(self.board.look_for_chip());
+        outage.seen = self
+            .board
+            .look_while_off(&*self.clock, self.drawn, || measured(&*self.power));
         if self.board.cuts() == Cuts::Board {
             self.app.let_go();
             self.net.let_go();

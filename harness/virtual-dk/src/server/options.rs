@@ -91,6 +91,8 @@ pub enum Supply {
     Ignores,
     /// It says that it is off, but its relay is stuck and the power stays.
     Stuck,
+    /// It switches off, but the capacitors behind it feed the board for another 100 ms.
+    Slow,
 }
 
 /// What is supplied through the power supply.
@@ -120,9 +122,10 @@ impl FromStr for Supply {
             "works" => Ok(Self::Works),
             "ignores" => Ok(Self::Ignores),
             "stuck" => Ok(Self::Stuck),
+            "slow" => Ok(Self::Slow),
             found => Err(ParseWordError {
                 found: found.to_owned(),
-                expected: "`works`, `ignores` or `stuck`",
+                expected: "`works`, `ignores`, `stuck` or `slow`",
             }),
         }
     }

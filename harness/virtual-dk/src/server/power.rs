@@ -7,6 +7,7 @@ use super::options::Supply;
 use super::scpi::{Output, Session};
 use crate::chip::{Button, Power};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -16,12 +17,15 @@ const LONGEST_LINE: usize = 1024;
 /// Clients served at a time; more are closed at once.
 const MOST_CLIENTS: usize = 32;
 
+/// How long a slow supply feeds its board when it is off: what capacitors of some hundred microfarads are good for.
+const FALLS_IN: Duration = Duration::from_millis(100);
+
 /// The supply of a board, with whatever is wrong with it.
 #[derive(Clone)]
 pub(super) struct SupplyOf {
     board: Arc<Board>,
     kind: Supply,
-    /// What a stuck one was told last, and believes.
+    /// What a stuck or slow one was told last, and believes.
     believes: Arc<Mutex<Option<Power>>>,
 }
 
@@ -43,7 +47,7 @@ impl Output for SupplyOf {
     fn power(&self) -> Power {
         match self.kind {
             Supply::Works | Supply::Ignores => self.board.lock().chip.power(),
-            Supply::Stuck => {
+            Supply::Stuck | Supply::Slow => {
                 let believed = *self.believed();
                 believed.unwrap_or_else(|| self.board.lock().chip.power())
             }
@@ -51,11 +55,22 @@ impl Output for SupplyOf {
     }
 
     fn set_power(&self, power: Power) {
+        *self.believed() = Some(power);
         match (self.kind, power) {
             (Supply::Works, _) | (_, Power::On) => self.board.set_power(power),
             (Supply::Ignores | Supply::Stuck, Power::Off) => {}
+            (Supply::Slow, Power::Off) => {
+                let supply = self.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(FALLS_IN).await;
+                    let believed = supply.believed();
+                    // It may have been switched on again meanwhile.
+                    if *believed == Some(Power::Off) {
+                        supply.board.set_power(Power::Off);
+                    }
+                });
+            }
         }
-        *self.believed() = Some(power);
     }
 
     fn button(&self, button: Button) -> bool {
