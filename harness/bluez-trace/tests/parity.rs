@@ -18,7 +18,7 @@ const AROUND: usize = 3;
 fn the_virtual_radio_says_what_bluetoothd_said_to_the_same_client() {
     let radio = VirtualRadio::start(RadioOptions::default()).expect("a radio can be started here");
     let options = VirtualDkOptions {
-        // Slow, so that the 500 ms that the application waits for its network core are enough where that waits for a
+        // Slow, so that the second that the application waits for its network core are enough where that waits for a
         // processor.
         speed: Speed::Factor(0.1),
         preload: Contents::Demo

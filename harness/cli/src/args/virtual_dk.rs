@@ -38,7 +38,8 @@ pub(crate) struct VirtualDkArgs {
     /// gone while the power is off and the ports have other names afterwards
     #[arg(long, value_name = "WHAT", default_value = "soc")]
     pub(crate) cuts: Cuts,
-    /// What the power supplies do: works; ignores, they stay on and say so; stuck, they say off and stay on
+    /// What the power supplies do: works; ignores, they stay on and say so; stuck, they say off and stay on; slow, they feed
+    /// the board for 100 ms more
     #[arg(long, value_name = "HOW", default_value = "works")]
     pub(crate) supply: Supply,
     /// Tear flash operations that are under way when the power fails: a word half written, a page half erased, bits that
