@@ -100,12 +100,17 @@ impl Bench {
         let clock = self.clock.clone();
         self.app.come_back(&self.board, Core::App, &clock)?;
         self.net.come_back(&self.board, Core::Net, &clock)?;
-        if self.board.cuts() == Cuts::Board && !wait_for_debugger(&self.board, &*clock) {
-            // Says why, which the look did not.
-            self.board
-                .probe()
-                .identity()
-                .map_err(|error| trouble(&error))?;
+        if self.board.cuts() == Cuts::Board {
+            if !wait_for_debugger(&self.board, &*clock) {
+                // Says why, which the look did not.
+                self.board
+                    .probe()
+                    .identity()
+                    .map_err(|error| trouble(&error))?;
+            }
+            // While a system finds a device again, its ports may come and go once more before they stay.
+            self.app.come_back(&self.board, Core::App, &clock)?;
+            self.net.come_back(&self.board, Core::Net, &clock)?;
         }
         self.drawn = measured(&*self.power).or(self.drawn);
         self.rtt.go_on();
