@@ -14,8 +14,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 /// How long a new debugger waits for the end of a connection whose other side is already gone. That takes as
-/// long as the commands still in hand; our choice, far above it.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// long as the commands still in hand, and as the host needs to come to it; our choice, far above both.
+const FAREWELL: Duration = Duration::from_secs(10);
 
 /// The place at the probe of one board.
 pub(crate) struct Debuggers {
