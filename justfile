@@ -45,7 +45,7 @@ bench:
 bench-rack *boards:
     cargo bench -p dfu-hil --bench rack -- {{boards}}
 
-# Scenarios on two virtual DKs that a real kernel has on its USB and Bluetooth, in a small VM. Needs Debian, QEMU, binutils and cpio;
+# Scenarios on six virtual DKs that a real kernel has on its USB and Bluetooth, in a small VM. Needs Debian, QEMU, binutils and cpio;
 # no root, no KVM. See docs/hardware.md.
 bench-vm *args:
     tools/bench-vm/run {{args}}

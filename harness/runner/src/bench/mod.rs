@@ -331,11 +331,6 @@ impl Bench {
         self.deaf = false;
     }
 
-    /// The start that was to come did not: what the one before it printed first is lost still.
-    pub(crate) const fn lost_lines(&mut self) {
-        self.deaf = true;
-    }
-
     /// Whether the network core is released and has not locked up, as the probe sees it.
     /// With the registers that tell it.
     pub(crate) fn network_core_runs(&mut self) -> Checked<(bool, Check)> {

@@ -175,7 +175,6 @@ impl Context<'_> {
         let over = self.transport;
         let mut attempt = 1;
         let before = self.start;
-        let deaf = self.bench.is_deaf();
         let reply = loop {
             // Connected first: the time of the start is that of the request.
             self.connect(over, self.deadline(CONNECT_WITHIN))?;
@@ -214,9 +213,6 @@ impl Context<'_> {
         if matches!(reply, Reply::Refused(_)) {
             // It goes on running.
             self.start = before;
-            if deaf {
-                self.bench.lost_lines();
-            }
             self.history.pop();
             self.tell(Done::NotStarted);
             self.done(What::Answered);
