@@ -7,10 +7,12 @@
 //! This is the only crate that reads the operating system's time.
 
 mod instant;
+mod reported;
 mod sim;
 mod system;
 
 pub use instant::Instant;
+pub use reported::ReportedClock;
 pub use sim::SimClock;
 pub use system::SystemClock;
 

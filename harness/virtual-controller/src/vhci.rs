@@ -3,11 +3,12 @@
 //! a stream between the two: that is how one is given to the kernel of a VM.
 
 use crate::Controller;
-use hil_clock::{Clock as _, SystemClock};
+use hil_clock::{SharedClock, SystemClock};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use virtual_radio::{Address, AirCommand, AirHandle};
@@ -50,18 +51,22 @@ enum Input {
 /// When `device` cannot be used (root may, and the module has to be there), or without threads.
 pub fn start(device: &Path, address: Address) -> Result<AirHandle, VhciError> {
     let (from_host, to_host) = open(device)?;
-    run(from_host, to_host, address)
+    run(from_host, to_host, address, Arc::new(SystemClock::new()))
 }
 
-/// The same for a kernel that is elsewhere, with [`relay`] at the other end of `link`.
+/// The same for a kernel that is elsewhere, with [`relay`] at the other end of `link`, and with its time on `clock`.
 ///
 /// # Errors
 ///
 /// Without threads.
-pub fn start_at(link: TcpStream, address: Address) -> Result<AirHandle, VhciError> {
+pub fn start_at(
+    link: TcpStream,
+    address: Address,
+    clock: SharedClock,
+) -> Result<AirHandle, VhciError> {
     link.set_nodelay(true).map_err(VhciError::Link)?;
     let from_host = link.try_clone().map_err(VhciError::Link)?;
-    run(Framed(from_host), Framed(link), address)
+    run(Framed(from_host), Framed(link), address, clock)
 }
 
 /// Passes on what this kernel and a controller that is [elsewhere](start_at) say to each other, until one of the two ends.
@@ -164,6 +169,7 @@ fn run(
     mut from_host: impl Packets,
     to_host: impl Packets,
     address: Address,
+    clock: SharedClock,
 ) -> Result<AirHandle, VhciError> {
     let (inputs, inbox) = mpsc::channel();
     let boards = inputs.clone();
@@ -175,7 +181,7 @@ fn run(
     spawn(
         "virtual-controller",
         Box::new(move || {
-            if let Err(error) = serve(to_host, Controller::new(address), &inbox) {
+            if let Err(error) = serve(to_host, Controller::new(address), &inbox, &clock) {
                 tracing::error!(%error, "the controller is gone");
             }
         }),
@@ -210,8 +216,8 @@ fn serve(
     mut to_host: impl Packets,
     mut controller: Controller,
     inbox: &Receiver<Input>,
+    clock: &SharedClock,
 ) -> io::Result<()> {
-    let clock = SystemClock::new();
     loop {
         let input = match controller.poll_timeout() {
             Some(due) => match inbox.recv_timeout(clock.block_for(due)) {
@@ -278,7 +284,12 @@ mod tests {
     #[test]
     fn a_controller_at_the_other_end_of_a_link_answers_the_host() {
         let (near, far) = link();
-        let _air = start_at(far, Address::new([0, 0, 0x5e, 0, 0x53, 1])).unwrap();
+        let _air = start_at(
+            far,
+            Address::new([0, 0, 0x5e, 0, 0x53, 1]),
+            Arc::new(SystemClock::new()),
+        )
+        .unwrap();
         let mut host = Framed(near);
         // HCI_Reset, and its Command Complete without an error.
         host.send(&[1, 0x03, 0x0c, 0]).unwrap();

@@ -3,6 +3,8 @@
 //! `bench_boards ENDPOINTS [--demo]` writes a file with a line `NAME PORT` for each TCP port of the loopback interface that it listens on, and runs
 //! until its standard input ends:
 //!
+//! * `clock` takes one connection, from which the time comes that boards and radio follow: nanoseconds, 8 bytes each, the low one
+//!   first. An emulated machine may be slower than this one, and what it sees of a board would be faster;
 //! * `radio` takes one connection, with HCI on it;
 //! * `dk1`, with a J-Link, and `dk2` to `dk6`, with CMSIS-DAP, are plugged into whoever connects. They say so with one byte; a board whose cable is out
 //!   closes the connection instead. From then on it is USB/IP. A board has no power before it is connected;
@@ -17,9 +19,9 @@
 //!
 //! The boards are outside of the VM because each bit on their SWD pins is emulated. In there that would be on an emulated CPU.
 
-use hil_clock::{Clock as _, Instant, SystemClock};
+use hil_clock::{Clock as _, Instant, ReportedClock, SharedClock};
 use std::error::Error;
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -42,12 +44,16 @@ const BOARDS: [BoardKind; 6] = [
     BoardKind::supplied("dk5", "supply-dk5"),
     BoardKind::supplied("dk6", "supply-dk6"),
 ];
+const CLOCK: &str = "clock";
 const RADIO: &str = "radio";
 const CONTROL: &str = "control";
 /// What a board sends when it is plugged in.
 const PLUGGED_IN: u8 = b'+';
 /// How soon a board loses its power when the host has let go of it.
 const LOOK: Duration = Duration::from_millis(5);
+
+/// How far boards go on by themselves between two reports of the time, which come about as often where the VM is no slower than its host.
+const LEAD: Duration = Duration::from_millis(20);
 
 /// How a board is on the bench.
 #[derive(Clone, Copy)]
@@ -97,7 +103,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let of_boards = BOARDS
         .iter()
         .flat_map(|kind| [Some(kind.name), kind.supply]);
-    for name in [RADIO, CONTROL].into_iter().chain(of_boards.flatten()) {
+    for name in [CLOCK, RADIO, CONTROL]
+        .into_iter()
+        .chain(of_boards.flatten())
+    {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         endpoints += &format!("{name} {}\n", listener.local_addr()?.port());
         let events = events.clone();
@@ -112,7 +121,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
 
     let mut boards: Vec<Board> = Vec::new();
-    let clock = SystemClock::new();
+    let clock = ReportedClock::new(LEAD);
     loop {
         let event = received.recv_timeout(LOOK);
         let now = clock.now();
@@ -120,10 +129,15 @@ fn main() -> Result<(), Box<dyn Error>> {
             board.follow(now);
         }
         match event {
+            Ok(Event::Connected(CLOCK, link)) => {
+                let clock = clock.clone();
+                thread::spawn(move || follow_time(link, &clock));
+            }
             Ok(Event::Connected(RADIO, link)) if boards.is_empty() => {
-                let air = bluetooth::start_at(link, Address::new(ADAPTER))?;
+                let time: SharedClock = Arc::new(clock.clone());
+                let air = bluetooth::start_at(link, Address::new(ADAPTER), Arc::clone(&time))?;
                 for (number, kind) in BOARDS.into_iter().enumerate() {
-                    boards.push(Board::new(number, kind, &air, &contents)?);
+                    boards.push(Board::new(number, kind, &air, &time, &contents)?);
                 }
             }
             Ok(Event::Connected(name, link)) => {
@@ -179,6 +193,16 @@ fn accept(name: &'static str, listener: &TcpListener, events: &Sender<Event>) {
         if sent.is_err() {
             break;
         }
+    }
+}
+
+/// Passes on each time that comes.
+fn follow_time(mut link: TcpStream, clock: &ReportedClock) {
+    let mut time = [0; 8];
+    while link.read_exact(&mut time).is_ok() {
+        clock.report(Instant::from_start(Duration::from_nanos(
+            u64::from_le_bytes(time),
+        )));
     }
 }
 
@@ -257,12 +281,14 @@ impl Board {
         number: usize,
         kind: BoardKind,
         air: &AirHandle,
+        clock: &SharedClock,
         contents: &Contents,
     ) -> Result<Self, Box<dyn Error>> {
         let options = VirtualDkOptions {
             name: kind.name.to_owned(),
             air: Some(air.clone()),
             preload: contents.preload()?,
+            clock: Arc::clone(clock),
             // Delays in scenarios mean what they mean on a bench.
             speed: Speed::Factor(1.0),
             power: Power::Off,

@@ -1,5 +1,5 @@
 //! Plugs the boards of `bench_boards` into this kernel's USB, and its controller into this kernel's Bluetooth: what `tools/bench-vm` runs
-//! in its VM. It does nothing but make connections, which the kernel takes over, and pass on HCI packets.
+//! in its VM. It does nothing but make connections, which the kernel takes over, pass on HCI packets, and tell the boards what time it is.
 //!
 //! `bench_hub HOST ENDPOINTS READY` reads where the boards listen at HOST from the file ENDPOINTS, makes the file READY once all are plugged
 //! in, and runs until its standard input ends. A board has the power of its port, which is switched where Linux switches it for
@@ -9,6 +9,7 @@
 //! dealt with when the switch returns; a connection that breaks later is news to the kernel, which then gives the port its power back
 //! (linux `drivers/usb/core/hub.c`, `hub_port_connect`).
 
+use hil_clock::{Clock as _, SystemClock};
 use std::error::Error;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
@@ -21,6 +22,8 @@ use virtual_usb::vhci::{CONTROLLER, Port};
 
 /// How soon a switched port is noticed: the kernel tells nobody.
 const LOOK: Duration = Duration::from_millis(20);
+/// How often the boards are told the time.
+const TICK: Duration = Duration::from_millis(10);
 /// How long a board takes at most to say that it is plugged in.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -35,6 +38,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (name, port) = line.split_once(' ').ok_or("a line is `NAME PORT`")?;
         let address = format!("{host}:{port}");
         match name {
+            "clock" => {
+                let link = TcpStream::connect(address)?;
+                thread::spawn(|| {
+                    if let Err(error) = tell_time(link) {
+                        eprintln!("clock: {error}");
+                    }
+                });
+            }
             "radio" => {
                 let link = TcpStream::connect(address)?;
                 thread::spawn(|| {
@@ -73,6 +84,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         if held.recv_timeout(LOOK) == Err(RecvTimeoutError::Disconnected) {
             return Ok(());
         }
+    }
+}
+
+/// Tells the boards again and again what time it is here, until they are gone.
+fn tell_time(mut link: TcpStream) -> io::Result<()> {
+    link.set_nodelay(true)?;
+    let clock = SystemClock::new();
+    loop {
+        let nanoseconds = clock.now().since_start().as_nanos();
+        link.write_all(&u64::try_from(nanoseconds).unwrap_or(u64::MAX).to_le_bytes())?;
+        clock.sleep(TICK);
     }
 }
 

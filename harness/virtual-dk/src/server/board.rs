@@ -6,7 +6,7 @@ use super::options::Speed;
 use super::radio::Radio;
 use crate::bus::{Core, Firmware};
 use crate::chip::{Chip, Power, Start, index};
-use hil_clock::{Clock, Instant, SystemClock};
+use hil_clock::{Instant, SharedClock};
 use rustix::event::{EventfdFlags, eventfd};
 use std::collections::VecDeque;
 use std::io;
@@ -59,7 +59,8 @@ pub(super) struct Supplied {
 /// One virtual board.
 pub(super) struct Board {
     pub(super) name: String,
-    pub(super) clock: SystemClock,
+    /// What its time follows.
+    pub(super) clock: SharedClock,
     pub(super) speed: Speed,
     /// A UART with a rate holds few bytes: they go at that rate.
     pub(super) uart_capacity: usize,
@@ -81,11 +82,11 @@ impl Board {
     pub(super) fn new(
         name: String,
         chip: Chip,
+        clock: SharedClock,
         speed: Speed,
         uart_capacity: usize,
         firmware: Arc<dyn Firmware>,
     ) -> io::Result<Self> {
-        let clock = SystemClock::new();
         let wakeup = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         Ok(Self {
             name,

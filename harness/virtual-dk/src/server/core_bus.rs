@@ -8,7 +8,6 @@ use crate::chip::{
     Chip, EXTERNAL_FLASH_SIZE, EXTERNAL_PAGE, EXTERNAL_SECTOR, ExternalOperation, Fault, Gate,
     QspiTask, UnderWay, flash_base, index, page_size,
 };
-use hil_clock::Clock;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 use virtual_radio::{Advertisement, LinkEvent, LinkId};

@@ -8,7 +8,7 @@ use super::core_bus::CoreHandle;
 use super::options::Speed;
 use crate::bus::Stopped;
 use crate::chip::{Chip, ExternalOperation, Gate, NvmcMode, QspiTask, UnderWay, flash_base};
-use hil_clock::{Clock, Instant};
+use hil_clock::Instant;
 use std::sync::MutexGuard;
 use std::time::Duration;
 
@@ -130,7 +130,8 @@ impl CoreHandle {
                 // READY comes whoever asks for it.
                 Gate::Wait | Gate::Stopped => end,
             };
-            state = board.wait(state, Some(look.saturating_sub(elapsed)));
+            let at_most = board.clock.block_for(pace.start + look);
+            state = board.wait(state, Some(at_most));
         }
     }
 

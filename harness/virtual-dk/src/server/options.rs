@@ -3,8 +3,10 @@
 use crate::bus::Core;
 use crate::chip::{Button, ExternalPart, ForceOffView, Power, Torn};
 use crate::emulated::EmulatorError;
+use hil_clock::{SharedClock, SystemClock};
 use std::io;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 use virtual_radio::AirHandle;
 
@@ -164,6 +166,8 @@ pub struct VirtualDkOptions {
     pub name: String,
     /// What the debugger finds at the network core's port while the core is held off.
     pub force_off: ForceOffView,
+    /// What the board takes its time from: the system's clock, unless whoever uses the board is somewhere with another one.
+    pub clock: SharedClock,
     /// How the board's time passes.
     pub speed: Speed,
     /// Limits both UARTs, each way, to this many baud (ten bits a byte) of real time; `None` is as fast as
@@ -198,6 +202,7 @@ impl Default for VirtualDkOptions {
         Self {
             name: "dk1".to_owned(),
             force_off: ForceOffView::default(),
+            clock: Arc::new(SystemClock::new()),
             speed: Speed::default(),
             uart_baud: None,
             accelerators: Accelerators::default(),

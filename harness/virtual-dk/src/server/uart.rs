@@ -9,7 +9,7 @@ use super::board::{Board, Supplied};
 use super::faults::{Fault, Noise};
 use crate::bus::Core;
 use crate::chip::{Run, index};
-use hil_clock::{Clock, Instant};
+use hil_clock::Instant;
 use hil_pty::Pty;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::os::fd::AsFd;

@@ -145,7 +145,14 @@ impl VirtualDk {
             board: name.clone(),
             source,
         };
-        let board = Board::new(name.clone(), chip, options.speed, uart_buffer, firmware);
+        let board = Board::new(
+            name.clone(),
+            chip,
+            options.clock,
+            options.speed,
+            uart_buffer,
+            firmware,
+        );
         let board = Arc::new(board.map_err(no_thread)?);
         if let Some(air) = &options.air {
             radio::attach(&board, air);
