@@ -3,9 +3,11 @@
 mod bench;
 
 use bench::{Serial, Supply, attach, flash, greeting_board, program_of, start, try_attach};
-use hil_clock::{Clock as _, SystemClock};
+use hil_clock::{Clock as _, Instant, ReportedClock, SystemClock};
 use probe_rs::{CoreStatus, MemoryInterface, Permissions};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 use virtual_dk::bus::{Core, CoreBus, Firmware, Stopped};
 use virtual_dk::{Power, Speed, VirtualDk, VirtualDkOptions};
@@ -155,6 +157,61 @@ fn an_erase_that_is_under_way_ends_although_its_core_is_halted() {
     while core.read_word_32(0x5003_9400).unwrap() & 1 == 0 {
         assert!(clock.now() < deadline, "the flash is busy for ever");
     }
+}
+
+/// Erases a page, and says how long that was.
+struct Stopwatch;
+
+impl Firmware for Stopwatch {
+    fn run(&self, bus: &mut dyn CoreBus) -> Stopped {
+        let mut erase = || -> Result<(), virtual_dk::bus::BusError> {
+            let before = bus.uptime()?;
+            bus.uart_write(b"erasing\n")?;
+            bus.flash_erase(0x8000, 0x1000)?;
+            let took = bus.uptime()?.saturating_sub(before);
+            bus.uart_write(format!("{}\n", took.as_micros()).as_bytes())?;
+            Ok(())
+        };
+        match bus.core() {
+            // Once the core is stopped there is nothing more to do.
+            Core::App => drop(erase()),
+            Core::Net => {}
+        }
+        bus.hang()
+    }
+}
+
+#[test]
+fn a_board_on_the_clock_of_a_slower_machine_is_as_slow() {
+    let clock = ReportedClock::new(Duration::ZERO);
+    let options = VirtualDkOptions {
+        power: Power::Off,
+        clock: Arc::new(clock.clone()),
+        speed: Speed::Factor(1.0),
+        ..greeting_board()
+    };
+    let dk = VirtualDk::start(options, Arc::new(Stopwatch)).unwrap();
+    let mut app = app_port(&dk);
+    dk.set_power(Power::On);
+    assert_eq!(app.line(), "erasing");
+    let is_done = AtomicBool::new(false);
+    let took: u64 = thread::scope(|scope| {
+        scope.spawn(|| {
+            let host = SystemClock::new();
+            for number in 1..60_000 {
+                if is_done.load(Ordering::Acquire) {
+                    break;
+                }
+                clock.report(Instant::START + 100 * number * Duration::from_millis(1));
+                host.sleep(Duration::from_millis(1));
+            }
+        });
+        let line = app.line();
+        is_done.store(true, Ordering::Release);
+        line.parse().unwrap()
+    });
+    // 87.5 ms, on a clock that knows whole tenths of a second only.
+    assert!(took > 0 && took % 100_000 == 0, "{took} us");
 }
 
 #[test]
