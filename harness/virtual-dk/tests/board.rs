@@ -164,6 +164,9 @@ struct Stopwatch;
 
 impl Firmware for Stopwatch {
     fn run(&self, bus: &mut dyn CoreBus) -> Stopped {
+        if bus.core() == Core::Net {
+            return bus.hang();
+        }
         let mut erase = || -> Result<(), virtual_dk::bus::BusError> {
             let before = bus.uptime()?;
             bus.uart_write(b"erasing\n")?;
@@ -172,11 +175,8 @@ impl Firmware for Stopwatch {
             bus.uart_write(format!("{}\n", took.as_micros()).as_bytes())?;
             Ok(())
         };
-        match bus.core() {
-            // Once the core is stopped there is nothing more to do.
-            Core::App => drop(erase()),
-            Core::Net => {}
-        }
+        // Once the core is stopped there is nothing more to do either way.
+        let _ = erase();
         bus.hang()
     }
 }

@@ -11,6 +11,7 @@ use super::glance;
 use super::network::{
     self, Release, hold_network_core, is_network_core_held, release_network_core,
 };
+use super::overtaken::was_overtaken;
 use super::qspi::ExternalFlash;
 use super::rtt::{self, RttPiece};
 use super::{Identity, nvmc};
@@ -301,13 +302,22 @@ impl Link {
         if has_window && external::contains(core, address, length) {
             return self.with_external(context, |flash| external::read(flash, address, length));
         }
-        self.with(context, |interface| {
+        let job = |interface: &mut dyn ArmDebugInterface| {
             with_memory(context, interface, core, |memory| {
                 let mut data = vec![0u8; length as usize];
                 memory.read(u64::from(address), &mut data)?;
                 Ok(data)
             })
-        })
+        };
+        match self.with(context, job) {
+            // A network core may be in the middle of being held off again, and a core that is held has this connection only.
+            Err(error) if core == Core::App && self.held.is_none() && was_overtaken(&error) => {
+                let board = &context.config.board;
+                tracing::info!(board, %error, "the probe was not ready; reading again");
+                self.with(context, job)
+            }
+            result => result,
+        }
     }
 
     /// Runs `job` on the external flash, while the application core stands.

@@ -21,6 +21,7 @@ mod keeper;
 mod link;
 mod network;
 mod nvmc;
+mod overtaken;
 mod plan;
 mod program;
 mod qspi;
