@@ -80,17 +80,10 @@ impl Silicon {
             nvmc: NvmcMode::Read,
             busy: false,
         };
-        Self {
-            memories: [memories(Core::App), memories(Core::Net)],
-            qspi: Qspi::new(Some(Mx25r::new())),
-            pins: Pins::new(),
-            force_off: true,
-            force_off_workaround: 0,
-            reset_reasons: [0; 2],
-            erase_protected: [false; 2],
-            force_off_writes: Vec::new(),
-            recorder: Recorder::off(),
-        }
+        Self::of(
+            [memories(Core::App), memories(Core::Net)],
+            Qspi::new(Some(Mx25r::new())),
+        )
     }
 
     /// What stands in while the real one is lent to the emulator: nothing answers but registers.
@@ -103,9 +96,14 @@ impl Silicon {
             nvmc: NvmcMode::Read,
             busy: false,
         };
+        Self::of([memories(), memories()], Qspi::new(None))
+    }
+
+    /// These memories, and everything else as it is when power comes.
+    fn of(memories: [Memories; 2], qspi: Qspi) -> Self {
         Self {
-            memories: [memories(), memories()],
-            qspi: Qspi::new(None),
+            memories,
+            qspi,
             pins: Pins::new(),
             force_off: true,
             force_off_workaround: 0,
