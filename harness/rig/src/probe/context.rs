@@ -3,6 +3,7 @@
 use super::ProbeConfig;
 use super::access::Scope;
 use super::bus::SequenceFault;
+use super::overtaken::was_overtaken;
 use super::sequence::{Ending, Nrf5340};
 use crate::error::{Operation, RigError, Source};
 use crate::file::Recover;
@@ -131,7 +132,18 @@ impl Context {
         Ok(probe)
     }
 
+    /// A connection to the chip. No core notices.
     pub(super) fn open_interface(&self) -> Result<Box<dyn ArmDebugInterface>, RigError> {
+        match self.connect() {
+            Err(error) if was_overtaken(&error) => {
+                tracing::info!(board = self.config.board, %error, "the probe was not ready; connecting again");
+                self.connect()
+            }
+            result => result,
+        }
+    }
+
+    fn connect(&self) -> Result<Box<dyn ArmDebugInterface>, RigError> {
         // A J-Link is asked for its firmware when it is opened for the chip, a Black Magic Probe before.
         let probe = self.config.firmware.listen(|| {
             let mut probe = self.open_probe()?;
