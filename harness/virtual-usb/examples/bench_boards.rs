@@ -52,7 +52,8 @@ const PLUGGED_IN: u8 = b'+';
 /// How soon a board loses its power when the host has let go of it.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// How far boards go on by themselves between two reports of the time, which come about as often where the VM is no slower than its host.
+/// How far boards go on by themselves behind a report of the time: twice as long as it is to the next one where the VM is no slower than
+/// its host.
 const LEAD: Duration = Duration::from_millis(20);
 
 /// How a board is on the bench.

@@ -3,7 +3,7 @@
 use super::ProbeConfig;
 use super::access::Scope;
 use super::bus::SequenceFault;
-use super::overtaken::was_overtaken;
+use super::overtaken::once_more;
 use super::sequence::{Ending, Nrf5340};
 use crate::error::{Operation, RigError, Source};
 use crate::file::Recover;
@@ -134,13 +134,7 @@ impl Context {
 
     /// A connection to the chip. No core notices.
     pub(super) fn open_interface(&self) -> Result<Box<dyn ArmDebugInterface>, RigError> {
-        match self.connect() {
-            Err(error) if was_overtaken(&error) => {
-                tracing::info!(board = self.config.board, %error, "the probe was not ready; connecting again");
-                self.connect()
-            }
-            result => result,
-        }
+        once_more(&self.config.board, || self.connect())
     }
 
     fn connect(&self) -> Result<Box<dyn ArmDebugInterface>, RigError> {

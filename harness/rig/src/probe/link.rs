@@ -11,7 +11,7 @@ use super::glance;
 use super::network::{
     self, Release, hold_network_core, is_network_core_held, release_network_core,
 };
-use super::overtaken::was_overtaken;
+use super::overtaken::once_more;
 use super::qspi::ExternalFlash;
 use super::rtt::{self, RttPiece};
 use super::{Identity, nvmc};
@@ -309,14 +309,11 @@ impl Link {
                 Ok(data)
             })
         };
-        match self.with(context, job) {
-            // A network core may be in the middle of being held off again, and a core that is held has this connection only.
-            Err(error) if core == Core::App && self.held.is_none() && was_overtaken(&error) => {
-                let board = &context.config.board;
-                tracing::info!(board, %error, "the probe was not ready; reading again");
-                self.with(context, job)
-            }
-            result => result,
+        // A network core may be in the middle of being held off again, and a core that is held has this connection only.
+        if core == Core::App && self.held.is_none() {
+            once_more(&context.config.board, || self.with(context, job))
+        } else {
+            self.with(context, job)
         }
     }
 

@@ -12,9 +12,23 @@ use std::error::Error;
 /// The words of nusb 0.2, whose kind of error does not get through probe-rs.
 const REFUSAL: &str = "endpoint already in use";
 
+/// Does something that is over with its connection, and does it once more if that is why it failed.
+pub(super) fn once_more<T>(
+    board: &str,
+    mut attempt: impl FnMut() -> Result<T, RigError>,
+) -> Result<T, RigError> {
+    match attempt() {
+        Err(error) if was_overtaken(&error) => {
+            tracing::info!(board, %error, "the probe had not put its last transfer away; once more");
+            attempt()
+        }
+        result => result,
+    }
+}
+
 /// Whether that, and nothing else, is why something failed. The connection is of no use any more: an answer of the probe may be
 /// on the way that nobody has taken.
-pub(super) fn was_overtaken(error: &RigError) -> bool {
+fn was_overtaken(error: &RigError) -> bool {
     let mut next = Some(error as &dyn Error);
     while let Some(error) = next {
         if error.to_string() == REFUSAL {
@@ -31,26 +45,52 @@ mod tests {
     use crate::core::Core;
     use crate::error::Operation;
     use probe_rs::architecture::arm::ArmError;
-    use probe_rs::probe::DebugProbeError;
+    use probe_rs::probe::{DebugProbeError, ProbeError};
     use rstest::rstest;
     use std::io;
 
-    #[rstest]
-    #[case::overtaken("endpoint already in use", true)]
-    #[case::unplugged("device disconnected", false)]
-    #[case::slow("bulk read timed out", false)]
-    fn only_an_endpoint_in_use_is_tried_again(#[case] below: &str, #[case] expected: bool) {
-        // As probe-rs wraps it.
-        let usb = DebugProbeError::Usb(io::Error::other(below.to_owned()));
-        let error = RigError::Access {
+    /// As probe-rs' driver for J-Link has it.
+    #[derive(Debug, thiserror::Error)]
+    #[error("A USB transport error occurred.")]
+    struct Jlink(#[source] io::Error);
+
+    impl ProbeError for Jlink {}
+
+    /// As it comes up from nusb.
+    fn failure(below: &str) -> RigError {
+        let usb = Jlink(io::Error::other(below.to_owned()));
+        RigError::Access {
             board: "dk1".to_owned(),
             doing: Operation::Read {
                 core: Core::App,
                 address: 0,
                 length: 4,
             },
-            source: ArmError::Probe(usb).into(),
-        };
-        assert_eq!(was_overtaken(&error), expected);
+            source: ArmError::Probe(DebugProbeError::ProbeSpecific(usb.into())).into(),
+        }
+    }
+
+    #[rstest]
+    #[case::overtaken("endpoint already in use", 2)]
+    #[case::unplugged("device disconnected", 1)]
+    #[case::slow("bulk read timed out", 1)]
+    fn only_an_endpoint_in_use_is_tried_again_and_only_once(
+        #[case] below: &str,
+        #[case] expected: usize,
+    ) {
+        let mut attempts = 0;
+        let result: Result<(), _> = once_more("dk1", || {
+            attempts += 1;
+            Err(failure(below))
+        });
+        assert!(result.is_err());
+        assert_eq!(attempts, expected);
+    }
+
+    #[test]
+    fn what_the_second_try_brings_is_the_answer() {
+        let mut answers = [Ok(7), Err(failure(REFUSAL))].into_iter().rev();
+        let answer = once_more("dk1", || answers.next().expect("two tries at most"));
+        assert_eq!(answer.ok(), Some(7));
     }
 }
